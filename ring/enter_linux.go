@@ -1,0 +1,60 @@
+package ring
+
+import (
+	"syscall"
+	"unsafe"
+
+	iouring_syscall "github.com/iceber/iouring-go/syscall"
+)
+
+// Flags of io_uring_enter(2).
+const (
+	enterGetEvents = uintptr(iouring_syscall.IORING_ENTER_FLAGS_GETEVENTS)
+	enterExtArg    = uintptr(1 << 3) // the argument is an extendedArg (Linux 5.11)
+)
+
+// extendedArg is struct io_uring_getevents_arg: a signal mask and a time limit.
+type extendedArg struct {
+	sigmask   uint64
+	sigmaskSz uint32
+	minWait   uint32
+	timespec  uint64
+}
+
+// enterNow submits and collects without waiting. It cannot block for long, so
+// it goes out without telling the scheduler, which would hand the processor to
+// somebody else and want it back a moment later.
+func enterNow(fd int, submit uint32) (int, syscall.Errno) {
+	n, _, errno := syscall.RawSyscall6(iouring_syscall.SYS_IO_URING_ENTER,
+		uintptr(fd), uintptr(submit), 0, enterGetEvents, 0, 0)
+	return int(n), errno
+}
+
+// enterWait submits and waits for one completion; arg, if not nil, limits how
+// long.
+func enterWait(fd int, submit uint32, arg *extendedArg) (int, syscall.Errno) {
+	if arg == nil {
+		n, _, errno := syscall.Syscall6(iouring_syscall.SYS_IO_URING_ENTER,
+			uintptr(fd), uintptr(submit), 1, enterGetEvents, 0, 0)
+		return int(n), errno
+	}
+	n, _, errno := syscall.Syscall6(iouring_syscall.SYS_IO_URING_ENTER,
+		uintptr(fd), uintptr(submit), 1, enterGetEvents|enterExtArg,
+		uintptr(unsafe.Pointer(arg)), unsafe.Sizeof(*arg))
+	return int(n), errno
+}
+
+// register is io_uring_register(2) with its value, which iouring-go's lacks.
+func register(fd int, op uint32, arg unsafe.Pointer, n uint32) (int, error) {
+	for {
+		v, _, errno := syscall.Syscall6(iouring_syscall.SYS_IO_URING_REGISTER,
+			uintptr(fd), uintptr(op), uintptr(arg), uintptr(n), 0, 0)
+		switch errno {
+		case 0:
+			return int(v), nil
+		case syscall.EINTR:
+			continue
+		}
+		return 0, errno
+	}
+}

@@ -1,0 +1,27 @@
+package ring
+
+import iouring_syscall "github.com/iceber/iouring-go/syscall"
+
+// Op is an operation code (IORING_OP_*).
+type Op uint8
+
+const (
+	OpNop           = Op(iouring_syscall.IORING_OP_NOP)
+	OpPollAdd       = Op(iouring_syscall.IORING_OP_POLL_ADD)
+	OpPollRemove    = Op(iouring_syscall.IORING_OP_POLL_REMOVE)
+	OpSendmsg       = Op(iouring_syscall.IORING_OP_SENDMSG)
+	OpRecvmsg       = Op(iouring_syscall.IORING_OP_RECVMSG)
+	OpTimeout       = Op(iouring_syscall.IORING_OP_TIMEOUT)
+	OpTimeoutRemove = Op(iouring_syscall.IORING_OP_TIMEOUT_REMOVE)
+	OpAccept        = Op(iouring_syscall.IORING_OP_ACCEPT)
+	OpAsyncCancel   = Op(iouring_syscall.IORING_OP_ASYNC_CANCEL)
+	OpLinkTimeout   = Op(iouring_syscall.IORING_OP_LINK_TIMEOUT)
+	OpConnect       = Op(iouring_syscall.IORING_OP_CONNECT)
+	OpClose         = Op(iouring_syscall.IORING_OP_CLOSE)
+	OpRead          = Op(iouring_syscall.IORING_OP_READ)
+	OpWrite         = Op(iouring_syscall.IORING_OP_WRITE)
+	OpSend          = Op(iouring_syscall.IORING_OP_SEND)
+	OpRecv          = Op(iouring_syscall.IORING_OP_RECV)
+	OpShutdown      = Op(iouring_syscall.IORING_OP_SHUTDOWN)
+	OpSendZC        = Op(iouring_syscall.IORING_OP_SEND_ZC)
+)

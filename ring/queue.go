@@ -1,0 +1,71 @@
+package ring
+
+import "time"
+
+// Forever makes [Queue.Enter] wait without a limit.
+const Forever = time.Duration(-1)
+
+// Queue is the contract: submission entries in, completions out.
+//
+// Every entry ends in exactly one final completion, one without [CQEFMore]
+// (cancelled entries too), never delivered inside the call that submitted it.
+// Memory an entry points to belongs to the queue until that completion; what
+// an entry only describes (addresses, timeouts, message headers and their
+// vectors) is copied when it is submitted and is free once Enter returns.
+type Queue interface {
+	// Next returns the next free submission entry, zeroed. When the
+	// submission queue is full it submits what is there first. The entry is
+	// the caller's to fill until the next call of any method. Next never
+	// returns nil: on a queue that has failed or is closed the entry leads
+	// nowhere and Enter reports the error.
+	Next() *SQE
+
+	// Reserve makes room for n entries, submitting what is queued if need
+	// be, so that the next n calls of Next submit nothing: a chain of links
+	// does not survive a submission in its middle. It fails if n exceeds the
+	// size of the queue.
+	Reserve(n int) error
+
+	// Enter submits every queued entry and collects completions. With wait
+	// zero it does not wait, and does not hand the processor to another
+	// goroutine; otherwise, if no completion is ready, it waits until one is
+	// or until wait has passed (Forever: no limit). Running into the limit
+	// or being interrupted by a signal is not an error.
+	Enter(wait time.Duration) error
+
+	// Reap moves up to len(dst) completions into dst, in the order they were
+	// posted, and returns how many.
+	Reap(dst []CQE) int
+
+	// InFlight counts the entries submitted or queued whose final
+	// completion has not been reaped.
+	InFlight() int
+
+	// RegisterBufferRing makes r the buffer group that entries with
+	// [SQEBufferSelect] name. It fails with EEXIST if the group exists.
+	// r must stay reachable until the group is unregistered or the queue
+	// closed.
+	RegisterBufferRing(group uint16, r *BufferRing) error
+
+	// UnregisterBufferRing ends a group, ENOENT if there is none. Buffers
+	// not consumed are the caller's again.
+	UnregisterBufferRing(group uint16) error
+
+	// Stats returns counters since the queue was opened.
+	Stats() Stats
+
+	// Close cancels what is in flight, waits for the final completions,
+	// discards them and releases the queue. Descriptors in discarded accept
+	// completions are closed. When Close returns nothing writes to memory an
+	// entry pointed to. Closing twice is harmless.
+	Close() error
+}
+
+// Stats counts what a queue has done.
+type Stats struct {
+	Submitted uint64 // entries handed over
+	Completed uint64 // completions reaped
+	Enters    uint64 // Enter calls that made a system call
+	Syscalls  uint64 // system calls made for operations and waiting, Enter's included
+	Overflows uint64 // times the completion queue was full and completions were kept aside
+}

@@ -1,0 +1,265 @@
+package ring
+
+import (
+	"time"
+	"unsafe"
+)
+
+// Submission entry flags (io_uring_enter(2), IOSQE_*).
+const (
+	SQEFixedFile    uint8 = 1 << 0 // FD is an index into the registered files
+	SQEDrain        uint8 = 1 << 1 // start after everything before it has completed
+	SQELink         uint8 = 1 << 2 // the next entry starts when this one succeeds
+	SQEHardLink     uint8 = 1 << 3 // the next entry starts when this one ends, however
+	SQEAsync        uint8 = 1 << 4 // go to a worker at once
+	SQEBufferSelect uint8 = 1 << 5 // take the memory from a buffer group
+)
+
+// Flags in Ioprio of receives and sends, and of accept.
+const (
+	RecvSendPollFirst uint16 = 1 << 0 // expect to wait: arm the poll before trying
+	RecvMultishot     uint16 = 1 << 1 // keep receiving until it ends without CQEFMore (Linux 6.0)
+	RecvSendBundle    uint16 = 1 << 4 // fill or send several provided buffers (Linux 6.10)
+
+	AcceptMultishot uint16 = 1 << 0 // keep accepting (Linux 5.19)
+)
+
+// Flags in OpFlags of a timeout.
+const (
+	TimeoutAbs          uint32 = 1 << 0 // the time is absolute on CLOCK_MONOTONIC
+	TimeoutETimeSuccess uint32 = 1 << 5 // ETIME does not break a link
+	TimeoutMultishot    uint32 = 1 << 6 // fire again and again (Linux 6.4)
+)
+
+// Flags in OpFlags of an asynchronous cancel (Linux 5.19).
+const (
+	CancelAll uint32 = 1 << 0 // every match, not the first
+	CancelFD  uint32 = 1 << 1 // match by descriptor
+	CancelAny uint32 = 1 << 2 // match every entry
+)
+
+// PollMultishot in Len of a poll keeps it armed (Linux 5.13).
+const PollMultishot uint32 = 1 << 0
+
+// Poll masks, those of poll(2).
+const (
+	PollIn    uint32 = 0x0001
+	PollOut   uint32 = 0x0004
+	PollErr   uint32 = 0x0008
+	PollHup   uint32 = 0x0010
+	PollRDHup uint32 = 0x2000
+)
+
+// Message flags, those of recv(2) and send(2) on Linux.
+const (
+	MsgPeek     uint32 = 0x2
+	MsgDontWait uint32 = 0x40
+	MsgWaitAll  uint32 = 0x100
+	MsgNoSignal uint32 = 0x4000
+)
+
+// Fields is a submission entry field by field, as the kernel lays it out
+// (struct io_uring_sqe). The type the entry is made of keeps its fields to
+// itself; the fallback reads them here.
+type Fields struct {
+	Opcode   Op
+	Flags    uint8
+	Ioprio   uint16
+	FD       int32
+	Off      uint64 // offset, second address, or the target of a cancel's relatives
+	Addr     uint64 // memory, or the user data a cancel looks for
+	Len      uint32
+	OpFlags  uint32
+	UserData uint64
+
+	BufGroup    uint16 // buffer group, or index of a registered buffer
+	Personality uint16
+	SpliceFD    int32 // second descriptor, or direct slot + 1
+	Addr3       uint64
+	_           uint64
+}
+
+// Fields gives access to the entry field by field. The result points into e.
+func (e *SQE) Fields() *Fields { return (*Fields)(unsafe.Pointer(e)) }
+
+// SetAddr3 sets the third address word, which iouring-go has no setter for.
+func (e *SQE) SetAddr3(v uint64) { e.Fields().Addr3 = v }
+
+// Timespec is struct __kernel_timespec.
+type Timespec struct {
+	Sec  int64
+	Nsec int64
+}
+
+// NewTimespec converts a duration.
+func NewTimespec(d time.Duration) Timespec {
+	return Timespec{Sec: int64(d / time.Second), Nsec: int64(d % time.Second)}
+}
+
+// Duration converts back.
+func (t Timespec) Duration() time.Duration {
+	return time.Duration(t.Sec)*time.Second + time.Duration(t.Nsec)
+}
+
+// Iovec is struct iovec on a 64-bit kernel interface.
+type Iovec struct {
+	Base *byte
+	Len  uintptr
+}
+
+// Msghdr is struct msghdr.
+type Msghdr struct {
+	Name       *byte
+	Namelen    uint32
+	Iov        *Iovec
+	Iovlen     uintptr
+	Control    *byte
+	Controllen uintptr
+	Flags      int32
+}
+
+func address(p []byte) uint64 { return pinned(uintptr(unsafe.Pointer(unsafe.SliceData(p)))) }
+
+// pinned moves what its argument points to off the stack of every caller: a
+// stack may move while the kernel holds an address into it, the heap does not.
+//
+//go:uintptrescapes
+//go:noinline
+func pinned(p uintptr) uint64 { return uint64(p) }
+
+// The Prep methods fill a zeroed entry. User data and flags are set apart,
+// with SetUserData and SetFlags.
+
+// PrepNop does nothing and completes with 0.
+func (e *SQE) PrepNop() { e.PrepOperation(uint8(OpNop), -1, 0, 0, 0) }
+
+// PrepAccept accepts one connection; the result is its descriptor
+// (accept4(2), flags such as SOCK_CLOEXEC). Linux 5.5.
+func (e *SQE) PrepAccept(fd int, flags uint32) {
+	e.PrepOperation(uint8(OpAccept), int32(fd), 0, 0, 0)
+	e.SetOpFlags(flags)
+}
+
+// PrepMultishotAccept accepts connection after connection. Linux 5.19.
+func (e *SQE) PrepMultishotAccept(fd int, flags uint32) {
+	e.PrepAccept(fd, flags)
+	e.SetIoprio(AcceptMultishot)
+}
+
+// PrepConnect connects to a raw socket address (connect(2)). Linux 5.5.
+func (e *SQE) PrepConnect(fd int, addr []byte) {
+	e.PrepOperation(uint8(OpConnect), int32(fd), address(addr), 0, uint64(len(addr)))
+}
+
+// PrepRecv receives into p (recv(2), flags MSG_*). Linux 5.6.
+func (e *SQE) PrepRecv(fd int, p []byte, flags uint32) {
+	e.PrepOperation(uint8(OpRecv), int32(fd), address(p), uint32(len(p)), 0)
+	e.SetOpFlags(flags)
+}
+
+// PrepRecvProvided receives once into a buffer of a group. Linux 5.19.
+func (e *SQE) PrepRecvProvided(fd int, group uint16, flags uint32) {
+	e.PrepOperation(uint8(OpRecv), int32(fd), 0, 0, 0)
+	e.SetOpFlags(flags)
+	e.SetFlags(SQEBufferSelect)
+	e.SetBufGroup(group)
+}
+
+// PrepMultishotRecv receives again and again, each time into a buffer of a
+// group. Linux 6.0.
+func (e *SQE) PrepMultishotRecv(fd int, group uint16, flags uint32) {
+	e.PrepRecvProvided(fd, group, flags)
+	e.SetIoprio(RecvMultishot)
+}
+
+// PrepSend sends p (send(2)). With MsgWaitAll it completes short only when
+// an error cut it. Linux 5.6.
+func (e *SQE) PrepSend(fd int, p []byte, flags uint32) {
+	e.PrepOperation(uint8(OpSend), int32(fd), address(p), uint32(len(p)), 0)
+	e.SetOpFlags(flags)
+}
+
+// PrepSendmsg sends a message (sendmsg(2)). Header and vector are copied at
+// submission, the bytes are not. Linux 5.3.
+func (e *SQE) PrepSendmsg(fd int, m *Msghdr, flags uint32) {
+	e.PrepOperation(uint8(OpSendmsg), int32(fd), pinned(uintptr(unsafe.Pointer(m))), 1, 0)
+	e.SetOpFlags(flags)
+}
+
+// PrepRead reads from a descriptor that has no position, such as a socket, a
+// pipe or an eventfd (read(2)). Linux 5.6.
+func (e *SQE) PrepRead(fd int, p []byte) {
+	e.PrepOperation(uint8(OpRead), int32(fd), address(p), uint32(len(p)), ^uint64(0))
+}
+
+// PrepWrite writes to a descriptor that has no position. Linux 5.6.
+func (e *SQE) PrepWrite(fd int, p []byte) {
+	e.PrepOperation(uint8(OpWrite), int32(fd), address(p), uint32(len(p)), ^uint64(0))
+}
+
+// PrepShutdown shuts down part of a connection (shutdown(2)). Linux 5.11.
+func (e *SQE) PrepShutdown(fd, how int) {
+	e.PrepOperation(uint8(OpShutdown), int32(fd), 0, uint32(how), 0)
+}
+
+// PrepClose closes a descriptor (close(2)). What is in flight on it goes on.
+// Linux 5.6.
+func (e *SQE) PrepClose(fd int) { e.PrepOperation(uint8(OpClose), int32(fd), 0, 0, 0) }
+
+// PrepPoll waits until one of the events in mask holds; the result is the
+// events that do. Linux 5.1.
+func (e *SQE) PrepPoll(fd int, mask uint32) {
+	e.PrepOperation(uint8(OpPollAdd), int32(fd), 0, 0, 0)
+	e.SetOpFlags(mask)
+}
+
+// PrepMultishotPoll posts a completion each time the descriptor signals one
+// of the events. Linux 5.13.
+func (e *SQE) PrepMultishotPoll(fd int, mask uint32) {
+	e.PrepOperation(uint8(OpPollAdd), int32(fd), 0, PollMultishot, 0)
+	e.SetOpFlags(mask)
+}
+
+// PrepTimeout completes with -ETIME after t, or with 0 once count other
+// entries have completed if count is not zero. t is copied at submission.
+// Linux 5.4.
+func (e *SQE) PrepTimeout(t *Timespec, count uint32, flags uint32) {
+	e.PrepOperation(uint8(OpTimeout), -1, pinned(uintptr(unsafe.Pointer(t))), 1, uint64(count))
+	e.SetOpFlags(flags)
+}
+
+// PrepTimeoutRemove ends the timeout with that user data: 0, or -ENOENT, or
+// -EBUSY while it is firing; the timeout completes with -ECANCELED.
+// Linux 5.5.
+func (e *SQE) PrepTimeoutRemove(userData uint64) {
+	e.PrepOperation(uint8(OpTimeoutRemove), -1, userData, 0, 0)
+}
+
+// PrepLinkTimeout limits the entry before it, which must carry SQELink: that
+// one ends with -ECANCELED when t passes first, and this one with -ETIME;
+// else this one ends with -ECANCELED. t is copied at submission. Linux 5.5.
+func (e *SQE) PrepLinkTimeout(t *Timespec, flags uint32) {
+	e.PrepOperation(uint8(OpLinkTimeout), -1, pinned(uintptr(unsafe.Pointer(t))), 1, 0)
+	e.SetOpFlags(flags)
+}
+
+// PrepCancel cancels the entry with that user data, or with CancelAll every
+// such entry. The result is 0, or with CancelAll how many; -ENOENT when there
+// is none, -EALREADY when it is past cancelling. Linux 5.5.
+func (e *SQE) PrepCancel(userData uint64, flags uint32) {
+	e.PrepOperation(uint8(OpAsyncCancel), -1, userData, 0, 0)
+	e.SetOpFlags(flags)
+}
+
+// PrepCancelFD cancels what is in flight on a descriptor: one entry, or all
+// of them with CancelAll. Linux 5.19.
+func (e *SQE) PrepCancelFD(fd int, flags uint32) {
+	e.PrepOperation(uint8(OpAsyncCancel), int32(fd), 0, 0, 0)
+	e.SetOpFlags(flags | CancelFD)
+}
+
+// PrepCancelAny cancels everything in flight. Linux 5.19.
+func (e *SQE) PrepCancelAny() {
+	e.PrepOperation(uint8(OpAsyncCancel), -1, 0, 0, 0)
+	e.SetOpFlags(CancelAny | CancelAll)
+}
