@@ -1,0 +1,66 @@
+package futures
+
+import "context"
+
+// maxBlocking is how many functions of Blocking run at once for a loop.
+const maxBlocking = 64
+
+// Blocking runs f, which may block, and waits for it without holding up the
+// loop: a task gives way meanwhile, and f runs on a goroutine. For each loop
+// 64 such functions run at once; others wait for their turn. Called on an
+// ordinary goroutine, Blocking needs no pool: that goroutine waits.
+//
+// If ctx ends first Blocking returns ctx's error. f goes on, if it has begun,
+// and its result is dropped: f must not use what the caller reuses. A panic in
+// f becomes a *PanicError.
+func Blocking[T any](ctx context.Context, f func() (T, error)) (T, error) {
+	if ctx.Err() != nil {
+		return *new(T), contextError(ctx)
+	}
+	p := NewPromise[T]()
+	work := func() {
+		if ctx.Err() != nil {
+			p.Fail(ErrCanceled) // nobody waits any more
+			return
+		}
+		try(f, p.settle)
+	}
+	if t := running(ctx); t != nil {
+		t.scheduler.pool.run(work)
+	} else {
+		go work()
+	}
+	return p.Future().Await(ctx)
+}
+
+// pool bounds how many functions run at once. Its state is the executor's.
+type pool struct {
+	exec    Executor
+	busy    int
+	waiting ring[func()]
+}
+
+func (p *pool) run(work func()) {
+	if p.busy == maxBlocking {
+		p.waiting.push(work)
+		return
+	}
+	p.busy++
+	go p.work(work)
+}
+
+func (p *pool) work(work func()) {
+	defer p.exec.Post((*vacancy)(p)) // after a Goexit, too
+	work()
+}
+
+// vacancy is a pool as the Runnable that begins the next function.
+type vacancy pool
+
+func (v *vacancy) Run() {
+	p := (*pool)(v)
+	p.busy--
+	if p.waiting.len() > 0 {
+		p.run(p.waiting.pop())
+	}
+}

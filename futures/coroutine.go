@@ -1,0 +1,84 @@
+package futures
+
+import (
+	"iter"
+	"runtime/debug"
+)
+
+// coroutine runs one task after the other. It is created, resumed and ended
+// by the executor's goroutine: the runtime stops the process if the locked
+// thread is not always the same.
+type coroutine struct {
+	exec  Executor
+	task  *Task
+	next  func() (struct{}, bool)
+	stop  func()
+	yield func(struct{}) bool
+}
+
+func newCoroutine(exec Executor) *coroutine {
+	c := &coroutine{exec: exec}
+	c.next, c.stop = iter.Pull(c.live)
+	return c
+}
+
+// goexit is what comes out of next in place of a Goexit. See run.
+type goexit struct{}
+
+// resume switches to the coroutine until it gives way. It returns false when
+// the task has taken the coroutine with it by runtime.Goexit.
+func (c *coroutine) resume() (alive bool) {
+	defer func() {
+		if value := recover(); value != nil && value != (goexit{}) {
+			panic(value)
+		}
+	}()
+	c.next()
+	return true
+}
+
+// end makes an idle coroutine return.
+func (c *coroutine) end() {
+	c.stop()
+	c.exec.Claim()
+}
+
+func (c *coroutine) live(yield func(struct{}) bool) {
+	c.yield = yield
+	for {
+		c.exec.Claim()
+		c.run()
+		if !yield(struct{}{}) {
+			c.exec.Unclaim()
+			return
+		}
+	}
+}
+
+// run is the life of a task.
+func (c *coroutine) run() {
+	t := c.task
+	defer c.ran(t)
+	t.result = ErrGoexit // unless it says otherwise
+	t.result = t.fn(t)
+	t.phase = finished
+}
+
+// ran deals with functions that did not return.
+//
+// Nothing stops a Goexit, and iter.Pull would repeat it in the goroutine that
+// called next: the loop's own. But what iter.Pull finds first is a panic, so a
+// panic raised while the goroutine exits is what comes out of next, and that
+// can be recovered. The goroutine ends, the loop never notices.
+func (c *coroutine) ran(t *Task) {
+	if t.phase == finished {
+		return
+	}
+	t.phase = finished
+	if value := recover(); value != nil {
+		t.result = &PanicError{value, debug.Stack()}
+		return
+	}
+	c.exec.Unclaim()
+	panic(goexit{})
+}

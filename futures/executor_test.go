@@ -1,0 +1,248 @@
+package futures
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// loop is a small real executor: a goroutine locked to its thread, an inbox
+// with a lock and a local queue without.
+type loop struct {
+	current   atomic.Uint64
+	identify  func() uint64
+	scheduler *Scheduler
+
+	mu     sync.Mutex
+	some   *sync.Cond
+	inbox  []Runnable
+	closed bool
+
+	ready   []Runnable
+	stop    bool
+	stopped chan struct{}
+	panics  chan any
+}
+
+func newLoop(tb testing.TB) *loop {
+	l := &loop{identify: goroutineID, stopped: make(chan struct{}), panics: make(chan any, 16)}
+	l.some = sync.NewCond(&l.mu)
+	l.scheduler = NewScheduler(l)
+	go l.run()
+	tb.Cleanup(l.close)
+	return l
+}
+
+func (l *loop) run() {
+	runtime.LockOSThread()
+	defer close(l.stopped)
+	l.Claim()
+	for !l.stop || len(l.ready) > 0 || l.scheduler.Len() > 0 {
+		l.collect(len(l.ready) == 0)
+		n := len(l.ready)
+		for i := range n {
+			l.ready[i].Run()
+		}
+		l.ready = append(l.ready[:0], l.ready[n:]...)
+	}
+	l.mu.Lock()
+	l.closed = true
+	rest := l.inbox
+	l.mu.Unlock()
+	for _, r := range rest {
+		r.Run()
+	}
+	l.scheduler.Close()
+	l.Unclaim()
+}
+
+func (l *loop) collect(wait bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for wait && len(l.inbox) == 0 {
+		l.some.Wait()
+	}
+	l.ready = append(l.ready, l.inbox...)
+	l.inbox = l.inbox[:0]
+}
+
+func (l *loop) Post(r Runnable) bool {
+	if l.Inside() {
+		l.ready = append(l.ready, r)
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
+	l.inbox = append(l.inbox, r)
+	l.some.Signal()
+	return true
+}
+
+func (l *loop) Inside() bool             { return l.current.Load() == l.identify() }
+func (l *loop) Claim()                   { l.current.Store(l.identify()) }
+func (l *loop) Unclaim()                 { l.current.Store(0) }
+func (l *loop) Panicked(v any, _ []byte) { l.panics <- v }
+func (l *loop) post(fn func())           { l.Post(function(fn)) }
+func (l *loop) start(fn func(ctx context.Context) error, done func(error)) *Task {
+	var t *Task
+	ask(l, func() { t = l.scheduler.Start(context.Background(), fn, done) })
+	return t
+}
+
+// close ends the tasks, so that a test that failed half-way does not hang.
+func (l *loop) close() {
+	l.post(func() {
+		l.stop = true
+		l.scheduler.CancelAll(nil)
+	})
+	<-l.stopped
+}
+
+// do runs fn on the loop and waits.
+func (l *loop) do(fn func()) { ask(l, fn) }
+
+// task runs fn as a task and waits for its end.
+func (l *loop) task(fn func(ctx context.Context) error) error {
+	ended := make(chan error, 1)
+	l.start(fn, func(err error) { ended <- err })
+	return <-ended
+}
+
+// alone makes the loop believe that everything happens on it: telling
+// goroutines apart takes a microsecond here, which is no matter of this
+// package. Nothing else may use the loop meanwhile.
+func (l *loop) alone(fn func()) {
+	l.do(func() {
+		defer func(id func() uint64) { l.identify = id; l.Claim() }(l.identify)
+		l.identify = func() uint64 { return 1 }
+		l.Claim()
+		fn()
+	})
+}
+
+// turn runs what is ready, from within a callback that alone runs.
+func (l *loop) turn(from int) {
+	for i := from; i < len(l.ready); i++ {
+		r := l.ready[i]
+		l.ready[i] = nil
+		r.Run()
+	}
+	l.ready = l.ready[:from]
+}
+
+func goroutineID() uint64 {
+	var trace [40]byte
+	runtime.Stack(trace[:], false)
+	var id uint64
+	for _, c := range trace[len("goroutine "):] {
+		if c < '0' || c > '9' {
+			break
+		}
+		id = id*10 + uint64(c-'0')
+	}
+	return id
+}
+
+// operation is a producer on a loop: its promise is renewed for each start.
+type operation struct {
+	Promise[int]
+	l       *loop
+	cancels int
+	cancel  func() // what Cancel does; nothing if nil
+}
+
+func newOperation(l *loop) *operation {
+	op := &operation{l: l}
+	op.Bind(l, (*operationCanceler)(op))
+	return op
+}
+
+type operationCanceler operation
+
+func (c *operationCanceler) Cancel() {
+	c.cancels++
+	if c.cancel != nil {
+		c.cancel()
+	}
+}
+
+func newBound(l *loop) *Promise[int] {
+	p := new(Promise[int])
+	p.Bind(l, nil)
+	return p
+}
+
+func TestAllocations(t *testing.T) {
+	l := newLoop(t)
+	l.alone(func() {
+		p := newBound(l)
+		var f Future[int]
+		from := len(l.ready)
+		sum := 0
+		l.scheduler.Start(t.Context(), func(ctx context.Context) error {
+			for {
+				v, err := f.Await(ctx)
+				if err != nil {
+					return nil
+				}
+				sum += v
+				f = p.Renew()
+			}
+		}, nil)
+		f = p.Renew()
+		l.turn(from)
+		require.Zero(t, testing.AllocsPerRun(100, func() {
+			p.Resolve(1)
+			l.turn(from)
+		}), "await, resolve, renew")
+		p.Fail(ErrCanceled)
+		l.turn(from)
+
+		fn := func(v int, _ error) { sum += v }
+		require.Zero(t, testing.AllocsPerRun(100, func() {
+			f := p.Renew()
+			f.Then(fn)
+			p.Resolve(1)
+		}), "then, resolve")
+		require.Zero(t, testing.AllocsPerRun(100, func() {
+			f := p.Renew()
+			p.Resolve(1)
+			f.Then(fn)
+			l.turn(from)
+		}), "resolve, then")
+		require.Equal(t, 303, sum)
+
+		require.Zero(t, testing.AllocsPerRun(100, func() {
+			f := p.Renew()
+			if f.Ready() || p.Future() != f || !p.Pending() {
+				panic("wrong answer")
+			}
+			p.Resolve(1)
+		}), "questions")
+
+		s := NewStream[int](l, 0)
+		s.OnDrain(func() {})
+		l.scheduler.Start(t.Context(), func(ctx context.Context) error {
+			for range s.All(ctx) {
+				sum++
+			}
+			return nil
+		}, nil)
+		l.turn(from)
+		require.Zero(t, testing.AllocsPerRun(100, func() {
+			s.Push(1)
+			s.Push(2)
+			l.turn(from)
+		}), "stream")
+		s.Close(nil)
+		l.turn(from)
+		require.Equal(t, 303+202, sum)
+	})
+}

@@ -1,0 +1,48 @@
+package futures
+
+import "context"
+
+// Go runs f concurrently and returns a future of its result. On a loop, where
+// ctx is that of a task or derived from one, f is a task of the same loop;
+// elsewhere it is a goroutine.
+//
+// The context of f ends when ctx does, and when the future is canceled. The
+// future settles when f returns, panics (*PanicError) or exits (ErrGoexit).
+func Go[T any](ctx context.Context, f func(ctx context.Context) (T, error)) Future[T] {
+	if s := schedulerOf(ctx); s != nil {
+		return goTask(ctx, s, f)
+	}
+	p := NewPromise[T]()
+	ctx, cancel := context.WithCancelCause(ctx)
+	p.SetCanceler(cancelFunc(cancel))
+	go try(func() (T, error) {
+		defer cancel(nil)
+		return f(ctx)
+	}, p.settle)
+	return p.Future()
+}
+
+func goTask[T any](ctx context.Context, s *Scheduler, f func(ctx context.Context) (T, error)) Future[T] {
+	p := new(Promise[T])
+	var v T
+	t := s.StartWatching(ctx, func(ctx context.Context) (err error) {
+		v, err = f(ctx)
+		return err
+	}, func(err error) { p.settle(v, err) })
+	p.Bind(s.exec, cancelFunc(t.Cancel))
+	return p.Future()
+}
+
+// cancelFunc is a Canceler that ends a context.
+type cancelFunc func(cause error)
+
+func (c cancelFunc) Cancel() { c(ErrCanceled) }
+
+// schedulerOf returns the scheduler of ctx's task if the caller is on its loop.
+func schedulerOf(ctx context.Context) *Scheduler {
+	t, ok := ctx.Value(taskKey{}).(*Task)
+	if !ok || !t.scheduler.exec.Inside() {
+		return nil
+	}
+	return t.scheduler
+}

@@ -1,0 +1,158 @@
+package futures
+
+import "context"
+
+// maxIdle is how many coroutines without a task a scheduler keeps.
+const maxIdle = 1024
+
+// Scheduler runs the tasks of one executor. It belongs to the executor's
+// goroutine, which must be locked to its thread: except where a method says
+// otherwise, only the executor may call it.
+type Scheduler struct {
+	exec    Executor
+	current *Task
+	running int
+	idle    []*coroutine
+	pool    pool
+	tasks   *Task // the first of a list of all that have not ended
+}
+
+// NewScheduler makes the scheduler of an executor.
+func NewScheduler(exec Executor) *Scheduler {
+	s := &Scheduler{exec: exec}
+	s.pool.exec = exec
+	return s
+}
+
+// Len returns the number of tasks started and not ended.
+func (s *Scheduler) Len() int { return s.running }
+
+// Current returns the task that is running, nil in the loop's own callbacks.
+func (s *Scheduler) Current() *Task { return s.current }
+
+// Start makes a task of fn: it first runs when the executor gets to it, not
+// inside Start, with the task as its context. done, if not nil, runs on the
+// executor when it has ended: with fn's error, a *PanicError or ErrGoexit.
+//
+// The task has the parent's values and deadline, but does not watch it: whoever
+// starts it must Cancel it when the parent ends, its deadline included. That
+// saves a server a registration for each connection. StartWatching does watch.
+func (s *Scheduler) Start(parent context.Context, fn func(ctx context.Context) error, done func(error)) *Task {
+	t := &Task{scheduler: s, parent: parent, fn: fn, done: done}
+	s.add(t)
+	t.wake()
+	return t
+}
+
+// StartWatching is Start with a context that ends when the parent's does.
+func (s *Scheduler) StartWatching(parent context.Context, fn func(ctx context.Context) error, done func(error)) *Task {
+	t := s.Start(parent, fn, done)
+	if parent.Done() == nil {
+		return t
+	}
+	if parent.Err() != nil {
+		t.end(parent.Err(), context.Cause(parent))
+		return t
+	}
+	t.unwatch = context.AfterFunc(parent, func() {
+		if t.end(parent.Err(), context.Cause(parent)) {
+			t.wake()
+		}
+	})
+	return t
+}
+
+// begin gives a task a coroutine and switches to it.
+func (s *Scheduler) begin(t *Task) {
+	if n := len(s.idle); n > 0 {
+		t.coroutine = s.idle[n-1]
+		s.idle[n-1] = nil
+		s.idle = s.idle[:n-1]
+	} else {
+		t.coroutine = newCoroutine(s.exec)
+	}
+	t.coroutine.task = t
+	s.resume(t)
+}
+
+// resume switches to a task until it parks or ends.
+func (s *Scheduler) resume(t *Task) {
+	t.phase = active
+	s.current = t
+	alive := t.coroutine.resume()
+	s.exec.Claim()
+	s.current = nil
+	if t.phase == finished {
+		s.finish(t, alive)
+	}
+}
+
+// finish is for a task whose function has ended.
+func (s *Scheduler) finish(t *Task, alive bool) {
+	s.remove(t)
+	c := t.coroutine
+	t.coroutine, t.fn = nil, nil
+	if alive {
+		s.release(c)
+	}
+	if t.unwatch != nil {
+		t.unwatch()
+	}
+	t.end(context.Canceled, nil)
+	if done := t.done; done != nil {
+		t.done = nil
+		defer contain(s.exec)
+		done(t.result)
+	}
+}
+
+// release keeps a coroutine for the next task, or ends it.
+func (s *Scheduler) release(c *coroutine) {
+	c.task = nil
+	if len(s.idle) < maxIdle {
+		s.idle = append(s.idle, c)
+		return
+	}
+	c.end()
+}
+
+// Close ends the idle coroutines. Every task must have ended; it panics
+// otherwise. The scheduler may be used again.
+func (s *Scheduler) Close() {
+	if s.running > 0 {
+		panic("futures: Close of a scheduler with running tasks: Cancel them and let them end first")
+	}
+	for _, c := range s.idle {
+		c.end()
+	}
+	s.idle = nil
+}
+
+// CancelAll cancels every task, as Task.Cancel does.
+func (s *Scheduler) CancelAll(cause error) {
+	for t := s.tasks; t != nil; t = t.next {
+		t.Cancel(cause)
+	}
+}
+
+func (s *Scheduler) add(t *Task) {
+	s.running++
+	t.next = s.tasks
+	if t.next != nil {
+		t.next.prev = t
+	}
+	s.tasks = t
+}
+
+func (s *Scheduler) remove(t *Task) {
+	s.running--
+	if t.prev != nil {
+		t.prev.next = t.next
+	} else {
+		s.tasks = t.next
+	}
+	if t.next != nil {
+		t.next.prev = t.prev
+	}
+	t.prev, t.next = nil, nil
+}
