@@ -1,0 +1,181 @@
+package proactor
+
+import (
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/goproactor/goproactor/ring"
+)
+
+// acceptor is a listener's socket on one loop: a multishot accept that stays
+// armed while connections are wanted.
+type acceptor struct {
+	listener *Listener
+	loop     *Loop
+	fd       int
+	userData uint64
+	armed    bool
+	stopping bool // a cancel for it is on its way
+	closing  bool
+	handler  func(*Conn)
+	closed   func() // called once the socket is closed
+
+	resting timer // until the next try after a shortage
+	rest    time.Duration
+	over    fifo[int] // accepted beyond the limit, waiting for their turn
+}
+
+// How long accepting rests when the process or the system has run out of
+// something: twice as long each time, until an accept succeeds.
+const (
+	shortestRest = 5 * time.Millisecond
+	longestRest  = time.Second
+)
+
+func (a *acceptor) wanted() bool {
+	return a.handler != nil && !a.closing && a.resting.index == 0 && !a.atLimit()
+}
+
+func (a *acceptor) atLimit() bool {
+	limit := a.listener.limit
+	return limit > 0 && a.listener.open.Load() >= limit
+}
+
+func (a *acceptor) arm() {
+	if a.armed || !a.wanted() {
+		return
+	}
+	sqe := a.loop.queue.Next()
+	sqe.PrepMultishotAccept(a.fd, acceptFlags)
+	a.userData = a.loop.submit(sqe, a)
+	a.armed = true
+}
+
+// complete implements operation.
+func (a *acceptor) complete(result int32, flags uint32) {
+	if flags&ring.CQEFMore == 0 {
+		a.armed, a.stopping = false, false
+	}
+	switch {
+	case result < 0:
+		a.refused(syscall.Errno(-result))
+	case a.closing:
+		closeSocket(int(result)) // the last completion of a cancelled accept can bring one
+	case a.atLimit():
+		a.over.push(int(result))
+	default:
+		a.rest = 0
+		a.accepted(int(result))
+	}
+	if a.atLimit() && a.armed {
+		a.pause()
+	}
+	a.arm()
+	a.settled()
+}
+
+func (a *acceptor) accepted(fd int) {
+	a.listener.open.Add(1)
+	a.loop.counts.accepted++
+	c := a.loop.adopt(fd, a.listener.network)
+	c.acceptor = a
+	started := false
+	defer func() {
+		if !started { // the handler panicked or called Goexit
+			c.abort(c.closedError("accept"))
+		}
+	}()
+	a.handler(c)
+	started = true
+}
+
+// pause cancels the accept until a connection has left.
+func (a *acceptor) pause() {
+	if a.stopping {
+		return
+	}
+	a.stopping = true
+	a.loop.counts.acceptsPaused++
+	a.loop.cancel(a.userData)
+}
+
+// left is called when one of its connections is closed.
+func (a *acceptor) left() {
+	a.listener.open.Add(-1)
+	if a.listener.limit == 0 {
+		return
+	}
+	// The place is anybody's: other loops may be the ones that wait.
+	for _, other := range a.listener.acceptors {
+		if other == a {
+			a.refill()
+		} else {
+			other.loop.Do(other.refill)
+		}
+	}
+}
+
+// refill takes what waits, up to the limit, and accepts again.
+func (a *acceptor) refill() {
+	for a.over.len() > 0 && !a.atLimit() && !a.closing {
+		a.accepted(a.over.pop())
+	}
+	a.arm()
+}
+
+// refused handles a failed accept.
+func (a *acceptor) refused(e syscall.Errno) {
+	switch e {
+	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
+		// Out of descriptors or memory: the connection stays in the kernel's
+		// queue. Trying at once would spin.
+		a.loop.counts.acceptShortages++
+		a.rest = min(max(2*a.rest, shortestRest), longestRest)
+		a.resting.expired = func(error) { a.arm() }
+		a.loop.timers.add(&a.resting, a.loop.now()+a.rest)
+	case syscall.EBADF, syscall.ENOTSOCK, syscall.EINVAL, syscall.EOPNOTSUPP:
+		// The socket is not one that accepts any more.
+		if !a.closing {
+			a.listener.stopAccepting(&net.OpError{Op: "accept", Net: a.listener.network, Addr: a.listener.address, Err: os.NewSyscallError("accept", e)})
+		}
+	}
+	// Anything else concerns the one connection that was being accepted
+	// (accept(2), "Error handling"), or is our own cancel.
+}
+
+// close stops accepting and closes the socket.
+func (a *acceptor) close() {
+	if a.closing {
+		return
+	}
+	a.closing = true
+	a.loop.timers.remove(&a.resting)
+	for a.over.len() > 0 {
+		closeSocket(a.over.pop())
+	}
+	if a.armed && !a.stopping {
+		a.stopping = true
+		a.loop.cancel(a.userData)
+	}
+	a.settled()
+}
+
+func (a *acceptor) settled() {
+	if !a.closing || a.armed || a.fd < 0 {
+		return
+	}
+	closeSocket(a.fd)
+	a.fd = -1
+	for i, other := range a.loop.acceptors {
+		if other == a {
+			a.loop.acceptors = append(a.loop.acceptors[:i], a.loop.acceptors[i+1:]...)
+			break
+		}
+	}
+	if a.closed != nil {
+		a.closed()
+	}
+	a.loop.drained()
+}

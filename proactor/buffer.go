@@ -1,0 +1,71 @@
+package proactor
+
+// Buffer is a lease on received data. The bytes are the holder's, to read and
+// to change, until Release, or until they are given away with Conn.Send or
+// Conn.Queue. The zero Buffer is empty, and releasing it does nothing.
+//
+// A Buffer is a small value; all copies stand for the one lease.
+type Buffer struct {
+	lease      *lease
+	generation uint32
+}
+
+// lease is what a Buffer stands for. A pool's leases are used over and over;
+// the generation tells a Buffer of an earlier use.
+type lease struct {
+	data       []byte
+	block      *block // nil when data is memory of its own
+	loop       *Loop
+	next       *lease // in the pool's list of free leases
+	generation uint32
+}
+
+// Bytes is the data. It panics if the lease is over: those bytes belong to
+// another receive by now.
+func (b Buffer) Bytes() []byte {
+	if b.lease == nil {
+		return nil
+	}
+	b.check("Bytes")
+	return b.lease.data
+}
+
+// Len is the number of bytes.
+func (b Buffer) Len() int { return len(b.Bytes()) }
+
+// Release ends the lease; the memory serves other receives. Any goroutine may
+// call it. Each lease is released once: a second Release by the same holder
+// panics, because the lease may be somebody else's by then.
+func (b Buffer) Release() {
+	if b.lease == nil {
+		return
+	}
+	b.check("Release")
+	l := b.lease.loop
+	if l.Inside() {
+		l.buffers.release(b.lease)
+		return
+	}
+	// When the loop has ended its buffers are garbage, not to be given back.
+	l.Post((*releaseElsewhere)(b.lease))
+}
+
+func (b Buffer) check(what string) {
+	if b.lease.generation != b.generation {
+		panic("proactor: Buffer." + what + " after the lease has ended: it was released, or given away with Send or Queue")
+	}
+}
+
+// releaseElsewhere is a lease on its way home from another goroutine.
+type releaseElsewhere lease
+
+func (r *releaseElsewhere) Run() { r.loop.buffers.release((*lease)(r)) }
+
+// take moves the lease to a new holder: Buffers of the old one are over.
+func (b Buffer) take() Buffer {
+	if b.lease == nil {
+		return b
+	}
+	b.lease.generation++
+	return Buffer{b.lease, b.lease.generation}
+}

@@ -1,0 +1,163 @@
+package proactor
+
+import (
+	"fmt"
+
+	"github.com/goproactor/goproactor/ring"
+)
+
+// bufferGroup is the one group of provided buffers of a loop's queue.
+const bufferGroup = 0
+
+// bufferPool is the memory that a loop's receives choose from: blocks provided
+// to the queue through a buffer ring. Idle connections hold none of it.
+//
+// A block is in the ring, or it is out: consumed, with leases on it. It comes
+// back when the last of them ends. When all are out the pool grows, up to its
+// limit; beyond that, receives wait for a lease to end.
+type bufferPool struct {
+	loop   *Loop
+	ring   *ring.BufferRing
+	size   int // bytes of a block
+	limit  int // blocks at most
+	blocks []*block
+	inRing int
+	free   *lease
+
+	starved []*receiver // were refused for want of a buffer, first come first
+}
+
+type block struct {
+	mem      []byte
+	id       uint16
+	inRing   bool
+	consumed int // bytes handed out of an incrementally consumed block
+	leases   int
+}
+
+// slab is how many bytes the pool grows by.
+const slab = 4 << 20
+
+func (p *bufferPool) open(l *Loop, o *options) error {
+	r, err := ring.NewBufferRing(o.bufferCount)
+	if err != nil {
+		return err
+	}
+	r.Incremental = o.bufferIncremental
+	if err := l.queue.RegisterBufferRing(bufferGroup, r); err != nil {
+		return fmt.Errorf("provide %d buffers of %d bytes: %w", o.bufferCount, o.bufferSize, err)
+	}
+	p.loop, p.ring, p.size, p.limit = l, r, o.bufferSize, o.bufferCount
+	p.grow()
+	p.publish()
+	return nil
+}
+
+// grow adds a slab of blocks; false if the pool is at its limit.
+func (p *bufferPool) grow() bool {
+	n := min(max(slab/p.size, 1), p.limit-len(p.blocks))
+	if n <= 0 {
+		return false
+	}
+	// Blocks that start at the same distance from a page boundary would fight
+	// for the same few sets of the cache: step each by a line more.
+	const line = 64
+	stride := p.size + line
+	mem := make([]byte, n*stride)
+	blocks := make([]block, n)
+	for i := range blocks {
+		b := &blocks[i]
+		b.mem, b.id = mem[i*stride:][:p.size:p.size], uint16(len(p.blocks))
+		p.blocks = append(p.blocks, b)
+		p.provide(b)
+	}
+	return true
+}
+
+func (p *bufferPool) provide(b *block) {
+	b.inRing, b.consumed = true, 0
+	p.inRing++
+	p.ring.Add(b.mem, b.id)
+}
+
+// publish shows the queue what came back since the last time, and lets
+// receives that were refused try again.
+func (p *bufferPool) publish() {
+	if len(p.starved) > 0 && (p.inRing > 0 || p.grow()) {
+		waiting := p.starved
+		p.starved = nil
+		for _, r := range waiting {
+			r.fed()
+		}
+	}
+	p.ring.Publish()
+}
+
+// out is the number of blocks that are leased.
+func (p *bufferPool) out() int { return len(p.blocks) - p.inRing }
+
+// received makes the lease for a completion that put n bytes into block id.
+func (p *bufferPool) received(id uint16, n int, flags uint32) Buffer {
+	b := p.blocks[id]
+	from := b.consumed
+	b.consumed += n
+	b.leases++
+	if flags&ring.CQEFBufMore == 0 {
+		b.inRing = false
+		p.inRing--
+	}
+	data := b.mem[from : from+n : from+n]
+	raceWrote(data)
+	return p.lease(data, b)
+}
+
+// unused takes back a block that a completion named without filling it.
+func (p *bufferPool) unused(id uint16, flags uint32) {
+	if b := p.blocks[id]; flags&ring.CQEFBufMore == 0 && b.inRing {
+		b.inRing = false
+		p.inRing--
+		p.settle(b)
+	}
+}
+
+// scarce says that blocks run low, so that data nobody reads yet should not
+// sit on them.
+func (p *bufferPool) scarce() bool { return p.inRing < len(p.blocks)/4 }
+
+// copied moves a lease's data to memory of its own and frees its block.
+func (p *bufferPool) copied(b Buffer) Buffer {
+	data := append([]byte(nil), b.Bytes()...)
+	p.release(b.lease)
+	return p.lease(data, nil)
+}
+
+func (p *bufferPool) lease(data []byte, b *block) Buffer {
+	l := p.free
+	if l == nil {
+		l = &lease{loop: p.loop}
+	} else {
+		p.free = l.next
+	}
+	l.data, l.block, l.next = data, b, nil
+	return Buffer{l, l.generation}
+}
+
+// release ends a lease. Only the loop calls it.
+func (p *bufferPool) release(l *lease) {
+	b := l.block
+	l.generation++
+	l.data, l.block = nil, nil
+	l.next, p.free = p.free, l
+	if b != nil {
+		b.leases--
+		p.settle(b)
+	}
+}
+
+// settle returns a block to the ring once the queue and all holders are done
+// with it.
+func (p *bufferPool) settle(b *block) {
+	if b.leases == 0 && !b.inRing {
+		p.provide(b)
+	}
+}

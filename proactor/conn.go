@@ -1,0 +1,433 @@
+package proactor
+
+import (
+	"context"
+	"iter"
+	"net"
+	"time"
+
+	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/ring"
+)
+
+// Conn is a stream connection. It belongs to one loop: its handlers and
+// callbacks run on that loop's thread, and there its operations cost nothing
+// but themselves. Its methods may be called from any goroutine; from elsewhere
+// a call travels to the loop first.
+type Conn struct {
+	loop    *Loop
+	fd      int
+	network string
+	state   connState
+	others  int32 // operations in flight besides the receive and the send
+	index   int32 // in loop.conns
+
+	recv receiver
+	send sender
+
+	acceptor  *acceptor     // that brought it, if any
+	task      *futures.Task // its handler, if it is served
+	deadlines *deadlines
+	addresses *addresses
+	closed    *futures.Promise[struct{}]
+}
+
+type connState uint8
+
+const (
+	connOpen     connState = iota
+	connDraining           // Close was called: what is queued is still sent
+	connEnding             // shut down and cancelled: waiting for final completions
+	connClosing            // the descriptor is being closed
+	connClosed
+)
+
+// adopt makes a connection of a descriptor.
+func (l *Loop) adopt(fd int, network string) *Conn {
+	c := &Conn{loop: l, fd: fd, network: network, index: int32(len(l.conns))}
+	c.recv.conn, c.send.conn = c, c
+	l.conns = append(l.conns, c)
+	return c
+}
+
+// Loop is the loop the connection belongs to.
+func (c *Conn) Loop() *Loop { return c.loop }
+
+// Recv starts to receive. The future resolves with a lease on the data that
+// came in, or with io.EOF when the peer has sent everything. Calls are
+// answered in their order. Cancelling loses nothing: data that comes later is
+// there for the next Recv.
+//
+// The future serves one Recv after another: it is over, with
+// futures.ErrStale, once a later Recv on this connection has begun.
+func (c *Conn) Recv() futures.Future[Buffer] {
+	l := c.loop
+	if !l.Inside() {
+		return c.recvElsewhere()
+	}
+	p := c.recv.own
+	if p == nil {
+		p = new(futures.Promise[Buffer])
+		p.Bind(l, &c.recv)
+		c.recv.own = p
+	} else if p.Pending() {
+		w := &withdrawal{conn: c, promise: new(futures.Promise[Buffer])}
+		p = w.promise
+		p.Bind(l, w)
+	}
+	f := p.Renew()
+	c.recv.serve(demand{recv: p})
+	return f
+}
+
+func (c *Conn) recvElsewhere() futures.Future[Buffer] {
+	p := futures.NewPromise[Buffer]()
+	p.SetCanceler(&withdrawal{c, p})
+	if !c.loop.Do(func() { c.recv.serve(demand{recv: p}) }) {
+		p.Fail(c.closedError("read"))
+	}
+	return p.Future()
+}
+
+// Bufs receives until the peer is done, which ends the range without an
+// error. Each Buffer is the loop body's to release or give away.
+func (c *Conn) Bufs(ctx context.Context) iter.Seq2[Buffer, error] {
+	return func(yield func(Buffer, error) bool) {
+		for {
+			b, err := c.Recv().Await(ctx)
+			if err == errEOF {
+				return
+			}
+			if !yield(b, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// OnRecv makes fn receive everything that comes in, on the loop, until it is
+// told the end: an empty Buffer with io.EOF, or with what went wrong. fn owns
+// each Buffer. While the send queue is above its high-water mark fn is not
+// called, so that a peer that sends and does not read holds little memory.
+//
+// A connection is received either with OnRecv or with Recv.
+func (c *Conn) OnRecv(fn func(Buffer, error)) {
+	if c.loop.Inside() {
+		c.recv.handle(fn)
+		return
+	}
+	if !c.loop.Do(func() { c.recv.handle(fn) }) {
+		fn(Buffer{}, c.closedError("read"))
+	}
+}
+
+// Send sends all of b. The lease goes with it: b is over for the caller, even
+// when Send fails. The future resolves when the kernel has taken everything,
+// with the number of bytes; an error comes with the number sent before it.
+//
+// Sends go out in the order of the calls. The future serves one Send after
+// another, see Recv.
+func (c *Conn) Send(b Buffer) futures.Future[int] {
+	b = b.take()
+	return c.sendSegment(segment{data: b.Bytes(), lease: b})
+}
+
+// SendBytes sends all of p, which belongs to the library until the future
+// resolves.
+func (c *Conn) SendBytes(p []byte) futures.Future[int] {
+	return c.sendSegment(segment{data: p})
+}
+
+// SendVector sends the pieces of p one behind the other, as one message of the
+// connection: nothing else comes between them. They belong to the library
+// until the future resolves with the number of bytes of them all.
+func (c *Conn) SendVector(p ...[]byte) futures.Future[int] {
+	answer := futures.NewPromise[int]()
+	v := &vectorSend{conn: c, promise: answer, left: len(p)}
+	answer.SetCanceler(v)
+	for _, piece := range p {
+		raceRead(piece)
+	}
+	ok := c.loop.perform(func() { v.begin(p) })
+	if !ok {
+		answer.Fail(c.closedError("write"))
+	}
+	return answer.Future()
+}
+
+func (c *Conn) sendSegment(g segment) futures.Future[int] {
+	l := c.loop
+	if !l.Inside() {
+		return c.sendElsewhere(g)
+	}
+	p := c.send.own
+	switch {
+	case p == nil:
+		p = new(futures.Promise[int])
+		p.Bind(l, &c.send)
+		c.send.own = p
+	case p.Pending():
+		p = new(futures.Promise[int])
+		p.Bind(l, &retraction{c, p})
+	}
+	f := p.Renew()
+	g.promise = p
+	c.send.push(g)
+	return f
+}
+
+func (c *Conn) sendElsewhere(g segment) futures.Future[int] {
+	g.promise = futures.NewPromise[int]()
+	g.promise.SetCanceler(&retraction{c, g.promise})
+	raceRead(g.data)
+	if !c.loop.Do(func() { c.send.push(g) }) {
+		g.promise.Fail(c.closedError("write"))
+	}
+	return g.promise.Future()
+}
+
+// Queue hands b to the send queue. The future is resolved already while the
+// queue is below its high-water mark, else when it has shrunk; a handler that
+// awaits it waits only for a peer that does not keep up. What goes wrong with
+// the sending shows at the next operation.
+func (c *Conn) Queue(b Buffer) futures.Future[struct{}] {
+	b = b.take()
+	g := segment{data: b.Bytes(), lease: b}
+	if !c.loop.Inside() {
+		return c.queueElsewhere(g)
+	}
+	if err := c.send.refusal(); err != nil {
+		c.send.conclude(g, err)
+		return futures.Failed[struct{}](err)
+	}
+	c.send.push(g)
+	if c.send.above() {
+		return c.send.pressed()
+	}
+	return futures.Future[struct{}]{}
+}
+
+func (c *Conn) queueElsewhere(g segment) futures.Future[struct{}] {
+	p := futures.NewPromise[struct{}]()
+	ok := c.loop.Do(func() {
+		if err := c.send.refusal(); err != nil {
+			c.send.conclude(g, err)
+			p.Fail(err)
+			return
+		}
+		c.send.push(g)
+		if !c.send.above() {
+			p.Resolve(struct{}{})
+			return
+		}
+		c.send.pressed().Then(func(_ struct{}, err error) { p.Settle(struct{}{}, err) })
+	})
+	if !ok {
+		p.Fail(c.closedError("write"))
+	}
+	return p.Future()
+}
+
+// CloseWrite sends what is queued and then tells the peer that nothing
+// follows (shutdown(2), SHUT_WR). Receiving goes on.
+func (c *Conn) CloseWrite() futures.Future[struct{}] {
+	p := futures.NewPromise[struct{}]()
+	ok := c.loop.perform(func() {
+		s := &c.send
+		if err := s.refusal(); err != nil {
+			p.Fail(err)
+			return
+		}
+		s.end = &halfClose{conn: c, done: p}
+		if s.queue.len() == 0 {
+			s.end.start()
+		}
+	})
+	if !ok {
+		p.Fail(c.closedError("shutdown"))
+	}
+	return p.Future()
+}
+
+// Close ends the connection: what is queued is still sent, for at most the
+// drain timeout, then everything in flight is cancelled and the descriptor
+// closed. Close does not wait; Closed tells when it is done. Closing again
+// does nothing.
+func (c *Conn) Close() error {
+	if c.loop.Inside() {
+		c.beginClose()
+		return nil
+	}
+	c.loop.Do(c.beginClose)
+	return nil
+}
+
+// Closed resolves when the connection is closed and nothing of it is left with
+// the kernel.
+func (c *Conn) Closed() futures.Future[struct{}] {
+	p := futures.NewPromise[struct{}]()
+	ok := c.loop.perform(func() {
+		if c.state == connClosed {
+			p.Resolve(struct{}{})
+			return
+		}
+		if c.closed == nil {
+			c.closed = new(futures.Promise[struct{}])
+			c.closed.Bind(c.loop, nil)
+			c.closed.Renew()
+		}
+		c.closed.Future().Then(func(struct{}, error) { p.Resolve(struct{}{}) })
+	})
+	if !ok {
+		p.Resolve(struct{}{})
+	}
+	return p.Future()
+}
+
+// Abort ends the connection at once: what is queued is dropped and the peer
+// is sent a reset.
+func (c *Conn) Abort() {
+	c.loop.perform(func() { c.abort(c.closedError("write")) })
+}
+
+func (c *Conn) abort(err error) {
+	if c.state >= connEnding {
+		return
+	}
+	setLingerZero(c.fd)
+	c.send.fail(err)
+	c.beginEnd()
+}
+
+func (c *Conn) beginClose() {
+	if c.state != connOpen {
+		return
+	}
+	c.state = connDraining
+	if c.send.queue.len() == 0 {
+		c.beginEnd()
+		return
+	}
+	d := c.timeouts()
+	d.drain.expired = func(error) {
+		if c.state == connDraining {
+			c.abort(c.opError("write", errDrainTimeout))
+		}
+	}
+	c.loop.timers.add(&d.drain, c.loop.now()+c.loop.rt.options.drainTimeout)
+}
+
+// beginEnd stops everything that is in flight. Closing the descriptor would
+// not: the kernel keeps the socket for as long as an operation holds it.
+func (c *Conn) beginEnd() {
+	if c.state >= connEnding {
+		return
+	}
+	c.state = connEnding
+	c.deadlines.stop(c.loop)
+	c.recv.drop()
+	if c.busy() {
+		q := c.loop.queue
+		sqe := q.Next()
+		sqe.PrepShutdown(c.fd, shutdownBoth)
+		c.loop.submit(sqe, ignore{})
+		sqe = q.Next()
+		sqe.PrepCancelFD(c.fd, ring.CancelAll)
+		c.loop.submit(sqe, ignore{})
+	}
+	c.settled()
+}
+
+// busy says that the kernel still holds something of this connection.
+func (c *Conn) busy() bool { return c.recv.armed || c.send.inFlight > 0 || c.others > 0 }
+
+// settled is called whenever an operation of the connection has ended, and
+// takes the closing on.
+func (c *Conn) settled() {
+	if c.state == connDraining && c.send.queue.len() == 0 && c.others == 0 {
+		c.beginEnd()
+		return
+	}
+	if c.state == connEnding && !c.busy() {
+		c.state = connClosing
+		sqe := c.loop.queue.Next()
+		sqe.PrepClose(c.fd)
+		c.loop.submit(sqe, (*release)(c))
+	}
+}
+
+// release is the closing of the descriptor.
+type release Conn
+
+func (r *release) complete(int32, uint32) {
+	c := (*Conn)(r)
+	c.state = connClosed
+	c.loop.forget(c)
+	if c.acceptor != nil {
+		c.acceptor.left()
+	}
+	if c.closed != nil {
+		c.closed.Resolve(struct{}{})
+	}
+}
+
+func (l *Loop) forget(c *Conn) {
+	last := len(l.conns) - 1
+	l.conns[c.index] = l.conns[last]
+	l.conns[c.index].index = c.index
+	l.conns[last] = nil
+	l.conns = l.conns[:last]
+	l.drained()
+}
+
+// LocalAddr is the address of this end.
+func (c *Conn) LocalAddr() net.Addr { return c.endpoints().local }
+
+// RemoteAddr is the address of the peer.
+func (c *Conn) RemoteAddr() net.Addr { return c.endpoints().remote }
+
+// endpoints asks the kernel once. Only on the loop is the descriptor sure to
+// be this connection's.
+func (c *Conn) endpoints() addresses {
+	if c.loop.Inside() {
+		return c.lookup()
+	}
+	found := make(chan addresses, 1)
+	if !c.loop.Do(func() { found <- c.lookup() }) {
+		return addresses{}
+	}
+	return <-found
+}
+
+func (c *Conn) lookup() addresses {
+	if c.addresses == nil {
+		if c.state >= connClosing {
+			return addresses{}
+		}
+		c.addresses = socketAddresses(c.fd, c.network)
+	}
+	return *c.addresses
+}
+
+type addresses struct{ local, remote net.Addr }
+
+// SetDeadline sets both deadlines.
+func (c *Conn) SetDeadline(t time.Time) error {
+	c.loop.perform(func() { c.setReadDeadline(t); c.setWriteDeadline(t) })
+	return nil
+}
+
+// SetReadDeadline makes receives at t or later, those that wait included, fail
+// with os.ErrDeadlineExceeded; the zero time means never. Nothing is lost: what
+// has come in is there once the deadline is moved.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	c.loop.perform(func() { c.setReadDeadline(t) })
+	return nil
+}
+
+// SetWriteDeadline makes sends that are under way or queued at t or later fail
+// with os.ErrDeadlineExceeded; the zero time means never.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	c.loop.perform(func() { c.setWriteDeadline(t) })
+	return nil
+}

@@ -1,0 +1,65 @@
+package proactor
+
+import "time"
+
+// deadlines are a connection's timers, made when the first is set.
+type deadlines struct {
+	read, write deadline
+	drain       timer
+}
+
+type deadline struct {
+	timer  timer
+	passed bool
+}
+
+func (c *Conn) timeouts() *deadlines {
+	if c.deadlines == nil {
+		c.deadlines = new(deadlines)
+	}
+	return c.deadlines
+}
+
+func (c *Conn) readExpired() bool  { return c.deadlines != nil && c.deadlines.read.passed }
+func (c *Conn) writeExpired() bool { return c.deadlines != nil && c.deadlines.write.passed }
+
+func (c *Conn) setReadDeadline(t time.Time) {
+	c.timeouts().read.set(c, t, func() { c.recv.expire(c.timedOut("read")) })
+}
+
+func (c *Conn) setWriteDeadline(t time.Time) {
+	c.timeouts().write.set(c, t, func() { c.send.cancel(c.timedOut("write")) })
+}
+
+// set arms the deadline for t; pass runs when it has come, at once if t is in
+// the past.
+func (d *deadline) set(c *Conn, t time.Time, pass func()) {
+	l := c.loop
+	l.timers.remove(&d.timer)
+	d.passed = false
+	if t.IsZero() || c.state >= connEnding {
+		return
+	}
+	expired := func(err error) {
+		if err == nil {
+			d.passed = true
+			pass()
+		}
+	}
+	wait := time.Until(t)
+	if wait <= 0 {
+		expired(nil)
+		return
+	}
+	d.timer.expired = expired
+	l.timers.add(&d.timer, l.now()+wait)
+}
+
+func (d *deadlines) stop(l *Loop) {
+	if d == nil {
+		return
+	}
+	l.timers.remove(&d.read.timer)
+	l.timers.remove(&d.write.timer)
+	l.timers.remove(&d.drain)
+}

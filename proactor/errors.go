@@ -1,0 +1,45 @@
+package proactor
+
+import (
+	"errors"
+	"net"
+	"os"
+	"syscall"
+)
+
+var (
+	// ErrClosed is what operations on something closed fail with; it is
+	// net.ErrClosed, so that errors.Is finds either.
+	ErrClosed = net.ErrClosed
+
+	// ErrOnLoop says that a call that waits was made on a loop's own thread,
+	// where it would wait for itself.
+	ErrOnLoop = errors.New("proactor: this call waits and must not be made from a handler or callback: use another goroutine")
+
+	errHandlerReceives = errors.New("a handler set with OnRecv receives this connection's data")
+	errDrainTimeout    = errors.New("closed with data unsent: the peer did not read within the drain timeout")
+	errShutdownDone    = errors.New("proactor: the runtime has shut down")
+)
+
+// timeoutError is a passed deadline: a net.Error with Timeout() true that is
+// os.ErrDeadlineExceeded for errors.Is.
+var errTimeout = os.ErrDeadlineExceeded
+
+// failed describes an operation the kernel refused.
+func (c *Conn) failed(op string, errno syscall.Errno) error {
+	return c.opError(op, os.NewSyscallError(syscallName[op], errno))
+}
+
+var syscallName = map[string]string{"read": "recv", "write": "send", "shutdown": "shutdown", "close": "close"}
+
+func (c *Conn) timedOut(op string) error             { return c.opError(op, errTimeout) }
+func (c *Conn) closedError(op string) error          { return c.opError(op, ErrClosed) }
+func (c *Conn) misused(op string, cause error) error { return c.opError(op, cause) }
+
+func (c *Conn) opError(op string, cause error) error {
+	e := &net.OpError{Op: op, Net: c.network, Err: cause}
+	if c.addresses != nil {
+		e.Source, e.Addr = c.addresses.local, c.addresses.remote
+	}
+	return e
+}

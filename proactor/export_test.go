@@ -1,0 +1,21 @@
+package proactor
+
+import "fmt"
+
+// Describe tells the state of every connection, for a failing test's message.
+func (rt *Runtime) Describe() (s string) {
+	for _, l := range rt.loops {
+		done := make(chan struct{})
+		l.Do(func() {
+			for _, c := range l.conns {
+				r, w := &c.recv, &c.send
+				s += fmt.Sprintf("conn fd=%d state=%d others=%d recv{armed=%v pausing=%v starved=%v held=%v draining=%v handler=%v waiting=%d unread=%d err=%v} send{inFlight=%d reason=%v queue=%d pending=%d err=%v}\n",
+					c.fd, c.state, c.others, r.armed, r.pausing, r.starved, r.held, r.draining, r.handler != nil, r.line.len(), r.unread.len(), r.err,
+					w.inFlight, w.reason, w.queue.len(), w.pending, w.err)
+			}
+			close(done)
+		})
+		<-done
+	}
+	return s
+}

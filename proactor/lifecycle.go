@@ -1,0 +1,146 @@
+package proactor
+
+import (
+	"errors"
+	"io"
+
+	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/ring"
+)
+
+var errEOF = io.EOF
+
+// open sets the loop up, on its own thread: the queue belongs to the thread
+// that opened it.
+func (l *Loop) open(open func() (ring.Queue, error)) (err error) {
+	l.Claim()
+	if l.rt.options.pin {
+		if err := pinThread(l.index); err != nil {
+			return err
+		}
+	}
+	if l.queue, err = open(); err != nil {
+		return err
+	}
+	if err = l.buffers.open(l, &l.rt.options); err == nil {
+		err = l.wake.open(l)
+	}
+	if err != nil {
+		return errors.Join(err, l.queue.Close())
+	}
+	l.tasks = futures.NewScheduler(l)
+	return nil
+}
+
+// beginDrain stops taking in, and calls empty when the last connection has
+// closed.
+func (l *Loop) beginDrain(empty func()) {
+	l.draining = empty
+	for _, a := range append([]*acceptor(nil), l.acceptors...) {
+		a.listener.stopAccepting(ErrClosed)
+	}
+	for _, c := range l.conns {
+		c.stopReceiving()
+	}
+	l.drained()
+}
+
+// stopReceiving makes the receiving side end after what the kernel has.
+func (c *Conn) stopReceiving() {
+	if c.state >= connEnding {
+		return
+	}
+	sqe := c.loop.queue.Next()
+	sqe.PrepShutdown(c.fd, shutdownRead)
+	c.others++
+	c.loop.submit(sqe, (*readShutdown)(c))
+}
+
+// readShutdown is the shutdown of the receiving side.
+type readShutdown Conn
+
+func (r *readShutdown) complete(int32, uint32) {
+	c := (*Conn)(r)
+	c.others--
+	c.settled()
+}
+
+func (l *Loop) drained() {
+	if l.draining != nil && len(l.conns) == 0 && len(l.acceptors) == 0 {
+		l.draining()
+		l.draining = nil
+	}
+}
+
+// beginStop ends everything on the loop. The loop runs on until all of it has.
+func (l *Loop) beginStop() {
+	if l.stop {
+		return
+	}
+	l.stop = true
+	for _, a := range append([]*acceptor(nil), l.acceptors...) {
+		a.listener.stopAccepting(ErrClosed)
+	}
+	for _, c := range append([]*Conn(nil), l.conns...) {
+		if c.task != nil {
+			c.task.Cancel(ErrClosed)
+		}
+		c.abort(c.closedError("write"))
+	}
+	l.tasks.CancelAll(ErrClosed)
+	for len(l.timers.nodes) > 0 {
+		t := l.timers.nodes[0].timer
+		l.timers.remove(t)
+		t.expired(ErrClosed)
+	}
+}
+
+// finished says that the loop was told to stop and nothing holds it up.
+func (l *Loop) finished() bool {
+	return l.stop && len(l.conns) == 0 && len(l.acceptors) == 0 &&
+		l.tasks.Len() == 0 && l.ready.len() == 0 || l.failure != nil
+}
+
+// close releases what the loop owns. Work that came in too late still runs, to
+// learn that it did.
+func (l *Loop) close() {
+	for m := l.inbox.close(); m != nil; m = m.next {
+		l.ready.push(m.work)
+	}
+	for l.ready.len() > 0 {
+		l.ready.pop().Run()
+	}
+	l.tasks.Close()
+	l.last = l.snapshot()
+	if err := l.queue.Close(); err != nil && l.failure == nil {
+		l.failure = err
+	}
+	l.wake.close()
+	l.Unclaim()
+}
+
+// fail takes the loop down after its queue failed for good: no completion will
+// come any more, so everything waiting is told, and descriptors are closed
+// here.
+func (l *Loop) fail(err error) {
+	if l.failure != nil {
+		return
+	}
+	l.failure = err
+	if log := l.rt.options.logger; log != nil {
+		log.Error("loop failed", "loop", l.index, "error", err)
+	}
+	l.stop = true
+	for _, c := range append([]*Conn(nil), l.conns...) {
+		c.send.inFlight = 0
+		c.send.fail(err)
+		c.recv.finish(err)
+		c.recv.drop()
+		c.state = connClosed
+		closeSocket(c.fd)
+	}
+	for _, a := range append([]*acceptor(nil), l.acceptors...) {
+		a.armed = false
+		a.listener.stopAccepting(err)
+	}
+}

@@ -1,0 +1,275 @@
+package proactor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net"
+	"sync"
+	"sync/atomic"
+
+	"github.com/goproactor/goproactor/futures"
+)
+
+// Listener accepts connections on every loop of its runtime: for TCP each loop
+// has a socket of its own bound to the same port (SO_REUSEPORT), and the
+// kernel spreads the connections.
+//
+// A listener is used in one of three ways: Serve, OnConn, or Accept and Conns.
+type Listener struct {
+	rt        *Runtime
+	network   string
+	address   net.Addr
+	acceptors []*acceptor
+	limit     int64 // connections open at once, 0 for no limit
+	open      atomic.Int64
+
+	arming  sync.Once // the first Accept arms the acceptors
+	mu      sync.Mutex
+	mode    string                    // the way it is used, once one is taken
+	line    []*futures.Promise[*Conn] // Accepts that wait
+	backlog []*Conn                   // connections that no Accept has taken
+	failure error                     // why nothing is accepted any more
+	done    chan struct{}
+}
+
+// Listen opens a listener. The network is "tcp", "tcp4", "tcp6" or "unix"; the
+// address is host:port with port 0 for any free one, or a path.
+//
+// Errors are *net.OpError around the system's: errors.Is finds
+// syscall.EADDRINUSE, syscall.EACCES and so on.
+func (rt *Runtime) Listen(network, address string) (*Listener, error) {
+	sockets, addr, err := listenSockets(network, address, len(rt.loops), rt.options.listenBacklog)
+	if err != nil {
+		return nil, err
+	}
+	ln := &Listener{rt: rt, network: network, address: addr, limit: int64(rt.options.maxConns), done: make(chan struct{})}
+	for i, fd := range sockets {
+		ln.acceptors = append(ln.acceptors, &acceptor{listener: ln, loop: rt.loops[i], fd: fd})
+	}
+	for _, a := range ln.acceptors {
+		if !a.loop.Do(func() { a.loop.acceptors = append(a.loop.acceptors, a) }) {
+			closeAll(sockets)
+			return nil, errShutdownDone
+		}
+	}
+	return ln, nil
+}
+
+// Addr is the address it listens on, with the real port.
+func (ln *Listener) Addr() net.Addr { return ln.address }
+
+// use takes the listener for one way of accepting.
+func (ln *Listener) use(mode string) error {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	if ln.failure != nil {
+		return ln.failure
+	}
+	if ln.mode != "" && ln.mode != mode {
+		return fmt.Errorf("proactor: %s on a listener that %s is using: it takes one way of accepting", mode, ln.mode)
+	}
+	ln.mode = mode
+	return nil
+}
+
+// OnConn calls fn with each connection, on the connection's own loop.
+func (ln *Listener) OnConn(fn func(*Conn)) error {
+	if err := ln.use("OnConn"); err != nil {
+		return err
+	}
+	ln.accept(fn)
+	return nil
+}
+
+func (ln *Listener) accept(fn func(*Conn)) {
+	for _, a := range ln.acceptors {
+		a.loop.perform(func() {
+			a.handler = fn
+			a.arm()
+		})
+	}
+}
+
+// Serve runs handler for each connection, as a task on the connection's loop,
+// until ctx ends or the listener is closed. The handler's ctx is the task: with
+// it, Await waits without holding up the loop. When the handler returns, its
+// connection is closed, after what it queued has been sent; its error goes to
+// the runtime's logger. A panic ends that handler only.
+//
+// Serve returns when all handlers have: with ctx's error, or with ErrClosed.
+// When ctx ends, the handlers' contexts do too.
+func (ln *Listener) Serve(ctx context.Context, handler func(context.Context, *Conn) error) error {
+	if ln.rt.currentLoop() != nil {
+		return ErrOnLoop
+	}
+	if err := ln.use("Serve"); err != nil {
+		return err
+	}
+	s := &server{listener: ln, ctx: ctx, handler: handler}
+	ln.accept(s.serve)
+	select {
+	case <-ctx.Done():
+		ln.stopAccepting(context.Cause(ctx))
+		s.cancel(context.Cause(ctx))
+	case <-ln.done:
+	}
+	s.running.Wait()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return ErrClosed
+}
+
+// server is a listener in the hands of Serve.
+type server struct {
+	listener *Listener
+	ctx      context.Context
+	handler  func(context.Context, *Conn) error
+	running  sync.WaitGroup
+}
+
+// serve starts the handler of one connection, on its loop.
+func (s *server) serve(c *Conn) {
+	s.running.Add(1)
+	run := func(ctx context.Context) error { return s.handler(ctx, c) }
+	c.task = c.loop.tasks.Start(s.ctx, run, func(err error) {
+		c.task = nil
+		c.loop.rt.handlerEnded(c, err)
+		c.beginClose()
+		s.running.Done()
+	})
+}
+
+// cancel ends the contexts of all handlers.
+func (s *server) cancel(cause error) {
+	for _, a := range s.listener.acceptors {
+		a.loop.perform(func() {
+			for _, c := range a.loop.conns {
+				if c.acceptor == a && c.task != nil {
+					c.task.Cancel(cause)
+				}
+			}
+		})
+	}
+}
+
+// Accept resolves with a connection, of whichever loop it came to.
+func (ln *Listener) Accept() futures.Future[*Conn] {
+	if err := ln.use("Accept"); err != nil {
+		return futures.Failed[*Conn](err)
+	}
+	p := futures.NewPromise[*Conn]()
+	p.SetCanceler(&acceptance{ln, p})
+	ln.mu.Lock()
+	switch {
+	case len(ln.backlog) > 0:
+		c := ln.backlog[0]
+		ln.backlog = ln.backlog[1:]
+		ln.mu.Unlock()
+		p.Resolve(c)
+	case ln.failure != nil:
+		err := ln.failure
+		ln.mu.Unlock()
+		p.Fail(err)
+	default:
+		ln.line = append(ln.line, p)
+		ln.mu.Unlock()
+		ln.arming.Do(func() { ln.accept(ln.arrived) })
+	}
+	return p.Future()
+}
+
+// acceptance cancels an Accept.
+type acceptance struct {
+	listener *Listener
+	promise  *futures.Promise[*Conn]
+}
+
+func (a *acceptance) Cancel() {
+	ln := a.listener
+	ln.mu.Lock()
+	for i, p := range ln.line {
+		if p == a.promise {
+			ln.line = append(ln.line[:i], ln.line[i+1:]...)
+			break
+		}
+	}
+	ln.mu.Unlock()
+	a.promise.Fail(futures.ErrCanceled)
+}
+
+// arrived gives a connection to the Accept that waits longest.
+func (ln *Listener) arrived(c *Conn) {
+	ln.mu.Lock()
+	for len(ln.line) > 0 {
+		p := ln.line[0]
+		ln.line = ln.line[1:]
+		ln.mu.Unlock()
+		if p.Resolve(c) {
+			return
+		}
+		ln.mu.Lock()
+	}
+	if ln.failure != nil {
+		ln.mu.Unlock()
+		c.beginClose()
+		return
+	}
+	ln.backlog = append(ln.backlog, c)
+	ln.mu.Unlock()
+}
+
+// Conns accepts until ctx ends or the listener is closed; the latter ends the
+// range without an error.
+func (ln *Listener) Conns(ctx context.Context) iter.Seq2[*Conn, error] {
+	return func(yield func(*Conn, error) bool) {
+		for {
+			c, err := ln.Accept().Await(ctx)
+			if errors.Is(err, ErrClosed) {
+				return
+			}
+			if !yield(c, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Close stops accepting and closes the sockets. Connections go on; those that
+// no Accept has taken are closed.
+func (ln *Listener) Close() error {
+	ln.stopAccepting(&net.OpError{Op: "accept", Net: ln.network, Addr: ln.address, Err: ErrClosed})
+	return nil
+}
+
+func (ln *Listener) stopAccepting(cause error) {
+	ln.mu.Lock()
+	if ln.failure != nil {
+		ln.mu.Unlock()
+		return
+	}
+	ln.failure = cause
+	line, backlog := ln.line, ln.backlog
+	ln.line, ln.backlog = nil, nil
+	ln.mu.Unlock()
+	for _, p := range line {
+		p.Fail(cause)
+	}
+	for _, c := range backlog {
+		c.Close()
+	}
+	var left atomic.Int32
+	left.Store(int32(len(ln.acceptors)))
+	for _, a := range ln.acceptors {
+		a.closed = func() {
+			if left.Add(-1) == 0 {
+				close(ln.done)
+			}
+		}
+		if !a.loop.perform(a.close) {
+			a.closed()
+		}
+	}
+}

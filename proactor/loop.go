@@ -1,0 +1,256 @@
+package proactor
+
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/goroutine"
+	"github.com/goproactor/goproactor/ring"
+)
+
+// operation is what a slot stands for: something submitted whose completions
+// are still to come. A pointer to it in the slot table keeps the memory that
+// the kernel may touch reachable.
+type operation interface {
+	// complete takes one completion. When flags lack ring.CQEFMore it was the
+	// last, and the slot is free already: complete may submit again.
+	complete(result int32, flags uint32)
+}
+
+// Loop is one event loop: a goroutine locked to its thread, with its own
+// queue, operations, buffers, timers and tasks. Nothing in it is shared, so
+// nothing in it is locked; other goroutines reach it through its inbox.
+//
+// A Loop implements futures.Executor.
+type Loop struct {
+	rt    *Runtime
+	index int
+
+	queue   ring.Queue
+	slots   ring.Slots[operation]
+	reaped  [128]ring.CQE
+	begin   int       // of the completions reaped and not delivered
+	end     int       // of them
+	serving operation // whose completion is being delivered
+	vectors vectorArena
+	buffers bufferPool
+	timers  timerHeap
+	tasks   *futures.Scheduler
+	ready   fifo[futures.Runnable]
+
+	conns     []*Conn // every open connection of this loop
+	acceptors []*acceptor
+
+	inbox   inbox
+	wake    wakeup
+	current atomic.Uintptr // the goroutine running on this thread, see Inside
+
+	start    time.Time
+	turns    atomic.Uint64
+	counts   counters
+	stop     bool          // end once nothing is in flight
+	draining func()        // call when the last connection has closed
+	last     LoopStats     // what they were when the loop ended
+	stopped  chan struct{} // closed when the loop has ended
+	failure  error         // why it ended, if not by Close
+}
+
+// run is the life of a loop, from its set-up to its end.
+func (l *Loop) run(open func() (ring.Queue, error), opened chan<- error) {
+	runtime.LockOSThread()
+	defer close(l.stopped)
+	if err := l.open(open); err != nil {
+		opened <- err
+		return
+	}
+	opened <- nil
+	l.live()
+	l.close()
+}
+
+// live turns until the loop was told to stop and nothing is left in flight.
+//
+// A callback that calls runtime.Goexit, as every failing require does, unwinds
+// this goroutine, and nothing stops that. But a deferred function may run for
+// as long as it likes: it goes on turning.
+func (l *Loop) live() {
+	ended := false
+	defer func() {
+		if !ended {
+			l.contain()
+			l.live()
+		}
+	}()
+	for !l.finished() {
+		l.turn()
+	}
+	ended = true
+}
+
+// turn is the loop: hand over what is queued and wait, deliver completions, run
+// what is due, what others posted and what became ready, give buffers back.
+func (l *Loop) turn() {
+	defer l.recovered()
+	l.enter(l.patience())
+	l.deliver()
+	l.timers.expire(l)
+	l.collectInbox()
+	l.runReady()
+	l.buffers.publish()
+	l.turns.Add(1)
+}
+
+// patience is how long the loop may wait for a completion: not at all when
+// something is ready to run, else until the next timer.
+func (l *Loop) patience() time.Duration {
+	if l.ready.len() > 0 {
+		return 0
+	}
+	// Announce the sleep first and look at the inbox second: whoever posts in
+	// between sees the announcement and wakes the loop.
+	if !l.inbox.sleep() {
+		return 0
+	}
+	return l.timers.wait(l)
+}
+
+// enter submits and waits. A queue that fails for good takes the loop down.
+func (l *Loop) enter(wait time.Duration) {
+	err := l.queue.Enter(wait)
+	l.inbox.awake()
+	l.vectors.reset()
+	if err != nil {
+		l.fail(err)
+	}
+}
+
+// deliver hands each completion to its operation.
+func (l *Loop) deliver() {
+	for {
+		for l.begin < l.end {
+			c := &l.reaped[l.begin]
+			l.begin++
+			l.complete(c.UserData(), c.Result(), c.Flags())
+		}
+		l.serving = nil
+		l.begin, l.end = 0, l.queue.Reap(l.reaped[:])
+		if l.end == 0 {
+			return
+		}
+	}
+}
+
+func (l *Loop) complete(userData uint64, result int32, flags uint32) {
+	op, ok := l.slots.Get(userData)
+	if !ok {
+		l.counts.late++ // of an operation that is over: nobody's business
+		return
+	}
+	if flags&ring.CQEFMore == 0 {
+		l.slots.Remove(userData)
+	}
+	l.serving = op
+	op.complete(result, flags)
+}
+
+// runReady runs what was ready when it started. What becomes ready meanwhile
+// waits for the next turn, so that nobody who always has more to do keeps the
+// loop from its completions.
+func (l *Loop) runReady() {
+	for n := l.ready.len(); n > 0; n-- {
+		l.ready.pop().Run()
+	}
+}
+
+func (l *Loop) collectInbox() {
+	for item := l.inbox.take(); item != nil; item = item.next {
+		l.ready.push(item.work)
+	}
+}
+
+// submit assigns a slot to op and user data to its entry.
+func (l *Loop) submit(sqe *ring.SQE, op operation) uint64 {
+	userData := l.slots.Put(op)
+	sqe.SetUserData(userData)
+	return userData
+}
+
+// cancel asks for the operation with that user data to end. Its own final
+// completion tells when it has; what the cancel says is of no interest.
+func (l *Loop) cancel(userData uint64) {
+	sqe := l.queue.Next()
+	sqe.PrepCancel(userData, 0)
+	l.submit(sqe, ignore{})
+}
+
+// ignore is an operation whose result nobody needs.
+type ignore struct{}
+
+func (ignore) complete(int32, uint32) {}
+
+// now is the time since the loop started, on the monotonic clock.
+func (l *Loop) now() time.Duration { return time.Since(l.start) }
+
+// Post implements futures.Executor: r runs on the loop, in a later turn when
+// called from elsewhere, after what is ready already when called on the loop.
+// It returns false when the loop has ended.
+func (l *Loop) Post(r futures.Runnable) bool {
+	if l.Inside() {
+		l.ready.push(r)
+		return true
+	}
+	wake, ok := l.inbox.put(r)
+	if wake {
+		l.wake.signal()
+	}
+	return ok
+}
+
+// Do makes the loop run fn. It returns false when the loop has ended, and fn
+// then never runs. Any goroutine may call it.
+func (l *Loop) Do(fn func()) bool { return l.Post(function(fn)) }
+
+type function func()
+
+func (f function) Run() { f() }
+
+// Inside implements futures.Executor: it reports whether the caller runs on
+// this loop's thread, as one of its handlers or callbacks.
+func (l *Loop) Inside() bool { return goroutine.Current() == l.current.Load() }
+
+// Claim implements futures.Executor; only package futures calls it.
+func (l *Loop) Claim() { l.current.Store(goroutine.Current()) }
+
+// Unclaim implements futures.Executor; only package futures calls it.
+func (l *Loop) Unclaim() { l.current.Store(0) }
+
+// perform runs fn on the loop: at once when the caller is there already.
+func (l *Loop) perform(fn func()) bool {
+	if l.Inside() {
+		fn()
+		return true
+	}
+	return l.Do(fn)
+}
+
+// AfterFunc runs fn on the loop after d, unless stop is called first; stop
+// reports whether it came in time. Any goroutine may call either.
+func (l *Loop) AfterFunc(d time.Duration, fn func()) (stop func() bool) {
+	var decided atomic.Bool
+	t := &timer{expired: func(err error) {
+		if err == nil && decided.CompareAndSwap(false, true) {
+			fn()
+		}
+	}}
+	at := l.now() + d
+	l.perform(func() { l.timers.add(t, at) })
+	return func() bool {
+		if !decided.CompareAndSwap(false, true) {
+			return false
+		}
+		l.perform(func() { l.timers.remove(t) })
+		return true
+	}
+}

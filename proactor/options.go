@@ -1,0 +1,146 @@
+package proactor
+
+import (
+	"fmt"
+	"log/slog"
+	"math/bits"
+	"runtime"
+	"time"
+
+	"github.com/goproactor/goproactor/ring"
+)
+
+// Option changes how New sets a runtime up.
+type Option func(*options) error
+
+type options struct {
+	backend           Backend
+	loops             int
+	pin               bool
+	entries           uint32
+	bufferSize        int
+	bufferCount       int
+	bufferIncremental bool
+	highWater         int
+	drainTimeout      time.Duration
+	maxConns          int
+	listenBacklog     int
+	stallLimit        time.Duration
+	logger            *slog.Logger
+}
+
+func defaultOptions() options {
+	return options{
+		backend:       Auto,
+		loops:         runtime.GOMAXPROCS(0),
+		entries:       1024,
+		bufferSize:    32 << 10,
+		bufferCount:   4096,
+		highWater:     256 << 10,
+		drainTimeout:  10 * time.Second,
+		listenBacklog: 4096,
+		stallLimit:    time.Second,
+	}
+}
+
+// WithBackend asks for a backend. The default, Auto, takes io_uring where it
+// is to be had and epoll where not; asking for IOUring where it is not is an
+// error.
+func WithBackend(b Backend) Option {
+	return func(o *options) error {
+		if b != Auto && b != IOUring && b != Epoll {
+			return fmt.Errorf("proactor: backend %d: want Auto, IOUring or Epoll", b)
+		}
+		o.backend = b
+		return nil
+	}
+}
+
+// WithLoops sets the number of loops. The default is GOMAXPROCS.
+func WithLoops(n int) Option {
+	return func(o *options) error {
+		if n < 1 || n > 1024 {
+			return fmt.Errorf("proactor: %d loops: want 1 to 1024", n)
+		}
+		o.loops = n
+		return nil
+	}
+}
+
+// WithPinning binds each loop's thread to a processor of its own, in order,
+// among those the process may use.
+func WithPinning() Option {
+	return func(o *options) error { o.pin = true; return nil }
+}
+
+// WithBuffers sets the size in bytes of a receive buffer and how many of them
+// a loop may have. Memory is taken as it is needed. The default is 4096 of
+// 32 KiB.
+func WithBuffers(size, count int) Option {
+	return func(o *options) error {
+		if size < 64 || size > 1<<30 {
+			return fmt.Errorf("proactor: buffers of %d bytes: want 64 to %d", size, 1<<30)
+		}
+		if count < 1 || count > ring.MaxBufferRing {
+			return fmt.Errorf("proactor: buffer count %d: want 1 to %d", count, ring.MaxBufferRing)
+		}
+		o.bufferSize, o.bufferCount = size, 1<<bits.Len(uint(count-1))
+		return nil
+	}
+}
+
+// WithHighWater sets how many bytes a connection may have queued to send
+// before Queue waits. The default is 256 KiB.
+func WithHighWater(bytes int) Option {
+	return func(o *options) error {
+		if bytes < 1 {
+			return fmt.Errorf("proactor: high-water mark of %d bytes: want at least 1", bytes)
+		}
+		o.highWater = bytes
+		return nil
+	}
+}
+
+// WithDrainTimeout sets how long a closed connection goes on sending what is
+// queued. The default is 10 seconds; zero drops it.
+func WithDrainTimeout(d time.Duration) Option {
+	return func(o *options) error {
+		if d < 0 {
+			return fmt.Errorf("proactor: drain timeout %v: want zero or more", d)
+		}
+		o.drainTimeout = d
+		return nil
+	}
+}
+
+// WithMaxConns limits how many accepted connections of a listener are open at
+// once. At the limit accepting pauses, and the kernel's queue fills. The
+// default, zero, is no limit.
+func WithMaxConns(n int) Option {
+	return func(o *options) error {
+		if n < 0 {
+			return fmt.Errorf("proactor: at most %d connections: want zero (no limit) or more", n)
+		}
+		o.maxConns = n
+		return nil
+	}
+}
+
+// WithLogger has handlers' failures, panics and stalled loops logged. Without
+// one nothing is.
+func WithLogger(l *slog.Logger) Option {
+	return func(o *options) error { o.logger = l; return nil }
+}
+
+// WithStallLimit sets after how long a loop that does not turn is reported to
+// the logger with the stack that holds it. The default is a second; zero
+// turns the watchdog off.
+func WithStallLimit(d time.Duration) Option {
+	return func(o *options) error {
+		if d < 0 {
+			return fmt.Errorf("proactor: stall limit %v: want zero (off) or more", d)
+		}
+		o.stallLimit = d
+		return nil
+	}
+}

@@ -1,0 +1,362 @@
+package proactor
+
+import (
+	"io"
+	"syscall"
+
+	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/ring"
+)
+
+// A receiver pauses when this much has come in that nobody read.
+const (
+	unreadBuffers = 4
+	unreadBytes   = 64 << 10
+)
+
+// A receiver arms a multishot receive after this many receives in a row that
+// left room in their buffer.
+const shortReceives = 2
+
+// receiver is a connection's receiving side. Data goes to the handler if there
+// is one, else to the Recv that waits longest, else it stays unread.
+//
+// Messages that fit a buffer come by a multishot receive, which stays armed. A
+// connection begins with receives of one shot, and goes back to them when data
+// comes in bulk: the kernel runs a multishot up to 32 times before anyone can
+// tell it to stop, which is more than a slow reader should hold.
+type receiver struct {
+	conn      *Conn
+	userData  uint64 // of the armed receive
+	armed     bool   // its final completion is still to come
+	multishot bool   // it is a multishot
+	pausing   bool   // a cancel for it is on its way
+	short     uint8  // receives in a row that left room
+	watched   bool   // a hangup is armed
+	hungUp    bool   // and has fired
+	starved   bool   // waits in the pool's list
+	held      bool   // the handler is not to be called now
+	draining  bool   // deliverUnread is running
+
+	handler func(Buffer, error)
+	line    fifo[demand]             // Recvs and RecvIntos that wait, first come first
+	own     *futures.Promise[Buffer] // serves one Recv after another
+	ownInto *into                    // serves one RecvInto after another
+	direct  *into                    // receives straight into its memory; armed is for it
+
+	unread      fifo[Buffer]
+	unreadBytes int
+	err         error // what follows the unread data for good: io.EOF or a failure
+}
+
+// demand is one that waits for data: a Recv or a RecvInto.
+type demand struct {
+	recv *futures.Promise[Buffer]
+	into *into
+}
+
+func (d demand) fail(err error) {
+	if d.into != nil {
+		d.into.promise.Fail(err)
+	} else {
+		d.recv.Fail(err)
+	}
+}
+
+// wanted says whether the receive should be armed.
+func (r *receiver) wanted() bool {
+	if r.err != nil || r.conn.state >= connEnding {
+		return false
+	}
+	return r.line.len() > 0 || r.handler != nil && !r.held
+}
+
+// full says that no more should come in until somebody reads.
+func (r *receiver) full() bool {
+	return r.unread.len() >= unreadBuffers || r.unreadBytes >= unreadBytes
+}
+
+func (r *receiver) arm() {
+	if r.armed || r.starved || !r.wanted() {
+		return
+	}
+	c := r.conn
+	if r.line.len() > 0 && r.line.at(0).into != nil {
+		r.armDirect(r.line.pop().into)
+		return
+	}
+	if r.multishot = r.short >= shortReceives && !r.hungUp; r.multishot {
+		r.watch()
+	}
+	sqe := c.loop.queue.Next()
+	if r.multishot {
+		sqe.PrepMultishotRecv(c.fd, bufferGroup, 0)
+	} else {
+		sqe.PrepRecvProvided(c.fd, bufferGroup, 0)
+	}
+	r.userData = c.loop.submit(sqe, r)
+	r.armed = true
+}
+
+// watch arms the hangup beside a multishot receive.
+func (r *receiver) watch() {
+	if r.watched {
+		return
+	}
+	r.watched = true
+	c := r.conn
+	sqe := c.loop.queue.Next()
+	sqe.PrepPoll(c.fd, ring.PollHup|ring.PollErr)
+	c.loop.submit(sqe, (*hangup)(r))
+	c.others++
+}
+
+// hangup is a poll for the end of the connection. A multishot receive that
+// takes the last of the data believes the socket empty and waits for more; if a
+// reset came in before that, nothing ever wakes it again (seen on Linux 6.18:
+// io_recv_finish trusts the hint of tcp_inq, which tells of a FIN but not of a
+// reset). A receive of one shot looks for itself.
+type hangup receiver
+
+func (h *hangup) complete(result int32, _ uint32) {
+	r := (*receiver)(h)
+	r.conn.others--
+	if result > 0 && r.conn.state < connEnding {
+		r.hungUp = true
+		if r.armed && r.multishot && !r.pausing {
+			r.pausing = true
+			r.conn.loop.cancel(r.userData)
+		}
+	}
+	r.conn.settled()
+}
+
+// complete implements operation.
+func (r *receiver) complete(result int32, flags uint32) {
+	l := r.conn.loop
+	if flags&ring.CQEFMore == 0 {
+		r.armed, r.pausing = false, false
+	}
+	switch {
+	case result > 0:
+		r.measure(int(result))
+		r.deliver(l.buffers.received(uint16(flags>>16), int(result), flags))
+	case flags&ring.CQEFBuffer != 0:
+		l.buffers.unused(uint16(flags>>16), flags)
+		fallthrough
+	default:
+		r.stopped(-result)
+	}
+	if !r.armed {
+		r.arm()
+		r.conn.settled()
+	}
+}
+
+// measure keeps count of receives that left room in the buffer.
+func (r *receiver) measure(n int) {
+	if n >= r.conn.loop.buffers.size {
+		r.short = 0
+	} else if r.short < shortReceives {
+		r.short++
+	}
+}
+
+// stopped handles the completion that brought no data.
+func (r *receiver) stopped(errno int32) {
+	l := r.conn.loop
+	switch e := syscall.Errno(errno); e {
+	case 0:
+		r.finish(io.EOF)
+	case syscall.ECANCELED, syscall.EAGAIN, syscall.EINTR:
+		// Paused or closing, or a spurious wake-up: armed again if wanted.
+	case syscall.ENOBUFS:
+		// No buffer was free: everyday under load, and not the peer's fault.
+		l.counts.noBuffers++
+		r.starved = true
+		l.buffers.starved = append(l.buffers.starved, r)
+	default:
+		r.finish(r.conn.failed("read", e))
+	}
+}
+
+// fed is called when buffers are back.
+func (r *receiver) fed() {
+	r.starved = false
+	r.arm()
+}
+
+func (r *receiver) deliver(b Buffer) {
+	l := r.conn.loop
+	if r.conn.state >= connEnding {
+		l.buffers.release(b.lease) // closing: nobody will ask for it
+		return
+	}
+	switch {
+	case r.unread.len() > 0 || r.handler != nil && r.held:
+		r.keep(b)
+	case r.handler != nil:
+		r.handler(b, nil)
+	case r.line.len() > 0:
+		r.give(r.line.pop(), b)
+	default:
+		r.keep(b)
+	}
+}
+
+// keep stores data that nobody waits for, and pauses the receive when that
+// becomes too much: one slow reader must not empty the pool for the others.
+func (r *receiver) keep(b Buffer) {
+	pool := &r.conn.loop.buffers
+	if pool.scarce() {
+		b = pool.copied(b)
+	}
+	r.unread.push(b)
+	r.unreadBytes += b.Len()
+	if r.full() && r.armed && !r.pausing {
+		r.pausing = true
+		r.conn.loop.counts.paused++
+		r.conn.loop.cancel(r.userData)
+	}
+}
+
+// finish records that nothing follows, and tells those who wait once they have
+// what came before.
+func (r *receiver) finish(err error) {
+	if r.err != nil {
+		return
+	}
+	r.err = err
+	if r.unread.len() > 0 {
+		return
+	}
+	r.tellEnd()
+}
+
+func (r *receiver) tellEnd() {
+	r.expire(r.err)
+	if h := r.handler; h != nil && !r.held {
+		r.handler = nil
+		h(Buffer{}, r.err)
+	}
+}
+
+// give answers a demand with data. What does not fit a RecvInto is there for
+// the next.
+func (r *receiver) give(d demand, b Buffer) {
+	if d.into == nil {
+		d.recv.Resolve(b)
+		return
+	}
+	n := copy(d.into.memory, b.lease.data)
+	if b.lease.data = b.lease.data[n:]; len(b.lease.data) > 0 {
+		r.unread.unpop(b)
+		r.unreadBytes += b.Len()
+	} else {
+		r.conn.loop.buffers.release(b.lease)
+	}
+	d.into.promise.Resolve(n)
+}
+
+// pop takes the first of the unread data.
+func (r *receiver) pop() Buffer {
+	b := r.unread.pop()
+	r.unreadBytes -= b.Len()
+	return b
+}
+
+// serve answers a demand with what is there, or puts it in line.
+func (r *receiver) serve(d demand) {
+	switch {
+	case r.conn.state >= connEnding:
+		d.fail(r.conn.closedError("read"))
+	case r.handler != nil:
+		d.fail(r.conn.misused("read", errHandlerReceives))
+	case r.conn.readExpired():
+		d.fail(r.conn.timedOut("read"))
+	case r.unread.len() > 0:
+		r.give(d, r.pop())
+	case r.err != nil:
+		d.fail(r.err)
+	default:
+		r.line.push(d)
+		r.arm()
+	}
+}
+
+// withdraw takes a demand out of the line and fails it; data that comes later
+// stays unread. False if it was not in line.
+func (r *receiver) withdraw(gone demand, err error) (found bool) {
+	for _, d := range r.line.cut(0) {
+		if d == gone {
+			found = true
+			continue
+		}
+		r.line.push(d)
+	}
+	if found {
+		gone.fail(err)
+	}
+	return found
+}
+
+// expire fails everyone who waits.
+func (r *receiver) expire(err error) {
+	for _, d := range r.line.cut(0) {
+		d.fail(err)
+	}
+	if r.direct != nil {
+		r.direct.cancel(err)
+	}
+}
+
+// Cancel implements futures.Canceler for the receiver's own promise.
+func (r *receiver) Cancel() { r.withdraw(demand{recv: r.own}, futures.ErrCanceled) }
+
+// withdrawal cancels a Recv that has a promise of its own.
+type withdrawal struct {
+	conn    *Conn
+	promise *futures.Promise[Buffer]
+}
+
+func (w *withdrawal) Cancel() {
+	w.conn.loop.perform(func() {
+		w.conn.recv.withdraw(demand{recv: w.promise}, futures.ErrCanceled)
+	})
+}
+
+// handle makes fn the receiver of all data from now on.
+func (r *receiver) handle(fn func(Buffer, error)) {
+	r.handler = fn
+	r.resume()
+}
+
+// hold stops calling the handler until resume.
+func (r *receiver) hold() { r.held = true }
+
+// resume hands the handler what is unread, and arms the receive again.
+func (r *receiver) resume() {
+	r.held = false
+	if r.draining {
+		return
+	}
+	r.draining = true
+	for r.unread.len() > 0 && r.handler != nil && !r.held && r.conn.state < connEnding {
+		r.handler(r.pop(), nil)
+	}
+	r.draining = false
+	if r.unread.len() == 0 && r.err != nil {
+		r.tellEnd()
+		return
+	}
+	r.arm()
+}
+
+// drop gives back everything unread; the connection is closing.
+func (r *receiver) drop() {
+	for r.unread.len() > 0 {
+		r.conn.loop.buffers.release(r.pop().lease)
+	}
+	r.handler = nil
+	r.expire(r.conn.closedError("read"))
+}

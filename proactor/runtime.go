@@ -1,0 +1,160 @@
+package proactor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/goproactor/goproactor/futures"
+)
+
+// Runtime is a set of loops, what runs on them and what they own. Its methods
+// may be called from any goroutine.
+type Runtime struct {
+	options options
+	loops   []*Loop
+	backend BackendInfo
+	next    atomic.Uint32 // the loop for what has no loop of its own
+
+	closing  sync.Once
+	closed   chan struct{}
+	closeErr error
+	watch    *watchdog
+}
+
+// New starts a runtime: by default with the best backend there is, and a loop
+// for each processor. Its error says what was tried.
+//
+// On systems other than Linux the error is errors.ErrUnsupported.
+func New(opts ...Option) (*Runtime, error) {
+	o := defaultOptions()
+	for _, set := range opts {
+		if err := set(&o); err != nil {
+			return nil, err
+		}
+	}
+	open, info, err := chooseBackend(&o)
+	if err != nil {
+		return nil, err
+	}
+	rt := &Runtime{options: o, backend: info, closed: make(chan struct{})}
+	for i := range o.loops {
+		l := &Loop{rt: rt, index: i, start: time.Now(), stopped: make(chan struct{})}
+		opened := make(chan error, 1)
+		go l.run(open, opened)
+		if err := <-opened; err != nil {
+			rt.Close()
+			return nil, fmt.Errorf("proactor: loop %d of %d on %v: %w", i+1, o.loops, info.Backend, err)
+		}
+		rt.loops = append(rt.loops, l)
+	}
+	rt.watch = startWatchdog(rt)
+	return rt, nil
+}
+
+// Loops returns the runtime's loops.
+func (rt *Runtime) Loops() []*Loop { return rt.loops }
+
+// Backend tells what performs the operations, and why.
+func (rt *Runtime) Backend() BackendInfo { return rt.backend }
+
+// currentLoop is the loop the caller runs on, nil if on none.
+func (rt *Runtime) currentLoop() *Loop {
+	for _, l := range rt.loops {
+		if l.Inside() {
+			return l
+		}
+	}
+	return nil
+}
+
+// someLoop is the caller's loop, or the next in turn.
+func (rt *Runtime) someLoop() *Loop {
+	if l := rt.currentLoop(); l != nil {
+		return l
+	}
+	return rt.loops[int(rt.next.Add(1))%len(rt.loops)]
+}
+
+// Go runs f as a task on one of the loops: the caller's own, if it is on one,
+// else each in turn. The context f gets is the task, so that Await in it does
+// not hold up the loop; it ends with ctx.
+func (rt *Runtime) Go(ctx context.Context, f func(ctx context.Context) error) futures.Future[struct{}] {
+	p := futures.NewPromise[struct{}]()
+	l := rt.someLoop()
+	ok := l.perform(func() {
+		if l.stop {
+			p.Fail(errShutdownDone)
+			return
+		}
+		l.tasks.StartWatching(ctx, f, func(err error) { p.Settle(struct{}{}, err) })
+	})
+	if !ok {
+		p.Fail(errShutdownDone)
+	}
+	return p.Future()
+}
+
+// Shutdown ends the runtime gracefully: listeners close; connections stop
+// receiving, which their handlers see as io.EOF once they have read what the
+// kernel had taken in; what is queued is sent. When every connection has
+// closed, or when ctx ends, the rest is ended as by Close. The error is nil if
+// nothing had to be cut short, else ctx's.
+func (rt *Runtime) Shutdown(ctx context.Context) error {
+	if rt.currentLoop() != nil {
+		return ErrOnLoop
+	}
+	empty := make(chan struct{}, len(rt.loops))
+	for _, l := range rt.loops {
+		if !l.Do(func() { l.beginDrain(func() { empty <- struct{}{} }) }) {
+			empty <- struct{}{}
+		}
+	}
+	var cut error
+	for range rt.loops {
+		select {
+		case <-empty:
+		case <-ctx.Done():
+			cut = ctx.Err()
+		}
+		if cut != nil {
+			break
+		}
+	}
+	return errors.Join(cut, rt.Close())
+}
+
+// Close ends the runtime: it cancels the contexts of all tasks, aborts every
+// connection and closes every listener, and returns when nothing is in flight
+// and every loop has ended. A task that does not return holds it up. Closing
+// twice is harmless.
+func (rt *Runtime) Close() error {
+	if rt.currentLoop() != nil {
+		return ErrOnLoop
+	}
+	rt.closing.Do(func() {
+		for _, l := range rt.loops {
+			l.Do(l.beginStop)
+		}
+		for _, l := range rt.loops {
+			<-l.stopped
+			rt.closeErr = errors.Join(rt.closeErr, l.failure)
+		}
+		rt.watch.stop()
+		close(rt.closed)
+	})
+	<-rt.closed
+	return rt.closeErr
+}
+
+// handlerEnded reports what a handler returned, if it is worth a line.
+func (rt *Runtime) handlerEnded(c *Conn, err error) {
+	log := rt.options.logger
+	if log == nil || err == nil || errors.Is(err, errEOF) || errors.Is(err, context.Canceled) || errors.Is(err, ErrClosed) {
+		return
+	}
+	log.Error("handler failed", "loop", c.loop.index, "error", err)
+}

@@ -1,0 +1,353 @@
+package proactor
+
+import (
+	"syscall"
+
+	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/ring"
+)
+
+// sender is a connection's sending side: an ordered queue of which one piece,
+// or several gathered, is in flight. What is queued meanwhile goes out with
+// the next send.
+type sender struct {
+	conn     *Conn
+	userData uint64 // of the send under way
+	inFlight int    // segments in it, 0 when none is under way
+	reason   error  // why it is being cancelled, if it is
+	queue    fifo[segment]
+	pending  int   // bytes queued and in flight
+	err      error // why nothing is sent any more
+
+	own *futures.Promise[int]      // serves one Send after another
+	low *futures.Promise[struct{}] // whoever waits for the queue to shrink
+	end *halfClose                 // CloseWrite was called
+}
+
+// segment is what is left to send of one Send or Queue.
+type segment struct {
+	data    []byte
+	sent    int
+	lease   Buffer                // of data, if it came as a lease
+	promise *futures.Promise[int] // of the Send, if somebody wants to know
+}
+
+// push queues a segment and starts sending; if a send is under way the segment
+// joins the next one.
+func (s *sender) push(g segment) {
+	if err := s.refusal(); err != nil {
+		s.conclude(g, err)
+		return
+	}
+	if len(g.data) == 0 {
+		s.conclude(g, nil)
+		return
+	}
+	raceRead(g.data)
+	s.queue.push(g)
+	s.pending += len(g.data)
+	s.start()
+}
+
+// refusal is why a new segment cannot be sent, nil if it can.
+func (s *sender) refusal() error {
+	switch {
+	case s.err != nil:
+		return s.err
+	case s.conn.state != connOpen:
+		return s.conn.closedError("write")
+	case s.end != nil:
+		return s.conn.failed("write", syscall.EPIPE)
+	case s.conn.writeExpired():
+		return s.conn.timedOut("write")
+	}
+	return nil
+}
+
+// start sends what is queued unless a send is under way.
+func (s *sender) start() {
+	n := s.queue.len()
+	if s.inFlight > 0 || n == 0 {
+		return
+	}
+	l := s.conn.loop
+	sqe := l.queue.Next()
+	const flags = ring.MsgWaitAll | ring.MsgNoSignal
+	if n == 1 {
+		sqe.PrepSend(s.conn.fd, s.queue.at(0).data, flags)
+	} else {
+		n = min(n, maxVector)
+		g := l.vectors.next()
+		for i := range n {
+			g.add(s.queue.at(i).data)
+		}
+		sqe.PrepSendmsg(s.conn.fd, &g.header, flags)
+	}
+	s.inFlight = n
+	s.userData = l.submit(sqe, s)
+}
+
+// complete implements operation: the send under way has ended.
+func (s *sender) complete(result int32, _ uint32) {
+	reason := s.reason
+	s.reason = nil
+	if result > 0 {
+		s.account(int(result))
+	}
+	s.inFlight = 0
+	switch {
+	case reason != nil:
+		s.abandon(reason)
+	case result > 0:
+	case !s.retry(syscall.Errno(-result)):
+		return
+	}
+	s.start()
+	s.shrunk()
+}
+
+// account takes n sent bytes off the queue and concludes the segments they
+// end. A send that came back short leaves the rest to the next, which meets
+// whatever cut this one. inFlight still stands, so that a callback that queues
+// more does not start a send in between.
+func (s *sender) account(n int) {
+	s.pending -= n
+	for n > 0 {
+		g := s.queue.at(0)
+		if n < len(g.data) {
+			g.data = g.data[n:]
+			g.sent += n
+			return
+		}
+		n -= len(g.data)
+		g.sent += len(g.data)
+		s.conclude(s.queue.pop(), nil)
+	}
+}
+
+// retry says whether a send that failed is to be tried again.
+func (s *sender) retry(e syscall.Errno) bool {
+	switch e {
+	case syscall.EINTR:
+		return true
+	case syscall.EAGAIN:
+		// The descriptor was made non-blocking behind our back: wait until it
+		// takes more.
+		l := s.conn.loop
+		sqe := l.queue.Next()
+		sqe.PrepPoll(s.conn.fd, ring.PollOut)
+		s.userData = l.submit(sqe, (*sendable)(s))
+		s.inFlight = 1
+		return false
+	case syscall.ECANCELED:
+		s.fail(s.conn.closedError("write"))
+	case 0:
+		s.fail(s.conn.failed("write", syscall.EPIPE)) // nothing sent and no error: no way on
+	default:
+		s.fail(s.conn.failed("write", e))
+	}
+	return true
+}
+
+// sendable is the sender while it waits for room in a non-blocking socket.
+type sendable sender
+
+func (w *sendable) complete(result int32, _ uint32) {
+	s := (*sender)(w)
+	s.inFlight = 0
+	if result < 0 {
+		s.complete(result, 0)
+		return
+	}
+	s.start()
+}
+
+// fail ends the sending for good.
+func (s *sender) fail(err error) {
+	if s.err == nil {
+		s.err = err
+	}
+	s.abandon(err)
+}
+
+// abandon fails what is queued and not under way.
+func (s *sender) abandon(err error) {
+	for _, g := range s.queue.cut(s.inFlight) {
+		s.pending -= len(g.data)
+		s.conclude(g, err)
+	}
+	s.shrunk()
+}
+
+// cancel ends the send under way and what waits behind it, for that reason.
+func (s *sender) cancel(reason error) {
+	if s.inFlight > 0 && s.reason == nil {
+		s.reason = reason
+		s.conn.loop.cancel(s.userData)
+	}
+	s.abandon(reason)
+}
+
+// conclude ends a segment: its lease goes back, and its Send learns how much
+// was sent.
+func (s *sender) conclude(g segment, err error) {
+	if g.lease.lease != nil {
+		s.conn.loop.buffers.release(g.lease.lease)
+	}
+	if g.promise != nil {
+		g.promise.Settle(g.sent, err)
+	}
+}
+
+// shrunk lets go on what waits for the queue to be short, or empty.
+func (s *sender) shrunk() {
+	c := s.conn
+	if s.pending <= c.loop.rt.options.highWater/2 {
+		if s.low != nil && s.low.Pending() {
+			s.low.Settle(struct{}{}, s.err)
+		}
+		if c.recv.held {
+			c.recv.resume()
+		}
+	}
+	if s.queue.len() == 0 {
+		if s.end != nil {
+			s.end.start()
+		}
+		c.settled()
+	}
+}
+
+// above says that the queue is past its high-water mark.
+func (s *sender) above() bool { return s.pending > s.conn.loop.rt.options.highWater }
+
+// halfClose is the shutdown of the sending side, once everything is sent.
+type halfClose struct {
+	conn    *Conn
+	started bool
+	done    *futures.Promise[struct{}]
+}
+
+func (h *halfClose) start() {
+	c := h.conn
+	if h.started {
+		return
+	}
+	h.started = true
+	if c.send.err != nil || c.state >= connEnding {
+		h.done.Settle(struct{}{}, c.send.refusal())
+		return
+	}
+	sqe := c.loop.queue.Next()
+	sqe.PrepShutdown(c.fd, syscall.SHUT_WR)
+	c.loop.submit(sqe, h)
+	c.others++
+}
+
+func (h *halfClose) complete(result int32, _ uint32) {
+	c := h.conn
+	c.others--
+	var err error
+	if result < 0 {
+		err = c.failed("shutdown", syscall.Errno(-result))
+	}
+	h.done.Settle(struct{}{}, err)
+	c.settled()
+}
+
+// pressed is resolved when the queue has shrunk to half its high-water mark.
+func (s *sender) pressed() futures.Future[struct{}] {
+	p := s.low
+	if p == nil {
+		p = new(futures.Promise[struct{}])
+		p.Bind(s.conn.loop, nil)
+		s.low = p
+	} else if p.Pending() {
+		return p.Future()
+	}
+	if s.conn.recv.handler != nil {
+		s.conn.recv.hold()
+	}
+	return p.Renew()
+}
+
+// Cancel implements futures.Canceler for the sender's own promise.
+func (s *sender) Cancel() { s.retract(s.own) }
+
+// retraction cancels a Send that has a promise of its own.
+type retraction struct {
+	conn    *Conn
+	promise *futures.Promise[int]
+}
+
+func (r *retraction) Cancel() {
+	r.conn.loop.perform(func() { r.conn.send.retract(r.promise) })
+}
+
+// retract takes p's segment out of the queue, or cancels the send that it is
+// part of. A stream of which part was sent cannot go on: sending ends there.
+func (s *sender) retract(p *futures.Promise[int]) {
+	for i := range s.queue.len() {
+		if s.queue.at(i).promise != p {
+			continue
+		}
+		if i < s.inFlight {
+			s.err = s.conn.opError("write", futures.ErrCanceled)
+			s.cancel(futures.ErrCanceled)
+			return
+		}
+		for j, g := range s.queue.cut(i) {
+			if j > 0 {
+				s.queue.push(g)
+				continue
+			}
+			s.pending -= len(g.data)
+			defer s.conclude(g, futures.ErrCanceled)
+		}
+		return
+	}
+}
+
+// vectorSend is a Send of several pieces: a segment each, one answer.
+type vectorSend struct {
+	conn    *Conn
+	promise *futures.Promise[int]
+	pieces  []*futures.Promise[int]
+	left    int
+	sent    int
+	err     error
+}
+
+func (v *vectorSend) begin(p [][]byte) {
+	if len(p) == 0 {
+		v.promise.Resolve(0)
+		return
+	}
+	for range p {
+		piece := futures.NewPromise[int]()
+		piece.Future().Then(v.ended)
+		v.pieces = append(v.pieces, piece)
+	}
+	for i, data := range p {
+		v.conn.send.push(segment{data: data, promise: v.pieces[i]})
+	}
+}
+
+func (v *vectorSend) ended(n int, err error) {
+	v.sent += n
+	if v.err == nil {
+		v.err = err
+	}
+	if v.left--; v.left == 0 {
+		v.promise.Settle(v.sent, v.err)
+	}
+}
+
+// Cancel implements futures.Canceler.
+func (v *vectorSend) Cancel() {
+	v.conn.loop.perform(func() {
+		for i := len(v.pieces) - 1; i >= 0; i-- {
+			v.conn.send.retract(v.pieces[i])
+		}
+	})
+}

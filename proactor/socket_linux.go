@@ -1,0 +1,213 @@
+package proactor
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	acceptFlags  = unix.SOCK_CLOEXEC
+	shutdownRead = unix.SHUT_RD
+	shutdownBoth = unix.SHUT_RDWR
+)
+
+// listenSockets opens n listening sockets on one address, or a single one
+// where the network cannot share it. They are blocking: a ring waits inside
+// the kernel, and the fallback sets what it needs itself.
+func listenSockets(network, address string, n, backlog int) (fds []int, addr net.Addr, err error) {
+	defer func() {
+		if err != nil {
+			closeAll(fds)
+			fds = nil
+		}
+	}()
+	switch network {
+	case "tcp", "tcp4", "tcp6":
+		a, err := net.ResolveTCPAddr(network, address)
+		if err != nil {
+			return nil, nil, listenError(network, nil, err)
+		}
+		for range n {
+			fd, bound, err := listenTCP(network, a, backlog)
+			if err != nil {
+				return fds, nil, listenError(network, a, err)
+			}
+			fds = append(fds, fd)
+			a = bound // port 0 is decided by the first
+		}
+		return fds, a, nil
+	case "unix":
+		a := &net.UnixAddr{Name: address, Net: network}
+		fd, err := listenUnix(a, backlog)
+		if err != nil {
+			return nil, nil, listenError(network, a, err)
+		}
+		return []int{fd}, a, nil
+	}
+	return nil, nil, listenError(network, nil, net.UnknownNetworkError(network))
+}
+
+func listenError(network string, addr net.Addr, err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return err
+	}
+	return &net.OpError{Op: "listen", Net: network, Addr: addr, Err: err}
+}
+
+func listenTCP(network string, a *net.TCPAddr, backlog int) (fd int, bound *net.TCPAddr, err error) {
+	family, sa, dual := tcpSockaddr(network, a)
+	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+	if err == unix.EAFNOSUPPORT && dual {
+		// No IPv6 here: the wildcard is IPv4's.
+		family, sa, dual = unix.AF_INET, &unix.SockaddrInet4{Port: a.Port}, false
+		fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+	}
+	if err != nil {
+		return -1, nil, os.NewSyscallError("socket", err)
+	}
+	defer func() {
+		if err != nil {
+			unix.Close(fd)
+		}
+	}()
+	if family == unix.AF_INET6 {
+		only := 1
+		if dual {
+			only = 0
+		}
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only); err != nil {
+			return fd, nil, os.NewSyscallError("setsockopt IPV6_V6ONLY", err)
+		}
+	}
+	// Accepted sockets inherit these, which saves a call a connection.
+	for _, o := range []struct {
+		name          string
+		level, option int
+	}{
+		{"SO_REUSEADDR", unix.SOL_SOCKET, unix.SO_REUSEADDR},
+		{"SO_REUSEPORT", unix.SOL_SOCKET, unix.SO_REUSEPORT},
+		{"TCP_NODELAY", unix.IPPROTO_TCP, unix.TCP_NODELAY},
+		{"SO_KEEPALIVE", unix.SOL_SOCKET, unix.SO_KEEPALIVE},
+	} {
+		if err := unix.SetsockoptInt(fd, o.level, o.option, 1); err != nil {
+			return fd, nil, os.NewSyscallError("setsockopt "+o.name, err)
+		}
+	}
+	if err := unix.Bind(fd, sa); err != nil {
+		return fd, nil, os.NewSyscallError("bind", err)
+	}
+	if err := unix.Listen(fd, backlog); err != nil {
+		return fd, nil, os.NewSyscallError("listen", err)
+	}
+	local, err := unix.Getsockname(fd)
+	if err != nil {
+		return fd, nil, os.NewSyscallError("getsockname", err)
+	}
+	return fd, netAddr(local, "tcp").(*net.TCPAddr), nil
+}
+
+// tcpSockaddr decides family and address; dual says that one IPv6 socket is to
+// take IPv4 too.
+func tcpSockaddr(network string, a *net.TCPAddr) (family int, sa unix.Sockaddr, dual bool) {
+	if ip4 := a.IP.To4(); ip4 != nil || network == "tcp4" {
+		sa4 := &unix.SockaddrInet4{Port: a.Port}
+		copy(sa4.Addr[:], ip4)
+		return unix.AF_INET, sa4, false
+	}
+	sa6 := &unix.SockaddrInet6{Port: a.Port}
+	copy(sa6.Addr[:], a.IP.To16())
+	if a.Zone != "" {
+		if i, err := net.InterfaceByName(a.Zone); err == nil {
+			sa6.ZoneId = uint32(i.Index)
+		}
+	}
+	return unix.AF_INET6, sa6, network == "tcp" && (a.IP == nil || a.IP.IsUnspecified())
+}
+
+func listenUnix(a *net.UnixAddr, backlog int) (fd int, err error) {
+	fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, os.NewSyscallError("socket", err)
+	}
+	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: a.Name}); err != nil {
+		unix.Close(fd)
+		return -1, os.NewSyscallError("bind", err)
+	}
+	if err := unix.Listen(fd, backlog); err != nil {
+		unix.Close(fd)
+		return -1, os.NewSyscallError("listen", err)
+	}
+	return fd, nil
+}
+
+func socketAddresses(fd int, network string) *addresses {
+	a := new(addresses)
+	if sa, err := unix.Getsockname(fd); err == nil {
+		a.local = netAddr(sa, network)
+	}
+	if sa, err := unix.Getpeername(fd); err == nil {
+		a.remote = netAddr(sa, network)
+	}
+	return a
+}
+
+func netAddr(sa unix.Sockaddr, network string) net.Addr {
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return &net.TCPAddr{IP: append(net.IP(nil), sa.Addr[:]...), Port: sa.Port}
+	case *unix.SockaddrInet6:
+		a := &net.TCPAddr{IP: append(net.IP(nil), sa.Addr[:]...), Port: sa.Port}
+		if sa.ZoneId != 0 {
+			a.Zone = fmt.Sprint(sa.ZoneId)
+			if i, err := net.InterfaceByIndex(int(sa.ZoneId)); err == nil {
+				a.Zone = i.Name
+			}
+		}
+		return a
+	case *unix.SockaddrUnix:
+		return &net.UnixAddr{Name: sa.Name, Net: network}
+	}
+	return nil
+}
+
+func closeSocket(fd int) { unix.Close(fd) }
+
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		unix.Close(fd)
+	}
+}
+
+// setLingerZero makes closing send a reset.
+func setLingerZero(fd int) {
+	unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+}
+
+// pinThread binds the calling thread to the i-th processor that it may use,
+// counting round.
+func pinThread(i int) error {
+	var allowed unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &allowed); err != nil {
+		return os.NewSyscallError("sched_getaffinity", err)
+	}
+	i %= max(1, allowed.Count())
+	for cpu := range len(allowed) * 64 {
+		if !allowed.IsSet(cpu) {
+			continue
+		}
+		if i--; i >= 0 {
+			continue
+		}
+		var one unix.CPUSet
+		one.Set(cpu)
+		return os.NewSyscallError("sched_setaffinity", unix.SchedSetaffinity(0, &one))
+	}
+	return fmt.Errorf("pin: no processor of %d allowed: %w", runtime.NumCPU(), syscall.EINVAL)
+}

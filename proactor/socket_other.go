@@ -1,0 +1,33 @@
+//go:build !linux
+
+package proactor
+
+import (
+	"errors"
+	"net"
+)
+
+// No runtime exists on this system, so none of this is reached.
+
+const (
+	acceptFlags  = 0
+	shutdownRead = 0
+	shutdownBoth = 2
+)
+
+func listenSockets(string, string, int, int) ([]int, net.Addr, error) {
+	return nil, nil, errors.ErrUnsupported
+}
+
+func socketAddresses(int, string) *addresses { return new(addresses) }
+func closeSocket(int)                        {}
+func closeAll([]int)                         {}
+func setLingerZero(int)                      {}
+func pinThread(int) error                    { return errors.ErrUnsupported }
+
+// wakeup wakes a loop that waits.
+type wakeup struct{}
+
+func (*wakeup) open(*Loop) error { return errors.ErrUnsupported }
+func (*wakeup) signal()          {}
+func (*wakeup) close()           {}

@@ -1,0 +1,95 @@
+package proactor
+
+import "github.com/goproactor/goproactor/ring"
+
+// counters are a loop's own, written by its thread only.
+type counters struct {
+	accepted        uint64
+	acceptsPaused   uint64
+	acceptShortages uint64
+	noBuffers       uint64
+	paused          uint64
+	late            uint64
+}
+
+// LoopStats are the counters of one loop since it started.
+type LoopStats struct {
+	ring.Stats
+	Turns           uint64 // rounds of the loop
+	InFlight        int    // operations submitted and not completed
+	Conns           int    // open connections
+	Tasks           int    // running handlers
+	Timers          int    // armed timers
+	Buffers         int    // receive buffers allocated
+	BuffersOut      int    // of them, leased
+	Accepted        uint64 // connections accepted
+	AcceptsPaused   uint64 // times accepting paused at the connection limit
+	AcceptShortages uint64 // times accepting rested for want of descriptors or memory
+	NoBuffers       uint64 // receives refused for want of a buffer (ENOBUFS), and armed again
+	ReceivesPaused  uint64 // receives paused because nobody read
+	Late            uint64 // completions of operations that were over
+}
+
+// Stats are the counters of a runtime, a loop each.
+type Stats []LoopStats
+
+// Stats asks each loop for its counters. Loops that have ended report the
+// last they had. It must not be called from a handler: see ErrOnLoop.
+func (rt *Runtime) Stats() Stats {
+	stats := make(Stats, len(rt.loops))
+	for i, l := range rt.loops {
+		done := make(chan struct{})
+		if l.perform(func() { stats[i] = l.snapshot(); close(done) }) {
+			<-done
+		} else {
+			<-l.stopped
+			stats[i] = l.last
+		}
+	}
+	return stats
+}
+
+// Total adds the loops up.
+func (s Stats) Total() LoopStats {
+	var t LoopStats
+	for _, l := range s {
+		t.Submitted += l.Submitted
+		t.Completed += l.Completed
+		t.Enters += l.Enters
+		t.Syscalls += l.Syscalls
+		t.Overflows += l.Overflows
+		t.Turns += l.Turns
+		t.InFlight += l.InFlight
+		t.Conns += l.Conns
+		t.Tasks += l.Tasks
+		t.Timers += l.Timers
+		t.Buffers += l.Buffers
+		t.BuffersOut += l.BuffersOut
+		t.Accepted += l.Accepted
+		t.AcceptsPaused += l.AcceptsPaused
+		t.AcceptShortages += l.AcceptShortages
+		t.NoBuffers += l.NoBuffers
+		t.ReceivesPaused += l.ReceivesPaused
+		t.Late += l.Late
+	}
+	return t
+}
+
+func (l *Loop) snapshot() LoopStats {
+	return LoopStats{
+		Stats:           l.queue.Stats(),
+		Turns:           l.turns.Load(),
+		InFlight:        l.slots.Len(),
+		Conns:           len(l.conns),
+		Tasks:           l.tasks.Len(),
+		Timers:          len(l.timers.nodes),
+		Buffers:         len(l.buffers.blocks),
+		BuffersOut:      l.buffers.out(),
+		Accepted:        l.counts.accepted,
+		AcceptsPaused:   l.counts.acceptsPaused,
+		AcceptShortages: l.counts.acceptShortages,
+		NoBuffers:       l.counts.noBuffers,
+		ReceivesPaused:  l.counts.paused,
+		Late:            l.counts.late,
+	}
+}

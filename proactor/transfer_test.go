@@ -1,0 +1,373 @@
+package proactor_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"math/rand/v2"
+	"net"
+	"runtime"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/goproactor/goproactor/proactor"
+	"github.com/stretchr/testify/require"
+)
+
+// TestRandomBytesEchoed sends 64 × 16 MiB of random bytes in random chunks,
+// half-closes, and wants every byte back (a sixteenth of it under the race
+// detector, which looks at each byte).
+func TestRandomBytesEchoed(t *testing.T) {
+	const conns = 64
+	size := 16 << 20
+	if raceEnabled {
+		size /= 16
+	}
+	for _, style := range styles {
+		t.Run(style, func(t *testing.T) {
+			onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+				addr := serveEcho(t, rt, style)
+				var all sync.WaitGroup
+				for i := range conns {
+					c := dial(t, addr)
+					all.Go(func() { checkEcho(t, c, uint64(i), size) })
+				}
+				all.Wait()
+			})
+		})
+	}
+}
+
+// checkEcho sends size random bytes in random chunks and compares what comes
+// back. Errors are reported, not fatal: it runs on a goroutine of its own.
+func checkEcho(t *testing.T, c *net.TCPConn, seed uint64, size int) {
+	sent, received := sha256.New(), sha256.New()
+	sender := make(chan error, 1)
+	go func() { sender <- sendRandom(c, seed, size, sent) }()
+	n, err := io.Copy(received, c)
+	if sendErr := <-sender; sendErr != nil || err != nil {
+		t.Errorf("connection %d: send: %v, receive: %v", seed, sendErr, err)
+		return
+	}
+	if n != int64(size) || !bytes.Equal(sent.Sum(nil), received.Sum(nil)) {
+		t.Errorf("connection %d: %d of %d bytes came back, equal=%v", seed, n, size, bytes.Equal(sent.Sum(nil), received.Sum(nil)))
+	}
+	c.Close()
+}
+
+func sendRandom(c *net.TCPConn, seed uint64, size int, sum hash.Hash) error {
+	var key [32]byte
+	key[0] = byte(seed)
+	bytesOf := rand.NewChaCha8(key)
+	chunks := rand.New(rand.NewPCG(seed, 1))
+	buf := make([]byte, 128<<10)
+	for size > 0 {
+		n := min(1+chunks.IntN(len(buf)>>chunks.IntN(17)), size)
+		bytesOf.Read(buf[:n])
+		sum.Write(buf[:n])
+		if _, err := c.Write(buf[:n]); err != nil {
+			return err
+		}
+		size -= n
+	}
+	return c.CloseWrite()
+}
+
+// TestSlowReadersDoNotHoldUpOthers leaves data unread on 5,000 connections
+// while 50 others must be served.
+func TestSlowReadersDoNotHoldUpOthers(t *testing.T) {
+	idle, active, rounds := 5000, 50, 100
+	if need := 2*(idle+active) + 200; descriptorLimit() < uint64(need) {
+		t.Skipf("needs %d descriptors, the limit is %d: raise it with ulimit -n", need, descriptorLimit())
+	}
+	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		served := make(chan struct{}, idle)
+		var left sync.WaitGroup
+		lazy := serve(t, rt, func(ctx context.Context, c *proactor.Conn) error {
+			left.Add(1)
+			defer left.Done()
+			b, err := c.Recv().Await(ctx) // the first piece, and no more
+			if err != nil {
+				return err
+			}
+			b.Release()
+			served <- struct{}{}
+			_, err = rt.Sleep(time.Hour).Await(ctx)
+			return err
+		})
+		piece := bytes.Repeat([]byte("unread"), 500)
+		for range idle {
+			c := dial(t, lazy)
+			for range 3 {
+				_, err := c.Write(piece)
+				require.NoError(t, err)
+			}
+		}
+		for range idle {
+			<-served
+		}
+		addr := serveEcho(t, rt, "await")
+		var all sync.WaitGroup
+		for i := range active {
+			c := dial(t, addr)
+			all.Go(func() {
+				for range rounds {
+					if err := roundTrip(c, 16<<10, byte(i)); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		all.Wait()
+	})
+}
+
+func roundTrip(c net.Conn, size int, fill byte) error {
+	out, in := bytes.Repeat([]byte{fill}, size), make([]byte, size)
+	failed := make(chan error, 1)
+	go func() {
+		_, err := c.Write(out)
+		failed <- err
+	}()
+	_, err := io.ReadFull(c, in)
+	if err = errors.Join(err, <-failed); err != nil {
+		return err
+	}
+	if !bytes.Equal(in, out) {
+		return errors.New("other bytes came back")
+	}
+	return nil
+}
+
+func descriptorLimit() uint64 {
+	var r syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r) != nil {
+		return 0
+	}
+	return r.Cur
+}
+
+// TestClientThatNeverReads must not make the server hold more than the
+// high-water mark and a little, nor keep the handler for ever.
+func TestClientThatNeverReads(t *testing.T) {
+	for _, style := range styles {
+		t.Run(style, func(t *testing.T) {
+			onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+				addr := serveEcho(t, rt, style)
+				c := dial(t, addr)
+				// The writer stalls once every buffer between here and there is
+				// full; a deadline ends it.
+				require.NoError(t, c.SetWriteDeadline(time.Now().Add(300*time.Millisecond)))
+				var written int
+				chunk := make([]byte, 64<<10)
+				for {
+					n, err := c.Write(chunk)
+					written += n
+					if err != nil {
+						require.ErrorContains(t, err, "timeout")
+						break
+					}
+					require.Less(t, written, 64<<20, "the server takes in without end")
+				}
+				require.NoError(t, roundTripOther(t, addr), "others are served meanwhile")
+				c.SetLinger(0)
+				c.Close() // a reset: the handler must end
+				eventually(t, func() bool { s := rt.Stats().Total(); return s.Conns == 0 && s.Tasks == 0 && s.BuffersOut == 0 },
+					func() string {
+						return fmt.Sprintf("the connection is still there: %+v\n%s", rt.Stats().Total(), rt.Describe())
+					})
+			})
+		})
+	}
+}
+
+func roundTripOther(t *testing.T, addr net.Addr) error {
+	c := dial(t, addr)
+	defer c.Close()
+	return roundTrip(c, 1000, 'x')
+}
+
+func TestClientResets(t *testing.T) {
+	for _, style := range styles {
+		t.Run(style, func(t *testing.T) {
+			onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+				addr := serveEcho(t, rt, style)
+				for i := range 100 {
+					c := dial(t, addr)
+					if i%2 == 0 {
+						_, err := c.Write(make([]byte, 100<<10))
+						require.NoError(t, err)
+					}
+					require.NoError(t, c.SetLinger(0))
+					require.NoError(t, c.Close())
+				}
+				eventually(t, func() bool {
+					s := rt.Stats().Total()
+					return s.Accepted == 100 && s.Conns == 0 && s.Tasks == 0 && s.BuffersOut == 0
+				},
+					func() string { return "connections left" })
+			})
+		})
+	}
+}
+
+// TestEchoAllocatesNothing counts allocations of the whole process over many
+// round trips between two connections of one runtime's loop.
+func TestEchoAllocatesNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates on its own")
+	}
+	for _, style := range styles {
+		t.Run(style, func(t *testing.T) {
+			onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+				c := rawDial(t, serveEcho(t, rt, style))
+				msg := make([]byte, 64)
+				for range 100 {
+					c.roundTrip(t, msg)
+				}
+				var before, after runtime.MemStats
+				runtime.GC()
+				runtime.ReadMemStats(&before)
+				const n = 500
+				for range n {
+					c.roundTrip(t, msg)
+				}
+				runtime.ReadMemStats(&after)
+				// The runtime itself allocates now and then; an allocation an
+				// operation would show as thousands.
+				require.Less(t, after.Mallocs-before.Mallocs, uint64(n/20))
+			})
+		})
+	}
+}
+
+// rawConn is a client that allocates nothing: blocking system calls.
+type rawConn int
+
+func rawDial(t testing.TB, addr net.Addr) rawConn {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { syscall.Close(fd) })
+	a := &syscall.SockaddrInet4{Port: addr.(*net.TCPAddr).Port}
+	copy(a.Addr[:], addr.(*net.TCPAddr).IP.To4())
+	require.NoError(t, syscall.Connect(fd, a))
+	require.NoError(t, syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1))
+	return rawConn(fd)
+}
+
+func (c rawConn) roundTrip(t testing.TB, p []byte) {
+	if n, err := syscall.Write(int(c), p); err != nil || n != len(p) {
+		t.Fatal(n, err)
+	}
+	for got := 0; got < len(p); {
+		n, err := syscall.Read(int(c), p[got:])
+		if err != nil || n == 0 {
+			t.Fatal(n, err)
+		}
+		got += n
+	}
+}
+
+func BenchmarkEcho(b *testing.B) {
+	for _, backend := range backends {
+		for _, style := range styles {
+			b.Run(backend.String()+"/"+style, func(b *testing.B) {
+				rt, err := proactor.New(proactor.WithBackend(backend), proactor.WithLoops(1))
+				require.NoError(b, err)
+				defer rt.Close()
+				c := rawDial(b, benchEcho(b, rt, style))
+				msg := make([]byte, 64)
+				b.ReportAllocs()
+				for b.Loop() {
+					c.roundTrip(b, msg)
+				}
+			})
+		}
+	}
+}
+
+func benchEcho(b *testing.B, rt *proactor.Runtime, style string) net.Addr {
+	ln, err := rt.Listen("tcp", "127.0.0.1:0")
+	require.NoError(b, err)
+	if style == "callback" {
+		require.NoError(b, ln.OnConn(func(c *proactor.Conn) {
+			c.OnRecv(func(buf proactor.Buffer, err error) {
+				if err != nil {
+					c.Close()
+					return
+				}
+				c.Queue(buf)
+			})
+		}))
+		return ln.Addr()
+	}
+	go ln.Serve(context.Background(), func(ctx context.Context, c *proactor.Conn) error {
+		for {
+			buf, err := c.Recv().Await(ctx)
+			if err != nil {
+				return err
+			}
+			if style == "queue" {
+				_, err = c.Queue(buf).Await(ctx)
+			} else {
+				_, err = c.Send(buf).Await(ctx)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	})
+	return ln.Addr()
+}
+
+// TestResetBehindData resets connections right behind their data, on a server
+// that sends nothing and so learns of it only by receiving.
+func TestResetBehindData(t *testing.T) {
+	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		addr := serve(t, rt, func(ctx context.Context, c *proactor.Conn) error {
+			for {
+				b, err := c.Recv().Await(ctx)
+				if err != nil {
+					return err
+				}
+				b.Release()
+			}
+		})
+		const n = 50
+		for range n {
+			c := dial(t, addr)
+			_, err := c.Write(make([]byte, 100))
+			require.NoError(t, err)
+			rt.Stats() // every loop has turned: the receive is armed
+			// While the loops are held, data and reset come in together.
+			release := holdLoops(rt)
+			_, err = c.Write(make([]byte, 100))
+			require.NoError(t, err)
+			require.NoError(t, c.SetLinger(0))
+			require.NoError(t, c.Close())
+			release()
+		}
+		eventually(t, func() bool { s := rt.Stats().Total(); return s.Accepted >= n && s.Conns == 0 },
+			func() string { return rt.Describe() })
+	})
+}
+
+// holdLoops keeps every loop from turning until release is called.
+func holdLoops(rt *proactor.Runtime) (release func()) {
+	var held sync.WaitGroup
+	gate := make(chan struct{})
+	for _, l := range rt.Loops() {
+		held.Add(1)
+		l.Do(func() { held.Done(); <-gate })
+	}
+	held.Wait()
+	return func() { close(gate) }
+}
