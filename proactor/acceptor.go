@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -20,7 +21,8 @@ type acceptor struct {
 	stopping bool // a cancel for it is on its way
 	closing  bool
 	handler  func(*Conn)
-	closed   func() // called once the socket is closed
+	tasks    map[*futures.Task]struct{} // the handlers of Serve
+	closed   func()                     // called once the socket is closed
 
 	resting timer // until the next try after a shortage
 	rest    time.Duration
@@ -33,6 +35,21 @@ const (
 	shortestRest = 5 * time.Millisecond
 	longestRest  = time.Second
 )
+
+func newAcceptor(ln *Listener, l *Loop, fd int) *acceptor {
+	return &acceptor{listener: ln, loop: l, fd: fd, tasks: map[*futures.Task]struct{}{}}
+}
+
+// open makes the acceptor known to its loop, which closes it when it stops.
+func (a *acceptor) open() {
+	if a.fd < 0 {
+		return
+	}
+	a.loop.acceptors = append(a.loop.acceptors, a)
+	if a.loop.stop {
+		a.listener.stopAccepting(errShutdownDone)
+	}
+}
 
 func (a *acceptor) wanted() bool {
 	return a.handler != nil && !a.closing && a.resting.index == 0 && !a.atLimit()
@@ -63,11 +80,11 @@ func (a *acceptor) complete(result int32, flags uint32) {
 		a.refused(syscall.Errno(-result))
 	case a.closing:
 		closeSocket(int(result)) // the last completion of a cancelled accept can bring one
-	case a.atLimit():
-		a.over.push(int(result))
-	default:
+	case a.listener.admit():
 		a.rest = 0
 		a.accepted(int(result))
+	default:
+		a.over.push(int(result))
 	}
 	if a.atLimit() && a.armed {
 		a.pause()
@@ -77,7 +94,6 @@ func (a *acceptor) complete(result int32, flags uint32) {
 }
 
 func (a *acceptor) accepted(fd int) {
-	a.listener.open.Add(1)
 	a.loop.counts.accepted++
 	c := a.loop.adopt(fd, a.listener.network)
 	c.acceptor = a
@@ -119,7 +135,7 @@ func (a *acceptor) left() {
 
 // refill takes what waits, up to the limit, and accepts again.
 func (a *acceptor) refill() {
-	for a.over.len() > 0 && !a.atLimit() && !a.closing {
+	for a.over.len() > 0 && a.listener.admit() {
 		a.accepted(a.over.pop())
 	}
 	a.arm()
@@ -160,6 +176,16 @@ func (a *acceptor) close() {
 		a.loop.cancel(a.userData)
 	}
 	a.settled()
+}
+
+// closeWithoutLoop closes the socket of an acceptor whose loop has ended.
+func (a *acceptor) closeWithoutLoop() {
+	<-a.loop.stopped
+	if a.fd >= 0 {
+		closeSocket(a.fd)
+		a.fd = -1
+	}
+	a.closed()
 }
 
 func (a *acceptor) settled() {

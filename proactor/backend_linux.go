@@ -1,7 +1,7 @@
 package proactor
 
 import (
-	"errors"
+	"github.com/goproactor/goproactor/epollfallback"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -10,7 +10,9 @@ import (
 func chooseBackend(o *options) (func() (ring.Queue, error), BackendInfo, error) {
 	info := BackendInfo{Backend: o.backend, Kernel: ring.KernelRelease()}
 	uring := func() (ring.Queue, error) { return ring.Open(ring.Options{Entries: o.entries}) }
-	epoll := func() (ring.Queue, error) { return nil, errors.New("not yet") }
+	epoll := func() (ring.Queue, error) {
+		return epollfallback.Open(epollfallback.Options{Entries: o.entries})
+	}
 	if o.backend == Epoll {
 		return epoll, info, nil
 	}

@@ -25,8 +25,7 @@ type Conn struct {
 	recv receiver
 	send sender
 
-	acceptor  *acceptor     // that brought it, if any
-	task      *futures.Task // its handler, if it is served
+	acceptor  *acceptor // that brought it, if any
 	deadlines *deadlines
 	addresses *addresses
 	closed    *futures.Promise[struct{}]

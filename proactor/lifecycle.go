@@ -82,9 +82,6 @@ func (l *Loop) beginStop() {
 		a.listener.stopAccepting(ErrClosed)
 	}
 	for _, c := range append([]*Conn(nil), l.conns...) {
-		if c.task != nil {
-			c.task.Cancel(ErrClosed)
-		}
 		c.abort(c.closedError("write"))
 	}
 	l.tasks.CancelAll(ErrClosed)

@@ -46,19 +46,34 @@ func (rt *Runtime) Listen(network, address string) (*Listener, error) {
 	}
 	ln := &Listener{rt: rt, network: network, address: addr, limit: int64(rt.options.maxConns), done: make(chan struct{})}
 	for i, fd := range sockets {
-		ln.acceptors = append(ln.acceptors, &acceptor{listener: ln, loop: rt.loops[i], fd: fd})
+		ln.acceptors = append(ln.acceptors, newAcceptor(ln, rt.loops[i], fd))
 	}
 	for _, a := range ln.acceptors {
-		if !a.loop.Do(func() { a.loop.acceptors = append(a.loop.acceptors, a) }) {
-			closeAll(sockets)
-			return nil, errShutdownDone
-		}
+		a.loop.Do(a.open) // where the loop has ended, closing it below finds that out
+	}
+	if rt.isClosing() {
+		ln.stopAccepting(errShutdownDone)
+		<-ln.done
+		return nil, errShutdownDone
 	}
 	return ln, nil
 }
 
 // Addr is the address it listens on, with the real port.
 func (ln *Listener) Addr() net.Addr { return ln.address }
+
+// admit counts a connection in, unless the listener is at its limit.
+func (ln *Listener) admit() bool {
+	for {
+		n := ln.open.Load()
+		if ln.limit > 0 && n >= ln.limit {
+			return false
+		}
+		if ln.open.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
 
 // use takes the listener for one way of accepting.
 func (ln *Listener) use(mode string) error {
@@ -115,6 +130,7 @@ func (ln *Listener) Serve(ctx context.Context, handler func(context.Context, *Co
 		s.cancel(context.Cause(ctx))
 	case <-ln.done:
 	}
+	<-ln.done // no handler starts any more
 	s.running.Wait()
 	if err := ctx.Err(); err != nil {
 		return err
@@ -133,23 +149,24 @@ type server struct {
 // serve starts the handler of one connection, on its loop.
 func (s *server) serve(c *Conn) {
 	s.running.Add(1)
+	tasks := c.acceptor.tasks
+	var t *futures.Task
 	run := func(ctx context.Context) error { return s.handler(ctx, c) }
-	c.task = c.loop.tasks.Start(s.ctx, run, func(err error) {
-		c.task = nil
+	t = c.loop.tasks.Start(s.ctx, run, func(err error) {
+		delete(tasks, t)
 		c.loop.rt.handlerEnded(c, err)
 		c.beginClose()
 		s.running.Done()
 	})
+	tasks[t] = struct{}{}
 }
 
 // cancel ends the contexts of all handlers.
 func (s *server) cancel(cause error) {
 	for _, a := range s.listener.acceptors {
 		a.loop.perform(func() {
-			for _, c := range a.loop.conns {
-				if c.acceptor == a && c.task != nil {
-					c.task.Cancel(cause)
-				}
+			for t := range a.tasks {
+				t.Cancel(cause)
 			}
 		})
 	}
@@ -269,7 +286,7 @@ func (ln *Listener) stopAccepting(cause error) {
 			}
 		}
 		if !a.loop.perform(a.close) {
-			a.closed()
+			a.closeWithoutLoop()
 		}
 	}
 }

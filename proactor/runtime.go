@@ -20,6 +20,7 @@ type Runtime struct {
 	next    atomic.Uint32 // the loop for what has no loop of its own
 
 	closing  sync.Once
+	begun    atomic.Bool // Close has begun
 	closed   chan struct{}
 	closeErr error
 	watch    *watchdog
@@ -54,6 +55,8 @@ func New(opts ...Option) (*Runtime, error) {
 	rt.watch = startWatchdog(rt)
 	return rt, nil
 }
+
+func (rt *Runtime) isClosing() bool { return rt.begun.Load() }
 
 // Loops returns the runtime's loops.
 func (rt *Runtime) Loops() []*Loop { return rt.loops }
@@ -136,6 +139,7 @@ func (rt *Runtime) Close() error {
 		return ErrOnLoop
 	}
 	rt.closing.Do(func() {
+		rt.begun.Store(true)
 		for _, l := range rt.loops {
 			l.Do(l.beginStop)
 		}

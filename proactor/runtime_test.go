@@ -20,7 +20,7 @@ import (
 )
 
 // backends are what every test runs on.
-var backends = []proactor.Backend{proactor.IOUring}
+var backends = []proactor.Backend{proactor.IOUring, proactor.Epoll}
 
 // onEach runs test on a runtime of each backend, and then checks that the
 // runtime left nothing behind: no descriptor, no goroutine, no buffer.

@@ -1,0 +1,87 @@
+package epollfallback
+
+import (
+	"github.com/goproactor/goproactor/ring"
+	"golang.org/x/sys/unix"
+)
+
+// group is a buffer group: the shared ring and the head, which is ours.
+type group struct {
+	ring *ring.BufferRing
+	head uint16
+}
+
+// RegisterBufferRing implements ring.Queue.
+func (q *Queue) RegisterBufferRing(number uint16, r *ring.BufferRing) error {
+	if q.closed {
+		return ErrClosed
+	}
+	for int(number) >= len(q.groups) {
+		q.groups = append(q.groups, nil)
+	}
+	if q.groups[number] != nil {
+		return unix.EEXIST
+	}
+	q.groups[number] = &group{ring: r}
+	return nil
+}
+
+// UnregisterBufferRing implements ring.Queue.
+func (q *Queue) UnregisterBufferRing(number uint16) error {
+	if q.closed {
+		return ErrClosed
+	}
+	if q.group(number) == nil {
+		return unix.ENOENT
+	}
+	q.groups[number] = nil
+	return nil
+}
+
+func (q *Queue) group(number uint16) *group {
+	if int(number) < len(q.groups) {
+		return q.groups[number]
+	}
+	return nil
+}
+
+// choose looks at the buffer that op would receive into, and takes nothing:
+// only bytes received do.
+func (q *Queue) choose(op *operation) (addr uint64, n uint32, ok bool) {
+	g := q.group(op.group)
+	if g == nil || g.ring.Available(g.head) == 0 {
+		return 0, 0, false
+	}
+	addr, n, op.buffer = g.ring.At(g.head)
+	if op.len != 0 && op.len < n {
+		n = op.len
+	}
+	return addr, n, true
+}
+
+// commit takes the buffer that choose saw, or n bytes of it if the group is
+// consumed piece by piece, and returns the flags that say so.
+func (q *Queue) commit(op *operation, n uint32) (flags uint32) {
+	flags = ring.CQEFBuffer | uint32(op.buffer)<<16
+	g := q.group(op.group)
+	if g == nil || op.holding && !g.ring.Incremental {
+		return flags
+	}
+	if g.ring.Incremental && g.ring.Consume(g.head, n) > 0 {
+		return flags | ring.CQEFBufMore
+	}
+	g.head++
+	return flags
+}
+
+// reserve keeps the chosen buffer for op, which has part of what it wants and
+// waits for the rest.
+func (q *Queue) reserve(op *operation) {
+	if op.holding {
+		return
+	}
+	op.holding = true
+	if g := q.group(op.group); g != nil && !g.ring.Incremental {
+		g.head++
+	}
+}

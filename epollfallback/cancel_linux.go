@@ -1,0 +1,155 @@
+package epollfallback
+
+import (
+	"github.com/goproactor/goproactor/ring"
+	"golang.org/x/sys/unix"
+)
+
+func (q *Queue) prepareCancel(op *operation, f *ring.Fields) unix.Errno {
+	const valid = ring.CancelAll | ring.CancelFD | ring.CancelAny | cancelFDFixed | cancelUserData | cancelOp
+	switch {
+	case f.Off != 0 || f.SpliceFD != 0,
+		f.OpFlags&^valid != 0,
+		f.OpFlags&ring.CancelAny != 0 && f.OpFlags&(ring.CancelFD|cancelOp) != 0:
+		return unix.EINVAL
+	}
+	return 0
+}
+
+// cancel ends what matches: one operation, answering 0 or ENOENT, or all,
+// answering how many. They end after the cancel itself, with ECANCELED.
+func (q *Queue) cancel(op *operation) outcome {
+	w := wanted{flags: op.opFlags, userData: op.addr, opcode: ring.Op(op.len)}
+	if op.opFlags&ring.CancelFD != 0 {
+		if op.opFlags&cancelFDFixed != 0 || op.sqeFlags&ring.SQEFixedFile != 0 {
+			return op.endError(unix.EBADF)
+		}
+		if w.d = q.lookup(op.fd); w.d != nil && !q.confirm(w.d) {
+			w.d = nil
+		}
+		if w.d == nil && !q.isOpen(op.fd) {
+			return op.endError(unix.EBADF)
+		}
+	}
+	n := q.cancelMatching(&w)
+	switch {
+	case w.all():
+		return op.end(int32(n))
+	case n == 0:
+		return op.endError(unix.ENOENT)
+	}
+	return op.end(0)
+}
+
+// wanted is what a cancel looks for.
+type wanted struct {
+	flags    uint32
+	userData uint64
+	opcode   ring.Op
+	d        *descriptor
+}
+
+func (w *wanted) all() bool { return w.flags&(ring.CancelAll|ring.CancelAny) != 0 }
+
+func (w *wanted) byUserData() bool {
+	return w.flags&cancelUserData != 0 || w.flags&(ring.CancelFD|cancelOp|ring.CancelAny) == 0
+}
+
+func (w *wanted) matches(op *operation) bool {
+	switch {
+	case op.opcode == ring.OpLinkTimeout: // ended by its target only
+		return false
+	case w.flags&ring.CancelAny != 0:
+		return true
+	case w.flags&ring.CancelFD != 0 && (w.d == nil || op.d != w.d),
+		w.flags&cancelOp != 0 && op.opcode != w.opcode,
+		w.byUserData() && op.userData != w.userData:
+		return false
+	}
+	return true
+}
+
+func waitsForFile(op *operation) bool { return op.d != nil }
+
+// cancelMatching cancels and counts. What waits for a file is found before
+// timeouts are.
+func (q *Queue) cancelMatching(w *wanted) (n int) {
+	if w.byUserData() && !w.all() {
+		op := q.registry.find(w.userData, func(op *operation) bool { return waitsForFile(op) && w.matches(op) })
+		if op == nil {
+			op = q.registry.findOldest(w.userData, w.matches)
+		}
+		if op == nil {
+			return 0
+		}
+		q.cancelOne(op)
+		return 1
+	}
+	buckets := q.registry.buckets
+	if w.byUserData() {
+		buckets = []*operation{*q.registry.bucket(w.userData)}
+	}
+	for _, files := range [2]bool{true, false} {
+		for _, op := range buckets {
+			for op != nil {
+				next := op.hashNext
+				if waitsForFile(op) == files && w.matches(op) {
+					q.cancelOne(op)
+					if n++; !w.all() {
+						return n
+					}
+				}
+				op = next
+			}
+		}
+	}
+	return n
+}
+
+// cancelOne ends one operation in flight. What it has transferred already is
+// its result; a transfer of nothing ends with ECANCELED.
+func (q *Queue) cancelOne(op *operation) {
+	if op.cancelled {
+		return
+	}
+	op.cancelled = true
+	if op.timer != 0 {
+		q.timers.remove(op)
+	}
+	if op.list != nil {
+		op.list.remove(op)
+	}
+	if op.state == timing {
+		q.registry.remove(op) // a second cancel does not find it
+	}
+	q.endLater(op, unix.ECANCELED)
+	if op.done > 0 {
+		op.result = int32(op.done)
+		if op.holding {
+			op.flags = q.commit(op, op.done)
+		}
+	}
+}
+
+// cancelEverything is the queue's end: all that is in flight ends, whatever it
+// waits for.
+func (q *Queue) cancelEverything() {
+	for q.live > 0 {
+		before := q.live
+		q.cancelMatching(&wanted{flags: ring.CancelAny})
+		for op := q.deferred.pop(); op != nil; op = q.deferred.pop() {
+			for o := op; o != nil; o = o.link {
+				q.heldBack--
+			}
+			op.sqeFlags &^= ring.SQEHardLink
+			q.endLater(op, unix.ECANCELED)
+		}
+		q.advance()
+		if q.live == before {
+			return
+		}
+	}
+	for d := q.resumable.pop(); d != nil; d = q.resumable.pop() {
+		q.leave(d)
+	}
+}

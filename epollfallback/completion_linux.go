@@ -1,0 +1,65 @@
+package epollfallback
+
+import "github.com/goproactor/goproactor/ring"
+
+// completion is one posted and not yet reaped.
+type completion struct {
+	ring.CQE
+	descriptor bool // the result is a descriptor, to be closed if nobody takes it
+}
+
+// completionQueue is a ring that grows: the fallback never drops a completion.
+type completionQueue struct {
+	ring       []completion
+	head, tail uint32
+	nominal    uint32
+}
+
+func newCompletionQueue(nominal int) completionQueue {
+	return completionQueue{ring: make([]completion, nominal), nominal: uint32(nominal)}
+}
+
+func (c *completionQueue) len() uint32 { return c.tail - c.head }
+
+// push reports whether a kernel's queue would have had room.
+func (c *completionQueue) push(userData uint64, result int32, flags uint32, descriptor bool) (fits bool) {
+	if c.len() == uint32(len(c.ring)) {
+		c.grow()
+	}
+	e := &c.ring[c.tail&uint32(len(c.ring)-1)]
+	e.CQE, e.descriptor = ring.NewCQE(userData, result, flags), descriptor
+	c.tail++
+	return c.len() <= c.nominal
+}
+
+func (c *completionQueue) grow() {
+	larger := make([]completion, 2*len(c.ring))
+	for i := c.head; i != c.tail; i++ {
+		larger[i&uint32(len(larger)-1)] = c.ring[i&uint32(len(c.ring)-1)]
+	}
+	c.ring = larger
+}
+
+func (c *completionQueue) pop() *completion {
+	e := &c.ring[c.head&uint32(len(c.ring)-1)]
+	c.head++
+	return e
+}
+
+// amend adds flags to the completion posted last.
+func (c *completionQueue) amend(flags uint32) {
+	e := &c.ring[(c.tail-1)&uint32(len(c.ring)-1)]
+	e.CQE = ring.NewCQE(e.UserData(), e.Result(), e.Flags()|flags)
+}
+
+// post posts one completion of op.
+func (q *Queue) post(op *operation, result int32, flags uint32) {
+	if !q.cq.push(op.userData, result, flags, op.opcode == ring.OpAccept && result >= 0) {
+		q.stats.Overflows++
+	}
+	if flags&ring.CQEFMore != 0 {
+		// The kernel brings its completion queue up to date before it posts
+		// one of a multishot, which is when timeouts that count see them.
+		q.counted.committed = q.cq.tail
+	}
+}

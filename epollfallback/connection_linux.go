@@ -1,0 +1,156 @@
+package epollfallback
+
+import (
+	"time"
+
+	"github.com/goproactor/goproactor/ring"
+	"golang.org/x/sys/unix"
+)
+
+func (q *Queue) prepareAccept(op *operation, f *ring.Fields) unix.Errno {
+	const valid = ring.AcceptMultishot | acceptDontWait | acceptPollFirst
+	if f.Len != 0 || f.BufGroup != 0 || f.Ioprio&^valid != 0 ||
+		f.OpFlags&^(unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK) != 0 {
+		return unix.EINVAL
+	}
+	if f.SpliceFD != 0 { // a direct slot: there is no table of those
+		return unix.ENXIO
+	}
+	return 0
+}
+
+// accept takes one connection, or as many as there are. There is no flag that
+// keeps accept4(2) from waiting: the listener itself is made non-blocking, and
+// left so.
+func (q *Queue) accept(op *operation) outcome {
+	if op.pollsFirst() {
+		return q.acceptWouldBlock(op)
+	}
+	if !op.waited {
+		if _, errno := q.setNonblock(op.fd, true); errno != 0 {
+			return op.endError(errno)
+		}
+	}
+	multishot := op.ioprio&ring.AcceptMultishot != 0
+	for posted := 0; posted < multishotBudget; posted++ {
+		fd, errno := q.raw(unix.SYS_ACCEPT4, uintptr(op.fd), uintptr(op.addr), uintptr(op.off), uintptr(op.opFlags), 0, 0)
+		switch errno {
+		case 0:
+		case unix.EAGAIN:
+			return q.acceptWouldBlock(op)
+		default:
+			return op.endError(errno)
+		}
+		q.fresh(int32(fd))
+		if !multishot {
+			return op.end(int32(fd))
+		}
+		q.post(op, int32(fd), ring.CQEFMore)
+	}
+	return yielded
+}
+
+func (q *Queue) acceptWouldBlock(op *operation) outcome {
+	if op.ioprio&acceptDontWait != 0 {
+		return op.endError(unix.EAGAIN)
+	}
+	return blocked
+}
+
+func (q *Queue) prepareConnect(op *operation, f *ring.Fields) unix.Errno {
+	switch {
+	case f.Len != 0 || f.BufGroup != 0 || f.OpFlags != 0 || f.SpliceFD != 0,
+		f.Off > unix.SizeofSockaddrAny+16: // sizeof(struct sockaddr_storage)
+		return unix.EINVAL
+	case f.Addr == 0 && f.Off != 0:
+		return unix.EFAULT
+	}
+	return 0
+}
+
+// backlogRetry is how long a connect waits before it tries again when a Unix
+// listener has no room: no event tells when it has. The kernel's ring lets a
+// worker block there.
+const backlogRetry = time.Millisecond
+
+// connect starts a connection attempt, and asks again how it went when the
+// socket becomes writable.
+func (q *Queue) connect(op *operation) outcome {
+	errno := q.connectNow(op)
+	switch errno {
+	case unix.EINPROGRESS:
+		op.waited = true
+		return blocked
+	case unix.EALREADY:
+		if op.waited { // woken for another reason
+			return blocked
+		}
+	case unix.EAGAIN:
+		op.when = int64(q.clock.now() + backlogRetry)
+		q.timers.remove(op)
+		q.timers.add(op)
+		return blocked
+	case unix.EISCONN, unix.EBADFD:
+		if op.waited { // the attempt is over: its outcome was left in the socket
+			if pending, e := q.getsockopt(op.fd, unix.SO_ERROR); e == 0 {
+				errno = unix.Errno(pending)
+			}
+		}
+	}
+	return op.endError(errno)
+}
+
+// connectNow is a connect(2) that does not wait, on a descriptor that is as
+// blocking as before once the connect has ended.
+func (q *Queue) connectNow(op *operation) unix.Errno {
+	was, errno := q.setNonblock(op.fd, true)
+	if errno != 0 {
+		return errno
+	}
+	op.restore = op.restore || !was
+	addr := uintptr(op.addr)
+	if op.message != nil {
+		addr = addressOf(&op.message.name[0])
+	}
+	_, errno = q.raw(unix.SYS_CONNECT, uintptr(op.fd), addr, uintptr(op.off), 0, 0, 0)
+	return errno
+}
+
+// restoreBlocking undoes what connectNow did.
+func (q *Queue) restoreBlocking(op *operation) {
+	fd := op.fd
+	if op.d != nil {
+		fd = op.d.fd
+	}
+	if fd >= 0 {
+		q.setNonblock(fd, false)
+	}
+}
+
+func (q *Queue) prepareClose(op *operation, f *ring.Fields) unix.Errno {
+	switch {
+	case f.Off != 0 || f.Addr != 0 || f.Len != 0 || f.OpFlags != 0 || f.BufGroup != 0:
+		return unix.EINVAL
+	case f.Flags&ring.SQEFixedFile != 0:
+		return unix.EBADF
+	case f.SpliceFD != 0 && f.FD != 0:
+		return unix.EINVAL
+	case f.SpliceFD != 0: // a direct slot
+		return unix.ENXIO
+	}
+	return 0
+}
+
+// closeFile closes a number. The file lives on while operations are parked on
+// it.
+func (q *Queue) closeFile(op *operation) outcome {
+	if int(op.fd) == q.epoll {
+		return op.endError(unix.EBADF)
+	}
+	if d := q.lookup(op.fd); d != nil {
+		q.vacate(d)
+	}
+	// It may wait, if the socket lingers.
+	_, errno := q.blocking(unix.SYS_CLOSE, uintptr(op.fd), 0, 0, 0, 0, 0)
+	return op.endError(errno)
+}

@@ -1,0 +1,372 @@
+package epollfallback
+
+import (
+	"github.com/goproactor/goproactor/ring"
+	"golang.org/x/sys/unix"
+)
+
+// descriptor is what the queue knows of one descriptor: who waits for it and
+// what epoll watches. It comes into being when the first operation parks.
+//
+// # Whose descriptor is it
+//
+// A number is not a file. The kernel's ring holds on to the file an operation
+// was submitted for; here there are only numbers, and a number can be closed
+// and given to another file. Three rules keep files apart:
+//
+//   - OpClose and our own accepts tell us: state kept under the number is
+//     dropped. If operations are parked when OpClose comes, the file is
+//     duplicated first and they move to the duplicate, so that they stay in
+//     flight on their file until they end, as in the kernel; the duplicate is
+//     closed with the last of them.
+//   - Every registration with epoll carries a generation next to the number.
+//     An event for an older generation finds no owner.
+//   - close(2) behind our back, and reuse of the number, tells nobody: epoll
+//     drops the registration in silence, and a wait that trusts it would never
+//     end. So a registration is confirmed (EPOLL_CTL_MOD, which answers ENOENT
+//     when the number stands for another file) whenever an operation joins
+//     others that wait on the descriptor, when a cancel names it, and otherwise
+//     after the operation has waited in vain for a while (see unconfirmed):
+//     never on the way of an operation that is served promptly.
+//
+// What cannot be told apart is only this: an operation in flight on a number
+// that the program closes with close(2), a breach of the contract. Once seen,
+// it stays in flight, on no file, until cancelled.
+type descriptor struct {
+	queues [2]opList // what waits to read and what waits to write
+	polls  opList
+	users  int // operations that refer to it, the cancelled and unposted included
+
+	fd         int32 // -1 once the file is lost
+	generation int32
+	events     uint32 // what epoll watches; 0 if nothing
+	kind       kind
+	// signalled: a hang-up, an error or urgent data was reported for this
+	// registration. Nothing that a short read says is trusted any more.
+	signalled bool
+	owned     bool // fd is our duplicate: the number in the program is gone
+	again     uint8
+	confirmed uint64 // the Enter in which the registration was confirmed
+
+	next       *descriptor // in the pool or in Queue.resumable
+	unverified bool
+	since      uint64 // the turn since which it waits for confirmation
+	before     *descriptor
+	after      *descriptor
+}
+
+// kind is what a descriptor turned out to be, as far as it matters.
+type kind uint8
+
+const (
+	unknown kind = iota
+	tcp
+	unixStream
+	other
+)
+
+// baseEvents is what every registration watches. A hang-up that epoll reports
+// anyway and EPOLLRDHUP together tell whether a short read means empty.
+const baseEvents = unix.EPOLLIN | unix.EPOLLPRI | unix.EPOLLRDHUP | unix.EPOLLET
+
+// lookup finds the state kept for a number.
+func (q *Queue) lookup(fd int32) *descriptor {
+	if uint32(fd) < uint32(len(q.descriptors)) {
+		return q.descriptors[fd]
+	}
+	return nil
+}
+
+// adopt makes state for a number that has none.
+func (q *Queue) adopt(fd int32) *descriptor {
+	for int(fd) >= len(q.descriptors) {
+		q.descriptors = append(q.descriptors, nil)
+	}
+	d := q.free.descriptors
+	if d == nil {
+		d = new(descriptor)
+	} else {
+		q.free.descriptors = d.next
+	}
+	*d = descriptor{fd: fd}
+	q.descriptors[fd] = d
+	return d
+}
+
+// park puts an operation that would block at the end of its queue and sees to
+// it that epoll reports the edge. It returns false if the operation ended
+// instead.
+func (q *Queue) park(op *operation) bool {
+	d, errno := q.watch(op.fd, eventsFor(op), op.pollsFirst())
+	op.waited = true
+	if errno != 0 {
+		return q.unpollable(op, errno)
+	}
+	q.keep(op)
+	q.join(op, d)
+	d.queues[op.queue].push(op)
+	return true
+}
+
+func eventsFor(op *operation) uint32 {
+	if op.queue == writing {
+		return baseEvents | unix.EPOLLOUT
+	}
+	return baseEvents
+}
+
+// join makes op one of the operations in flight on d.
+func (q *Queue) join(op *operation, d *descriptor) {
+	op.d, op.state = d, parked
+	d.users++
+	q.registry.add(op)
+}
+
+// leave is the opposite: the last one out turns off the light.
+func (q *Queue) leave(d *descriptor) {
+	if d.users--; d.users > 0 {
+		return
+	}
+	if d.unverified {
+		q.unconfirmed.remove(d)
+	}
+	switch {
+	case d.owned:
+		q.forget(d)
+		q.raw(unix.SYS_EPOLL_CTL, uintptr(q.epoll), unix.EPOLL_CTL_DEL, uintptr(d.fd), 0, 0, 0)
+		q.controls++
+		q.blocking(unix.SYS_CLOSE, uintptr(d.fd), 0, 0, 0, 0, 0)
+		q.recycleDescriptor(d)
+	case d.fd < 0:
+		q.recycleDescriptor(d)
+	}
+}
+
+func (q *Queue) recycleDescriptor(d *descriptor) {
+	d.generation = 0
+	d.next = q.free.descriptors
+	q.free.descriptors = d
+}
+
+// forget removes d from the table: its number stands for another file, or none.
+func (q *Queue) forget(d *descriptor) {
+	if d.fd >= 0 && q.descriptors[d.fd] == d {
+		q.descriptors[d.fd] = nil
+	}
+}
+
+// watch returns the state of fd with at least these events registered. With
+// anew, epoll reports again what holds already.
+func (q *Queue) watch(fd int32, events uint32, anew bool) (*descriptor, unix.Errno) {
+	d := q.lookup(fd)
+	switch {
+	case d == nil:
+		if fd < 0 {
+			return nil, unix.EBADF
+		}
+		return q.register(q.adopt(fd), events)
+	case d.events == 0:
+		return q.register(d, events)
+	case events&^d.events != 0 || anew:
+		d.confirmed = 0
+		return q.change(d, d.events|events)
+	case d.users > 0:
+		return q.change(d, d.events)
+	}
+	q.unconfirmed.add(d, q.turn)
+	return d, 0
+}
+
+// register adds the descriptor to epoll, which reports at once what already
+// holds: no edge from before is missed.
+func (q *Queue) register(d *descriptor, events uint32) (*descriptor, unix.Errno) {
+	q.generation++
+	d.generation, d.kind, d.signalled = q.generation, unknown, false
+	errno := q.control(unix.EPOLL_CTL_ADD, d, events)
+	if errno == unix.EEXIST {
+		// The file was registered under this number, moved and came back
+		// (dup2): the registration is ours, take it over.
+		errno = q.control(unix.EPOLL_CTL_MOD, d, events)
+	}
+	if errno != 0 {
+		q.lose(d)
+		return nil, errno
+	}
+	return d, 0
+}
+
+// change modifies the registration of d, which also confirms it and makes
+// epoll report anew what holds.
+func (q *Queue) change(d *descriptor, events uint32) (*descriptor, unix.Errno) {
+	if events == d.events && d.confirmed == q.enters {
+		return d, 0
+	}
+	errno := q.control(unix.EPOLL_CTL_MOD, d, events)
+	if errno == 0 {
+		return d, 0
+	}
+	return q.replaced(d, events, errno)
+}
+
+// replaced is called when d's number does not stand for the registered file
+// any more.
+func (q *Queue) replaced(d *descriptor, events uint32, errno unix.Errno) (*descriptor, unix.Errno) {
+	if errno != unix.ENOENT && errno != unix.EBADF {
+		return nil, errno
+	}
+	fd := d.fd
+	if d.users > 0 && !d.unverified {
+		q.lose(d)
+		d = q.adopt(fd)
+	}
+	// What is unverified was parked on the file that is there now: a program
+	// may close a number that nothing is in flight on as it likes.
+	return q.register(d, events)
+}
+
+// lose cuts d loose from its number. What is parked on it stays in flight.
+func (q *Queue) lose(d *descriptor) {
+	q.forget(d)
+	d.fd = -1
+	if d.unverified {
+		q.unconfirmed.remove(d)
+	}
+	if d.users == 0 {
+		q.recycleDescriptor(d)
+	}
+}
+
+// confirm reports whether the operations parked on d wait for the file that
+// the number stands for now.
+func (q *Queue) confirm(d *descriptor) bool {
+	now, errno := q.change(d, d.events)
+	return errno == 0 && now == d
+}
+
+func (q *Queue) control(op int, d *descriptor, events uint32) unix.Errno {
+	q.scratch.event = unix.EpollEvent{Events: events, Fd: d.fd, Pad: d.generation}
+	q.controls++
+	_, errno := q.raw(unix.SYS_EPOLL_CTL, uintptr(q.epoll), uintptr(op), uintptr(d.fd), addressOf(&q.scratch.event), 0, 0)
+	if errno == 0 {
+		d.events, d.confirmed = events, q.enters
+		if d.unverified {
+			q.unconfirmed.remove(d)
+		}
+	}
+	return errno
+}
+
+// fresh is told of a number that was just created for a new file: whatever is
+// known of it is of an earlier one.
+func (q *Queue) fresh(fd int32) {
+	if d := q.lookup(fd); d != nil {
+		q.lose(d)
+	}
+}
+
+// vacate is told that a number is about to be closed.
+func (q *Queue) vacate(d *descriptor) {
+	if d.users == 0 {
+		q.forget(d)
+		q.recycleDescriptor(d)
+		return
+	}
+	fd := d.fd
+	if !q.confirm(d) {
+		// They were not on this file to begin with.
+		q.fresh(fd)
+		return
+	}
+	dup, errno := q.raw(unix.SYS_FCNTL, uintptr(fd), unix.F_DUPFD_CLOEXEC, 0, 0, 0, 0)
+	if errno != 0 {
+		q.lose(d) // no number left: they wait for a cancel
+		return
+	}
+	q.move(d, int32(dup))
+}
+
+// move lets what is parked on d wait under another number of the same file.
+func (q *Queue) move(d *descriptor, fd int32) {
+	events, number := d.events, d.fd
+	q.forget(d)
+	q.fresh(fd)
+	for int(fd) >= len(q.descriptors) {
+		q.descriptors = append(q.descriptors, nil)
+	}
+	q.descriptors[fd] = d
+	d.fd, d.owned = fd, true
+	for _, list := range []*opList{&d.queues[reading], &d.queues[writing], &d.polls} {
+		for op := list.head; op != nil; op = op.next {
+			op.fd = fd
+		}
+	}
+	// A registration belongs to file and number: the old one would outlive
+	// the number.
+	q.raw(unix.SYS_EPOLL_CTL, uintptr(q.epoll), unix.EPOLL_CTL_DEL, uintptr(number), 0, 0, 0)
+	q.controls++
+	q.generation++
+	d.generation = q.generation
+	if q.control(unix.EPOLL_CTL_ADD, d, events) != 0 {
+		d.owned = false
+		q.blocking(unix.SYS_CLOSE, uintptr(fd), 0, 0, 0, 0, 0)
+		q.lose(d)
+	}
+}
+
+// kindOf finds out what d is, once.
+func (q *Queue) kindOf(d *descriptor) kind {
+	if d == nil {
+		return unknown
+	}
+	if d.kind == unknown {
+		d.kind = other
+		if protocol, errno := q.getsockopt(d.fd, unix.SO_PROTOCOL); errno == 0 && protocol == unix.IPPROTO_TCP {
+			d.kind = tcp
+		}
+	}
+	return d.kind
+}
+
+// unpollable ends an operation that would block on something epoll cannot
+// watch, such as a regular file. Until files go to workers it blocks here.
+func (q *Queue) unpollable(op *operation, errno unix.Errno) bool {
+	if errno == unix.EPERM && (op.opcode == ring.OpRead || op.opcode == ring.OpWrite) {
+		q.transferBlocking(op)
+	} else {
+		op.endError(errno)
+	}
+	q.finish(op)
+	return false
+}
+
+// unconfirmedList is the descriptors with operations that parked trusting a
+// registration from before, oldest first.
+type unconfirmedList struct{ head, tail *descriptor }
+
+func (l *unconfirmedList) add(d *descriptor, turn uint64) {
+	if d.unverified {
+		return
+	}
+	d.unverified, d.since = true, turn
+	d.before, d.after = l.tail, nil
+	if l.tail != nil {
+		l.tail.after = d
+	} else {
+		l.head = d
+	}
+	l.tail = d
+}
+
+func (l *unconfirmedList) remove(d *descriptor) {
+	if d.before != nil {
+		d.before.after = d.after
+	} else {
+		l.head = d.after
+	}
+	if d.after != nil {
+		d.after.before = d.before
+	} else {
+		l.tail = d.before
+	}
+	d.unverified, d.before, d.after = false, nil, nil
+}

@@ -1,0 +1,184 @@
+package epollfallback
+
+import (
+	"github.com/goproactor/goproactor/ring"
+	"golang.org/x/sys/unix"
+)
+
+// chain is what is being assembled from linked entries during a submission.
+type chain struct{ head, last *operation }
+
+// validFlags is what an entry's flags may be. SQEAsync is without effect.
+const validFlags = ring.SQEFixedFile | ring.SQEDrain | ring.SQELink | ring.SQEHardLink | ring.SQEAsync | ring.SQEBufferSelect
+
+// take makes an operation of an entry, and starts it or hangs it on a chain.
+func (q *Queue) take(f *ring.Fields) {
+	op := q.newOperation(f)
+	if errno := q.prepare(op, f); errno != 0 {
+		op.endError(errno)
+		op.state = ending
+		// A chain with a bad entry fails whole, before anything of it starts.
+		if head := q.chain.head; head != nil && head.state != ending {
+			head.endError(unix.ECANCELED)
+			head.state = ending
+		}
+	}
+	if q.chain.head == nil {
+		if op.linked() {
+			q.chain.head, q.chain.last = op, op
+			return
+		}
+		q.launch(op)
+		return
+	}
+	q.keep(op)
+	q.chain.last.link = op
+	q.chain.last = op
+	if !op.linked() {
+		q.chain.end(q)
+	}
+}
+
+// end launches the chain, if there is one. The end of a submission ends it
+// even if its last entry asks for another.
+func (c *chain) end(q *Queue) {
+	head := c.head
+	if head == nil {
+		return
+	}
+	*c = chain{}
+	q.launch(head)
+}
+
+// prepare checks an entry as the kernel does when it takes it.
+func (q *Queue) prepare(op *operation, f *ring.Fields) unix.Errno {
+	e := &q.emulations[op.opcode]
+	switch {
+	case e.prepare == nil, f.Flags&^validFlags != 0:
+		return unix.EINVAL
+	case f.Flags&ring.SQEBufferSelect != 0 && !e.buffers:
+		return unix.EOPNOTSUPP
+	}
+	q.noteDrain(op)
+	if f.Ioprio != 0 && !e.ioprio || f.Personality != 0 {
+		return unix.EINVAL
+	}
+	return e.prepare(q, op, f)
+}
+
+// launch starts a single operation or the head of a chain.
+func (q *Queue) launch(op *operation) {
+	switch {
+	case op.state == ending:
+		// The chain is broken from the start, hard links too.
+		op.sqeFlags &^= ring.SQEHardLink
+		q.finish(op)
+	case q.draining:
+		q.hold(op)
+	default:
+		q.issue(op)
+	}
+}
+
+// proceed goes on with the chain after op has ended.
+func (q *Queue) proceed(op *operation) {
+	next := op.link
+	if t := op.limit; t != nil {
+		q.timers.remove(t)
+		t.target = nil
+		q.endLater(t, unix.ECANCELED)
+	} else if next != nil && next.opcode == ring.OpLinkTimeout && next.state != ending {
+		// It ended before its limit started to run.
+		t, next = next, next.link
+		t.link = nil
+		q.endLater(t, unix.ECANCELED)
+	}
+	op.link, op.limit = nil, nil
+	switch {
+	case next == nil:
+	case op.failed && !op.hard():
+		q.breakChain(next)
+	default:
+		q.work.push(next)
+	}
+}
+
+// breakChain ends what is left of a chain, each with its own error if it had
+// one when it was submitted.
+func (q *Queue) breakChain(op *operation) {
+	for op != nil {
+		next := op.link
+		op.link = nil
+		if op.state != ending {
+			op.endError(unix.ECANCELED)
+			op.state = ending
+		}
+		q.work.push(op)
+		op = next
+	}
+}
+
+// endLater ends an operation that waits for nothing any more, after what is
+// being done now.
+func (q *Queue) endLater(op *operation, errno unix.Errno) {
+	op.endError(errno)
+	op.state = ending
+	q.work.push(op)
+}
+
+// runWork starts and ends what was put off.
+func (q *Queue) runWork() {
+	for op := q.work.pop(); op != nil; op = q.work.pop() {
+		if op.state == ending {
+			q.finish(op)
+		} else {
+			q.issue(op)
+		}
+	}
+}
+
+// noteDrain notes that op waits for everything before it. In the middle of a
+// chain, all of the chain waits, and so does what comes after it.
+func (q *Queue) noteDrain(op *operation) {
+	if op.sqeFlags&ring.SQEDrain != 0 {
+		q.draining, op.drain = true, true
+		if q.chain.head != nil {
+			q.chain.head.drain = true
+			q.drainNext = true
+		}
+	}
+	if q.drainNext && q.chain.head == nil {
+		q.draining, q.drainNext, op.drain = true, false, true
+	}
+}
+
+// hold puts a chain behind a drain.
+func (q *Queue) hold(op *operation) {
+	for o := op; o != nil; o = o.link {
+		q.keep(o)
+		q.heldBack++
+	}
+	q.deferred.push(op)
+	q.release()
+	if !op.drain && q.deferred.empty() {
+		q.draining = false
+	}
+}
+
+// release starts what a drain held back, if what it waits for has ended.
+func (q *Queue) release() bool {
+	drain, released := false, false
+	for op := q.deferred.head; op != nil; op = q.deferred.head {
+		drain = drain || op.drain
+		if (drain || !released) && q.live != q.heldBack {
+			return released
+		}
+		q.deferred.remove(op)
+		for o := op; o != nil; o = o.link {
+			q.heldBack--
+		}
+		q.work.push(op)
+		released = true
+	}
+	return released
+}

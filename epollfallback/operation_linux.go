@@ -1,0 +1,289 @@
+package epollfallback
+
+import (
+	"github.com/goproactor/goproactor/ring"
+	"golang.org/x/sys/unix"
+)
+
+// operation is one entry from submission to its final completion. Addresses
+// in it are integers: the memory belongs to whoever submitted the entry.
+type operation struct {
+	next, prev *operation // neighbours in list
+	list       *opList    // the list it is in, nil if in none
+
+	link   *operation // what follows in its chain
+	limit  *operation // the link timeout that is running against it
+	target *operation // of a running link timeout: what it limits
+
+	hashNext, hashPrev *operation // neighbours in the registry
+	d                  *descriptor
+	message            *message // header, vector and address, once copied
+
+	userData uint64
+	addr     uint64
+	off      uint64
+	when     int64 // of a timeout: when it fires, on the monotonic clock
+	period   int64
+	order    uint64 // among timeouts of the same moment
+	len      uint32
+	done     uint32 // bytes transferred by earlier attempts
+	opFlags  uint32
+	flags    uint32 // of the final completion
+	result   int32
+	fd       int32
+	timer    int32  // place in the heap of timers + 1
+	goal     uint32 // of a timeout that counts: the completion it waits for
+	ioprio   uint16
+	group    uint16
+	buffer   uint16
+	opcode   ring.Op
+	sqeFlags uint8
+	state    opState
+	queue    direction
+
+	failed     bool // breaks its chain
+	drain      bool
+	registered bool // findable by a cancel
+	cancelled  bool
+	waited     bool // has been parked
+	holding    bool // owns provided buffer number buffer
+	restore    bool // clear O_NONBLOCK when done
+	kept       bool // keep has run
+}
+
+// opState is what an operation is doing.
+type opState uint8
+
+const (
+	starting opState = iota // not performed yet
+	parked                  // waits in a queue of its descriptor
+	timing                  // waits in the heap of timers
+	ending                  // result is set, the completion is to be posted
+)
+
+// outcome is what came of performing an operation.
+type outcome uint8
+
+const (
+	finished outcome = iota // result and flags are set
+	blocked                 // would block: wait for an edge
+	yielded                 // could go on, but others want their turn
+	held                    // waits for something other than an edge
+)
+
+// direction names the queue of a descriptor that an operation waits in.
+type direction uint8
+
+const (
+	reading direction = iota
+	writing
+	neither
+)
+
+// emulation is what the fallback does for one opcode.
+type emulation struct {
+	// prepare checks and completes the operation when it is submitted.
+	prepare func(*Queue, *operation, *ring.Fields) unix.Errno
+	// perform tries it, without blocking.
+	perform func(*Queue, *operation) outcome
+	// keep copies what the entry only describes, before Enter returns.
+	keep func(*Queue, *operation)
+
+	queue   direction
+	ioprio  bool // Ioprio carries flags
+	buffers bool // takes SQEBufferSelect
+	file    bool // FD names a file: a registered one (SQEFixedFile) does not exist here
+}
+
+// emulations is the table of what the fallback can do. An opcode without a row
+// is answered with EINVAL, as the kernel answers one it does not know.
+var emulations = [256]emulation{
+	ring.OpNop:           {prepare: (*Queue).prepareNop, perform: (*Queue).nop, queue: neither},
+	ring.OpAccept:        {prepare: (*Queue).prepareAccept, perform: (*Queue).accept, queue: reading, ioprio: true, file: true},
+	ring.OpConnect:       {prepare: (*Queue).prepareConnect, perform: (*Queue).connect, keep: (*Queue).keepAddress, queue: writing, file: true},
+	ring.OpRecv:          {prepare: (*Queue).prepareRecv, perform: (*Queue).recv, queue: reading, ioprio: true, buffers: true, file: true},
+	ring.OpSend:          {prepare: (*Queue).prepareSend, perform: (*Queue).send, queue: writing, ioprio: true, file: true},
+	ring.OpRecvmsg:       {prepare: (*Queue).prepareRecvmsg, perform: (*Queue).recvmsg, keep: (*Queue).keepMessage, queue: reading, ioprio: true, file: true},
+	ring.OpSendmsg:       {prepare: (*Queue).prepareSendmsg, perform: (*Queue).sendmsg, keep: (*Queue).keepMessage, queue: writing, ioprio: true, file: true},
+	ring.OpRead:          {prepare: (*Queue).prepareReadWrite, perform: (*Queue).read, queue: reading, ioprio: true, buffers: true, file: true},
+	ring.OpWrite:         {prepare: (*Queue).prepareReadWrite, perform: (*Queue).write, queue: writing, ioprio: true, file: true},
+	ring.OpShutdown:      {prepare: (*Queue).prepareShutdown, perform: (*Queue).shutdown, queue: neither, file: true},
+	ring.OpClose:         {prepare: (*Queue).prepareClose, perform: (*Queue).closeFile, queue: neither},
+	ring.OpPollAdd:       {prepare: (*Queue).preparePoll, perform: (*Queue).pollAdd, queue: neither, file: true},
+	ring.OpPollRemove:    {prepare: (*Queue).preparePollRemove, perform: (*Queue).pollRemove, queue: neither},
+	ring.OpTimeout:       {prepare: (*Queue).prepareTimeout, perform: (*Queue).timeout, queue: neither},
+	ring.OpTimeoutRemove: {prepare: (*Queue).prepareTimeoutRemove, perform: (*Queue).timeoutRemove, queue: neither},
+	ring.OpLinkTimeout:   {prepare: (*Queue).prepareLinkTimeout, queue: neither},
+	ring.OpAsyncCancel:   {prepare: (*Queue).prepareCancel, perform: (*Queue).cancel, queue: neither},
+}
+
+// end sets what the final completion says. A negative result breaks a chain.
+func (op *operation) end(result int32) outcome {
+	op.result, op.failed = result, result < 0
+	return finished
+}
+
+func (op *operation) endError(errno unix.Errno) outcome { return op.end(-int32(errno)) }
+
+// hard reports whether its chain goes on after a failure.
+func (op *operation) hard() bool { return op.sqeFlags&ring.SQEHardLink != 0 }
+
+func (op *operation) linked() bool { return op.sqeFlags&(ring.SQELink|ring.SQEHardLink) != 0 }
+
+// newOperation takes one from the pool and fills it from its entry.
+func (q *Queue) newOperation(f *ring.Fields) *operation {
+	op := q.free.operations
+	if op == nil {
+		op = new(operation)
+	} else {
+		q.free.operations = op.next
+	}
+	*op = operation{
+		userData: f.UserData, addr: f.Addr, off: f.Off, len: f.Len, opFlags: f.OpFlags,
+		fd: f.FD, ioprio: f.Ioprio, group: f.BufGroup, opcode: f.Opcode, sqeFlags: f.Flags,
+		queue: q.emulations[f.Opcode].queue,
+	}
+	q.live++
+	return op
+}
+
+func (q *Queue) recycle(op *operation) {
+	op.next = q.free.operations
+	q.free.operations = op
+	q.live--
+}
+
+// issue starts an operation. It is tried at once if nothing submitted before
+// it waits for the same side of its descriptor; else it would overtake.
+func (q *Queue) issue(op *operation) {
+	e := &q.emulations[op.opcode]
+	if e.file && op.sqeFlags&ring.SQEFixedFile != 0 {
+		op.endError(unix.EBADF)
+		q.finish(op)
+		return
+	}
+	if op.queue != neither {
+		if d := q.lookup(op.fd); d != nil && !d.queues[op.queue].empty() && q.confirm(d) {
+			if q.park(op) {
+				q.limit(op)
+			}
+			return
+		}
+	}
+	q.settle(op, e.perform(q, op))
+}
+
+// settle does what the outcome of the first attempt asks for.
+func (q *Queue) settle(op *operation, o outcome) {
+	switch o {
+	case finished:
+		q.finish(op)
+		return
+	case blocked:
+		if !q.park(op) {
+			return
+		}
+	case yielded:
+		if !q.park(op) {
+			return
+		}
+		q.resumeLater(op.d, op.queue)
+	}
+	q.limit(op)
+}
+
+// keep copies what the entry of op only describes.
+func (q *Queue) keep(op *operation) {
+	if !op.kept {
+		op.kept = true
+		if keep := q.emulations[op.opcode].keep; keep != nil {
+			keep(q, op)
+		}
+	}
+}
+
+// finish posts the final completion and ends the operation.
+func (q *Queue) finish(op *operation) {
+	q.post(op, op.result, op.flags)
+	if op.timer != 0 {
+		q.timers.remove(op)
+	}
+	if op.registered {
+		q.registry.remove(op)
+	}
+	if op.list != nil {
+		op.list.remove(op)
+	}
+	if op.restore {
+		q.restoreBlocking(op)
+	}
+	if op.d != nil {
+		q.leave(op.d)
+	}
+	if op.message != nil {
+		q.recycleMessage(op.message)
+	}
+	if op.limit != nil || op.link != nil {
+		q.proceed(op)
+	}
+	q.recycle(op)
+}
+
+// opList is a list of operations, linked through them.
+type opList struct{ head, tail *operation }
+
+func (l *opList) empty() bool { return l.head == nil }
+
+func (l *opList) push(op *operation) { l.insert(op, l.tail) }
+
+// insert puts op behind after, first if that is nil.
+func (l *opList) insert(op, after *operation) {
+	op.list, op.prev, op.next = l, after, l.head
+	if after != nil {
+		op.next = after.next
+		after.next = op
+	} else {
+		l.head = op
+	}
+	if op.next != nil {
+		op.next.prev = op
+	} else {
+		l.tail = op
+	}
+}
+
+func (l *opList) remove(op *operation) {
+	if op.prev != nil {
+		op.prev.next = op.next
+	} else {
+		l.head = op.next
+	}
+	if op.next != nil {
+		op.next.prev = op.prev
+	} else {
+		l.tail = op.prev
+	}
+	op.list, op.prev, op.next = nil, nil, nil
+}
+
+func (l *opList) pop() *operation {
+	op := l.head
+	if op != nil {
+		l.remove(op)
+	}
+	return op
+}
+
+func (q *Queue) prepareNop(op *operation, f *ring.Fields) unix.Errno {
+	if f.OpFlags&^nopInjectResult != 0 {
+		return unix.EINVAL
+	}
+	return 0
+}
+
+func (q *Queue) nop(op *operation) outcome {
+	if op.opFlags&nopInjectResult != 0 {
+		return op.end(int32(op.len))
+	}
+	return op.end(0)
+}

@@ -1,0 +1,133 @@
+package epollfallback
+
+import (
+	"github.com/goproactor/goproactor/ring"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	pollUpdateEvents   = 1 << 1 // IORING_POLL_UPDATE_EVENTS
+	pollUpdateUserData = 1 << 2 // IORING_POLL_UPDATE_USER_DATA
+	// pollAlways is reported whether asked for or not.
+	pollAlways = unix.POLLERR | unix.POLLHUP | unix.POLLNVAL | unix.POLLRDHUP
+	pollBits   = 0xffff
+)
+
+func (q *Queue) preparePoll(op *operation, f *ring.Fields) unix.Errno {
+	if f.BufGroup != 0 || f.Off != 0 || f.Addr != 0 || f.Len&^ring.PollMultishot != 0 {
+		return unix.EINVAL
+	}
+	return 0
+}
+
+func (op *operation) pollMask() uint32 { return op.opFlags&pollBits | pollAlways }
+
+func (op *operation) pollEvents() uint32 {
+	return baseEvents | op.opFlags&pollBits&^(pollAlways|unix.POLLNVAL)
+}
+
+// pollAdd completes at once if the descriptor is ready; a multishot one leaves
+// that to epoll, which reports what holds when it is armed.
+func (q *Queue) pollAdd(op *operation) outcome {
+	multishot := op.len&ring.PollMultishot != 0
+	if !multishot {
+		if o, ready := q.pollAtOnce(op); ready {
+			return o
+		}
+	}
+	d, errno := q.watch(op.fd, op.pollEvents(), multishot)
+	switch errno {
+	case 0:
+	case unix.EPERM: // no file that waits, such as a regular one
+		if o, ready := q.pollAtOnce(op); ready {
+			return o
+		}
+		return op.endError(unix.EINVAL)
+	default:
+		return op.endError(errno)
+	}
+	if multishot {
+		q.credit = 0 // fetch that report in this turn
+	}
+	q.join(op, d)
+	d.polls.push(op)
+	return held
+}
+
+func (q *Queue) pollAtOnce(op *operation) (o outcome, ready bool) {
+	events, errno := q.pollNow(op.fd, op.pollMask())
+	switch {
+	case errno != 0:
+		return op.endError(errno), true
+	case events&unix.POLLNVAL != 0:
+		return op.endError(unix.EBADF), true
+	case events&op.pollMask() != 0:
+		return op.end(int32(events & op.pollMask())), true
+	}
+	return held, false
+}
+
+// signal reports an event to the polls of d. They consume nothing, so each
+// gets it.
+func (q *Queue) signal(d *descriptor, events uint32) {
+	for op := d.polls.head; op != nil; {
+		next := op.next
+		switch mask := events & op.pollMask(); {
+		case mask == 0:
+		case op.len&ring.PollMultishot != 0:
+			q.post(op, int32(mask), ring.CQEFMore)
+		default:
+			op.end(int32(mask))
+			q.finish(op)
+		}
+		op = next
+	}
+}
+
+func (q *Queue) preparePollRemove(op *operation, f *ring.Fields) unix.Errno {
+	switch {
+	case f.BufGroup != 0 || f.SpliceFD != 0,
+		f.Len&^(pollUpdateEvents|pollUpdateUserData|ring.PollMultishot) != 0,
+		f.Len == ring.PollMultishot,
+		f.Len&pollUpdateUserData == 0 && f.Off != 0,
+		f.Len&pollUpdateEvents == 0 && f.OpFlags != 0:
+		return unix.EINVAL
+	}
+	return 0
+}
+
+// pollRemove ends or changes a poll.
+func (q *Queue) pollRemove(op *operation) outcome {
+	p := q.registry.find(op.addr, func(o *operation) bool { return o.opcode == ring.OpPollAdd })
+	switch {
+	case p == nil:
+		return op.endError(unix.ENOENT)
+	case p.cancelled || q.isFiring(p):
+		return op.endError(unix.EALREADY)
+	case op.len&(pollUpdateEvents|pollUpdateUserData) == 0:
+		q.cancelOne(p)
+		return op.end(0)
+	}
+	if op.len&pollUpdateUserData != 0 {
+		q.registry.remove(p)
+		p.userData = op.off
+		q.registry.add(p)
+	}
+	if op.len&pollUpdateEvents != 0 {
+		p.opFlags = op.opFlags & pollBits
+		p.d.confirmed = 0
+		q.change(p.d, p.d.events|p.pollEvents())
+		q.credit = 0
+	}
+	return op.end(0)
+}
+
+// isFiring reports whether a one-shot poll is past removing: its event has
+// come, although nobody has looked yet.
+func (q *Queue) isFiring(p *operation) bool {
+	if p.len&ring.PollMultishot != 0 || p.d.fd < 0 {
+		return false
+	}
+	events, errno := q.pollNow(p.fd, p.pollMask())
+	return errno == 0 && events&p.pollMask() != 0
+}

@@ -1,0 +1,221 @@
+package epollfallback
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/goproactor/goproactor/ring"
+	"golang.org/x/sys/unix"
+)
+
+// Queue implements ring.Queue in user space. It belongs to the goroutine that
+// opened it.
+type Queue struct {
+	emulations *[256]emulation
+
+	sq     []ring.SQE
+	queued int // entries in sq
+	cq     completionQueue
+	last   ring.SQE // what Next returns when the queue is closed
+
+	epoll       int
+	descriptors []*descriptor // by number
+	generation  int32
+	unconfirmed unconfirmedList
+	resumable   descriptorList // served up to their turn's limit, not drained
+	registry    registry
+	groups      []*group // by number
+	timers      timerHeap
+	counted     countedTimeouts
+	clock       clock
+
+	chain     chain
+	work      opList // to be started or ended when submission is over
+	deferred  opList // heads of chains behind a drain
+	heldBack  int    // operations in deferred, chains included
+	draining  bool
+	drainNext bool
+
+	live        int    // operations between submission and final completion
+	outstanding int    // entries submitted whose final completion is not reaped
+	enters      uint64 // calls of Enter
+	turn        uint64 // calls of epoll_wait
+	credit      int    // what may still be done before epoll is asked
+	controls    uint64 // calls of epoll_ctl
+	stale       uint64 // events that found no owner
+	noPwait2    bool
+	interrupted bool // the last wait was, by a signal
+	closed      bool
+	stats       ring.Stats
+
+	free struct {
+		operations  *operation
+		descriptors *descriptor
+		messages    *message
+	}
+	// scratch is memory for system calls. It is on the heap with the queue:
+	// a stack could move while its address is an integer.
+	scratch struct {
+		event       unix.EpollEvent
+		poll        unix.PollFd
+		time        ring.Timespec
+		vector      iovec
+		value, size int32
+	}
+	events [128]unix.EpollEvent
+}
+
+// ErrClosed is what Enter and the registrations of a closed queue return.
+var ErrClosed = fmt.Errorf("epollfallback: queue: %w", os.ErrClosed)
+
+// Open returns a queue for the calling goroutine, which must be locked to its
+// thread as with any ring.Queue.
+func Open(o Options) (*Queue, error) {
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("epollfallback: epoll_create1: %w", err)
+	}
+	entries, completions := o.sizes()
+	return &Queue{
+		emulations: &emulations,
+		sq:         make([]ring.SQE, entries),
+		cq:         newCompletionQueue(completions),
+		epoll:      epoll,
+		registry:   newRegistry(),
+		clock:      newClock(),
+		credit:     turnCredit,
+	}, nil
+}
+
+// Next implements ring.Queue.
+func (q *Queue) Next() *ring.SQE {
+	if q.closed {
+		return &q.last
+	}
+	if q.queued == len(q.sq) {
+		q.submit()
+	}
+	e := &q.sq[q.queued]
+	e.Reset()
+	q.queued++
+	return e
+}
+
+// Reserve implements ring.Queue.
+func (q *Queue) Reserve(n int) error {
+	switch {
+	case q.closed:
+		return ErrClosed
+	case n > len(q.sq):
+		return fmt.Errorf("epollfallback: reserve %d entries in a queue of %d: %w", n, len(q.sq), unix.ENOSPC)
+	case q.queued+n > len(q.sq):
+		q.submit()
+	}
+	return nil
+}
+
+// Enter implements ring.Queue. It is the whole turn: hand over what is queued,
+// which tries it; do what that set off; and ask epoll if there is nothing to
+// show for it yet, or if others have waited long enough.
+func (q *Queue) Enter(wait time.Duration) error {
+	if q.closed {
+		return ErrClosed
+	}
+	before := q.stats.Syscalls
+	q.enters++
+	q.submit()
+	q.resume()
+	q.advance()
+	q.credit -= enterCost
+	var err error
+	switch {
+	case q.cq.len() == 0:
+		err = q.await(wait)
+	case q.credit <= 0:
+		err = q.collect(0)
+	default:
+		q.expire()
+	}
+	if q.stats.Syscalls != before {
+		q.stats.Enters++
+	}
+	return err
+}
+
+// Reap implements ring.Queue.
+func (q *Queue) Reap(dst []ring.CQE) int {
+	n := 0
+	for ; n < len(dst) && q.cq.len() > 0; n++ {
+		dst[n] = q.cq.pop().CQE
+		if !dst[n].More() {
+			q.outstanding--
+		}
+	}
+	q.stats.Completed += uint64(n)
+	return n
+}
+
+// InFlight implements ring.Queue.
+func (q *Queue) InFlight() int { return q.outstanding + q.queued }
+
+// Stats implements ring.Queue.
+func (q *Queue) Stats() ring.Stats { return q.stats }
+
+// submit takes every queued entry. A chain does not survive it.
+func (q *Queue) submit() {
+	n := q.queued
+	if n == 0 {
+		return
+	}
+	q.outstanding += n
+	q.stats.Submitted += uint64(n)
+	q.credit -= n
+	for i := range q.sq[:n] {
+		q.take(q.sq[i].Fields())
+	}
+	q.chain.end(q)
+	q.queued = 0
+	q.counted.committed = q.cq.tail
+}
+
+// advance does what submissions and events set off: continues chains, ends
+// what was cancelled, fires timeouts that count, releases what drains held.
+func (q *Queue) advance() {
+	for {
+		q.runWork()
+		if !q.countDown() && !q.release() {
+			return
+		}
+	}
+}
+
+// Close implements ring.Queue.
+func (q *Queue) Close() error {
+	if q.closed {
+		return nil
+	}
+	q.submit()
+	q.cancelEverything()
+	q.discard()
+	q.closed = true
+	err := unix.Close(q.epoll)
+	q.sq, q.cq.ring, q.descriptors, q.groups = nil, nil, nil, nil
+	if q.live != 0 {
+		err = errors.Join(err, fmt.Errorf("epollfallback: %d operations left on close", q.live))
+	}
+	return err
+}
+
+// discard drops the completions nobody took, and closes the connections that
+// some of them brought.
+func (q *Queue) discard() {
+	for q.cq.len() > 0 {
+		c := q.cq.pop()
+		if c.descriptor {
+			unix.Close(int(c.Result()))
+		}
+	}
+	q.outstanding = 0
+}

@@ -1,0 +1,219 @@
+package epollfallback
+
+import (
+	"time"
+
+	"github.com/goproactor/goproactor/ring"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// multishotBudget is how many completions a multishot may post in one
+	// turn before others get theirs; the kernel's ring stops after 32, too.
+	multishotBudget = 32
+
+	// turnCredit bounds how long events may go unseen while submissions keep
+	// posting completions: asking epoll costs a few hundred nanoseconds, so
+	// it is asked once for some 64 entries or 8 calls of Enter.
+	turnCredit = 64
+	enterCost  = turnCredit / 8
+
+	// A registration is confirmed when its operation has waited in vain for
+	// this long, or for so many turns if the loop never rests.
+	confirmAfter      = time.Millisecond
+	confirmAfterTurns = 1024
+)
+
+// await collects events until a completion is there or the time is up.
+func (q *Queue) await(limit time.Duration) error {
+	if limit == 0 {
+		return q.collect(0)
+	}
+	until := ring.Forever
+	if limit > 0 {
+		until = q.clock.now() + limit
+	}
+	for {
+		timeout := q.patience(until)
+		if err := q.collect(timeout); err != nil || q.interrupted {
+			return err
+		}
+		if q.cq.len() > 0 || until >= 0 && q.clock.now() >= until {
+			return nil
+		}
+		q.resume()
+		q.advance()
+		if q.cq.len() > 0 {
+			return nil
+		}
+	}
+}
+
+// patience is how long epoll may wait.
+func (q *Queue) patience(until time.Duration) time.Duration {
+	if !q.resumable.empty() {
+		return 0
+	}
+	wake := until
+	if first := q.timers.first(); first != nil && (wake < 0 || time.Duration(first.when) < wake) {
+		wake = time.Duration(first.when)
+	}
+	wait := ring.Forever
+	if wake >= 0 {
+		wait = max(0, wake-q.clock.now())
+	}
+	if q.unconfirmed.head != nil && (wait < 0 || wait > confirmAfter) {
+		wait = confirmAfter
+	}
+	return wait
+}
+
+// collect asks epoll once, waiting up to timeout, and serves what it reports.
+func (q *Queue) collect(timeout time.Duration) error {
+	q.turn++
+	q.credit = turnCredit
+	n, errno := q.wait(timeout)
+	q.interrupted = errno == unix.EINTR
+	if errno != 0 && errno != unix.EINTR {
+		return errno
+	}
+	for i := range q.events[:n] {
+		q.serve(&q.events[i])
+	}
+	q.confirmWaiting(n == 0 && timeout >= confirmAfter)
+	q.counted.committed = q.cq.tail
+	q.expire()
+	q.advance()
+	return nil
+}
+
+// wait is epoll_wait. Only when it may wait does the scheduler learn of it.
+func (q *Queue) wait(timeout time.Duration) (int, unix.Errno) {
+	events, room := addressOf(&q.events[0]), uintptr(len(q.events))
+	switch {
+	case timeout == 0:
+		n, errno := q.raw(unix.SYS_EPOLL_PWAIT, uintptr(q.epoll), events, room, 0, 0, 0)
+		return max(n, 0), errno
+	case timeout < 0:
+		n, errno := q.blocking(unix.SYS_EPOLL_PWAIT, uintptr(q.epoll), events, room, ^uintptr(0), 0, 0)
+		return max(n, 0), errno
+	case !q.noPwait2:
+		// Nanoseconds came with Linux 5.11. A seccomp filter older than that
+		// refuses what it does not know with EPERM.
+		q.scratch.time = ring.NewTimespec(timeout)
+		n, errno := q.blocking(unix.SYS_EPOLL_PWAIT2, uintptr(q.epoll), events, room, addressOf(&q.scratch.time), 0, 0)
+		if errno != unix.ENOSYS && errno != unix.EPERM {
+			return max(n, 0), errno
+		}
+		q.noPwait2 = true
+	}
+	ms := min((timeout+time.Millisecond-1)/time.Millisecond, 1<<31-1)
+	n, errno := q.blocking(unix.SYS_EPOLL_PWAIT, uintptr(q.epoll), events, room, uintptr(ms), 0, 0)
+	return max(n, 0), errno
+}
+
+// serve gives an event to what waits for it.
+func (q *Queue) serve(e *unix.EpollEvent) {
+	d := q.lookup(e.Fd)
+	if d == nil || d.generation != e.Pad {
+		q.stale++
+		return
+	}
+	d.users++ // it stays while it is served
+	const lasting = unix.EPOLLPRI | unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
+	if e.Events&lasting != 0 {
+		d.signalled = true
+	}
+	// Writers first: a failed connect must see its error before a receive on
+	// the same socket takes it.
+	if e.Events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		q.run(d, writing)
+	}
+	if e.Events&(unix.EPOLLIN|lasting) != 0 {
+		q.run(d, reading)
+	}
+	if !d.polls.empty() {
+		q.signal(d, e.Events)
+	}
+	q.leave(d)
+}
+
+// run performs what waits in one direction, in order, until it would block.
+func (q *Queue) run(d *descriptor, way direction) {
+	for op := d.queues[way].head; op != nil; op = d.queues[way].head {
+		switch q.emulations[op.opcode].perform(q, op) {
+		case finished:
+			q.finish(op)
+		case yielded:
+			q.resumeLater(d, way)
+			return
+		default:
+			return
+		}
+	}
+}
+
+// resumeLater notes that d was not drained: epoll will not say so again.
+func (q *Queue) resumeLater(d *descriptor, way direction) {
+	if d.again == 0 {
+		d.users++
+		q.resumable.push(d)
+	}
+	d.again |= 1 << way
+}
+
+// resume goes on with those whose turn was over before they were drained.
+func (q *Queue) resume() {
+	list := q.resumable
+	q.resumable = descriptorList{}
+	for d := list.pop(); d != nil; d = list.pop() {
+		again := d.again
+		d.again = 0
+		for way := reading; way <= writing; way++ {
+			if again&(1<<way) != 0 && d.fd >= 0 {
+				q.run(d, way)
+			}
+		}
+		q.leave(d)
+	}
+}
+
+// confirmWaiting confirms registrations that were trusted for long enough;
+// all of them when the loop came to rest.
+func (q *Queue) confirmWaiting(rested bool) {
+	for d := q.unconfirmed.head; d != nil; d = q.unconfirmed.head {
+		if !rested && q.turn-d.since < confirmAfterTurns {
+			return
+		}
+		q.change(d, d.events)
+		if d.unverified {
+			q.unconfirmed.remove(d) // epoll has no answer: nothing to be done
+		}
+	}
+}
+
+// descriptorList is a queue of descriptors.
+type descriptorList struct{ head, tail *descriptor }
+
+func (l *descriptorList) empty() bool { return l.head == nil }
+
+func (l *descriptorList) push(d *descriptor) {
+	d.next = nil
+	if l.tail != nil {
+		l.tail.next = d
+	} else {
+		l.head = d
+	}
+	l.tail = d
+}
+
+func (l *descriptorList) pop() *descriptor {
+	d := l.head
+	if d != nil {
+		if l.head = d.next; l.head == nil {
+			l.tail = nil
+		}
+		d.next = nil
+	}
+	return d
+}

@@ -1,0 +1,305 @@
+package epollfallback
+
+import (
+	"math"
+	"math/bits"
+	"time"
+
+	"github.com/goproactor/goproactor/ring"
+	"golang.org/x/sys/unix"
+)
+
+// clock reads CLOCK_MONOTONIC without a system call: the runtime's monotonic
+// clock is that clock with another origin.
+type clock struct {
+	origin time.Time
+	offset time.Duration
+}
+
+func newClock() clock {
+	var ts unix.Timespec
+	// Read before origin is: times come out a little late, never early.
+	unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
+	return clock{origin: time.Now(), offset: time.Duration(ts.Nano())}
+}
+
+func (c *clock) now() time.Duration { return c.offset + time.Since(c.origin) }
+
+const timeoutClocks = timeoutBoottime | timeoutRealtime
+
+func (q *Queue) prepareTimeout(op *operation, f *ring.Fields) unix.Errno {
+	const valid = ring.TimeoutAbs | timeoutClocks | ring.TimeoutETimeSuccess | ring.TimeoutMultishot
+	switch {
+	case f.BufGroup != 0 || f.Len != 1 || f.SpliceFD != 0,
+		f.OpFlags&^valid != 0,
+		bits.OnesCount32(f.OpFlags&timeoutClocks) > 1,
+		f.OpFlags&ring.TimeoutMultishot != 0 && f.OpFlags&ring.TimeoutAbs != 0:
+		return unix.EINVAL
+	}
+	op.off = uint64(uint32(op.off))
+	return op.takeTime(f.Addr)
+}
+
+func (q *Queue) prepareLinkTimeout(op *operation, f *ring.Fields) unix.Errno {
+	if uint32(f.Off) != 0 {
+		return unix.EINVAL
+	}
+	if errno := q.prepareTimeout(op, f); errno != 0 {
+		return errno
+	}
+	if q.chain.head == nil || q.chain.last.opcode == ring.OpLinkTimeout {
+		return unix.EINVAL
+	}
+	return 0
+}
+
+func (q *Queue) prepareTimeoutRemove(op *operation, f *ring.Fields) unix.Errno {
+	switch {
+	case f.Flags&ring.SQEFixedFile != 0, f.BufGroup != 0 || f.Len != 0 || f.SpliceFD != 0:
+		return unix.EINVAL
+	case f.OpFlags&(timeoutUpdate|linkTimeoutUpdate) == 0:
+		if f.OpFlags != 0 {
+			return unix.EINVAL
+		}
+		return 0
+	case f.OpFlags&^(timeoutUpdate|linkTimeoutUpdate|ring.TimeoutAbs) != 0:
+		return unix.EINVAL
+	}
+	return op.takeTime(f.Off)
+}
+
+// takeTime copies the time an entry points to.
+func (op *operation) takeTime(addr uint64) unix.Errno {
+	if addr == 0 {
+		return unix.EFAULT
+	}
+	t := timespecAt(addr)
+	if t.Sec < 0 || t.Nsec < 0 {
+		return unix.EINVAL
+	}
+	op.period = math.MaxInt64
+	if t.Sec < math.MaxInt64/int64(time.Second)/2 {
+		op.period = t.Sec*int64(time.Second) + min(t.Nsec, math.MaxInt64/2)
+	}
+	return 0
+}
+
+// start sets when a timeout fires first, and starts it.
+func (q *Queue) start(op *operation, flags uint32) {
+	now := int64(q.clock.now())
+	switch {
+	case flags&ring.TimeoutAbs == 0:
+		op.when = now + min(op.period, math.MaxInt64-now)
+	case flags&timeoutClocks == 0:
+		op.when = op.period
+	default:
+		op.when = op.period - q.clockOffset(flags, now)
+	}
+	op.state = timing
+	q.timers.add(op)
+}
+
+// clockOffset is how far the clock that a timeout names is ahead.
+func (q *Queue) clockOffset(flags uint32, now int64) int64 {
+	id := int32(unix.CLOCK_BOOTTIME)
+	if flags&timeoutRealtime != 0 {
+		id = unix.CLOCK_REALTIME
+	}
+	var ts unix.Timespec
+	unix.ClockGettime(id, &ts)
+	return ts.Nano() - now
+}
+
+func (q *Queue) timeout(op *operation) outcome {
+	if op.off != 0 && op.opFlags&ring.TimeoutMultishot == 0 {
+		q.counted.add(op)
+	}
+	q.start(op, op.opFlags)
+	q.registry.add(op)
+	return held
+}
+
+// limit starts the link timeout behind op, which is in flight now.
+func (q *Queue) limit(op *operation) {
+	t := op.link
+	if t == nil || t.opcode != ring.OpLinkTimeout || op.state == ending {
+		return
+	}
+	op.link, t.link = t.link, nil
+	op.limit, t.target = t, op
+	q.start(t, t.opFlags)
+	q.registry.add(t)
+}
+
+// expire fires what is due. The clock is read only if something waits for it.
+func (q *Queue) expire() {
+	if q.timers.first() == nil {
+		return
+	}
+	now := int64(q.clock.now())
+	for op := q.timers.first(); op != nil && op.when <= now; op = q.timers.first() {
+		q.fire(op, now)
+	}
+	q.advance()
+}
+
+func (q *Queue) fire(op *operation, now int64) {
+	switch {
+	case op.opcode == ring.OpLinkTimeout:
+		q.strike(op)
+	case op.opcode != ring.OpTimeout:
+		// A connect that found the backlog full looks again.
+		q.timers.remove(op)
+		q.run(op.d, op.queue)
+	case op.opFlags&ring.TimeoutMultishot != 0 && op.off != 1:
+		if op.off != 0 {
+			op.off--
+		}
+		q.counted.timeouts++
+		q.post(op, -int32(unix.ETIME), ring.CQEFMore)
+		q.timers.remove(op)
+		op.when = now + min(op.period, math.MaxInt64-now)
+		q.timers.add(op)
+	default:
+		q.counted.timeouts++
+		op.endError(unix.ETIME)
+		op.failed = op.opFlags&ring.TimeoutETimeSuccess == 0
+		q.finish(op)
+	}
+}
+
+// strike is a link timeout that came before its target's end.
+func (q *Queue) strike(op *operation) {
+	target := op.target
+	target.limit, op.target = nil, nil
+	op.endError(unix.ETIME)
+	q.finish(op)
+	q.cancelOne(target)
+}
+
+func (q *Queue) timeoutRemove(op *operation) outcome {
+	opcode := ring.OpTimeout
+	if op.opFlags&linkTimeoutUpdate != 0 {
+		opcode = ring.OpLinkTimeout
+	}
+	t := q.registry.findOldest(op.addr, func(o *operation) bool { return o.opcode == opcode && o.state == timing })
+	if t == nil {
+		return op.endError(unix.ENOENT)
+	}
+	if op.opFlags&(timeoutUpdate|linkTimeoutUpdate) == 0 {
+		q.cancelOne(t)
+		return op.end(0)
+	}
+	q.timers.remove(t)
+	if t.list != nil {
+		t.list.remove(t) // it counts no more
+	}
+	t.period = op.period
+	q.start(t, op.opFlags&ring.TimeoutAbs|t.opFlags&timeoutClocks)
+	return op.end(0)
+}
+
+// countedTimeouts are the timeouts that also end after a number of
+// completions, the next to end first.
+type countedTimeouts struct {
+	list opList
+	// committed is the tail of the completion queue when the kernel would have
+	// brought it up to date: what ended in the same submission comes after it.
+	committed uint32
+	// timeouts is how many completions of timeouts there were: they do not count.
+	timeouts uint32
+}
+
+func (c *countedTimeouts) add(op *operation) {
+	now := c.committed - c.timeouts
+	op.goal = now + uint32(op.off)
+	after := c.list.tail
+	for after != nil && after.goal-now > op.goal-now {
+		after = after.prev
+	}
+	c.list.insert(op, after)
+}
+
+// countDown ends the timeouts that have seen enough completions.
+func (q *Queue) countDown() (ended bool) {
+	for op := q.counted.list.head; op != nil; op = q.counted.list.head {
+		if int32(q.cq.tail-q.counted.timeouts-op.goal) < 0 {
+			break
+		}
+		q.counted.timeouts++
+		op.end(0)
+		q.finish(op)
+		ended = true
+	}
+	return ended
+}
+
+// timerHeap holds what waits for a moment, the earliest first. Each knows its
+// place, so that removing one does not search.
+type timerHeap struct {
+	heap  []*operation
+	added uint64
+}
+
+func (h *timerHeap) first() *operation {
+	if len(h.heap) == 0 {
+		return nil
+	}
+	return h.heap[0]
+}
+
+func (h *timerHeap) add(op *operation) {
+	h.added++
+	op.order = h.added
+	h.heap = append(h.heap, op)
+	op.timer = int32(len(h.heap))
+	h.up(len(h.heap) - 1)
+}
+
+func (h *timerHeap) remove(op *operation) {
+	if op.timer == 0 {
+		return
+	}
+	i, last := int(op.timer-1), len(h.heap)-1
+	h.swap(i, last)
+	h.heap[last] = nil
+	h.heap = h.heap[:last]
+	op.timer = 0
+	if i < last {
+		h.down(i)
+		h.up(i)
+	}
+}
+
+func (h *timerHeap) less(i, j int) bool {
+	a, b := h.heap[i], h.heap[j]
+	return a.when < b.when || a.when == b.when && a.order < b.order
+}
+
+func (h *timerHeap) swap(i, j int) {
+	h.heap[i], h.heap[j] = h.heap[j], h.heap[i]
+	h.heap[i].timer, h.heap[j].timer = int32(i+1), int32(j+1)
+}
+
+func (h *timerHeap) up(i int) {
+	for i > 0 && h.less(i, (i-1)/2) {
+		h.swap(i, (i-1)/2)
+		i = (i - 1) / 2
+	}
+}
+
+func (h *timerHeap) down(i int) {
+	for {
+		least := i
+		for _, child := range [2]int{2*i + 1, 2*i + 2} {
+			if child < len(h.heap) && h.less(child, least) {
+				least = child
+			}
+		}
+		if least == i {
+			return
+		}
+		h.swap(i, least)
+		i = least
+	}
+}
