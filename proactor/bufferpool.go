@@ -24,7 +24,7 @@ type bufferPool struct {
 	inRing int
 	free   *lease
 
-	starved []*receiver // were refused for want of a buffer, first come first
+	starved fifo[*receiver] // were refused for want of a buffer, first come first
 }
 
 type block struct {
@@ -35,7 +35,7 @@ type block struct {
 	leases   int
 }
 
-// slab is how many bytes the pool grows by.
+// slab is how many bytes the pool begins with.
 const slab = 4 << 20
 
 func (p *bufferPool) open(l *Loop, o *options) error {
@@ -53,11 +53,11 @@ func (p *bufferPool) open(l *Loop, o *options) error {
 	return nil
 }
 
-// grow adds a slab of blocks; false if the pool is at its limit.
-func (p *bufferPool) grow() bool {
-	n := min(max(slab/p.size, 1), p.limit-len(p.blocks))
+// grow doubles the pool, from one slab on, up to its limit.
+func (p *bufferPool) grow() {
+	n := min(max(slab/p.size, 1, len(p.blocks)), p.limit-len(p.blocks))
 	if n <= 0 {
-		return false
+		return
 	}
 	// Blocks that start at the same distance from a page boundary would fight
 	// for the same few sets of the cache: step each by a line more.
@@ -71,7 +71,6 @@ func (p *bufferPool) grow() bool {
 		p.blocks = append(p.blocks, b)
 		p.provide(b)
 	}
-	return true
 }
 
 func (p *bufferPool) provide(b *block) {
@@ -80,17 +79,22 @@ func (p *bufferPool) provide(b *block) {
 	p.ring.Add(b.mem, b.id)
 }
 
-// publish shows the queue what came back since the last time, and lets
-// receives that were refused try again.
+// publish shows the queue what came back since the last time.
 func (p *bufferPool) publish() {
-	if len(p.starved) > 0 && (p.inRing > 0 || p.grow()) {
-		waiting := p.starved
-		p.starved = nil
-		for _, r := range waiting {
-			r.fed()
-		}
+	if p.starved.len() > 0 {
+		p.feed()
 	}
 	p.ring.Publish()
+}
+
+// feed lets receives that were refused try again: no more of them than there
+// are blocks, or they would only be refused again. That any were refused says
+// that the pool is too small.
+func (p *bufferPool) feed() {
+	p.grow()
+	for n := min(p.inRing, p.starved.len()); n > 0; n-- {
+		p.starved.pop().fed()
+	}
 }
 
 // out is the number of blocks that are leased.

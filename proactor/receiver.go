@@ -174,7 +174,7 @@ func (r *receiver) stopped(errno int32) {
 		// No buffer was free: everyday under load, and not the peer's fault.
 		l.counts.noBuffers++
 		r.starved = true
-		l.buffers.starved = append(l.buffers.starved, r)
+		l.buffers.starved.push(r)
 	default:
 		r.finish(r.conn.failed("read", e))
 	}
