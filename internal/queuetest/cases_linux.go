@@ -1,0 +1,589 @@
+package queuetest
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"github.com/goproactor/goproactor/ring"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+var basics = []testCase{
+	{"nop", func(h *harness) {
+		h.entry(42, (*ring.SQE).PrepNop)
+		require.Equal(h, 1, h.InFlight())
+		h.final(42, 0)
+		require.Zero(h, h.InFlight())
+	}},
+	{"completions come in order and none is lost when both queues overflow", func(h *harness) {
+		const n = 20000
+		for i := range n {
+			h.entry(uint64(i), (*ring.SQE).PrepNop)
+		}
+		require.NoError(h, h.Enter(0))
+		var got []uint64
+		var some [100]ring.CQE
+		for len(got) < n {
+			k := h.Reap(some[:])
+			for _, c := range some[:k] {
+				got = append(got, c.UserData())
+			}
+			if k == 0 {
+				require.NoError(h, h.Enter(patience))
+			}
+		}
+		require.True(h, slices.IsSorted(got))
+		require.Zero(h, h.InFlight())
+		require.Equal(h, uint64(n), h.Stats().Submitted)
+		require.Equal(h, uint64(n), h.Stats().Completed)
+		require.NotZero(h, h.Stats().Overflows)
+	}},
+	{"nothing completes inside Next or without Enter", func(h *harness) {
+		h.entry(1, (*ring.SQE).PrepNop)
+		var some [1]ring.CQE
+		require.Zero(h, h.Reap(some[:]))
+		h.final(1, 0)
+	}},
+	{"reserve", func(h *harness) {
+		require.NoError(h, h.Reserve(4))
+		require.Error(h, h.Reserve(1<<20))
+		require.Error(h, h.Reserve(-1))
+	}},
+	{"a limit that passes is no error", func(h *harness) {
+		require.NoError(h, h.Enter(time.Millisecond))
+		require.NoError(h, h.Enter(0))
+		var some [1]ring.CQE
+		require.Zero(h, h.Reap(some[:]))
+	}},
+	{"bad entries", func(h *harness) {
+		ours, _ := h.pair()
+		h.entry(1, func(e *ring.SQE) { e.PrepOperation(250, -1, 0, 0, 0) })
+		h.entry(2, func(e *ring.SQE) { e.PrepRecv(1<<20, make([]byte, 8), 0) })
+		h.entry(3, func(e *ring.SQE) { e.PrepRecv(h.eventfd(), make([]byte, 8), 0) })
+		h.entry(4, func(e *ring.SQE) { e.PrepRecvProvided(ours, 99, 0) })
+		h.entry(5, func(e *ring.SQE) { e.PrepMultishotAccept(ours, 0) })
+		h.fails(1, unix.EINVAL)
+		h.fails(2, unix.EBADF)
+		h.fails(3, unix.ENOTSOCK)
+		h.fails(4, unix.ENOBUFS)
+		h.fails(5, unix.EINVAL)
+	}},
+}
+
+var streams = []testCase{
+	{"receive what is there", func(h *harness) {
+		ours, peer := h.pair()
+		h.write(peer, "hello")
+		p := make([]byte, 16)
+		h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, p, 0) })
+		h.final(1, 5)
+		require.Equal(h, "hello", string(p[:5]))
+	}},
+	{"receive what comes later", func(h *harness) {
+		ours, peer := h.tcpPair()
+		p := make([]byte, 16)
+		h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, p, 0) })
+		h.quiet(1)
+		h.write(peer, "later")
+		h.final(1, 5)
+		require.Equal(h, "later", string(p[:5]))
+	}},
+	{"peek leaves the data", func(h *harness) {
+		ours, peer := h.pair()
+		h.write(peer, "abc")
+		p := make([]byte, 3)
+		h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, p, ring.MsgPeek) })
+		h.final(1, 3)
+		h.entry(2, func(e *ring.SQE) { e.PrepRecv(ours, p, 0) })
+		h.final(2, 3)
+	}},
+	{"receive with MSG_WAITALL waits for all", func(h *harness) {
+		ours, peer := h.tcpPair()
+		p := make([]byte, 6)
+		h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, p, ring.MsgWaitAll) })
+		h.write(peer, "abc")
+		h.quiet(1)
+		h.write(peer, "def")
+		h.final(1, 6)
+		require.Equal(h, "abcdef", string(p))
+	}},
+	{"MSG_DONTWAIT does not wait", func(h *harness) {
+		ours, _ := h.pair()
+		h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, make([]byte, 1), ring.MsgDontWait) })
+		h.fails(1, unix.EAGAIN)
+	}},
+	{"the end of the stream is 0", func(h *harness) {
+		ours, peer := h.tcpPair()
+		require.NoError(h, unix.Shutdown(peer, unix.SHUT_WR))
+		h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, make([]byte, 1), 0) })
+		h.final(1, 0)
+	}},
+	{"a reset is an error", func(h *harness) {
+		ours, peer := h.tcpPair()
+		h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, make([]byte, 1), 0) })
+		h.quiet(1)
+		h.reset(peer)
+		h.fails(1, unix.ECONNRESET)
+	}},
+	{"of several receives on one descriptor each gets its byte", func(h *harness) {
+		// Which of them gets which the kernel leaves open.
+		ours, peer := h.tcpPair()
+		var p [20][1]byte
+		for i := range p {
+			h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, p[i][:], 0) })
+		}
+		h.quiet(1)
+		var want, got []byte
+		for i := range p {
+			want = append(want, byte('a'+i))
+			h.write(peer, string(rune('a'+i)))
+			h.final(1, 1)
+		}
+		for i := range p {
+			got = append(got, p[i][0])
+		}
+		require.ElementsMatch(h, want, got)
+	}},
+	{"a large send with MSG_WAITALL goes out whole, others behind it", func(h *harness) {
+		ours, peer := h.tcpPair()
+		large := bytes.Repeat([]byte("0123456789abcdef"), 1<<18) // 4 MiB
+		const flags = ring.MsgWaitAll | ring.MsgNoSignal
+		h.entry(1, func(e *ring.SQE) { e.PrepSend(ours, large, flags); e.SetFlags(ring.SQELink) })
+		h.entry(2, func(e *ring.SQE) { e.PrepSend(ours, []byte("tail"), flags) })
+		h.quiet(1)
+		got := make(chan []byte)
+		go func() { got <- h.read(peer, len(large)+4) }()
+		h.final(1, len(large))
+		h.final(2, 4)
+		all := <-got
+		require.True(h, bytes.Equal(large, all[:len(large)]))
+		require.Equal(h, "tail", string(all[len(large):]))
+	}},
+	{"a vector is sent in its order", func(h *harness) {
+		ours, peer := h.pair()
+		parts := [][]byte{[]byte("one "), []byte("two "), []byte("three")}
+		m, vector := &ring.Msghdr{}, make([]ring.Iovec, len(parts))
+		for i, p := range parts {
+			vector[i] = ring.Iovec{Base: &p[0], Len: uintptr(len(p))}
+		}
+		m.Iov, m.Iovlen = &vector[0], uintptr(len(vector))
+		h.entry(1, func(e *ring.SQE) { e.PrepSendmsg(ours, m, ring.MsgWaitAll|ring.MsgNoSignal) })
+		require.NoError(h, h.Enter(0))
+		*m = ring.Msghdr{} // header and vector were copied
+		clear(vector)
+		h.final(1, 13)
+		require.Equal(h, "one two three", string(h.read(peer, 13)))
+	}},
+	{"sending to a closed peer is EPIPE and no signal", func(h *harness) {
+		ours, peer := h.pair()
+		h.close(peer)
+		h.entry(1, func(e *ring.SQE) { e.PrepSend(ours, []byte("x"), 0) })
+		h.fails(1, unix.EPIPE)
+	}},
+	{"shutdown", func(h *harness) {
+		ours, peer := h.pair()
+		h.entry(1, func(e *ring.SQE) { e.PrepShutdown(ours, unix.SHUT_WR) })
+		h.final(1, 0)
+		n, err := unix.Read(peer, make([]byte, 1))
+		require.NoError(h, err)
+		require.Zero(h, n)
+	}},
+	{"read and write pipes and eventfds", func(h *harness) {
+		var p [2]int
+		require.NoError(h, unix.Pipe2(p[:], unix.O_CLOEXEC))
+		h.owned(p[0], p[1])
+		buf := make([]byte, 8)
+		h.entry(1, func(e *ring.SQE) { e.PrepRead(p[0], buf) })
+		h.quiet(1)
+		h.entry(2, func(e *ring.SQE) { e.PrepWrite(p[1], []byte("pipe")) })
+		h.final(2, 4)
+		h.final(1, 4)
+		require.Equal(h, "pipe", string(buf[:4]))
+
+		fd := h.eventfd()
+		h.entry(3, func(e *ring.SQE) { e.PrepRead(fd, buf) })
+		h.quiet(3)
+		h.entry(4, func(e *ring.SQE) { e.PrepWrite(fd, []byte{1, 0, 0, 0, 0, 0, 0, 0}) })
+		h.final(4, 8)
+		h.final(3, 8)
+		require.Equal(h, byte(1), buf[0])
+	}},
+}
+
+// reset closes a socket so that its peer is sent a reset.
+func (h *harness) reset(fd int) {
+	require.NoError(h, unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}))
+	h.close(fd)
+}
+
+// close closes a descriptor that the harness owned.
+func (h *harness) close(fd int) {
+	i := slices.Index(h.fds, fd)
+	require.GreaterOrEqual(h, i, 0)
+	h.fds = slices.Delete(h.fds, i, i+1)
+	require.NoError(h, unix.Close(fd))
+}
+
+var buffers = []testCase{
+	{"a receive picks a provided buffer", func(h *harness) {
+		ours, peer := h.pair()
+		g := h.group(2, 64, false)
+		h.write(peer, "first")
+		h.entry(1, func(e *ring.SQE) { e.PrepRecvProvided(ours, groupID, 0) })
+		require.Equal(h, "first", g.bytes(h, h.final(1, 5)))
+	}},
+	{"a multishot receive goes on until the end", func(h *harness) {
+		ours, peer := h.tcpPair()
+		g := h.group(8, 64, false)
+		h.entry(1, func(e *ring.SQE) { e.PrepMultishotRecv(ours, groupID, 0) })
+		for _, s := range []string{"one", "two", "three"} {
+			h.write(peer, s)
+			c := h.result(1)
+			require.True(h, c.More())
+			require.Equal(h, s, g.bytes(h, c))
+		}
+		require.NoError(h, unix.Shutdown(peer, unix.SHUT_WR))
+		c := h.final(1, 0)
+		require.Zero(h, c.Flags()&ring.CQEFBuffer, "the end takes no buffer")
+		require.Zero(h, h.InFlight())
+	}},
+	{"an empty group ends a multishot with ENOBUFS, and it can be armed again", func(h *harness) {
+		ours, peer := h.tcpPair()
+		g := h.group(1, 4, false)
+		h.write(peer, "abcdefgh")
+		h.entry(1, func(e *ring.SQE) { e.PrepMultishotRecv(ours, groupID, 0) })
+		c := h.result(1)
+		require.Equal(h, "abcd", g.bytes(h, c))
+		h.fails(1, unix.ENOBUFS)
+		g.Add(g.mem[0], 0)
+		g.Publish()
+		h.entry(2, func(e *ring.SQE) { e.PrepMultishotRecv(ours, groupID, 0) })
+		require.Equal(h, "efgh", g.bytes(h, h.result(2)))
+	}},
+	{"an incremental buffer is consumed piece by piece", func(h *harness) {
+		ours, peer := h.tcpPair()
+		g := h.group(1, 8, true)
+		h.write(peer, "abc")
+		h.entry(1, func(e *ring.SQE) { e.PrepRecvProvided(ours, groupID, 0) })
+		c := h.final(1, 3)
+		require.NotZero(h, c.Flags()&ring.CQEFBufMore, "five bytes are left")
+		h.write(peer, "defgh")
+		h.entry(2, func(e *ring.SQE) { e.PrepRecvProvided(ours, groupID, 0) })
+		c = h.final(2, 5)
+		require.Zero(h, c.Flags()&ring.CQEFBufMore, "nothing is left")
+		require.Equal(h, "abcdefgh", string(g.mem[0]))
+	}},
+	{"a group cannot be registered twice, nor unregistered when it is not", func(h *harness) {
+		h.group(1, 8, false)
+		r, err := ring.NewBufferRing(1)
+		require.NoError(h, err)
+		require.ErrorIs(h, h.RegisterBufferRing(groupID, r), unix.EEXIST)
+		require.NoError(h, h.UnregisterBufferRing(groupID))
+		require.ErrorIs(h, h.UnregisterBufferRing(groupID), unix.ENOENT)
+		require.NoError(h, h.RegisterBufferRing(groupID, r))
+	}},
+}
+
+var accepts = []testCase{
+	{"accept one", func(h *harness) {
+		ln, addr := h.listener()
+		h.entry(1, func(e *ring.SQE) { e.PrepAccept(ln, unix.SOCK_CLOEXEC) })
+		h.quiet(1)
+		peer := h.dial(addr)
+		c := h.result(1)
+		require.False(h, c.More())
+		require.NoError(h, errnoOf(c))
+		h.owned(int(c.Result()))
+		h.write(peer, "hi")
+		require.Equal(h, "hi", string(h.read(int(c.Result()), 2)))
+		flags, err := unix.FcntlInt(uintptr(c.Result()), unix.F_GETFD, 0)
+		require.NoError(h, err)
+		require.NotZero(h, flags&unix.FD_CLOEXEC)
+	}},
+	{"a multishot accepts one after the other", func(h *harness) {
+		ln, addr := h.listener()
+		h.entry(1, func(e *ring.SQE) { e.PrepMultishotAccept(ln, unix.SOCK_CLOEXEC) })
+		for range 10 {
+			h.dial(addr)
+			c := h.result(1)
+			require.NoError(h, errnoOf(c))
+			require.True(h, c.More())
+			h.owned(int(c.Result()))
+		}
+		h.entry(2, func(e *ring.SQE) { e.PrepCancel(1, 0) })
+		h.final(2, 0)
+		h.fails(1, unix.ECANCELED)
+	}},
+	{"connect", func(h *harness) {
+		ln, addr := h.listener()
+		fd := h.socket()
+		h.entry(1, func(e *ring.SQE) { e.PrepConnect(fd, rawAddress(addr)) })
+		h.final(1, 0)
+		h.close(ln)
+		other := h.socket()
+		h.entry(2, func(e *ring.SQE) { e.PrepConnect(other, rawAddress(addr)) })
+		h.fails(2, unix.ECONNREFUSED)
+	}},
+}
+
+var polls = []testCase{
+	{"poll once", func(h *harness) {
+		fd := h.eventfd()
+		h.entry(1, func(e *ring.SQE) { e.PrepPoll(fd, ring.PollIn) })
+		h.quiet(1)
+		h.write(fd, "\x01\x00\x00\x00\x00\x00\x00\x00")
+		h.final(1, int(ring.PollIn))
+	}},
+	{"poll again and again", func(h *harness) {
+		fd := h.eventfd()
+		h.entry(1, func(e *ring.SQE) { e.PrepMultishotPoll(fd, ring.PollIn) })
+		for range 3 {
+			h.write(fd, "\x01\x00\x00\x00\x00\x00\x00\x00")
+			c := h.result(1)
+			require.Equal(h, int32(ring.PollIn), c.Result())
+			require.True(h, c.More())
+			h.read(fd, 8)
+		}
+		h.entry(2, func(e *ring.SQE) { e.PrepCancel(1, 0) })
+		h.final(2, 0)
+		h.fails(1, unix.ECANCELED)
+	}},
+	{"a poll for nothing tells of a hangup", func(h *harness) {
+		ours, peer := h.tcpPair()
+		h.entry(1, func(e *ring.SQE) { e.PrepPoll(ours, ring.PollHup|ring.PollErr) })
+		h.write(peer, "data is not what it waits for")
+		h.quiet(1)
+		h.reset(peer)
+		c := h.result(1)
+		require.NotZero(h, uint32(c.Result())&ring.PollHup)
+	}},
+}
+
+var timeouts = []testCase{
+	{"a timeout ends with ETIME", func(h *harness) {
+		h.entry(1, func(e *ring.SQE) { e.PrepTimeout(after(time.Millisecond), 0, 0) })
+		h.fails(1, unix.ETIME)
+	}},
+	{"a timeout with a count ends with that many completions", func(h *harness) {
+		h.entry(1, func(e *ring.SQE) { e.PrepTimeout(after(time.Hour), 2, 0) })
+		h.quiet(1 << 41)
+		h.final(1, 0)
+	}},
+	{"a timeout can be removed", func(h *harness) {
+		h.entry(1, func(e *ring.SQE) { e.PrepTimeout(after(time.Hour), 0, 0) })
+		h.quiet(1)
+		h.entry(2, func(e *ring.SQE) { e.PrepTimeoutRemove(1) })
+		h.final(2, 0)
+		h.fails(1, unix.ECANCELED)
+		h.entry(3, func(e *ring.SQE) { e.PrepTimeoutRemove(1) })
+		h.fails(3, unix.ENOENT)
+	}},
+	{"timeouts end in the order of their times", func(h *harness) {
+		for i, d := range []time.Duration{3, 1, 2} {
+			h.entry(uint64(d), func(e *ring.SQE) { e.PrepTimeout(after(d*2*time.Millisecond), 0, 0) })
+			_ = i
+		}
+		var order []uint64
+		for len(order) < 3 {
+			require.NoError(h, h.Enter(patience))
+			var c [1]ring.CQE
+			for h.Reap(c[:]) > 0 {
+				order = append(order, c[0].UserData())
+			}
+		}
+		require.Equal(h, []uint64{1, 2, 3}, order)
+	}},
+}
+
+func after(d time.Duration) *ring.Timespec {
+	t := ring.NewTimespec(d)
+	return &t
+}
+
+var links = []testCase{
+	{"a link waits for the one before", func(h *harness) {
+		ours, peer := h.pair()
+		p := make([]byte, 1)
+		h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, p, 0); e.SetFlags(ring.SQELink) })
+		h.entry(2, (*ring.SQE).PrepNop)
+		h.quiet(2)
+		h.write(peer, "x")
+		h.final(1, 1)
+		h.final(2, 0)
+	}},
+	{"a failure breaks the rest of a chain", func(h *harness) {
+		h.entry(1, func(e *ring.SQE) { e.PrepRecv(1<<20, make([]byte, 1), 0); e.SetFlags(ring.SQELink) })
+		h.entry(2, func(e *ring.SQE) { e.PrepNop(); e.SetFlags(ring.SQELink) })
+		h.entry(3, (*ring.SQE).PrepNop)
+		h.entry(4, (*ring.SQE).PrepNop)
+		h.fails(1, unix.EBADF)
+		h.fails(2, unix.ECANCELED)
+		h.fails(3, unix.ECANCELED)
+		h.final(4, 0)
+	}},
+	{"a hard link does not break", func(h *harness) {
+		h.entry(1, func(e *ring.SQE) { e.PrepTimeout(after(time.Millisecond), 0, 0); e.SetFlags(ring.SQEHardLink) })
+		h.entry(2, (*ring.SQE).PrepNop)
+		h.fails(1, unix.ETIME)
+		h.final(2, 0)
+	}},
+	{"a short receive breaks a link under MSG_WAITALL", func(h *harness) {
+		ours, peer := h.tcpPair()
+		h.write(peer, "ab")
+		require.NoError(h, unix.Shutdown(peer, unix.SHUT_WR))
+		h.entry(1, func(e *ring.SQE) {
+			e.PrepRecv(ours, make([]byte, 4), ring.MsgWaitAll)
+			e.SetFlags(ring.SQELink)
+		})
+		h.entry(2, (*ring.SQE).PrepNop)
+		h.final(1, 2)
+		h.fails(2, unix.ECANCELED)
+	}},
+	{"a link timeout ends what takes too long", func(h *harness) {
+		ours, _ := h.pair()
+		h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, make([]byte, 1), 0); e.SetFlags(ring.SQELink) })
+		h.entry(2, func(e *ring.SQE) { e.PrepLinkTimeout(after(time.Millisecond), 0) })
+		h.fails(1, unix.ECANCELED)
+		h.fails(2, unix.ETIME)
+	}},
+	{"a link timeout that is not needed is cancelled", func(h *harness) {
+		ours, peer := h.pair()
+		h.write(peer, "x")
+		h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, make([]byte, 1), 0); e.SetFlags(ring.SQELink) })
+		h.entry(2, func(e *ring.SQE) { e.PrepLinkTimeout(after(time.Hour), 0) })
+		h.final(1, 1)
+		h.fails(2, unix.ECANCELED)
+	}},
+}
+
+var cancels = []testCase{
+	{"cancel by user data", func(h *harness) {
+		ours, _ := h.pair()
+		h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, make([]byte, 1), 0) })
+		h.quiet(1)
+		h.entry(2, func(e *ring.SQE) { e.PrepCancel(1, 0) })
+		h.final(2, 0)
+		h.fails(1, unix.ECANCELED)
+		h.entry(3, func(e *ring.SQE) { e.PrepCancel(1, 0) })
+		h.fails(3, unix.ENOENT)
+	}},
+	{"cancel every match counts them", func(h *harness) {
+		ours, _ := h.pair()
+		for range 3 {
+			h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, make([]byte, 1), 0) })
+		}
+		h.quiet(1)
+		h.entry(2, func(e *ring.SQE) { e.PrepCancel(1, ring.CancelAll) })
+		h.final(2, 3)
+		for range 3 {
+			h.fails(1, unix.ECANCELED)
+		}
+	}},
+	{"cancel by descriptor", func(h *harness) {
+		ours, _ := h.pair()
+		other, _ := h.pair()
+		h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, make([]byte, 1), 0) })
+		h.entry(2, func(e *ring.SQE) { e.PrepPoll(ours, ring.PollHup) })
+		h.entry(3, func(e *ring.SQE) { e.PrepRecv(other, make([]byte, 1), 0) })
+		h.quiet(1)
+		h.entry(4, func(e *ring.SQE) { e.PrepCancelFD(ours, ring.CancelAll) })
+		h.final(4, 2)
+		h.fails(1, unix.ECANCELED)
+		h.fails(2, unix.ECANCELED)
+		h.quiet(3)
+	}},
+	{"cancel everything", func(h *harness) {
+		ours, _ := h.pair()
+		ln, _ := h.listener()
+		h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, make([]byte, 1), 0) })
+		h.entry(2, func(e *ring.SQE) { e.PrepMultishotAccept(ln, 0) })
+		h.entry(3, func(e *ring.SQE) { e.PrepTimeout(after(time.Hour), 0, 0) })
+		h.quiet(1)
+		h.entry(4, (*ring.SQE).PrepCancelAny)
+		h.final(4, 3)
+		for ud := range uint64(3) {
+			h.fails(ud+1, unix.ECANCELED)
+		}
+	}},
+	{"a cancelled multishot receive ends once, its data delivered", func(h *harness) {
+		ours, peer := h.tcpPair()
+		g := h.group(4, 64, false)
+		h.entry(1, func(e *ring.SQE) { e.PrepMultishotRecv(ours, groupID, 0) })
+		h.write(peer, "data")
+		require.Equal(h, "data", g.bytes(h, h.result(1)))
+		h.entry(2, func(e *ring.SQE) { e.PrepCancel(1, 0) })
+		h.final(2, 0)
+		h.fails(1, unix.ECANCELED)
+	}},
+}
+
+var endings = []testCase{
+	{"close a descriptor", func(h *harness) {
+		p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		require.NoError(h, err)
+		h.owned(p[1])
+		h.entry(1, func(e *ring.SQE) { e.PrepClose(p[0]) })
+		h.final(1, 0)
+		n, err := unix.Read(p[1], make([]byte, 1))
+		require.NoError(h, err)
+		require.Zero(h, n)
+		h.entry(2, func(e *ring.SQE) { e.PrepClose(1 << 20) })
+		h.fails(2, unix.EBADF)
+	}},
+	{"what is in flight outlives the closing of its descriptor", func(h *harness) {
+		p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		require.NoError(h, err)
+		h.owned(p[1])
+		buf := make([]byte, 8)
+		h.entry(1, func(e *ring.SQE) { e.PrepRecv(p[0], buf, 0) })
+		h.quiet(1)
+		h.entry(2, func(e *ring.SQE) { e.PrepClose(p[0]) })
+		h.final(2, 0)
+		// The number is given out again; the receive is not the new file's.
+		again, peer := h.pair()
+		require.Equal(h, p[0], again, "the lowest free number")
+		h.write(peer, "for the new file")
+		h.quiet(1)
+		h.write(p[1], "old")
+		h.final(1, 3)
+		require.Equal(h, "old", string(buf[:3]))
+		h.entry(3, func(e *ring.SQE) { e.PrepRecv(again, buf, 0) })
+		h.final(3, 8)
+	}},
+	{"a number used again has its own events", func(h *harness) {
+		for range 20 {
+			ln, addr := h.listener()
+			peer := h.dial(addr)
+			fd, _, err := unix.Accept4(ln, unix.SOCK_CLOEXEC)
+			require.NoError(h, err)
+			h.entry(1, func(e *ring.SQE) { e.PrepRecv(fd, make([]byte, 8), 0) })
+			h.quiet(1)
+			h.write(peer, "x")
+			h.final(1, 1)
+			h.entry(2, func(e *ring.SQE) { e.PrepClose(fd) })
+			h.final(2, 0)
+			h.close(peer)
+			h.close(ln)
+		}
+	}},
+	{"closing the queue ends everything of every kind", func(h *harness) {
+		ours, _ := h.tcpPair()
+		full, _ := h.tcpPair()
+		ln, addr := h.listener()
+		h.group(2, 64, false)
+		h.entry(1, func(e *ring.SQE) { e.PrepMultishotRecv(ours, groupID, 0) })
+		h.entry(2, func(e *ring.SQE) { e.PrepMultishotAccept(ln, unix.SOCK_CLOEXEC) })
+		h.entry(3, func(e *ring.SQE) { e.PrepTimeout(after(time.Hour), 0, 0) })
+		h.entry(4, func(e *ring.SQE) { e.PrepMultishotPoll(h.eventfd(), ring.PollIn) })
+		h.entry(5, func(e *ring.SQE) { e.PrepSend(full, make([]byte, 16<<20), ring.MsgWaitAll|ring.MsgNoSignal) })
+		h.entry(6, func(e *ring.SQE) { e.PrepRead(h.eventfd(), make([]byte, 8)) })
+		require.NoError(h, h.Enter(0))
+		for range 3 {
+			h.dial(addr) // accepted, and never reaped
+		}
+		require.NoError(h, h.Enter(0))
+		// run closes the queue and then counts descriptors.
+	}},
+}

@@ -1,0 +1,249 @@
+package queuetest
+
+import (
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/goproactor/goproactor/ring"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// Run runs the suite on queues that open makes.
+func Run(t *testing.T, open func() (ring.Queue, error)) {
+	for _, list := range [][]testCase{basics, streams, buffers, accepts, polls, timeouts, links, cancels, endings} {
+		for _, c := range list {
+			t.Run(c.name, func(t *testing.T) { run(t, open, c.run) })
+		}
+	}
+}
+
+type testCase struct {
+	name string
+	run  func(*harness)
+}
+
+// run gives a case a queue of its own on a thread of its own, and looks for
+// descriptors left over.
+func run(t *testing.T, open func() (ring.Queue, error), body func(*harness)) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	before := descriptors(t)
+	q, err := open()
+	require.NoError(t, err)
+	h := &harness{T: t, Queue: q, done: map[uint64][]ring.CQE{}}
+	defer func() {
+		require.NoError(t, q.Close())
+		require.NoError(t, q.Close(), "closing twice is harmless")
+		for _, fd := range h.fds {
+			unix.Close(fd)
+		}
+		if !t.Failed() {
+			require.Equal(t, before, descriptors(t), "descriptors left over")
+		}
+	}()
+	body(h)
+}
+
+func descriptors(t *testing.T) int {
+	names, err := filepath.Glob("/proc/self/fd/*")
+	require.NoError(t, err)
+	return len(names)
+}
+
+// harness is a queue with what a case needs around it.
+type harness struct {
+	*testing.T
+	ring.Queue
+	done map[uint64][]ring.CQE // reaped and not asked for yet
+	fds  []int
+}
+
+// patience bounds how long a failing case waits; a passing one never does.
+const patience = 10 * time.Second
+
+// entry queues an entry with that user data.
+func (h *harness) entry(userData uint64, prepare func(*ring.SQE)) *ring.SQE {
+	e := h.Next()
+	prepare(e)
+	e.SetUserData(userData)
+	return e
+}
+
+// result waits for the next completion with that user data.
+func (h *harness) result(userData uint64) ring.CQE {
+	h.Helper()
+	for start := time.Now(); len(h.done[userData]) == 0; {
+		require.Less(h, time.Since(start), patience, "no completion of %d", userData)
+		require.NoError(h, h.Enter(patience))
+		h.reap()
+	}
+	c := h.done[userData][0]
+	h.done[userData] = h.done[userData][1:]
+	return c
+}
+
+func (h *harness) reap() (n int) {
+	var some [16]ring.CQE
+	for {
+		k := h.Reap(some[:])
+		for _, c := range some[:k] {
+			h.done[c.UserData()] = append(h.done[c.UserData()], c)
+		}
+		if n += k; k < len(some) {
+			return n
+		}
+	}
+}
+
+// final waits for a completion, which must be the last and have that result.
+func (h *harness) final(userData uint64, want int) ring.CQE {
+	h.Helper()
+	c := h.result(userData)
+	require.Equal(h, int32(want), c.Result(), "result of %d: %v", userData, errnoOf(c))
+	require.False(h, c.More(), "%d must be over", userData)
+	return c
+}
+
+// fails waits for a final completion with that error.
+func (h *harness) fails(userData uint64, want unix.Errno) {
+	h.Helper()
+	h.final(userData, -int(want))
+}
+
+func errnoOf(c ring.CQE) error {
+	if c.Result() >= 0 {
+		return nil
+	}
+	return unix.Errno(-c.Result())
+}
+
+// quiet submits, and requires that nothing completes: neither now nor, as far
+// as a nop behind it can tell, soon.
+func (h *harness) quiet(userData uint64) {
+	h.Helper()
+	const probe = 1 << 40
+	for range 3 {
+		h.entry(probe, (*ring.SQE).PrepNop)
+		h.final(probe, 0)
+	}
+	require.Empty(h, h.done[userData], "%d must not complete yet", userData)
+}
+
+func (h *harness) owned(fds ...int) {
+	h.fds = append(h.fds, fds...)
+}
+
+// pair is a connected pair of stream sockets: ours for the queue, blocking as
+// the contract wants it, and the peer's for plain system calls.
+func (h *harness) pair() (ours, peer int) {
+	p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	require.NoError(h, err)
+	h.owned(p[0], p[1])
+	return p[0], p[1]
+}
+
+func (h *harness) socket() int {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	require.NoError(h, err)
+	h.owned(fd)
+	return fd
+}
+
+// listener listens on loopback.
+func (h *harness) listener() (fd int, addr *unix.SockaddrInet4) {
+	fd = h.socket()
+	require.NoError(h, unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	require.NoError(h, unix.Listen(fd, 64))
+	sa, err := unix.Getsockname(fd)
+	require.NoError(h, err)
+	return fd, sa.(*unix.SockaddrInet4)
+}
+
+// dial connects a socket with a plain system call.
+func (h *harness) dial(addr *unix.SockaddrInet4) int {
+	fd := h.socket()
+	require.NoError(h, unix.Connect(fd, addr))
+	return fd
+}
+
+// tcpPair is a connection over loopback.
+func (h *harness) tcpPair() (ours, peer int) {
+	ln, addr := h.listener()
+	peer = h.dial(addr)
+	ours, _, err := unix.Accept4(ln, unix.SOCK_CLOEXEC)
+	require.NoError(h, err)
+	h.owned(ours)
+	return ours, peer
+}
+
+func rawAddress(a *unix.SockaddrInet4) []byte {
+	b := make([]byte, 16)
+	b[0] = unix.AF_INET // native order of a little-endian machine; the suite runs on those
+	b[2], b[3] = byte(a.Port>>8), byte(a.Port)
+	copy(b[4:], a.Addr[:])
+	return b
+}
+
+func (h *harness) eventfd() int {
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	require.NoError(h, err)
+	h.owned(fd)
+	return fd
+}
+
+func (h *harness) write(fd int, p string) {
+	h.Helper()
+	n, err := unix.Write(fd, []byte(p))
+	require.NoError(h, err)
+	require.Equal(h, len(p), n)
+}
+
+// read reads exactly n bytes with plain system calls.
+func (h *harness) read(fd, n int) []byte {
+	h.Helper()
+	p := make([]byte, n)
+	for got := 0; got < n; {
+		k, err := unix.Read(fd, p[got:])
+		require.NoError(h, err)
+		require.NotZero(h, k, "end of stream after %d of %d bytes", got, n)
+		got += k
+	}
+	return p
+}
+
+// group is a buffer group with n buffers of size bytes.
+type group struct {
+	*ring.BufferRing
+	mem [][]byte
+}
+
+const groupID = 7
+
+func (h *harness) group(n, size int, incremental bool) *group {
+	entries := 1
+	for entries < n {
+		entries *= 2
+	}
+	r, err := ring.NewBufferRing(entries)
+	require.NoError(h, err)
+	r.Incremental = incremental
+	require.NoError(h, h.RegisterBufferRing(groupID, r))
+	g := &group{BufferRing: r}
+	for i := range n {
+		g.mem = append(g.mem, make([]byte, size))
+		r.Add(g.mem[i], uint16(i))
+	}
+	r.Publish()
+	return g
+}
+
+// bytes is what a completion put into the group's buffers.
+func (g *group) bytes(h *harness, c ring.CQE) string {
+	h.Helper()
+	require.Positive(h, c.Result())
+	require.NotZero(h, c.Flags()&ring.CQEFBuffer, "no buffer named")
+	return string(g.mem[c.BufferID()][:c.Result()])
+}

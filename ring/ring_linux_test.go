@@ -1,0 +1,125 @@
+package ring
+
+import (
+	"os"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	iouring_syscall "github.com/iceber/iouring-go/syscall"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// open opens a ring for the test's own goroutine.
+func open(t testing.TB, o Options) *Ring {
+	t.Helper()
+	runtime.LockOSThread()
+	r, err := Open(o)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		require.NoError(t, r.Close())
+		runtime.UnlockOSThread()
+	})
+	return r
+}
+
+func TestSendAndReceiveAllocateNothing(t *testing.T) {
+	r := open(t, Options{})
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer unix.Close(pair[0])
+	defer unix.Close(pair[1])
+	in, out := make([]byte, 64), make([]byte, 64)
+	var done [4]CQE
+	require.Zero(t, testing.AllocsPerRun(1000, func() {
+		e := r.Next()
+		e.PrepSend(pair[0], out, MsgWaitAll|MsgNoSignal)
+		e.SetUserData(1)
+		e = r.Next()
+		e.PrepRecv(pair[1], in, 0)
+		e.SetUserData(2)
+		for n := 0; n < 2; n += r.Reap(done[:]) {
+			if err := r.Enter(Forever); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}))
+}
+
+func TestAnotherThreadIsToldSo(t *testing.T) {
+	r := open(t, Options{})
+	err := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		r.Next().PrepNop()
+		err <- r.Enter(0)
+	}()
+	require.ErrorContains(t, <-err, "runtime.LockOSThread")
+	r.err = nil // it was not the ring's fault: let it close in order
+}
+
+func TestAFailedRingSaysSoAndCrashesNobody(t *testing.T) {
+	r := open(t, Options{})
+	require.NoError(t, r.Close())
+	r.Next().PrepNop()
+	require.ErrorContains(t, r.Enter(0), "closed")
+	require.ErrorContains(t, r.Reserve(1), "closed")
+	require.Zero(t, r.Reap(make([]CQE, 1)))
+	require.ErrorContains(t, r.UnregisterBufferRing(1), "closed")
+}
+
+func TestProbe(t *testing.T) {
+	report := Probe()
+	require.NoError(t, report.Setup)
+	require.NoError(t, report.Require())
+	require.Contains(t, report.SetupFlags(), "IORING_SETUP_DEFER_TASKRUN")
+	require.Len(t, report.Ops, len(operations))
+	for _, list := range [][]Support{report.Ops, report.Flags, report.Features} {
+		for _, s := range list {
+			require.NotEmpty(t, s.Since, s.Name)
+			require.Equal(t, s.OK, s.Reason == "", "%s: a reason exactly when it is missing: %q", s.Name, s.Reason)
+		}
+	}
+	require.Equal(t, "IORING_OP_RECV", report.Ops[iouring_syscall.IORING_OP_RECV].Name)
+	require.Equal(t, "IORING_OP_SENDMSG_ZC", report.Ops[iouring_syscall.IORING_OP_SENDMSG_ZC].Name)
+}
+
+func TestRequireNamesWhatIsMissing(t *testing.T) {
+	report := Report{Kernel: "5.10.0", Features: []Support{{Name: featureMultishotReceive, Since: "6.0", Reason: "it answers EINVAL"}}}
+	require.ErrorContains(t, report.Require(), "io_uring lacks multishot receive (Linux 6.0, this is 5.10.0): it answers EINVAL")
+}
+
+func TestSetupErrorsSayTheCause(t *testing.T) {
+	for errno, hint := range map[syscall.Errno]string{
+		syscall.EPERM:  "seccomp",
+		syscall.ENOSYS: "without io_uring",
+		syscall.EINVAL: "Linux 6.1",
+		syscall.ENOMEM: "RLIMIT_MEMLOCK",
+		syscall.EMFILE: "RLIMIT_NOFILE",
+	} {
+		err := setupError(os.NewSyscallError("io_uring_setup", errno))
+		require.ErrorIs(t, err, errno)
+		if errno == syscall.EPERM && disabledSysctl() != "0" {
+			hint = "kernel.io_uring_disabled"
+		}
+		require.ErrorContains(t, err, hint)
+		require.False(t, strings.Contains(err.Error(), "\n"))
+	}
+}
+
+func BenchmarkNop(b *testing.B) {
+	r := open(b, Options{})
+	var done [64]CQE
+	b.ReportAllocs()
+	for b.Loop() {
+		for range len(done) {
+			r.Next().PrepNop()
+		}
+		if err := r.Enter(0); err != nil {
+			b.Fatal(err)
+		}
+		r.Reap(done[:])
+	}
+}
