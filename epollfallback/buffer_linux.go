@@ -1,6 +1,8 @@
 package epollfallback
 
 import (
+	"fmt"
+
 	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
 )
@@ -14,13 +16,13 @@ type group struct {
 // RegisterBufferRing implements ring.Queue.
 func (q *Queue) RegisterBufferRing(number uint16, r *ring.BufferRing) error {
 	if q.closed {
-		return ErrClosed
+		return errClosed
 	}
 	for int(number) >= len(q.groups) {
 		q.groups = append(q.groups, nil)
 	}
 	if q.groups[number] != nil {
-		return unix.EEXIST
+		return fmt.Errorf("register buffer group %d: %w", number, unix.EEXIST)
 	}
 	q.groups[number] = &group{ring: r}
 	return nil
@@ -29,10 +31,10 @@ func (q *Queue) RegisterBufferRing(number uint16, r *ring.BufferRing) error {
 // UnregisterBufferRing implements ring.Queue.
 func (q *Queue) UnregisterBufferRing(number uint16) error {
 	if q.closed {
-		return ErrClosed
+		return errClosed
 	}
 	if q.group(number) == nil {
-		return unix.ENOENT
+		return fmt.Errorf("unregister buffer group %d: %w", number, unix.ENOENT)
 	}
 	q.groups[number] = nil
 	return nil

@@ -24,7 +24,7 @@ func (q *Queue) prepareAccept(op *operation, f *ring.Fields) unix.Errno {
 // left so.
 func (q *Queue) accept(op *operation) outcome {
 	if op.pollsFirst() {
-		return q.acceptWouldBlock(op)
+		return op.wouldBlock()
 	}
 	if !op.waited {
 		if _, errno := q.setNonblock(op.fd, true); errno != 0 {
@@ -37,24 +37,40 @@ func (q *Queue) accept(op *operation) outcome {
 		switch errno {
 		case 0:
 		case unix.EAGAIN:
-			return q.acceptWouldBlock(op)
+			return op.wouldBlock()
 		default:
 			return op.endError(errno)
 		}
 		q.fresh(int32(fd))
+		left := q.unaccepted(op)
+		if left == some {
+			op.flags = ring.CQEFSockNonEmpty
+		}
 		if !multishot {
 			return op.end(int32(fd))
 		}
-		q.post(op, int32(fd), ring.CQEFMore)
+		q.post(op, int32(fd), ring.CQEFMore|op.flags)
+		op.flags = 0
+		if left == nothing {
+			return op.wouldBlock()
+		}
 	}
 	return yielded
 }
 
-func (q *Queue) acceptWouldBlock(op *operation) outcome {
-	if op.ioprio&acceptDontWait != 0 {
-		return op.endError(unix.EAGAIN)
+// unaccepted tells whether more connections wait. Asking is much cheaper than
+// an accept that finds none. Of TCP only does the kernel's ring know.
+func (q *Queue) unaccepted(op *operation) backlog {
+	if q.kindAt(op.fd) != tcp {
+		return anything
 	}
-	return blocked
+	switch events, errno := q.pollNow(op.fd, unix.POLLIN); {
+	case errno != 0 || events&^unix.POLLIN != 0:
+		return anything
+	case events == 0:
+		return nothing
+	}
+	return some
 }
 
 func (q *Queue) prepareConnect(op *operation, f *ring.Fields) unix.Errno {

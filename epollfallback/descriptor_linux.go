@@ -23,8 +23,8 @@ import (
 //     An event for an older generation finds no owner.
 //   - close(2) behind our back, and reuse of the number, tells nobody: epoll
 //     drops the registration in silence, and a wait that trusts it would never
-//     end. So a registration is confirmed (EPOLL_CTL_MOD, which answers ENOENT
-//     when the number stands for another file) whenever an operation joins
+//     end. So a registration is confirmed (by EPOLL_CTL_ADD, which answers EEXIST
+//     if the number still stands for the registered file) whenever an operation joins
 //     others that wait on the descriptor, when a cancel names it, and otherwise
 //     after the operation has waited in vain for a while (see unconfirmed):
 //     never on the way of an operation that is served promptly.
@@ -41,12 +41,12 @@ type descriptor struct {
 	generation int32
 	events     uint32 // what epoll watches; 0 if nothing
 	kind       kind
-	// signalled: a hang-up, an error or urgent data was reported for this
-	// registration. Nothing that a short read says is trusted any more.
-	signalled bool
+	// signalled is what epoll reported of hang-ups, errors and urgent data since
+	// the registration. Once it has, nothing that a short read says is trusted.
+	signalled uint32
 	owned     bool // fd is our duplicate: the number in the program is gone
 	again     uint8
-	confirmed uint64 // the Enter in which the registration was confirmed
+	confirmed uint64 // the epoch in which the registration was confirmed last
 
 	next       *descriptor // in the pool or in Queue.resumable
 	unverified bool
@@ -133,8 +133,7 @@ func (q *Queue) leave(d *descriptor) {
 	switch {
 	case d.owned:
 		q.forget(d)
-		q.raw(unix.SYS_EPOLL_CTL, uintptr(q.epoll), unix.EPOLL_CTL_DEL, uintptr(d.fd), 0, 0, 0)
-		q.controls++
+		q.controlRaw(unix.EPOLL_CTL_DEL, d.fd)
 		q.blocking(unix.SYS_CLOSE, uintptr(d.fd), 0, 0, 0, 0, 0)
 		q.recycleDescriptor(d)
 	case d.fd < 0:
@@ -159,29 +158,36 @@ func (q *Queue) forget(d *descriptor) {
 // anew, epoll reports again what holds already.
 func (q *Queue) watch(fd int32, events uint32, anew bool) (*descriptor, unix.Errno) {
 	d := q.lookup(fd)
-	switch {
-	case d == nil:
+	if d == nil {
 		if fd < 0 {
 			return nil, unix.EBADF
 		}
-		return q.register(q.adopt(fd), events)
+		d = q.adopt(fd)
+	}
+	switch {
 	case d.events == 0:
 		return q.register(d, events)
 	case events&^d.events != 0 || anew:
-		d.confirmed = 0
-		return q.change(d, d.events|events)
-	case d.users > 0:
-		return q.change(d, d.events)
+		errno := q.control(unix.EPOLL_CTL_MOD, d, d.events|events)
+		if errno == unix.ENOENT {
+			return q.register(q.replace(d), events)
+		}
+		if errno != 0 {
+			return nil, errno
+		}
+	case d.confirmed == q.epoch:
+	case d.users == 0:
+		q.unconfirmed.add(d, q.turn)
+	case !q.confirm(d):
+		return q.watch(fd, events, false)
 	}
-	q.unconfirmed.add(d, q.turn)
 	return d, 0
 }
 
 // register adds the descriptor to epoll, which reports at once what already
 // holds: no edge from before is missed.
 func (q *Queue) register(d *descriptor, events uint32) (*descriptor, unix.Errno) {
-	q.generation++
-	d.generation, d.kind, d.signalled = q.generation, unknown, false
+	q.newGeneration(d)
 	errno := q.control(unix.EPOLL_CTL_ADD, d, events)
 	if errno == unix.EEXIST {
 		// The file was registered under this number, moved and came back
@@ -195,33 +201,70 @@ func (q *Queue) register(d *descriptor, events uint32) (*descriptor, unix.Errno)
 	return d, 0
 }
 
-// change modifies the registration of d, which also confirms it and makes
-// epoll report anew what holds.
-func (q *Queue) change(d *descriptor, events uint32) (*descriptor, unix.Errno) {
-	if events == d.events && d.confirmed == q.enters {
-		return d, 0
-	}
-	errno := q.control(unix.EPOLL_CTL_MOD, d, events)
-	if errno == 0 {
-		return d, 0
-	}
-	return q.replaced(d, events, errno)
+func (q *Queue) newGeneration(d *descriptor) {
+	q.generation++
+	d.generation, d.kind, d.signalled = q.generation, unknown, 0
 }
 
-// replaced is called when d's number does not stand for the registered file
-// any more.
-func (q *Queue) replaced(d *descriptor, events uint32, errno unix.Errno) (*descriptor, unix.Errno) {
-	if errno != unix.ENOENT && errno != unix.EBADF {
-		return nil, errno
+// confirm reports whether the operations parked on d wait for the file that
+// the number stands for now. Adding the number to epoll again fails with
+// EEXIST if so, and changes nothing.
+func (q *Queue) confirm(d *descriptor) bool {
+	if d.confirmed == q.epoch {
+		return true
 	}
+	q.scratch.event = unix.EpollEvent{Events: d.events, Fd: d.fd, Pad: q.generation + 1}
+	switch q.controlRaw(unix.EPOLL_CTL_ADD, d.fd) {
+	case unix.EEXIST:
+		q.trust(d)
+		return true
+	case 0:
+		events := d.events
+		now := q.replace(d)
+		q.newGeneration(now) // the one just registered
+		now.events = events
+		q.trust(now)
+		return now == d
+	}
+	q.lose(d) // the number is closed, or stands for what cannot be watched
+	return false
+}
+
+// replace is called when d's number turned out to stand for another file than
+// the registered one. It returns the state for that file.
+func (q *Queue) replace(d *descriptor) *descriptor {
 	fd := d.fd
 	if d.users > 0 && !d.unverified {
 		q.lose(d)
-		d = q.adopt(fd)
+		return q.adopt(fd)
 	}
 	// What is unverified was parked on the file that is there now: a program
 	// may close a number that nothing is in flight on as it likes.
-	return q.register(d, events)
+	return d
+}
+
+func (q *Queue) control(op int, d *descriptor, events uint32) unix.Errno {
+	q.scratch.event = unix.EpollEvent{Events: events, Fd: d.fd, Pad: d.generation}
+	errno := q.controlRaw(op, d.fd)
+	if errno == 0 {
+		d.events = events
+		q.trust(d)
+	}
+	return errno
+}
+
+func (q *Queue) controlRaw(op int, fd int32) unix.Errno {
+	q.controls++
+	_, errno := q.raw(unix.SYS_EPOLL_CTL, uintptr(q.epoll), uintptr(op), uintptr(fd), addressOf(&q.scratch.event), 0, 0)
+	return errno
+}
+
+// trust notes that the registration of d is that of the file behind its number.
+func (q *Queue) trust(d *descriptor) {
+	d.confirmed = q.epoch
+	if d.unverified {
+		q.unconfirmed.remove(d)
+	}
 }
 
 // lose cuts d loose from its number. What is parked on it stays in flight.
@@ -234,26 +277,6 @@ func (q *Queue) lose(d *descriptor) {
 	if d.users == 0 {
 		q.recycleDescriptor(d)
 	}
-}
-
-// confirm reports whether the operations parked on d wait for the file that
-// the number stands for now.
-func (q *Queue) confirm(d *descriptor) bool {
-	now, errno := q.change(d, d.events)
-	return errno == 0 && now == d
-}
-
-func (q *Queue) control(op int, d *descriptor, events uint32) unix.Errno {
-	q.scratch.event = unix.EpollEvent{Events: events, Fd: d.fd, Pad: d.generation}
-	q.controls++
-	_, errno := q.raw(unix.SYS_EPOLL_CTL, uintptr(q.epoll), uintptr(op), uintptr(d.fd), addressOf(&q.scratch.event), 0, 0)
-	if errno == 0 {
-		d.events, d.confirmed = events, q.enters
-		if d.unverified {
-			q.unconfirmed.remove(d)
-		}
-	}
-	return errno
 }
 
 // fresh is told of a number that was just created for a new file: whatever is
@@ -302,8 +325,7 @@ func (q *Queue) move(d *descriptor, fd int32) {
 	}
 	// A registration belongs to file and number: the old one would outlive
 	// the number.
-	q.raw(unix.SYS_EPOLL_CTL, uintptr(q.epoll), unix.EPOLL_CTL_DEL, uintptr(number), 0, 0, 0)
-	q.controls++
+	q.controlRaw(unix.EPOLL_CTL_DEL, number)
 	q.generation++
 	d.generation = q.generation
 	if q.control(unix.EPOLL_CTL_ADD, d, events) != 0 {
@@ -313,18 +335,30 @@ func (q *Queue) move(d *descriptor, fd int32) {
 	}
 }
 
-// kindOf finds out what d is, once.
-func (q *Queue) kindOf(d *descriptor) kind {
+// kindAt finds out what a number stands for, and remembers. It may be that of
+// an earlier file: whoever relies on it must be on a registered descriptor.
+func (q *Queue) kindAt(fd int32) kind {
+	d := q.lookup(fd)
 	if d == nil {
-		return unknown
+		d = q.adopt(fd)
 	}
 	if d.kind == unknown {
-		d.kind = other
-		if protocol, errno := q.getsockopt(d.fd, unix.SO_PROTOCOL); errno == 0 && protocol == unix.IPPROTO_TCP {
-			d.kind = tcp
-		}
+		d.kind = q.askKind(fd)
 	}
 	return d.kind
+}
+
+func (q *Queue) askKind(fd int32) kind {
+	if protocol, _ := q.getsockopt(fd, unix.SO_PROTOCOL); protocol == unix.IPPROTO_TCP {
+		return tcp
+	}
+	if domain, _ := q.getsockopt(fd, unix.SO_DOMAIN); domain != unix.AF_UNIX {
+		return other
+	}
+	if kind, _ := q.getsockopt(fd, unix.SO_TYPE); kind != unix.SOCK_STREAM {
+		return other
+	}
+	return unixStream
 }
 
 // unpollable ends an operation that would block on something epoll cannot

@@ -154,10 +154,12 @@ func (q *Queue) transferMessage(op *operation, call uintptr, flags uint32) outco
 		if errno == unix.EAGAIN {
 			return op.wouldBlock()
 		}
+		room := op.remaining()
 		if errno == 0 && op.opcode == ring.OpRecvmsg {
 			op.returnHeader()
+			op.flags = q.moreToRead(op, uint32(n), uint32(room))
 		}
-		short := errno == 0 && op.waitAll() && uint64(n) < op.remaining()
+		short := errno == 0 && op.waitAll() && uint64(n) < room
 		if short && n > 0 && !op.receivesControl() && q.isStream(op) {
 			q.keep(op)
 			op.message.advance(n)

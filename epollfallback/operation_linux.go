@@ -19,27 +19,29 @@ type operation struct {
 	d                  *descriptor
 	message            *message // header, vector and address, once copied
 
-	userData uint64
-	addr     uint64
-	off      uint64
-	when     int64 // of a timeout: when it fires, on the monotonic clock
-	period   int64
-	order    uint64 // among timeouts of the same moment
-	len      uint32
-	done     uint32 // bytes transferred by earlier attempts
-	opFlags  uint32
-	flags    uint32 // of the final completion
-	result   int32
-	fd       int32
-	timer    int32  // place in the heap of timers + 1
-	goal     uint32 // of a timeout that counts: the completion it waits for
-	ioprio   uint16
-	group    uint16
-	buffer   uint16
-	opcode   ring.Op
-	sqeFlags uint8
-	state    opState
-	queue    direction
+	userData   uint64
+	addr       uint64
+	off        uint64
+	when       int64 // of a timeout: when it fires, on the monotonic clock
+	period     int64
+	order      uint64 // among timeouts of the same moment
+	reportedIn uint64 // of a poll: the epoch in which it was armed and reported
+	reported   uint32 // and what
+	len        uint32
+	done       uint32 // bytes transferred by earlier attempts
+	opFlags    uint32
+	flags      uint32 // of the final completion
+	result     int32
+	fd         int32
+	timer      int32  // place in the heap of timers + 1
+	goal       uint32 // of a timeout that counts: the completion it waits for
+	ioprio     uint16
+	group      uint16
+	buffer     uint16
+	opcode     ring.Op
+	sqeFlags   uint8
+	state      opState
+	queue      direction
 
 	failed     bool // breaks its chain
 	drain      bool
@@ -162,15 +164,49 @@ func (q *Queue) issue(op *operation) {
 		q.finish(op)
 		return
 	}
-	if op.queue != neither {
-		if d := q.lookup(op.fd); d != nil && !d.queues[op.queue].empty() && q.confirm(d) {
-			if q.park(op) {
-				q.limit(op)
-			}
-			return
-		}
+	if op.queue != neither && q.mustQueue(op) {
+		q.settle(op, op.wouldBlock())
+		return
 	}
 	q.settle(op, e.perform(q, op))
+}
+
+// mustQueue reports whether others wait before op.
+func (q *Queue) mustQueue(op *operation) bool {
+	d := q.lookup(op.fd)
+	if d == nil || d.queues[op.queue].empty() || !q.confirm(d) {
+		return false
+	}
+	if op.dontWait() { // its turn comes now or never
+		q.run(d, op.queue)
+	}
+	return !d.queues[op.queue].empty()
+}
+
+// dontWait reports whether EAGAIN is an answer, not a reason to wait.
+func (op *operation) dontWait() bool {
+	switch op.opcode {
+	case ring.OpRecv, ring.OpSend, ring.OpRecvmsg, ring.OpSendmsg:
+		return op.opFlags&ring.MsgDontWait != 0
+	case ring.OpAccept:
+		return op.ioprio&acceptDontWait != 0
+	case ring.OpRead, ring.OpWrite:
+		return op.opFlags&rwfNoWait != 0
+	}
+	return false
+}
+
+// wouldBlock is what EAGAIN means to op.
+func (op *operation) wouldBlock() outcome {
+	switch {
+	case !op.dontWait():
+		return blocked
+	case op.done > 0:
+		op.end(int32(op.done))
+		op.failed = true
+		return finished
+	}
+	return op.endError(unix.EAGAIN)
 }
 
 // settle does what the outcome of the first attempt asks for.

@@ -1,27 +1,25 @@
 package epollfallback
 
-// Options sets the sizes of a queue. The zero value gives the defaults.
+// Options sets the sizes of a queue, as ring.Options does. The zero value
+// gives the defaults.
 type Options struct {
-	// Entries is how many entries can be queued before Next submits them; it
-	// is rounded up to a power of two. 256 if zero.
+	// Entries is the size of the submission queue, rounded up to a power of
+	// two: how many entries fit before Next must submit. The default is 1024.
 	Entries uint32
-
-	// CQEntries is the nominal size of the completion queue; 4×Entries if
-	// zero. More completions than that are kept too, and counted in
-	// Stats.Overflows.
+	// CQEntries is the nominal size of the completion queue, at least twice
+	// Entries. The default is four times Entries. More completions than that
+	// are kept too, and counted in Stats.Overflows.
 	CQEntries uint32
 }
 
 func (o Options) sizes() (entries, completions int) {
-	entries, completions = 256, 4*256
-	if o.Entries > 0 {
-		entries = powerOfTwo(int(o.Entries))
-		completions = 4 * entries
+	if o.Entries == 0 {
+		o.Entries = 1024
 	}
-	if o.CQEntries > 0 {
-		completions = powerOfTwo(int(o.CQEntries))
+	if o.CQEntries < 2*o.Entries {
+		o.CQEntries = 4 * o.Entries
 	}
-	return entries, max(completions, entries)
+	return powerOfTwo(int(o.Entries)), powerOfTwo(int(o.CQEntries))
 }
 
 // powerOfTwo rounds n up.

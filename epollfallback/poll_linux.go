@@ -26,45 +26,38 @@ func (op *operation) pollEvents() uint32 {
 	return baseEvents | op.opFlags&pollBits&^(pollAlways|unix.POLLNVAL)
 }
 
-// pollAdd completes at once if the descriptor is ready; a multishot one leaves
-// that to epoll, which reports what holds when it is armed.
+// pollAdd reports at once what holds already.
 func (q *Queue) pollAdd(op *operation) outcome {
-	multishot := op.len&ring.PollMultishot != 0
-	if !multishot {
-		if o, ready := q.pollAtOnce(op); ready {
-			return o
-		}
+	events, errno := q.pollNow(op.fd, op.pollMask())
+	if events&unix.POLLNVAL != 0 {
+		errno = unix.EBADF
 	}
-	d, errno := q.watch(op.fd, op.pollEvents(), multishot)
-	switch errno {
-	case 0:
-	case unix.EPERM: // no file that waits, such as a regular one
-		if o, ready := q.pollAtOnce(op); ready {
-			return o
-		}
-		return op.endError(unix.EINVAL)
-	default:
+	if errno != 0 {
 		return op.endError(errno)
 	}
-	if multishot {
-		q.credit = 0 // fetch that report in this turn
+	events &= op.pollMask()
+	multishot := op.len&ring.PollMultishot != 0
+	if events != 0 && !multishot {
+		return op.end(int32(events))
+	}
+	d, errno := q.watch(op.fd, op.pollEvents(), false)
+	switch {
+	case errno == unix.EPERM && events != 0: // no file that waits, such as a regular one
+		return op.end(int32(events))
+	case errno == unix.EPERM:
+		return op.endError(unix.EINVAL)
+	case errno != 0:
+		return op.endError(errno)
 	}
 	q.join(op, d)
 	d.polls.push(op)
-	return held
-}
-
-func (q *Queue) pollAtOnce(op *operation) (o outcome, ready bool) {
-	events, errno := q.pollNow(op.fd, op.pollMask())
-	switch {
-	case errno != 0:
-		return op.endError(errno), true
-	case events&unix.POLLNVAL != 0:
-		return op.endError(unix.EBADF), true
-	case events&op.pollMask() != 0:
-		return op.end(int32(events & op.pollMask())), true
+	if events != 0 {
+		q.post(op, int32(events), ring.CQEFMore)
+		// epoll may have the same to tell: have it told, and pass over it.
+		op.reported, op.reportedIn = events, q.epoch
+		q.credit = 0
 	}
-	return held, false
+	return held
 }
 
 // signal reports an event to the polls of d. They consume nothing, so each
@@ -73,7 +66,7 @@ func (q *Queue) signal(d *descriptor, events uint32) {
 	for op := d.polls.head; op != nil; {
 		next := op.next
 		switch mask := events & op.pollMask(); {
-		case mask == 0:
+		case mask == 0, op.reportedIn == q.epoch && mask&^op.reported == 0:
 		case op.len&ring.PollMultishot != 0:
 			q.post(op, int32(mask), ring.CQEFMore)
 		default:
@@ -115,8 +108,8 @@ func (q *Queue) pollRemove(op *operation) outcome {
 	}
 	if op.len&pollUpdateEvents != 0 {
 		p.opFlags = op.opFlags & pollBits
-		p.d.confirmed = 0
-		q.change(p.d, p.d.events|p.pollEvents())
+		p.reportedIn = 0
+		q.watch(p.fd, p.pollEvents(), true)
 		q.credit = 0
 	}
 	return op.end(0)

@@ -40,7 +40,7 @@ type Queue struct {
 
 	live        int    // operations between submission and final completion
 	outstanding int    // entries submitted whose final completion is not reaped
-	enters      uint64 // calls of Enter
+	epoch       uint64 // calls that submit: within one, no number changes hands unnoticed
 	turn        uint64 // calls of epoll_wait
 	credit      int    // what may still be done before epoll is asked
 	controls    uint64 // calls of epoll_ctl
@@ -62,13 +62,14 @@ type Queue struct {
 		poll        unix.PollFd
 		time        ring.Timespec
 		vector      iovec
+		header      msghdr
 		value, size int32
 	}
 	events [128]unix.EpollEvent
 }
 
-// ErrClosed is what Enter and the registrations of a closed queue return.
-var ErrClosed = fmt.Errorf("epollfallback: queue: %w", os.ErrClosed)
+// errClosed is what Enter and the registrations of a closed queue return.
+var errClosed = fmt.Errorf("epollfallback: queue: %w", os.ErrClosed)
 
 // Open returns a queue for the calling goroutine, which must be locked to its
 // thread as with any ring.Queue.
@@ -95,6 +96,7 @@ func (q *Queue) Next() *ring.SQE {
 		return &q.last
 	}
 	if q.queued == len(q.sq) {
+		q.epoch++
 		q.submit()
 	}
 	e := &q.sq[q.queued]
@@ -107,10 +109,11 @@ func (q *Queue) Next() *ring.SQE {
 func (q *Queue) Reserve(n int) error {
 	switch {
 	case q.closed:
-		return ErrClosed
-	case n > len(q.sq):
+		return errClosed
+	case n < 0 || n > len(q.sq):
 		return fmt.Errorf("epollfallback: reserve %d entries in a queue of %d: %w", n, len(q.sq), unix.ENOSPC)
 	case q.queued+n > len(q.sq):
+		q.epoch++
 		q.submit()
 	}
 	return nil
@@ -121,10 +124,10 @@ func (q *Queue) Reserve(n int) error {
 // show for it yet, or if others have waited long enough.
 func (q *Queue) Enter(wait time.Duration) error {
 	if q.closed {
-		return ErrClosed
+		return errClosed
 	}
 	before := q.stats.Syscalls
-	q.enters++
+	q.epoch++
 	q.submit()
 	q.resume()
 	q.advance()

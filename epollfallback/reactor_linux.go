@@ -1,6 +1,7 @@
 package epollfallback
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/goproactor/goproactor/ring"
@@ -31,36 +32,37 @@ func (q *Queue) await(limit time.Duration) error {
 	}
 	until := ring.Forever
 	if limit > 0 {
-		until = q.clock.now() + limit
+		until = q.clock.now() + min(limit, farAway)
 	}
 	for {
-		timeout := q.patience(until)
-		if err := q.collect(timeout); err != nil || q.interrupted {
+		if err := q.collect(q.patience(until)); err != nil || q.interrupted {
 			return err
 		}
-		if q.cq.len() > 0 || until >= 0 && q.clock.now() >= until {
-			return nil
+		if q.cq.len() == 0 {
+			q.resume()
+			q.advance()
 		}
-		q.resume()
-		q.advance()
-		if q.cq.len() > 0 {
+		if q.cq.len() > 0 || until >= 0 && q.clock.now() >= until {
 			return nil
 		}
 	}
 }
 
-// patience is how long epoll may wait.
+// farAway keeps sums of times from overflowing.
+const farAway = 1 << 60
+
+// patience is how long epoll may wait: until something is to be done at a
+// certain time.
 func (q *Queue) patience(until time.Duration) time.Duration {
 	if !q.resumable.empty() {
 		return 0
 	}
-	wake := until
-	if first := q.timers.first(); first != nil && (wake < 0 || time.Duration(first.when) < wake) {
-		wake = time.Duration(first.when)
+	if first := q.timers.first(); first != nil && (until < 0 || time.Duration(first.when) < until) {
+		until = time.Duration(first.when)
 	}
 	wait := ring.Forever
-	if wake >= 0 {
-		wait = max(0, wake-q.clock.now())
+	if until >= 0 {
+		wait = max(0, until-q.clock.now())
 	}
 	if q.unconfirmed.head != nil && (wait < 0 || wait > confirmAfter) {
 		wait = confirmAfter
@@ -75,7 +77,7 @@ func (q *Queue) collect(timeout time.Duration) error {
 	n, errno := q.wait(timeout)
 	q.interrupted = errno == unix.EINTR
 	if errno != 0 && errno != unix.EINTR {
-		return errno
+		return fmt.Errorf("epollfallback: epoll_wait: %w", errno)
 	}
 	for i := range q.events[:n] {
 		q.serve(&q.events[i])
@@ -121,9 +123,7 @@ func (q *Queue) serve(e *unix.EpollEvent) {
 	}
 	d.users++ // it stays while it is served
 	const lasting = unix.EPOLLPRI | unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
-	if e.Events&lasting != 0 {
-		d.signalled = true
-	}
+	d.signalled |= e.Events & lasting
 	// Writers first: a failed connect must see its error before a receive on
 	// the same socket takes it.
 	if e.Events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
@@ -185,10 +185,7 @@ func (q *Queue) confirmWaiting(rested bool) {
 		if !rested && q.turn-d.since < confirmAfterTurns {
 			return
 		}
-		q.change(d, d.events)
-		if d.unverified {
-			q.unconfirmed.remove(d) // epoll has no answer: nothing to be done
-		}
+		q.confirm(d)
 	}
 }
 

@@ -12,7 +12,7 @@ func (q *Queue) prepareRecv(op *operation, f *ring.Fields) unix.Errno {
 		return unix.EINVAL
 	}
 	if f.Ioprio&ring.RecvMultishot != 0 &&
-		(f.Flags&ring.SQEBufferSelect == 0 || f.OpFlags&ring.MsgWaitAll != 0 || f.Len != 0) {
+		(f.Flags&ring.SQEBufferSelect == 0 || f.OpFlags&ring.MsgWaitAll != 0) {
 		return unix.EINVAL
 	}
 	return 0
@@ -24,9 +24,6 @@ func (q *Queue) prepareSend(op *operation, f *ring.Fields) unix.Errno {
 	}
 	return 0
 }
-
-// dontWait reports whether EAGAIN is an answer, not a reason to wait.
-func (op *operation) dontWait() bool { return op.opFlags&ring.MsgDontWait != 0 }
 
 func (op *operation) waitAll() bool { return op.opFlags&ring.MsgWaitAll != 0 }
 
@@ -41,19 +38,6 @@ func (op *operation) pollsFirst() bool {
 		return !op.waited && op.ioprio&acceptPollFirst != 0
 	}
 	return false
-}
-
-// wouldBlock is what EAGAIN means to op.
-func (op *operation) wouldBlock() outcome {
-	switch {
-	case !op.dontWait():
-		return blocked
-	case op.done > 0:
-		op.end(int32(op.done))
-		op.failed = true
-		return finished
-	}
-	return op.endError(unix.EAGAIN)
 }
 
 func (q *Queue) recv(op *operation) outcome {
@@ -97,8 +81,10 @@ func (q *Queue) recvProvided(op *operation) outcome {
 		q.reserve(op)
 		op.transferred(uint32(n))
 		return q.recv(op)
-	case n > 0:
-		op.flags = q.commit(op, uint32(n))
+	}
+	op.flags = q.moreToRead(op, uint32(n), room)
+	if n > 0 {
+		op.flags |= q.commit(op, uint32(n))
 	}
 	op.end(int32(n))
 	op.failed = op.waitAll() && uint32(n) < room
@@ -125,37 +111,132 @@ func (q *Queue) recvMultishot(op *operation) outcome {
 		if !ok {
 			return q.noBuffers(op)
 		}
-		n, errno := q.recvfrom(op.fd, addr, room, op.opFlags)
+		n, left, errno := q.recvAndLook(op, addr, room)
 		switch {
 		case errno == unix.EAGAIN:
 			return op.wouldBlock()
 		case errno != 0:
 			return op.endError(errno)
 		case n == 0:
+			if op.flags = q.moreToRead(op, 0, room); posted > 0 {
+				q.cq.amend(op.flags)
+			}
 			return op.end(0)
-		case posted > 0:
-			// What this one found was there when the one before was posted.
-			q.cq.amend(ring.CQEFSockNonEmpty)
 		}
-		q.post(op, int32(n), ring.CQEFMore|q.commit(op, uint32(n)))
-		if uint32(n) < room && q.drained(op) {
+		flags := ring.CQEFMore | q.commit(op, n)
+		if left == some {
+			flags |= ring.CQEFSockNonEmpty
+		}
+		q.post(op, int32(n), flags)
+		if left == nothing && q.signalled(op.fd) == 0 {
 			return blocked
 		}
 	}
 	return yielded
 }
 
-// drained reports whether a receive that came back short has emptied the
-// socket, so that the next byte is a new edge. That saves a receive that only
-// says EAGAIN for every message.
+// backlog is what is known of a socket after a receive or accept.
+type backlog uint8
+
+const (
+	anything backlog = iota
+	nothing
+	some
+)
+
+// recvAndLook receives once and tells whether that has emptied the socket, so
+// that the next byte is a new edge. That saves a receive that only says EAGAIN
+// for every message.
 //
-// It holds for TCP only: elsewhere a receive may stop for other reasons, such
-// as the end of a datagram or descriptors passed along. And not once a hang-up
-// was reported: its edge is spent, and what comes after the data is the end of
-// the stream, of which nobody will tell again. Urgent data stops a receive too.
-func (q *Queue) drained(op *operation) bool {
+// A receive that came back short says so itself, with two exceptions. The edge
+// of a FIN that was there already is spent, and nobody would tell of it again:
+// so it takes a registration, and one for which no hang-up, error or urgent
+// data was reported. And on a Unix socket a receive stops where descriptors or
+// credentials were passed along, which only recvmsg(2) tells, by MSG_CTRUNC.
+func (q *Queue) recvAndLook(op *operation, addr uint64, room uint32) (n uint32, left backlog, errno unix.Errno) {
 	d := op.d
-	return d != nil && !d.signalled && op.opFlags&^ring.MsgNoSignal == 0 && q.kindOf(d) == tcp
+	if d == nil || d.signalled != 0 || op.opFlags&^ring.MsgNoSignal != 0 {
+		got, errno := q.recvfrom(op.fd, addr, room, op.opFlags)
+		if errno != 0 || got == 0 {
+			return 0, anything, errno
+		}
+		return uint32(got), q.unread(op, uint32(got), room), 0
+	}
+	var got int
+	whole := true
+	switch q.kindAt(op.fd) {
+	case unixStream:
+		got, whole, errno = q.recvWhole(op.fd, addr, room, op.opFlags)
+	case tcp:
+		got, errno = q.recvfrom(op.fd, addr, room, op.opFlags)
+	default:
+		got, errno = q.recvfrom(op.fd, addr, room, op.opFlags)
+		whole = false
+	}
+	switch {
+	case errno != 0 || got == 0:
+		return 0, anything, errno
+	case whole && uint32(got) < room:
+		return uint32(got), nothing, 0
+	}
+	return uint32(got), q.unread(op, uint32(got), room), 0
+}
+
+// recvWhole is recvfrom that also tells whether nothing but bytes was received.
+func (q *Queue) recvWhole(fd int32, addr uint64, n, flags uint32) (got int, whole bool, errno unix.Errno) {
+	q.scratch.vector = iovec{uintptr(addr), uintptr(n)}
+	q.scratch.header = msghdr{iov: addressOf(&q.scratch.vector), iovlen: 1}
+	got, errno = q.raw(unix.SYS_RECVMSG, uintptr(fd), addressOf(&q.scratch.header), uintptr(flags|unix.MSG_DONTWAIT), 0, 0, 0)
+	return got, q.scratch.header.flags&unix.MSG_CTRUNC == 0, errno
+}
+
+// unread asks whether something is left after a receive of n bytes into room
+// for so many. The kernel's ring knows it of TCP and Unix streams.
+func (q *Queue) unread(op *operation, n, room uint32) backlog {
+	switch kind := q.kindAt(op.fd); {
+	case kind == other, op.opFlags&^(ring.MsgNoSignal|ring.MsgDontWait|ring.MsgWaitAll|ring.MsgPeek) != 0:
+		return anything
+	case op.opFlags&ring.MsgPeek != 0:
+		return some // what it saw
+	case kind == tcp && n < room:
+		return anything // empty, but for the end of the stream
+	}
+	q.scratch.value = 0
+	if _, errno := q.raw(unix.SYS_IOCTL, uintptr(op.fd), unix.TIOCINQ, addressOf(&q.scratch.value), 0, 0, 0); errno != 0 {
+		return anything
+	}
+	if q.scratch.value > 0 {
+		return some
+	}
+	return nothing
+}
+
+// signalled is what epoll reported of hang-ups and the like.
+func (q *Queue) signalled(fd int32) uint32 {
+	if d := q.lookup(fd); d != nil {
+		return d.signalled
+	}
+	return 0
+}
+
+// moreToRead is the flag that says that a receive left something. The end of a
+// TCP stream counts, as in the kernel, if it is known to be there: to ask after
+// every short receive would cost more than the flag is worth.
+func (q *Queue) moreToRead(op *operation, n, room uint32) uint32 {
+	var left bool
+	switch {
+	case n == 0:
+		protocol, errno := q.getsockopt(op.fd, unix.SO_PROTOCOL)
+		left = room > 0 && errno == 0 && protocol == unix.IPPROTO_TCP
+	case n == room || op.opFlags&ring.MsgPeek != 0:
+		left = q.unread(op, n, room) == some
+	default:
+		left = q.signalled(op.fd)&unix.EPOLLRDHUP != 0 && q.kindAt(op.fd) == tcp
+	}
+	if left {
+		return ring.CQEFSockNonEmpty
+	}
+	return 0
 }
 
 // isStream reports whether a transfer cut short goes on.
@@ -181,10 +262,13 @@ func (q *Queue) endTransfer(op *operation, n int, errno unix.Errno) outcome {
 		n = 0
 	}
 	short := errno != 0 || op.waitAll() && uint32(n) < op.len
+	if errno == 0 && op.opcode == ring.OpRecv {
+		op.flags = q.moreToRead(op, uint32(n), op.len)
+	}
 	op.end(int32(op.done) + int32(n))
 	op.failed = short
 	if op.holding && op.result > 0 {
-		op.flags = q.commit(op, uint32(op.result))
+		op.flags |= q.commit(op, uint32(op.result))
 	}
 	return finished
 }
@@ -215,5 +299,8 @@ func (q *Queue) prepareShutdown(op *operation, f *ring.Fields) unix.Errno {
 
 func (q *Queue) shutdown(op *operation) outcome {
 	_, errno := q.raw(unix.SYS_SHUTDOWN, uintptr(op.fd), uintptr(op.len), 0, 0, 0, 0)
-	return op.endError(errno)
+	op.endError(errno)
+	// As in the kernel, what the socket refuses does not break a chain.
+	op.failed = errno == unix.EBADF || errno == unix.ENOTSOCK
+	return finished
 }

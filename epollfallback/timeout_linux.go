@@ -179,14 +179,14 @@ func (q *Queue) strike(op *operation) {
 
 func (q *Queue) timeoutRemove(op *operation) outcome {
 	opcode := ring.OpTimeout
-	if op.opFlags&linkTimeoutUpdate != 0 {
+	if op.opFlags&linkTimeoutUpdate != 0 && op.opFlags&timeoutUpdate != 0 {
 		opcode = ring.OpLinkTimeout
 	}
 	t := q.registry.findOldest(op.addr, func(o *operation) bool { return o.opcode == opcode && o.state == timing })
 	if t == nil {
 		return op.endError(unix.ENOENT)
 	}
-	if op.opFlags&(timeoutUpdate|linkTimeoutUpdate) == 0 {
+	if op.opFlags&timeoutUpdate == 0 {
 		q.cancelOne(t)
 		return op.end(0)
 	}

@@ -19,11 +19,15 @@ func (q *Queue) read(op *operation) outcome {
 	if op.provided() {
 		var ok bool
 		if addr, n, ok = q.choose(op); !ok {
+			if !op.waited && !q.isOpen(op.fd) {
+				return op.endError(unix.EBADF)
+			}
 			return op.endError(unix.ENOBUFS)
 		}
 	}
 	o := q.transfer(op, unix.SYS_PREADV2, addr, n)
-	if o == finished && op.provided() && op.result > 0 {
+	// Unlike a receive, a read that finds the end takes the buffer.
+	if o == finished && op.provided() && op.result >= 0 {
 		op.flags = q.commit(op, uint32(op.result))
 	}
 	return o
@@ -38,8 +42,8 @@ func (q *Queue) write(op *operation) outcome {
 func (q *Queue) transfer(op *operation, call uintptr, addr uint64, n uint32) outcome {
 	got, errno := q.transferNow(op, call, addr, n)
 	switch {
-	case errno == unix.EAGAIN && op.opFlags&rwfNoWait == 0:
-		return blocked
+	case errno == unix.EAGAIN:
+		return op.wouldBlock()
 	case errno != 0:
 		return op.endError(errno)
 	}
@@ -98,7 +102,7 @@ func (q *Queue) transferBlocking(op *operation) {
 	}
 	op.end(int32(got))
 	op.failed = uint32(got) != n
-	if op.provided() && got > 0 {
+	if op.provided() {
 		op.flags = q.commit(op, uint32(got))
 	}
 }
