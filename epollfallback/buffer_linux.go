@@ -66,7 +66,7 @@ func (q *Queue) choose(op *operation) (addr uint64, n uint32, ok bool) {
 func (q *Queue) commit(op *operation, n uint32) (flags uint32) {
 	flags = ring.CQEFBuffer | uint32(op.buffer)<<16
 	g := q.group(op.group)
-	if g == nil || op.holding && !g.ring.Incremental {
+	if g == nil || op.holding {
 		return flags
 	}
 	if g.ring.Incremental && g.ring.Consume(g.head, n) > 0 {
@@ -76,14 +76,16 @@ func (q *Queue) commit(op *operation, n uint32) (flags uint32) {
 	return flags
 }
 
-// reserve keeps the chosen buffer for op, which has part of what it wants and
-// waits for the rest.
+// reserve takes the chosen buffer for op, which has part of what it wants and
+// waits for the rest. Of a group that is consumed piece by piece it takes all
+// that is left of the buffer: what comes later must find its place. (The
+// kernel, up to 6.18 at least, lets the next receive have that place too.)
 func (q *Queue) reserve(op *operation) {
 	if op.holding {
 		return
 	}
 	op.holding = true
-	if g := q.group(op.group); g != nil && !g.ring.Incremental {
+	if g := q.group(op.group); g != nil {
 		g.head++
 	}
 }

@@ -27,7 +27,7 @@ func (q *Queue) cancel(op *operation) outcome {
 		if w.d = q.lookup(op.fd); w.d != nil && !q.confirm(w.d) {
 			w.d = nil
 		}
-		if w.d == nil && !q.isOpen(op.fd) {
+		if q.isPrivate(op.fd) || w.d == nil && !q.isOpen(op.fd) {
 			return op.endError(unix.EBADF)
 		}
 	}
@@ -123,7 +123,7 @@ func (q *Queue) cancelOne(op *operation) {
 		q.registry.remove(op) // a second cancel does not find it
 	}
 	q.endLater(op, unix.ECANCELED)
-	if op.done > 0 {
+	if op.done > 0 && op.opcode != ring.OpConnect {
 		op.result = int32(op.done)
 		if op.holding {
 			op.flags = q.commit(op, op.done)

@@ -1,6 +1,7 @@
 package epollfallback
 
 import (
+	"slices"
 	"time"
 
 	"github.com/goproactor/goproactor/ring"
@@ -92,13 +93,25 @@ const backlogRetry = time.Millisecond
 // connect starts a connection attempt, and asks again how it went when the
 // socket becomes writable.
 func (q *Queue) connect(op *operation) outcome {
+	if op.started {
+		if events, errno := q.pollNow(op.fd, 0); errno == 0 && events&unix.POLLERR != 0 {
+			return op.endError(q.socketError(op.fd))
+		}
+	}
 	errno := q.connectNow(op)
+	if errno == unix.ECONNABORTED && op.done == 0 {
+		op.done = 1 // that was about an attempt before, which is over now
+		q.keep(op)
+		q.successors.push(op)
+		q.toStart++
+		return held
+	}
 	switch errno {
 	case unix.EINPROGRESS:
-		op.waited = true
+		op.started = true
 		return blocked
 	case unix.EALREADY:
-		if op.waited { // woken for another reason
+		if op.started { // woken for another reason
 			return blocked
 		}
 	case unix.EAGAIN:
@@ -107,13 +120,23 @@ func (q *Queue) connect(op *operation) outcome {
 		q.timers.add(op)
 		return blocked
 	case unix.EISCONN, unix.EBADFD:
-		if op.waited { // the attempt is over: its outcome was left in the socket
-			if pending, e := q.getsockopt(op.fd, unix.SO_ERROR); e == 0 {
-				errno = unix.Errno(pending)
-			}
+		if op.started { // the attempt is over: its outcome was left in the socket
+			errno = q.socketError(op.fd)
 		}
 	}
+	if d := q.lookup(op.fd); d != nil {
+		d.signalled = 0 // a socket that is not connected is hung up
+	}
 	return op.endError(errno)
+}
+
+// socketError takes the error that is pending on a socket, if there is one.
+func (q *Queue) socketError(fd int32) unix.Errno {
+	pending, errno := q.getsockopt(fd, unix.SO_ERROR)
+	if errno != 0 {
+		return errno
+	}
+	return unix.Errno(pending)
 }
 
 // connectNow is a connect(2) that does not wait, on a descriptor that is as
@@ -157,16 +180,36 @@ func (q *Queue) prepareClose(op *operation, f *ring.Fields) unix.Errno {
 	return 0
 }
 
-// closeFile closes a number. The file lives on while operations are parked on
-// it.
+// closeFile closes a number, or rather promises to: as with the kernel's ring,
+// the number is gone at once, and the file on the way out of Enter, so that the
+// other end does not notice before what else was submitted is done.
 func (q *Queue) closeFile(op *operation) outcome {
-	if int(op.fd) == q.epoll {
+	if q.isPrivate(op.fd) || !q.isOpen(op.fd) {
 		return op.endError(unix.EBADF)
 	}
-	if d := q.lookup(op.fd); d != nil {
-		q.vacate(d)
+	q.closing = append(q.closing, op.fd)
+	return op.end(0)
+}
+
+// isPrivate reports whether a number does not stand for a file as far as the
+// program knows: it is closed already, or ours.
+func (q *Queue) isPrivate(fd int32) bool {
+	if len(q.closing) > 0 && slices.Contains(q.closing, fd) || fd == q.epoll {
+		return true
 	}
-	// It may wait, if the socket lingers.
-	_, errno := q.blocking(unix.SYS_CLOSE, uintptr(op.fd), 0, 0, 0, 0, 0)
-	return op.endError(errno)
+	d := q.lookup(fd)
+	return d != nil && d.owned
+}
+
+// closeNumbers keeps the promise. The file lives on while operations are parked
+// on it.
+func (q *Queue) closeNumbers() {
+	for _, fd := range q.closing {
+		if d := q.lookup(fd); d != nil {
+			q.vacate(d)
+		}
+		// It may wait, if the socket lingers.
+		q.blocking(unix.SYS_CLOSE, uintptr(fd), 0, 0, 0, 0, 0)
+	}
+	q.closing = q.closing[:0]
 }

@@ -49,6 +49,8 @@ type descriptor struct {
 	confirmed uint64 // the epoch in which the registration was confirmed last
 
 	next       *descriptor // in the pool or in Queue.resumable
+	reporting  bool
+	served     uint64 // the turn in which epoll had something to say
 	unverified bool
 	since      uint64 // the turn since which it waits for confirmation
 	before     *descriptor
@@ -134,7 +136,7 @@ func (q *Queue) leave(d *descriptor) {
 	case d.owned:
 		q.forget(d)
 		q.controlRaw(unix.EPOLL_CTL_DEL, d.fd)
-		q.blocking(unix.SYS_CLOSE, uintptr(d.fd), 0, 0, 0, 0, 0)
+		q.closing = append(q.closing, d.fd)
 		q.recycleDescriptor(d)
 	case d.fd < 0:
 		q.recycleDescriptor(d)
@@ -198,6 +200,7 @@ func (q *Queue) register(d *descriptor, events uint32) (*descriptor, unix.Errno)
 		q.lose(d)
 		return nil, errno
 	}
+	q.registrations++
 	return d, 0
 }
 
@@ -214,11 +217,13 @@ func (q *Queue) confirm(d *descriptor) bool {
 		return true
 	}
 	q.scratch.event = unix.EpollEvent{Events: d.events, Fd: d.fd, Pad: q.generation + 1}
+	q.confirmations++
 	switch q.controlRaw(unix.EPOLL_CTL_ADD, d.fd) {
 	case unix.EEXIST:
 		q.trust(d)
 		return true
 	case 0:
+		q.registrations++
 		events := d.events
 		now := q.replace(d)
 		q.newGeneration(now) // the one just registered

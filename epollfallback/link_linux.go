@@ -84,14 +84,12 @@ func (q *Queue) launch(op *operation) {
 func (q *Queue) proceed(op *operation) {
 	next := op.link
 	if t := op.limit; t != nil {
-		q.timers.remove(t)
-		t.target = nil
-		q.endLater(t, unix.ECANCELED)
+		q.disarm(t)
 	} else if next != nil && next.opcode == ring.OpLinkTimeout && next.state != ending {
 		// It ended before its limit started to run.
 		t, next = next, next.link
 		t.link = nil
-		q.endLater(t, unix.ECANCELED)
+		q.follow(t, unix.ECANCELED)
 	}
 	op.link, op.limit = nil, nil
 	switch {
@@ -99,7 +97,8 @@ func (q *Queue) proceed(op *operation) {
 	case op.failed && !op.hard():
 		q.breakChain(next)
 	default:
-		q.work.push(next)
+		q.successors.push(next)
+		q.toStart++
 	}
 }
 
@@ -109,13 +108,20 @@ func (q *Queue) breakChain(op *operation) {
 	for op != nil {
 		next := op.link
 		op.link = nil
-		if op.state != ending {
-			op.endError(unix.ECANCELED)
-			op.state = ending
+		if op.state == ending {
+			q.successors.push(op)
+		} else {
+			q.follow(op, unix.ECANCELED)
 		}
-		q.work.push(op)
 		op = next
 	}
+}
+
+// follow ends an operation when those that follow in chains have their turn.
+func (q *Queue) follow(op *operation, errno unix.Errno) {
+	op.endError(errno)
+	op.state = ending
+	q.successors.push(op)
 }
 
 // endLater ends an operation that waits for nothing any more, after what is
@@ -126,13 +132,19 @@ func (q *Queue) endLater(op *operation, errno unix.Errno) {
 	q.work.push(op)
 }
 
-// runWork starts and ends what was put off.
+// runWork starts and ends what was put off until now. What that sets off is for
+// the next generation.
 func (q *Queue) runWork() {
+	last := q.work.tail
 	for op := q.work.pop(); op != nil; op = q.work.pop() {
+		isLast := op == last
 		if op.state == ending {
 			q.finish(op)
 		} else {
 			q.issue(op)
+		}
+		if isLast {
+			return
 		}
 	}
 }
@@ -166,12 +178,12 @@ func (q *Queue) hold(op *operation) {
 }
 
 // release starts what a drain held back, if what it waits for has ended.
-func (q *Queue) release() bool {
+func (q *Queue) release() {
 	drain, released := false, false
 	for op := q.deferred.head; op != nil; op = q.deferred.head {
 		drain = drain || op.drain
 		if (drain || !released) && q.live != q.heldBack {
-			return released
+			return
 		}
 		q.deferred.remove(op)
 		for o := op; o != nil; o = o.link {
@@ -180,5 +192,4 @@ func (q *Queue) release() bool {
 		q.work.push(op)
 		released = true
 	}
-	return released
 }

@@ -147,10 +147,13 @@ func (q *Queue) recvmsg(op *operation) outcome {
 
 func (q *Queue) transferMessage(op *operation, call uintptr, flags uint32) outcome {
 	if op.pollsFirst() {
-		return op.wouldBlock()
+		return q.pollFirst(op)
 	}
 	for {
 		n, errno := q.raw(call, uintptr(op.fd), op.header(), uintptr(flags), 0, 0, 0)
+		if errno == unix.EAGAIN && op.opcode == ring.OpRecvmsg && q.isOver(op) {
+			n, errno = q.blocking(call, uintptr(op.fd), op.header(), uintptr(op.opFlags), 0, 0, 0)
+		}
 		if errno == unix.EAGAIN {
 			return op.wouldBlock()
 		}
@@ -171,7 +174,7 @@ func (q *Queue) transferMessage(op *operation, call uintptr, flags uint32) outco
 			return op.endError(errno)
 		}
 		op.end(int32(op.done) + int32(max(n, 0)))
-		op.failed = short || errno != 0
+		op.failed = short || errno != 0 || op.waitAll() && op.wasCut()
 		return finished
 	}
 }
@@ -186,6 +189,11 @@ func (op *operation) receivesControl() bool {
 		return op.message.control != 0
 	}
 	return (*msghdr)(pointer(op.addr)).control != 0
+}
+
+// wasCut reports whether a received message did not fit.
+func (op *operation) wasCut() bool {
+	return op.opcode == ring.OpRecvmsg && (*msghdr)(pointer(op.addr)).flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0
 }
 
 // returnHeader writes what the kernel reports of a received message into the

@@ -19,35 +19,35 @@ type operation struct {
 	d                  *descriptor
 	message            *message // header, vector and address, once copied
 
-	userData   uint64
-	addr       uint64
-	off        uint64
-	when       int64 // of a timeout: when it fires, on the monotonic clock
-	period     int64
-	order      uint64 // among timeouts of the same moment
-	reportedIn uint64 // of a poll: the epoch in which it was armed and reported
-	reported   uint32 // and what
-	len        uint32
-	done       uint32 // bytes transferred by earlier attempts
-	opFlags    uint32
-	flags      uint32 // of the final completion
-	result     int32
-	fd         int32
-	timer      int32  // place in the heap of timers + 1
-	goal       uint32 // of a timeout that counts: the completion it waits for
-	ioprio     uint16
-	group      uint16
-	buffer     uint16
-	opcode     ring.Op
-	sqeFlags   uint8
-	state      opState
-	queue      direction
+	userData uint64
+	addr     uint64
+	off      uint64
+	when     int64 // of a timeout: when it fires, on the monotonic clock
+	period   int64
+	order    uint64 // among timeouts of the same moment
+	ready    uint32 // of a multishot poll just armed: what held then
+	len      uint32
+	done     uint32 // bytes transferred by earlier attempts
+	opFlags  uint32
+	flags    uint32 // of the final completion
+	result   int32
+	fd       int32
+	timer    int32  // place in the heap of timers + 1
+	goal     uint32 // of a timeout that counts: the completion it waits for
+	ioprio   uint16
+	group    uint16
+	buffer   uint16
+	opcode   ring.Op
+	sqeFlags uint8
+	state    opState
+	queue    direction
 
 	failed     bool // breaks its chain
 	drain      bool
 	registered bool // findable by a cancel
 	cancelled  bool
 	waited     bool // has been parked
+	started    bool // of a connect: it is in progress
 	holding    bool // owns provided buffer number buffer
 	restore    bool // clear O_NONBLOCK when done
 	kept       bool // keep has run
@@ -159,7 +159,7 @@ func (q *Queue) recycle(op *operation) {
 // it waits for the same side of its descriptor; else it would overtake.
 func (q *Queue) issue(op *operation) {
 	e := &q.emulations[op.opcode]
-	if e.file && op.sqeFlags&ring.SQEFixedFile != 0 {
+	if e.file && (op.sqeFlags&ring.SQEFixedFile != 0 || q.isPrivate(op.fd)) {
 		op.endError(unix.EBADF)
 		q.finish(op)
 		return
@@ -300,6 +300,13 @@ func (l *opList) remove(op *operation) {
 		l.tail = op.prev
 	}
 	op.list, op.prev, op.next = nil, nil, nil
+}
+
+// append moves all of other to the end of l.
+func (l *opList) append(other *opList) {
+	for op := other.pop(); op != nil; op = other.pop() {
+		l.push(op)
+	}
 }
 
 func (l *opList) pop() *operation {

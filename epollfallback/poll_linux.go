@@ -52,12 +52,30 @@ func (q *Queue) pollAdd(op *operation) outcome {
 	q.join(op, d)
 	d.polls.push(op)
 	if events != 0 {
-		q.post(op, int32(events), ring.CQEFMore)
-		// epoll may have the same to tell: have it told, and pass over it.
-		op.reported, op.reportedIn = events, q.epoch
-		q.credit = 0
+		// It is reported when the submission is over, or if epoll has news by
+		// then, they are.
+		if op.ready = events; !d.reporting {
+			d.reporting = true
+			d.users++
+			q.reporting = append(q.reporting, d)
+		}
 	}
 	return held
+}
+
+// report posts what held when multishot polls were armed.
+func (q *Queue) report() {
+	for _, d := range q.reporting {
+		d.reporting = false
+		for op := d.polls.head; op != nil; op = op.next {
+			if op.ready != 0 && d.served != q.turn {
+				q.post(op, int32(op.ready), ring.CQEFMore)
+			}
+			op.ready = 0
+		}
+		q.leave(d)
+	}
+	q.reporting = q.reporting[:0]
 }
 
 // signal reports an event to the polls of d. They consume nothing, so each
@@ -65,16 +83,31 @@ func (q *Queue) pollAdd(op *operation) outcome {
 func (q *Queue) signal(d *descriptor, events uint32) {
 	for op := d.polls.head; op != nil; {
 		next := op.next
-		switch mask := events & op.pollMask(); {
-		case mask == 0, op.reportedIn == q.epoch && mask&^op.reported == 0:
+		mask := events & op.pollMask()
+		if mask != 0 && mask&^op.ready == 0 {
+			mask = op.ready // no news since it was armed
+		}
+		op.ready = 0
+		switch {
+		case mask == 0:
 		case op.len&ring.PollMultishot != 0:
 			q.post(op, int32(mask), ring.CQEFMore)
 		default:
+			if q.wasListener(d, events) {
+				mask = unix.EPOLLERR
+			}
 			op.end(int32(mask))
 			q.finish(op)
 		}
 		op = next
 	}
+}
+
+// wasListener tells of a TCP listener that was shut down. The kernel's ring
+// reports by what it was woken, and that is an error then, though none is left.
+func (q *Queue) wasListener(d *descriptor, events uint32) bool {
+	const any = unix.EPOLLHUP | unix.EPOLLRDHUP | unix.EPOLLIN | unix.EPOLLERR
+	return events&any == unix.EPOLLHUP && q.kindAt(d.fd) == tcp
 }
 
 func (q *Queue) preparePollRemove(op *operation, f *ring.Fields) unix.Errno {
@@ -99,6 +132,7 @@ func (q *Queue) pollRemove(op *operation) outcome {
 		return op.endError(unix.EALREADY)
 	case op.len&(pollUpdateEvents|pollUpdateUserData) == 0:
 		q.cancelOne(p)
+		q.registry.remove(p) // unlike what a cancel ends, not to be found again
 		return op.end(0)
 	}
 	if op.len&pollUpdateUserData != 0 {
@@ -108,7 +142,6 @@ func (q *Queue) pollRemove(op *operation) outcome {
 	}
 	if op.len&pollUpdateEvents != 0 {
 		p.opFlags = op.opFlags & pollBits
-		p.reportedIn = 0
 		q.watch(p.fd, p.pollEvents(), true)
 		q.credit = 0
 	}

@@ -20,7 +20,7 @@ type Queue struct {
 	cq     completionQueue
 	last   ring.SQE // what Next returns when the queue is closed
 
-	epoll       int
+	epoll       int32
 	descriptors []*descriptor // by number
 	generation  int32
 	unconfirmed unconfirmedList
@@ -31,24 +31,32 @@ type Queue struct {
 	counted     countedTimeouts
 	clock       clock
 
-	chain     chain
-	work      opList // to be started or ended when submission is over
-	deferred  opList // heads of chains behind a drain
-	heldBack  int    // operations in deferred, chains included
-	draining  bool
-	drainNext bool
+	chain      chain
+	work       opList        // to be ended or started when submission is over
+	successors opList        // to be started after those: what follows in chains
+	due        opList        // timeouts whose time has come
+	late       opList        // shutdowns, which the kernel leaves to a worker
+	reporting  []*descriptor // with multishot polls that were armed when ready
+	toStart    int           // operations in successors that are to be started
+	closing    []int32       // numbers to be closed on the way out of Enter
+	deferred   opList        // heads of chains behind a drain
+	heldBack   int           // operations in deferred, chains included
+	draining   bool
+	drainNext  bool
 
-	live        int    // operations between submission and final completion
-	outstanding int    // entries submitted whose final completion is not reaped
-	epoch       uint64 // calls that submit: within one, no number changes hands unnoticed
-	turn        uint64 // calls of epoll_wait
-	credit      int    // what may still be done before epoll is asked
-	controls    uint64 // calls of epoll_ctl
-	stale       uint64 // events that found no owner
-	noPwait2    bool
-	interrupted bool // the last wait was, by a signal
-	closed      bool
-	stats       ring.Stats
+	live                         int    // operations between submission and final completion
+	outstanding                  int    // entries submitted whose final completion is not reaped
+	epoch                        uint64 // calls that submit: within one, no number changes hands unnoticed
+	turn                         uint64 // calls of epoll_wait
+	credit                       int    // what may still be done before epoll is asked
+	controls                     uint64 // calls of epoll_ctl
+	registrations, confirmations uint64 // of them
+	stale                        uint64 // events that found no owner
+	noPwait2                     bool
+	interrupted                  bool  // the last wait was, by a signal
+	failure                      error // what epoll failed with
+	closed                       bool
+	stats                        ring.Stats
 
 	free struct {
 		operations  *operation
@@ -63,6 +71,7 @@ type Queue struct {
 		time        ring.Timespec
 		vector      iovec
 		header      msghdr
+		zeroCopy    zeroCopy
 		value, size int32
 	}
 	events [128]unix.EpollEvent
@@ -83,7 +92,7 @@ func Open(o Options) (*Queue, error) {
 		emulations: &emulations,
 		sq:         make([]ring.SQE, entries),
 		cq:         newCompletionQueue(completions),
-		epoll:      epoll,
+		epoll:      int32(epoll),
 		registry:   newRegistry(),
 		clock:      newClock(),
 		credit:     turnCredit,
@@ -132,8 +141,9 @@ func (q *Queue) Enter(wait time.Duration) error {
 	q.resume()
 	q.advance()
 	q.credit -= enterCost
-	var err error
+	err := q.failure
 	switch {
+	case err != nil:
 	case q.cq.len() == 0:
 		err = q.await(wait)
 	case q.credit <= 0:
@@ -183,15 +193,42 @@ func (q *Queue) submit() {
 	q.counted.committed = q.cq.tail
 }
 
-// advance does what submissions and events set off: continues chains, ends
-// what was cancelled, fires timeouts that count, releases what drains held.
+// advance does what submissions and events set off, one generation after the
+// other, in the kernel's order: what was woken, cancelled or timed out, then
+// what follows in chains, then what the kernel leaves to a worker or to the way
+// out of the system call.
 func (q *Queue) advance() {
 	for {
-		q.runWork()
-		if !q.countDown() && !q.release() {
+		q.counted.committed = q.cq.tail
+		q.countDown()
+		q.release()
+		if q.toStart > 0 {
+			q.toStart = 0
+			q.fetch(0) // whom their predecessors woke comes first
+		}
+		q.work.append(&q.successors)
+		switch {
+		case !q.work.empty():
+			q.runWork()
+		case len(q.reporting) == 0 && q.late.empty() && len(q.closing) == 0:
 			return
+		default:
+			q.runLate()
 		}
 	}
+}
+
+// runLate does what comes last.
+func (q *Queue) runLate() {
+	if len(q.reporting) > 0 || !q.late.empty() {
+		q.fetch(0)
+		q.report()
+		for op := q.late.pop(); op != nil; op = q.late.pop() {
+			q.shutdownNow(op)
+		}
+		return
+	}
+	q.closeNumbers()
 }
 
 // Close implements ring.Queue.
@@ -203,7 +240,7 @@ func (q *Queue) Close() error {
 	q.cancelEverything()
 	q.discard()
 	q.closed = true
-	err := unix.Close(q.epoll)
+	err := unix.Close(int(q.epoll))
 	q.sq, q.cq.ring, q.descriptors, q.groups = nil, nil, nil, nil
 	if q.live != 0 {
 		err = errors.Join(err, fmt.Errorf("epollfallback: %d operations left on close", q.live))

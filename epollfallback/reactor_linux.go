@@ -10,8 +10,9 @@ import (
 
 const (
 	// multishotBudget is how many completions a multishot may post in one
-	// turn before others get theirs; the kernel's ring stops after 32, too.
-	multishotBudget = 32
+	// turn before others get theirs: as many as of the kernel's ring, where one
+	// and 32 retries (MULTISHOT_MAX_RETRY) make a turn.
+	multishotBudget = 33
 
 	// turnCredit bounds how long events may go unseen while submissions keep
 	// posting completions: asking epoll costs a few hundred nanoseconds, so
@@ -35,7 +36,8 @@ func (q *Queue) await(limit time.Duration) error {
 		until = q.clock.now() + min(limit, farAway)
 	}
 	for {
-		if err := q.collect(q.patience(until)); err != nil || q.interrupted {
+		err := q.collect(q.patience(until))
+		if err != nil || q.interrupted {
 			return err
 		}
 		if q.cq.len() == 0 {
@@ -70,23 +72,28 @@ func (q *Queue) patience(until time.Duration) time.Duration {
 	return wait
 }
 
-// collect asks epoll once, waiting up to timeout, and serves what it reports.
+// collect asks epoll once, waiting up to timeout, and does what that sets off.
 func (q *Queue) collect(timeout time.Duration) error {
+	n := q.fetch(timeout)
+	q.confirmWaiting(n == 0 && timeout >= confirmAfter && !q.interrupted)
+	q.advance()
+	q.expire()
+	return q.failure
+}
+
+// fetch asks epoll once and serves what it reports.
+func (q *Queue) fetch(timeout time.Duration) int {
 	q.turn++
 	q.credit = turnCredit
 	n, errno := q.wait(timeout)
 	q.interrupted = errno == unix.EINTR
 	if errno != 0 && errno != unix.EINTR {
-		return fmt.Errorf("epollfallback: epoll_wait: %w", errno)
+		q.failure = fmt.Errorf("epollfallback: epoll_wait: %w", errno)
 	}
 	for i := range q.events[:n] {
 		q.serve(&q.events[i])
 	}
-	q.confirmWaiting(n == 0 && timeout >= confirmAfter)
-	q.counted.committed = q.cq.tail
-	q.expire()
-	q.advance()
-	return nil
+	return n
 }
 
 // wait is epoll_wait. Only when it may wait does the scheduler learn of it.
@@ -124,6 +131,7 @@ func (q *Queue) serve(e *unix.EpollEvent) {
 	d.users++ // it stays while it is served
 	const lasting = unix.EPOLLPRI | unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
 	d.signalled |= e.Events & lasting
+	d.served = q.turn
 	// Writers first: a failed connect must see its error before a receive on
 	// the same socket takes it.
 	if e.Events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {

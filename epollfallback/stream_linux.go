@@ -1,6 +1,8 @@
 package epollfallback
 
 import (
+	"unsafe"
+
 	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
 )
@@ -42,53 +44,83 @@ func (op *operation) pollsFirst() bool {
 
 func (q *Queue) recv(op *operation) outcome {
 	if op.pollsFirst() {
-		return op.wouldBlock()
+		return q.pollFirst(op)
 	}
-	if op.ioprio&ring.RecvMultishot != 0 {
+	if op.multishot() {
 		return q.recvMultishot(op)
 	}
-	if op.provided() && !op.holding {
-		return q.recvProvided(op)
-	}
-	for {
-		n, errno := q.recvfrom(op.fd, op.addr, op.len, op.opFlags)
-		if errno == unix.EAGAIN {
-			return op.wouldBlock()
+	addr, room := op.addr, op.len
+	chosen := op.provided() && !op.holding
+	if chosen {
+		// Without a buffer it does not wait for data: the answer is ENOBUFS.
+		var ok bool
+		if addr, room, ok = q.choose(op); !ok {
+			return q.noBuffers(op)
 		}
-		if errno == 0 && n > 0 && uint32(n) < op.len && op.waitAll() && q.isStream(op) {
-			op.transferred(uint32(n))
-			continue
-		}
-		return q.endTransfer(op, n, errno)
 	}
-}
-
-// recvProvided receives once into a buffer of a group. Without one it does not
-// wait for data: the answer is ENOBUFS.
-func (q *Queue) recvProvided(op *operation) outcome {
-	addr, room, ok := q.choose(op)
-	if !ok {
-		return q.noBuffers(op)
-	}
-	n, errno := q.recvfrom(op.fd, addr, room, op.opFlags)
+	n, cut, errno := q.recvOnce(op, addr, room)
 	switch {
+	case errno == unix.EAGAIN && q.isOver(op):
+		// A datagram socket shut down for reading: the kernel's ring lets a
+		// worker wait, who learns that there is nothing to wait for.
+		n, errno = q.blocking(unix.SYS_RECVFROM, uintptr(op.fd), uintptr(addr), uintptr(room), uintptr(op.opFlags), 0, 0)
+		if errno == 0 && chosen {
+			q.reserve(op)
+		}
 	case errno == unix.EAGAIN:
 		return op.wouldBlock()
-	case errno != 0:
-		return op.endError(errno)
-	case n > 0 && uint32(n) < room && op.waitAll() && q.isStream(op):
-		op.addr, op.len = addr, room
-		q.reserve(op)
+	}
+	if errno == 0 && n > 0 && uint32(n) < room && op.waitAll() && q.isStream(op) {
+		if chosen {
+			q.reserve(op)
+			op.addr, op.len = addr, room
+		}
 		op.transferred(uint32(n))
+		if !op.waited {
+			return yielded // others in the same submission come first
+		}
 		return q.recv(op)
 	}
-	op.flags = q.moreToRead(op, uint32(n), room)
-	if n > 0 {
-		op.flags |= q.commit(op, uint32(n))
+	if errno == 0 {
+		op.flags = q.moreToRead(op, uint32(n), room)
 	}
-	op.end(int32(n))
-	op.failed = op.waitAll() && uint32(n) < room
+	q.endTransfer(op, n, room, errno)
+	if op.result > 0 && op.provided() || op.holding {
+		op.flags |= q.commit(op, uint32(op.result))
+	}
+	op.failed = op.failed || cut
 	return finished
+}
+
+// pollFirst parks an operation that has asked for it untried, if its descriptor
+// is one to wait for.
+func (q *Queue) pollFirst(op *operation) outcome {
+	_, errno := q.getsockopt(op.fd, unix.SO_TYPE)
+	if errno == unix.EBADF || errno == unix.ENOTSOCK && op.opcode != ring.OpRecv {
+		return op.endError(errno)
+	}
+	return op.wouldBlock()
+}
+
+// recvOnce receives once. In a chain, a receive that asks for all breaks it
+// when the datagram was cut, and only recvmsg(2) tells.
+func (q *Queue) recvOnce(op *operation, addr uint64, room uint32) (n int, cut bool, errno unix.Errno) {
+	if !op.waitAll() || !op.linked() {
+		n, errno = q.recvfrom(op.fd, addr, room, op.opFlags)
+		return n, false, errno
+	}
+	n, errno = q.recvVector(op.fd, addr, room, op.opFlags)
+	return n, q.scratch.header.flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0, errno
+}
+
+// isOver reports whether a receive that found nothing waits in vain, because
+// its socket was shut down and says so to those who wait only.
+func (q *Queue) isOver(op *operation) bool {
+	if op.d == nil || op.d.signalled&unix.EPOLLRDHUP == 0 || op.dontWait() || q.kindAt(op.fd) != other {
+		return false
+	}
+	events, errno := q.pollNow(op.fd, unix.POLLRDHUP)
+	return errno == 0 && events&unix.POLLRDHUP != 0
 }
 
 // noBuffers ends a receive for which no buffer is left.
@@ -109,6 +141,9 @@ func (q *Queue) recvMultishot(op *operation) outcome {
 	for posted := 0; posted < multishotBudget; posted++ {
 		addr, room, ok := q.choose(op)
 		if !ok {
+			if posted > 0 && q.kindAt(op.fd) != other && q.isQuiet(op.fd) {
+				return op.wouldBlock() // nothing to receive into, and nothing to receive
+			}
 			return q.noBuffers(op)
 		}
 		n, left, errno := q.recvAndLook(op, addr, room)
@@ -128,9 +163,12 @@ func (q *Queue) recvMultishot(op *operation) outcome {
 			flags |= ring.CQEFSockNonEmpty
 		}
 		q.post(op, int32(n), flags)
-		if left == nothing && q.signalled(op.fd) == 0 {
-			return blocked
+		if left == nothing && (op.dontWait() || q.signalled(op.fd) == 0) {
+			return op.wouldBlock()
 		}
+	}
+	if op.dontWait() && !op.waited {
+		return op.endError(unix.EAGAIN)
 	}
 	return yielded
 }
@@ -166,7 +204,8 @@ func (q *Queue) recvAndLook(op *operation, addr uint64, room uint32) (n uint32, 
 	whole := true
 	switch q.kindAt(op.fd) {
 	case unixStream:
-		got, whole, errno = q.recvWhole(op.fd, addr, room, op.opFlags)
+		got, errno = q.recvVector(op.fd, addr, room, op.opFlags)
+		whole = q.scratch.header.flags&unix.MSG_CTRUNC == 0
 	case tcp:
 		got, errno = q.recvfrom(op.fd, addr, room, op.opFlags)
 	default:
@@ -182,12 +221,12 @@ func (q *Queue) recvAndLook(op *operation, addr uint64, room uint32) (n uint32, 
 	return uint32(got), q.unread(op, uint32(got), room), 0
 }
 
-// recvWhole is recvfrom that also tells whether nothing but bytes was received.
-func (q *Queue) recvWhole(fd int32, addr uint64, n, flags uint32) (got int, whole bool, errno unix.Errno) {
+// recvVector is recvfrom by way of recvmsg(2), whose flags are in the scratch
+// header afterwards.
+func (q *Queue) recvVector(fd int32, addr uint64, n, flags uint32) (int, unix.Errno) {
 	q.scratch.vector = iovec{uintptr(addr), uintptr(n)}
 	q.scratch.header = msghdr{iov: addressOf(&q.scratch.vector), iovlen: 1}
-	got, errno = q.raw(unix.SYS_RECVMSG, uintptr(fd), addressOf(&q.scratch.header), uintptr(flags|unix.MSG_DONTWAIT), 0, 0, 0)
-	return got, q.scratch.header.flags&unix.MSG_CTRUNC == 0, errno
+	return q.raw(unix.SYS_RECVMSG, uintptr(fd), addressOf(&q.scratch.header), uintptr(flags|unix.MSG_DONTWAIT), 0, 0, 0)
 }
 
 // unread asks whether something is left after a receive of n bytes into room
@@ -196,19 +235,62 @@ func (q *Queue) unread(op *operation, n, room uint32) backlog {
 	switch kind := q.kindAt(op.fd); {
 	case kind == other, op.opFlags&^(ring.MsgNoSignal|ring.MsgDontWait|ring.MsgWaitAll|ring.MsgPeek) != 0:
 		return anything
-	case op.opFlags&ring.MsgPeek != 0:
+	case op.opFlags&ring.MsgPeek != 0 && n > 0:
 		return some // what it saw
 	case kind == tcp && n < room:
 		return anything // empty, but for the end of the stream
 	}
-	q.scratch.value = 0
-	if _, errno := q.raw(unix.SYS_IOCTL, uintptr(op.fd), unix.TIOCINQ, addressOf(&q.scratch.value), 0, 0, 0); errno != 0 {
-		return anything
+	return q.waiting(op.fd)
+}
+
+// waiting looks at what a TCP or Unix stream has to receive, its end included
+// if that is TCP.
+func (q *Queue) waiting(fd int32) backlog {
+	if q.kindAt(fd) == tcp {
+		return q.waitingTCP(fd)
 	}
-	if q.scratch.value > 0 {
+	q.scratch.value = 0
+	_, errno := q.raw(unix.SYS_IOCTL, uintptr(fd), unix.TIOCINQ, addressOf(&q.scratch.value), 0, 0, 0)
+	switch {
+	case errno != 0:
+		return anything
+	case q.scratch.value > 0:
 		return some
 	}
 	return nothing
+}
+
+// zeroCopy is the first part of struct tcp_zerocopy_receive.
+type zeroCopy struct {
+	address      uint64
+	length, hint uint32
+}
+
+// waitingTCP asks for zero-copy of nothing: the answer tells what is there to
+// copy, which ioctl(2) does too, and a FIN behind the last byte, which no other
+// call tells (EIO; Linux 4.18). If fd is no TCP socket it knows nothing.
+func (q *Queue) waitingTCP(fd int32) backlog {
+	const zeroCopyReceive = 35 // TCP_ZEROCOPY_RECEIVE
+	q.scratch.zeroCopy = zeroCopy{}
+	q.scratch.size = int32(unsafe.Sizeof(q.scratch.zeroCopy))
+	_, errno := q.raw(unix.SYS_GETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, zeroCopyReceive,
+		addressOf(&q.scratch.zeroCopy), addressOf(&q.scratch.size), 0)
+	switch errno {
+	case 0:
+		if q.scratch.zeroCopy.hint == 0 {
+			return nothing
+		}
+		return some
+	case unix.EIO, unix.EINVAL: // the end; more than a page to map, to nowhere
+		return some
+	}
+	return anything
+}
+
+// isQuiet reports whether nothing at all would wake a receiver.
+func (q *Queue) isQuiet(fd int32) bool {
+	events, errno := q.pollNow(fd, unix.POLLIN|unix.POLLPRI|unix.POLLRDHUP)
+	return errno == 0 && events == 0
 }
 
 // signalled is what epoll reported of hang-ups and the like.
@@ -223,17 +305,14 @@ func (q *Queue) signalled(fd int32) uint32 {
 // TCP stream counts, as in the kernel, if it is known to be there: to ask after
 // every short receive would cost more than the flag is worth.
 func (q *Queue) moreToRead(op *operation, n, room uint32) uint32 {
-	var left bool
+	left := nothing
 	switch {
-	case n == 0:
-		protocol, errno := q.getsockopt(op.fd, unix.SO_PROTOCOL)
-		left = room > 0 && errno == 0 && protocol == unix.IPPROTO_TCP
-	case n == room || op.opFlags&ring.MsgPeek != 0:
-		left = q.unread(op, n, room) == some
-	default:
-		left = q.signalled(op.fd)&unix.EPOLLRDHUP != 0 && q.kindAt(op.fd) == tcp
+	case n == room || n > 0 && op.opFlags&ring.MsgPeek != 0:
+		left = q.unread(op, n, room)
+	case n == 0 || q.signalled(op.fd)&unix.EPOLLRDHUP != 0:
+		left = q.waitingTCP(op.fd)
 	}
-	if left {
+	if left == some {
 		return ring.CQEFSockNonEmpty
 	}
 	return 0
@@ -252,30 +331,23 @@ func (op *operation) transferred(n uint32) {
 	op.done += n
 }
 
-// endTransfer ends a receive or send with what the last attempt said. Bytes
-// that came before an error are what counts.
-func (q *Queue) endTransfer(op *operation, n int, errno unix.Errno) outcome {
+// endTransfer ends a receive or send with what the last attempt, at len bytes,
+// said. Bytes that came before an error are what counts.
+func (q *Queue) endTransfer(op *operation, n int, len uint32, errno unix.Errno) outcome {
 	if errno != 0 {
 		if op.done == 0 {
 			return op.endError(errno)
 		}
 		n = 0
 	}
-	short := errno != 0 || op.waitAll() && uint32(n) < op.len
-	if errno == 0 && op.opcode == ring.OpRecv {
-		op.flags = q.moreToRead(op, uint32(n), op.len)
-	}
 	op.end(int32(op.done) + int32(n))
-	op.failed = short
-	if op.holding && op.result > 0 {
-		op.flags |= q.commit(op, uint32(op.result))
-	}
+	op.failed = errno != 0 || op.waitAll() && uint32(n) < len
 	return finished
 }
 
 func (q *Queue) send(op *operation) outcome {
 	if op.pollsFirst() {
-		return op.wouldBlock()
+		return q.pollFirst(op)
 	}
 	for {
 		n, errno := q.sendto(op.fd, op.addr, op.len, op.opFlags)
@@ -286,7 +358,7 @@ func (q *Queue) send(op *operation) outcome {
 			op.transferred(uint32(n))
 			continue
 		}
-		return q.endTransfer(op, n, errno)
+		return q.endTransfer(op, n, op.len, errno)
 	}
 }
 
@@ -297,10 +369,41 @@ func (q *Queue) prepareShutdown(op *operation, f *ring.Fields) unix.Errno {
 	return 0
 }
 
+// shutdown comes after everything else that was submitted, but what follows it
+// in its chain.
 func (q *Queue) shutdown(op *operation) outcome {
+	q.late.push(op)
+	return held
+}
+
+func (q *Queue) shutdownNow(op *operation) {
 	_, errno := q.raw(unix.SYS_SHUTDOWN, uintptr(op.fd), uintptr(op.len), 0, 0, 0, 0)
 	op.endError(errno)
 	// As in the kernel, what the socket refuses does not break a chain.
 	op.failed = errno == unix.EBADF || errno == unix.ENOTSOCK
-	return finished
+	if d := q.lookup(op.fd); d != nil && errno == 0 {
+		q.wakeAll(d)
+	}
+	q.finish(op)
+}
+
+// wakeAll has what waits on d look again after a shutdown: of a Unix socket
+// that is full epoll has nothing to report then. A multishot goes by what epoll
+// reports.
+func (q *Queue) wakeAll(d *descriptor) {
+	for way := reading; way <= writing; way++ {
+		if op := d.queues[way].head; op != nil && !op.multishot() {
+			q.resumeLater(d, way)
+		}
+	}
+}
+
+func (op *operation) multishot() bool {
+	switch op.opcode {
+	case ring.OpRecv:
+		return op.ioprio&ring.RecvMultishot != 0
+	case ring.OpAccept:
+		return op.ioprio&ring.AcceptMultishot != 0
+	}
+	return false
 }

@@ -131,6 +131,16 @@ func (q *Queue) limit(op *operation) {
 	q.registry.add(t)
 }
 
+// disarm ends a link timeout whose target has ended. If its time had come, it
+// finds that out itself.
+func (q *Queue) disarm(t *operation) {
+	t.target = nil
+	if t.timer != 0 {
+		q.timers.remove(t)
+		q.follow(t, unix.ECANCELED)
+	}
+}
+
 // expire fires what is due. The clock is read only if something waits for it.
 func (q *Queue) expire() {
 	if q.timers.first() == nil {
@@ -138,28 +148,38 @@ func (q *Queue) expire() {
 	}
 	now := int64(q.clock.now())
 	for op := q.timers.first(); op != nil && op.when <= now; op = q.timers.first() {
-		q.fire(op, now)
+		q.timers.remove(op)
+		if op.opcode != ring.OpTimeout && op.opcode != ring.OpLinkTimeout {
+			q.run(op.d, op.queue) // a connect that found the backlog full looks again
+			continue
+		}
+		if op.registered {
+			q.registry.remove(op) // past cancelling
+		}
+		if op.list != nil {
+			op.list.remove(op)
+		}
+		q.due.push(op)
 	}
-	q.advance()
+	for op := q.due.pop(); op != nil; op = q.due.pop() {
+		q.fire(op, now)
+		q.advance()
+	}
 }
 
 func (q *Queue) fire(op *operation, now int64) {
 	switch {
 	case op.opcode == ring.OpLinkTimeout:
 		q.strike(op)
-	case op.opcode != ring.OpTimeout:
-		// A connect that found the backlog full looks again.
-		q.timers.remove(op)
-		q.run(op.d, op.queue)
 	case op.opFlags&ring.TimeoutMultishot != 0 && op.off != 1:
 		if op.off != 0 {
 			op.off--
 		}
 		q.counted.timeouts++
 		q.post(op, -int32(unix.ETIME), ring.CQEFMore)
-		q.timers.remove(op)
 		op.when = now + min(op.period, math.MaxInt64-now)
 		q.timers.add(op)
+		q.registry.add(op)
 	default:
 		q.counted.timeouts++
 		op.endError(unix.ETIME)
@@ -168,10 +188,18 @@ func (q *Queue) fire(op *operation, now int64) {
 	}
 }
 
-// strike is a link timeout that came before its target's end.
+// strike is a link timeout that came before its target's end, or together with
+// it: then there is nothing left to cancel.
 func (q *Queue) strike(op *operation) {
 	target := op.target
-	target.limit, op.target = nil, nil
+	if target != nil {
+		target.limit, op.target = nil, nil
+	}
+	if target == nil || !target.registered {
+		op.endError(unix.ENOENT)
+		q.finish(op)
+		return
+	}
 	op.endError(unix.ETIME)
 	q.finish(op)
 	q.cancelOne(target)
@@ -220,18 +248,19 @@ func (c *countedTimeouts) add(op *operation) {
 	c.list.insert(op, after)
 }
 
-// countDown ends the timeouts that have seen enough completions.
-func (q *Queue) countDown() (ended bool) {
+// countDown ends the timeouts that have seen enough completions. They are
+// counted as completed from here on, as in the kernel.
+func (q *Queue) countDown() {
 	for op := q.counted.list.head; op != nil; op = q.counted.list.head {
 		if int32(q.cq.tail-q.counted.timeouts-op.goal) < 0 {
-			break
+			return
 		}
 		q.counted.timeouts++
-		op.end(0)
-		q.finish(op)
-		ended = true
+		q.timers.remove(op)
+		q.registry.remove(op)
+		op.list.remove(op)
+		q.endLater(op, 0)
 	}
-	return ended
 }
 
 // timerHeap holds what waits for a moment, the earliest first. Each knows its

@@ -42,6 +42,8 @@ func (q *Queue) write(op *operation) outcome {
 func (q *Queue) transfer(op *operation, call uintptr, addr uint64, n uint32) outcome {
 	got, errno := q.transferNow(op, call, addr, n)
 	switch {
+	case errno == unix.EAGAIN && call == unix.SYS_PREADV2 && q.isOver(op):
+		return op.end(0)
 	case errno == unix.EAGAIN:
 		return op.wouldBlock()
 	case errno != 0:
@@ -55,6 +57,12 @@ func (q *Queue) transfer(op *operation, call uintptr, addr uint64, n uint32) out
 // transferNow finds a call that does not wait, whatever the descriptor is,
 // without trusting anything remembered of its number.
 func (q *Queue) transferNow(op *operation, call uintptr, addr uint64, n uint32) (int, unix.Errno) {
+	if n == 0 && call == unix.SYS_PWRITEV2 {
+		// pwritev2(2) never gets to a datagram socket with an empty datagram.
+		if got, errno := q.sendto(op.fd, addr, n, 0); errno != unix.ENOTSOCK {
+			return got, errno
+		}
+	}
 	// RWF_NOWAIT serves pipes and sockets since Linux 6.4, others longer.
 	got, errno := q.vectored(call, op.fd, addr, n, op.off, rwfNoWait)
 	if errno == unix.ESPIPE && op.off != ^uint64(0) {

@@ -47,16 +47,20 @@ func (f Future[T]) Await(ctx context.Context) (T, error) {
 		return zero, nil
 	}
 	t, ok := ctx.(*Task)
-	if ok && p.exec == t.scheduler.exec && p.exec.Inside() && t.scheduler.current == t &&
-		p.generation == f.generation && p.state == pending && p.task == nil && !t.over.Load() {
-		p.task = t
-		t.park()
-		if p.generation != f.generation {
-			return takeCarried[T](t)
-		}
-		p.task = nil
+	if ok && p.exec == t.scheduler.exec && p.exec.Inside() && p.generation == f.generation {
 		if p.state == resolved {
 			return p.value, p.err
+		}
+		if t.scheduler.current == t && p.task == nil && !t.over.Load() {
+			p.task = t
+			t.park()
+			if p.generation != f.generation {
+				return takeCarried[T](t)
+			}
+			p.task = nil
+			if p.state == resolved {
+				return p.value, p.err
+			}
 		}
 	}
 	return f.await(ctx)

@@ -105,6 +105,9 @@ func (a *acceptor) accepted(fd int) {
 	}()
 	a.handler(c)
 	started = true
+	if len(a.loop.draining) > 0 {
+		c.stopReceiving() // it came in while the listener was being closed
+	}
 }
 
 // pause cancels the accept until a connection has left.
@@ -150,7 +153,7 @@ func (a *acceptor) refused(e syscall.Errno) {
 		a.loop.counts.acceptShortages++
 		a.rest = min(max(2*a.rest, shortestRest), longestRest)
 		a.resting.expired = func(error) { a.arm() }
-		a.loop.timers.add(&a.resting, a.loop.now()+a.rest)
+		a.loop.timers.add(&a.resting, a.loop.after(a.rest))
 	case syscall.EBADF, syscall.ENOTSOCK, syscall.EINVAL, syscall.EOPNOTSUPP:
 		// The socket is not one that accepts any more.
 		if !a.closing {
@@ -203,5 +206,4 @@ func (a *acceptor) settled() {
 	if a.closed != nil {
 		a.closed()
 	}
-	a.loop.drained()
 }

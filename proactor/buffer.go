@@ -1,5 +1,7 @@
 package proactor
 
+import "sync/atomic"
+
 // Buffer is a lease on received data. The bytes are the holder's, to read and
 // to change, until Release, or until they are given away with Conn.Send or
 // Conn.Queue. The zero Buffer is empty, and releasing it does nothing.
@@ -17,7 +19,7 @@ type lease struct {
 	block      *block // nil when data is memory of its own
 	loop       *Loop
 	next       *lease // in the pool's list of free leases
-	generation uint32
+	generation atomic.Uint32
 }
 
 // Bytes is the data. It panics if the lease is over: those bytes belong to
@@ -47,13 +49,23 @@ func (b Buffer) Release() {
 		return
 	}
 	// When the loop has ended its buffers are garbage, not to be given back.
-	l.Post((*releaseElsewhere)(b.lease))
+	l.Post((*releaseElsewhere)(b.take().lease))
 }
 
 func (b Buffer) check(what string) {
-	if b.lease.generation != b.generation {
+	if b.lease.generation.Load() != b.generation {
 		panic("proactor: Buffer." + what + " after the lease has ended: it was released, or given away with Send or Queue")
 	}
+}
+
+// giveBack ends a lease that the library holds, on loop l; the lease may be
+// another loop's.
+func (b Buffer) giveBack(l *Loop) {
+	if b.lease.loop == l {
+		l.buffers.release(b.lease)
+		return
+	}
+	b.lease.loop.Post((*releaseElsewhere)(b.lease))
 }
 
 // releaseElsewhere is a lease on its way home from another goroutine.
@@ -66,6 +78,6 @@ func (b Buffer) take() Buffer {
 	if b.lease == nil {
 		return b
 	}
-	b.lease.generation++
-	return Buffer{b.lease, b.lease.generation}
+	b.check("Send or Queue")
+	return Buffer{b.lease, b.lease.generation.Add(1)}
 }

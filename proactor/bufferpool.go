@@ -143,13 +143,13 @@ func (p *bufferPool) lease(data []byte, b *block) Buffer {
 		p.free = l.next
 	}
 	l.data, l.block, l.next = data, b, nil
-	return Buffer{l, l.generation}
+	return Buffer{l, l.generation.Load()}
 }
 
 // release ends a lease. Only the loop calls it.
 func (p *bufferPool) release(l *lease) {
 	b := l.block
-	l.generation++
+	l.generation.Add(1)
 	l.data, l.block = nil, nil
 	l.next, p.free = p.free, l
 	if b != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"iter"
 	"net"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/goproactor/goproactor/futures"
@@ -27,7 +29,9 @@ type Conn struct {
 
 	acceptor  *acceptor // that brought it, if any
 	deadlines *deadlines
-	addresses *addresses
+	naming    sync.Mutex // keeps the descriptor ours while its addresses are looked up
+	gone      bool       // it is not any more
+	addresses atomic.Pointer[addresses]
 	closed    *futures.Promise[struct{}]
 }
 
@@ -313,7 +317,7 @@ func (c *Conn) beginClose() {
 			c.abort(c.opError("write", errDrainTimeout))
 		}
 	}
-	c.loop.timers.add(&d.drain, c.loop.now()+c.loop.rt.options.drainTimeout)
+	c.loop.timers.add(&d.drain, c.loop.after(c.loop.rt.options.drainTimeout))
 }
 
 // beginEnd stops everything that is in flight. Closing the descriptor would
@@ -338,7 +342,9 @@ func (c *Conn) beginEnd() {
 }
 
 // busy says that the kernel still holds something of this connection.
-func (c *Conn) busy() bool { return c.recv.armed || c.send.inFlight > 0 || c.others > 0 }
+func (c *Conn) busy() bool {
+	return c.recv.armed || c.recv.watching || c.send.inFlight > 0 || c.others > 0
+}
 
 // settled is called whenever an operation of the connection has ended, and
 // takes the closing on.
@@ -349,6 +355,9 @@ func (c *Conn) settled() {
 	}
 	if c.state == connEnding && !c.busy() {
 		c.state = connClosing
+		c.naming.Lock()
+		c.gone = true
+		c.naming.Unlock()
 		sqe := c.loop.queue.Next()
 		sqe.PrepClose(c.fd)
 		c.loop.submit(sqe, (*release)(c))
@@ -376,7 +385,6 @@ func (l *Loop) forget(c *Conn) {
 	l.conns[c.index].index = c.index
 	l.conns[last] = nil
 	l.conns = l.conns[:last]
-	l.drained()
 }
 
 // LocalAddr is the address of this end.
@@ -385,27 +393,19 @@ func (c *Conn) LocalAddr() net.Addr { return c.endpoints().local }
 // RemoteAddr is the address of the peer.
 func (c *Conn) RemoteAddr() net.Addr { return c.endpoints().remote }
 
-// endpoints asks the kernel once. Only on the loop is the descriptor sure to
-// be this connection's.
+// endpoints asks the kernel once.
 func (c *Conn) endpoints() addresses {
-	if c.loop.Inside() {
-		return c.lookup()
+	if a := c.addresses.Load(); a != nil {
+		return *a
 	}
-	found := make(chan addresses, 1)
-	if !c.loop.Do(func() { found <- c.lookup() }) {
+	c.naming.Lock()
+	defer c.naming.Unlock()
+	if c.gone {
 		return addresses{}
 	}
-	return <-found
-}
-
-func (c *Conn) lookup() addresses {
-	if c.addresses == nil {
-		if c.state >= connClosing {
-			return addresses{}
-		}
-		c.addresses = socketAddresses(c.fd, c.network)
-	}
-	return *c.addresses
+	a := socketAddresses(c.fd, c.network)
+	c.addresses.Store(a)
+	return *a
 }
 
 type addresses struct{ local, remote net.Addr }

@@ -22,6 +22,11 @@ func (l *Loop) contain() {
 	case *receiver:
 		c = op.conn
 	case *sender:
+		op.inFlight = 0 // its completion was being taken in
+		c = op.conn
+	case *into:
+		c = op.conn
+	case *halfClose:
 		c = op.conn
 	}
 	if c != nil {

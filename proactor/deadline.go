@@ -52,7 +52,7 @@ func (d *deadline) set(c *Conn, t time.Time, pass func()) {
 		return
 	}
 	d.timer.expired = expired
-	l.timers.add(&d.timer, l.now()+wait)
+	l.timers.add(&d.timer, l.after(wait))
 }
 
 func (d *deadlines) stop(l *Loop) {

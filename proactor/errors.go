@@ -38,8 +38,8 @@ func (c *Conn) misused(op string, cause error) error { return c.opError(op, caus
 
 func (c *Conn) opError(op string, cause error) error {
 	e := &net.OpError{Op: op, Net: c.network, Err: cause}
-	if c.addresses != nil {
-		e.Source, e.Addr = c.addresses.local, c.addresses.remote
+	if a := c.addresses.Load(); a != nil {
+		e.Source, e.Addr = a.local, a.remote
 	}
 	return e
 }

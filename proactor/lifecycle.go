@@ -3,6 +3,7 @@ package proactor
 import (
 	"errors"
 	"io"
+	"runtime/debug"
 
 	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/ring"
@@ -33,16 +34,15 @@ func (l *Loop) open(open func() (ring.Queue, error)) (err error) {
 }
 
 // beginDrain stops taking in, and calls empty when the last connection has
-// closed.
+// closed and the last task has ended.
 func (l *Loop) beginDrain(empty func()) {
-	l.draining = empty
+	l.draining = append(l.draining, empty)
 	for _, a := range append([]*acceptor(nil), l.acceptors...) {
 		a.listener.stopAccepting(ErrClosed)
 	}
 	for _, c := range l.conns {
 		c.stopReceiving()
 	}
-	l.drained()
 }
 
 // stopReceiving makes the receiving side end after what the kernel has.
@@ -65,10 +65,15 @@ func (r *readShutdown) complete(int32, uint32) {
 	c.settled()
 }
 
+// drained tells those who wait for it that everything has ended of itself.
 func (l *Loop) drained() {
-	if l.draining != nil && len(l.conns) == 0 && len(l.acceptors) == 0 {
-		l.draining()
-		l.draining = nil
+	if len(l.conns) > 0 || len(l.acceptors) > 0 || l.tasks.Len() > 0 {
+		return
+	}
+	waiting := l.draining
+	l.draining = nil
+	for _, empty := range waiting {
+		empty()
 	}
 }
 
@@ -85,11 +90,7 @@ func (l *Loop) beginStop() {
 		c.abort(c.closedError("write"))
 	}
 	l.tasks.CancelAll(ErrClosed)
-	for len(l.timers.nodes) > 0 {
-		t := l.timers.nodes[0].timer
-		l.timers.remove(t)
-		t.expired(ErrClosed)
-	}
+	l.timers.drop()
 }
 
 // finished says that the loop was told to stop and nothing holds it up.
@@ -104,16 +105,31 @@ func (l *Loop) close() {
 	for m := l.inbox.close(); m != nil; m = m.next {
 		l.ready.push(m.work)
 	}
-	for l.ready.len() > 0 {
-		l.ready.pop().Run()
+	l.runRest()
+	if l.tasks.Len() == 0 { // after a failure some may wait for what never comes
+		l.tasks.Close()
 	}
-	l.tasks.Close()
 	l.last = l.snapshot()
 	if err := l.queue.Close(); err != nil && l.failure == nil {
 		l.failure = err
 	}
 	l.wake.close()
 	l.Unclaim()
+}
+
+// runRest runs everything that is ready, whatever becomes of each.
+func (l *Loop) runRest() {
+	defer func() {
+		if value := recover(); value != nil {
+			l.Panicked(value, debug.Stack())
+		}
+		if l.ready.len() > 0 {
+			l.runRest()
+		}
+	}()
+	for l.ready.len() > 0 {
+		l.ready.pop().Run()
+	}
 }
 
 // fail takes the loop down after its queue failed for good: no completion will
@@ -133,9 +149,13 @@ func (l *Loop) fail(err error) {
 		c.send.fail(err)
 		c.recv.finish(err)
 		c.recv.drop()
-		c.state = connClosed
+		c.recv.armed, c.recv.watching, c.others = false, false, 0
+		c.beginEnd()
 		closeSocket(c.fd)
+		(*release)(c).complete(0, 0)
 	}
+	l.tasks.CancelAll(err)
+	l.timers.drop()
 	for _, a := range append([]*acceptor(nil), l.acceptors...) {
 		a.armed = false
 		a.listener.stopAccepting(err)

@@ -274,6 +274,9 @@ func (ln *Listener) stopAccepting(cause error) {
 	for _, p := range line {
 		p.Fail(cause)
 	}
+	if ln.network == "unix" {
+		removeSocketFile(ln.address.String())
+	}
 	for _, c := range backlog {
 		c.Close()
 	}

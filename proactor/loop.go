@@ -1,6 +1,7 @@
 package proactor
 
 import (
+	"math"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -51,7 +52,7 @@ type Loop struct {
 	turns    atomic.Uint64
 	counts   counters
 	stop     bool          // end once nothing is in flight
-	draining func()        // call when the last connection has closed
+	draining []func()      // to call when everything has ended of itself
 	last     LoopStats     // what they were when the loop ended
 	stopped  chan struct{} // closed when the loop has ended
 	failure  error         // why it ended, if not by Close
@@ -66,8 +67,8 @@ func (l *Loop) run(open func() (ring.Queue, error), opened chan<- error) {
 		return
 	}
 	opened <- nil
+	defer l.close() // deferred, for a Goexit comes by here too
 	l.live()
-	l.close()
 }
 
 // live turns until the loop was told to stop and nothing is left in flight.
@@ -99,6 +100,9 @@ func (l *Loop) turn() {
 	l.collectInbox()
 	l.runReady()
 	l.buffers.publish()
+	if len(l.draining) > 0 {
+		l.drained()
+	}
 	l.turns.Add(1)
 }
 
@@ -190,6 +194,16 @@ type ignore struct{}
 
 func (ignore) complete(int32, uint32) {}
 
+// after is the moment d from now on the loop's clock; the far future is the
+// last there is.
+func (l *Loop) after(d time.Duration) time.Duration {
+	now := l.now()
+	if d > math.MaxInt64-now {
+		return math.MaxInt64
+	}
+	return now + d
+}
+
 // now is the time since the loop started, on the monotonic clock.
 func (l *Loop) now() time.Duration { return time.Since(l.start) }
 
@@ -226,6 +240,11 @@ func (l *Loop) Claim() { l.current.Store(goroutine.Current()) }
 // Unclaim implements futures.Executor; only package futures calls it.
 func (l *Loop) Unclaim() { l.current.Store(0) }
 
+// later runs fn behind what is ready, away from the books that the caller is in
+// the middle of. What tells a program of a failure goes this way: its callback
+// may do anything, panic included.
+func (l *Loop) later(fn func()) { l.ready.push(function(fn)) }
+
 // perform runs fn on the loop: at once when the caller is there already.
 func (l *Loop) perform(fn func()) bool {
 	if l.Inside() {
@@ -244,7 +263,7 @@ func (l *Loop) AfterFunc(d time.Duration, fn func()) (stop func() bool) {
 			fn()
 		}
 	}}
-	at := l.now() + d
+	at := l.after(d)
 	l.perform(func() { l.timers.add(t, at) })
 	return func() bool {
 		if !decided.CompareAndSwap(false, true) {

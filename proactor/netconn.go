@@ -18,12 +18,9 @@ import (
 func (c *Conn) NetConn(ctx context.Context) net.Conn { return &netConn{conn: c, ctx: ctx} }
 
 type netConn struct {
-	conn *Conn
-	ctx  context.Context
-
-	reading sync.Mutex // one Read at a time owns what follows
-	rest    Buffer     // the lease being read
-	data    []byte     // what is left of it
+	conn    *Conn
+	ctx     context.Context
+	reading sync.Mutex // one Read at a time has the connection's
 	writing sync.Mutex // keeps a Write's bytes together
 }
 
@@ -31,22 +28,11 @@ type netConn struct {
 func (n *netConn) Read(p []byte) (int, error) {
 	n.reading.Lock()
 	defer n.reading.Unlock()
-	if len(p) == 0 {
-		return 0, nil
+	k, err := n.conn.RecvInto(p).Await(n.ctx)
+	if err != nil {
+		err = n.conn.asOpError("read", err)
 	}
-	if len(n.data) == 0 {
-		b, err := n.conn.Recv().Await(n.ctx)
-		if err != nil {
-			return 0, n.conn.asOpError("read", err)
-		}
-		n.rest, n.data = b, b.Bytes()
-	}
-	k := copy(p, n.data)
-	if n.data = n.data[k:]; len(n.data) == 0 {
-		n.rest.Release()
-		n.rest = Buffer{}
-	}
-	return k, nil
+	return k, err
 }
 
 // Write implements net.Conn.

@@ -32,8 +32,8 @@ type receiver struct {
 	multishot bool   // it is a multishot
 	pausing   bool   // a cancel for it is on its way
 	short     uint8  // receives in a row that left room
-	watched   bool   // a hangup is armed
-	hungUp    bool   // and has fired
+	watching  bool   // a hangup is armed
+	hungUp    bool   // one has fired
 	starved   bool   // waits in the pool's list
 	held      bool   // the handler is not to be called now
 	draining  bool   // deliverUnread is running
@@ -55,12 +55,14 @@ type demand struct {
 	into *into
 }
 
-func (d demand) fail(err error) {
-	if d.into != nil {
-		d.into.promise.Fail(err)
-	} else {
-		d.recv.Fail(err)
-	}
+func (d demand) fail(l *Loop, err error) {
+	l.later(func() {
+		if d.into != nil {
+			d.into.promise.Fail(err)
+		} else {
+			d.recv.Fail(err)
+		}
+	})
 }
 
 // wanted says whether the receive should be armed.
@@ -100,15 +102,14 @@ func (r *receiver) arm() {
 
 // watch arms the hangup beside a multishot receive.
 func (r *receiver) watch() {
-	if r.watched {
+	if r.watching {
 		return
 	}
-	r.watched = true
+	r.watching = true
 	c := r.conn
 	sqe := c.loop.queue.Next()
 	sqe.PrepPoll(c.fd, ring.PollHup|ring.PollErr)
 	c.loop.submit(sqe, (*hangup)(r))
-	c.others++
 }
 
 // hangup is a poll for the end of the connection. A multishot receive that
@@ -120,7 +121,7 @@ type hangup receiver
 
 func (h *hangup) complete(result int32, _ uint32) {
 	r := (*receiver)(h)
-	r.conn.others--
+	r.watching = false
 	if result > 0 && r.conn.state < connEnding {
 		r.hungUp = true
 		if r.armed && r.multishot && !r.pausing {
@@ -199,6 +200,9 @@ func (r *receiver) deliver(b Buffer) {
 		r.handler(b, nil)
 	case r.line.len() > 0:
 		r.give(r.line.pop(), b)
+		for r.line.len() > 0 && r.unread.len() > 0 {
+			r.give(r.line.pop(), r.pop())
+		}
 	default:
 		r.keep(b)
 	}
@@ -234,7 +238,9 @@ func (r *receiver) finish(err error) {
 }
 
 func (r *receiver) tellEnd() {
-	r.expire(r.err)
+	for r.line.len() > 0 {
+		r.line.pop().fail(r.conn.loop, r.err)
+	}
 	if h := r.handler; h != nil && !r.held {
 		r.handler = nil
 		h(Buffer{}, r.err)
@@ -269,15 +275,15 @@ func (r *receiver) pop() Buffer {
 func (r *receiver) serve(d demand) {
 	switch {
 	case r.conn.state >= connEnding:
-		d.fail(r.conn.closedError("read"))
+		d.fail(r.conn.loop, r.conn.closedError("read"))
 	case r.handler != nil:
-		d.fail(r.conn.misused("read", errHandlerReceives))
+		d.fail(r.conn.loop, r.conn.misused("read", errHandlerReceives))
 	case r.conn.readExpired():
-		d.fail(r.conn.timedOut("read"))
+		d.fail(r.conn.loop, r.conn.timedOut("read"))
 	case r.unread.len() > 0:
 		r.give(d, r.pop())
 	case r.err != nil:
-		d.fail(r.err)
+		d.fail(r.conn.loop, r.err)
 	default:
 		r.line.push(d)
 		r.arm()
@@ -295,7 +301,7 @@ func (r *receiver) withdraw(gone demand, err error) (found bool) {
 		r.line.push(d)
 	}
 	if found {
-		gone.fail(err)
+		gone.fail(r.conn.loop, err)
 	}
 	return found
 }
@@ -303,10 +309,13 @@ func (r *receiver) withdraw(gone demand, err error) (found bool) {
 // expire fails everyone who waits.
 func (r *receiver) expire(err error) {
 	for _, d := range r.line.cut(0) {
-		d.fail(err)
+		d.fail(r.conn.loop, err)
 	}
 	if r.direct != nil {
 		r.direct.cancel(err)
+	}
+	if r.handler != nil {
+		r.tell(r.handler, err)
 	}
 }
 
@@ -327,8 +336,21 @@ func (w *withdrawal) Cancel() {
 
 // handle makes fn the receiver of all data from now on.
 func (r *receiver) handle(fn func(Buffer, error)) {
+	switch {
+	case r.conn.state >= connEnding:
+		r.tell(fn, r.conn.closedError("read"))
+		return
+	case r.conn.readExpired():
+		r.tell(fn, r.conn.timedOut("read"))
+	}
 	r.handler = fn
 	r.resume()
+}
+
+// tell has a handler told of an error, in a turn of its own: what led here may
+// be the handler itself.
+func (r *receiver) tell(fn func(Buffer, error), err error) {
+	r.conn.loop.later(func() { fn(Buffer{}, err) })
 }
 
 // hold stops calling the handler until resume.
@@ -341,9 +363,13 @@ func (r *receiver) resume() {
 		return
 	}
 	r.draining = true
+	l := r.conn.loop
+	before := l.serving
+	l.serving = r // whose handler it is, should it panic
 	for r.unread.len() > 0 && r.handler != nil && !r.held && r.conn.state < connEnding {
 		r.handler(r.pop(), nil)
 	}
+	l.serving = before
 	r.draining = false
 	if r.unread.len() == 0 && r.err != nil {
 		r.tellEnd()
@@ -357,6 +383,9 @@ func (r *receiver) drop() {
 	for r.unread.len() > 0 {
 		r.conn.loop.buffers.release(r.pop().lease)
 	}
-	r.handler = nil
+	if r.err != nil {
+		r.handler = nil // knows already, or ended the connection itself
+	}
 	r.expire(r.conn.closedError("read"))
+	r.handler = nil
 }

@@ -91,13 +91,21 @@ func (s *sender) start() {
 func (s *sender) complete(result int32, _ uint32) {
 	reason := s.reason
 	s.reason = nil
+	concluded := 0
 	if result > 0 {
-		s.account(int(result))
+		concluded = s.account(int(result))
 	}
+	cut := s.inFlight - concluded // segments of this send that are not sent
 	s.inFlight = 0
 	switch {
 	case reason != nil:
-		s.abandon(reason)
+		// Those behind them were told when the cancel went out; what has been
+		// queued since is none of its business.
+		for ; cut > 0; cut-- {
+			g := s.queue.pop()
+			s.pending -= len(g.data)
+			s.conclude(g, reason)
+		}
 	case result > 0:
 	case !s.retry(syscall.Errno(-result)):
 		return
@@ -110,19 +118,21 @@ func (s *sender) complete(result int32, _ uint32) {
 // end. A send that came back short leaves the rest to the next, which meets
 // whatever cut this one. inFlight still stands, so that a callback that queues
 // more does not start a send in between.
-func (s *sender) account(n int) {
+func (s *sender) account(n int) (concluded int) {
 	s.pending -= n
 	for n > 0 {
 		g := s.queue.at(0)
 		if n < len(g.data) {
 			g.data = g.data[n:]
 			g.sent += n
-			return
+			return concluded
 		}
 		n -= len(g.data)
 		g.sent += len(g.data)
+		concluded++
 		s.conclude(s.queue.pop(), nil)
 	}
+	return concluded
 }
 
 // retry says whether a send that failed is to be tried again.
@@ -192,10 +202,14 @@ func (s *sender) cancel(reason error) {
 // was sent.
 func (s *sender) conclude(g segment, err error) {
 	if g.lease.lease != nil {
-		s.conn.loop.buffers.release(g.lease.lease)
+		g.lease.giveBack(s.conn.loop)
 	}
-	if g.promise != nil {
-		g.promise.Settle(g.sent, err)
+	switch {
+	case g.promise == nil:
+	case err == nil:
+		g.promise.Resolve(g.sent)
+	default:
+		s.conn.loop.later(func() { g.promise.Settle(g.sent, err) })
 	}
 }
 
@@ -235,7 +249,7 @@ func (h *halfClose) start() {
 	}
 	h.started = true
 	if c.send.err != nil || c.state >= connEnding {
-		h.done.Settle(struct{}{}, c.send.refusal())
+		h.tell(c.send.refusal())
 		return
 	}
 	sqe := c.loop.queue.Next()
@@ -251,8 +265,12 @@ func (h *halfClose) complete(result int32, _ uint32) {
 	if result < 0 {
 		err = c.failed("shutdown", syscall.Errno(-result))
 	}
-	h.done.Settle(struct{}{}, err)
+	h.tell(err)
 	c.settled()
+}
+
+func (h *halfClose) tell(err error) {
+	h.conn.loop.later(func() { h.done.Settle(struct{}{}, err) })
 }
 
 // pressed is resolved when the queue has shrunk to half its high-water mark.

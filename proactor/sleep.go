@@ -11,8 +11,10 @@ func (rt *Runtime) Sleep(d time.Duration) futures.Future[struct{}] {
 	l := rt.someLoop()
 	s := &sleeper{loop: l, promise: futures.NewPromise[struct{}]()}
 	s.promise.SetCanceler(s)
-	s.timer.expired = func(err error) { s.promise.Settle(struct{}{}, err) }
-	at := l.now() + d
+	s.timer.expired = func(err error) {
+		l.later(func() { s.promise.Settle(struct{}{}, err) })
+	}
+	at := l.after(d)
 	if !l.perform(func() { s.add(at) }) {
 		s.promise.Fail(ErrClosed)
 	}
@@ -47,7 +49,7 @@ func (rt *Runtime) Every(d time.Duration) *Ticker {
 		panic("proactor: Every wants a positive interval, got " + d.String())
 	}
 	t := &Ticker{loop: rt.someLoop(), every: d, Stream: futures.NewStream[time.Time](nil, 1)}
-	t.next = t.loop.now() + d
+	t.next = t.loop.after(d)
 	t.timer.expired = t.tick
 	if !t.loop.perform(func() { t.add() }) {
 		t.Stream.Close(ErrClosed)

@@ -33,8 +33,8 @@ func listenSockets(network, address string, n, backlog int) (fds []int, addr net
 		if err != nil {
 			return nil, nil, listenError(network, nil, err)
 		}
-		for range n {
-			fd, bound, err := listenTCP(network, a, backlog)
+		for i := range n {
+			fd, bound, err := listenTCP(network, a, backlog, i > 0)
 			if err != nil {
 				return fds, nil, listenError(network, a, err)
 			}
@@ -61,7 +61,13 @@ func listenError(network string, addr net.Addr, err error) error {
 	return &net.OpError{Op: "listen", Net: network, Addr: addr, Err: err}
 }
 
-func listenTCP(network string, a *net.TCPAddr, backlog int) (fd int, bound *net.TCPAddr, err error) {
+// listenTCP opens one listening socket; shared says that others of ours listen
+// on the address.
+//
+// Sockets share a port when each has SO_REUSEPORT, of whatever process of the
+// user they are. The first one binds without, so that a port that somebody else
+// listens on is taken, and gets it then.
+func listenTCP(network string, a *net.TCPAddr, backlog int, shared bool) (fd int, bound *net.TCPAddr, err error) {
 	family, sa, dual := tcpSockaddr(network, a)
 	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err == unix.EAFNOSUPPORT && dual {
@@ -86,22 +92,23 @@ func listenTCP(network string, a *net.TCPAddr, backlog int) (fd int, bound *net.
 			return fd, nil, os.NewSyscallError("setsockopt IPV6_V6ONLY", err)
 		}
 	}
+	if shared {
+		err = setOption(fd, reusePort)
+	}
 	// Accepted sockets inherit these, which saves a call a connection.
-	for _, o := range []struct {
-		name          string
-		level, option int
-	}{
-		{"SO_REUSEADDR", unix.SOL_SOCKET, unix.SO_REUSEADDR},
-		{"SO_REUSEPORT", unix.SOL_SOCKET, unix.SO_REUSEPORT},
-		{"TCP_NODELAY", unix.IPPROTO_TCP, unix.TCP_NODELAY},
-		{"SO_KEEPALIVE", unix.SOL_SOCKET, unix.SO_KEEPALIVE},
-	} {
-		if err := unix.SetsockoptInt(fd, o.level, o.option, 1); err != nil {
-			return fd, nil, os.NewSyscallError("setsockopt "+o.name, err)
+	for _, o := range []socketOption{reuseAddress, noDelay, keepAlive} {
+		if err == nil {
+			err = setOption(fd, o)
 		}
+	}
+	if err != nil {
+		return fd, nil, err
 	}
 	if err := unix.Bind(fd, sa); err != nil {
 		return fd, nil, os.NewSyscallError("bind", err)
+	}
+	if err := setOption(fd, reusePort); err != nil {
+		return fd, nil, err
 	}
 	if err := unix.Listen(fd, backlog); err != nil {
 		return fd, nil, os.NewSyscallError("listen", err)
@@ -111,6 +118,23 @@ func listenTCP(network string, a *net.TCPAddr, backlog int) (fd int, bound *net.
 		return fd, nil, os.NewSyscallError("getsockname", err)
 	}
 	return fd, netAddr(local, "tcp").(*net.TCPAddr), nil
+}
+
+// socketOption is an option to be switched on.
+type socketOption struct {
+	name          string
+	level, option int
+}
+
+var (
+	reuseAddress = socketOption{"SO_REUSEADDR", unix.SOL_SOCKET, unix.SO_REUSEADDR}
+	reusePort    = socketOption{"SO_REUSEPORT", unix.SOL_SOCKET, unix.SO_REUSEPORT}
+	noDelay      = socketOption{"TCP_NODELAY", unix.IPPROTO_TCP, unix.TCP_NODELAY}
+	keepAlive    = socketOption{"SO_KEEPALIVE", unix.SOL_SOCKET, unix.SO_KEEPALIVE}
+)
+
+func setOption(fd int, o socketOption) error {
+	return os.NewSyscallError("setsockopt "+o.name, unix.SetsockoptInt(fd, o.level, o.option, 1))
 }
 
 // tcpSockaddr decides family and address; dual says that one IPv6 socket is to
@@ -175,6 +199,13 @@ func netAddr(sa unix.Sockaddr, network string) net.Addr {
 		return &net.UnixAddr{Name: sa.Name, Net: network}
 	}
 	return nil
+}
+
+// removeSocketFile removes what binding made, unless the name is abstract.
+func removeSocketFile(path string) {
+	if path != "" && path[0] != '@' && path[0] != 0 {
+		os.Remove(path)
+	}
 }
 
 func closeSocket(fd int) { unix.Close(fd) }

@@ -21,6 +21,7 @@ func listenSockets(string, string, int, int) ([]int, net.Addr, error) {
 
 func socketAddresses(int, string) *addresses { return new(addresses) }
 func closeSocket(int)                        {}
+func removeSocketFile(string)                {}
 func closeAll([]int)                         {}
 func setLingerZero(int)                      {}
 func pinThread(int) error                    { return errors.ErrUnsupported }

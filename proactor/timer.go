@@ -77,6 +77,15 @@ func (h *timerHeap) expire(l *Loop) {
 	}
 }
 
+// drop ends every timer: the loop ends first.
+func (h *timerHeap) drop() {
+	for len(h.nodes) > 0 {
+		t := h.nodes[0].timer
+		h.remove(t)
+		t.expired(ErrClosed)
+	}
+}
+
 // wait is the time until the next timer: zero if it is due, ring.Forever if
 // there is none.
 func (h *timerHeap) wait(l *Loop) time.Duration {

@@ -2,6 +2,7 @@ package proactor
 
 import (
 	"os"
+	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -11,8 +12,9 @@ import (
 // (eventfd(2)).
 type wakeup struct {
 	loop  *Loop
-	fd    int
 	count []byte
+	mu    sync.Mutex // a poster must not write to a number that is another file's by then
+	fd    int        // -1 once closed
 }
 
 func (w *wakeup) open(l *Loop) error {
@@ -38,11 +40,20 @@ func (w *wakeup) complete(int32, uint32) {
 	}
 }
 
-// signal makes the read complete. Any goroutine may call it while the loop
-// has not ended.
+// signal makes the read complete. Any goroutine may call it.
 func (w *wakeup) signal() {
 	one := uint64(1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.fd < 0 {
+		return
+	}
 	unix.Write(w.fd, unsafe.Slice((*byte)(unsafe.Pointer(&one)), 8))
 }
 
-func (w *wakeup) close() { unix.Close(w.fd) }
+func (w *wakeup) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	unix.Close(w.fd)
+	w.fd = -1
+}

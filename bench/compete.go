@@ -1,0 +1,450 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/goproactor/goproactor/bench/contestant"
+	"github.com/goproactor/goproactor/bench/load"
+	"github.com/goproactor/goproactor/bench/process"
+	"github.com/goproactor/goproactor/bench/report"
+	"github.com/goproactor/goproactor/bench/stats"
+	"github.com/goproactor/goproactor/bench/workload"
+)
+
+// compete is the benchmark: build, announce, measure, report.
+func compete(ctx context.Context, args []string) error {
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	if o.dir != "" { // now, rather than after an hour
+		if err := os.MkdirAll(o.dir, 0o755); err != nil {
+			return err
+		}
+	}
+	h, err := newHarness(o.serverCore, o.clientCore)
+	if err != nil {
+		return err
+	}
+	defer h.close()
+
+	m := newMatch(h, o)
+	m.report.Command = strings.Join(append([]string{"bench"}, args...), " ")
+	if err := m.prepare(ctx); err != nil {
+		return err
+	}
+	release, err := process.Confine(o.clientCore)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := m.play(ctx); err != nil {
+		return err
+	}
+	if err := m.report.Table(os.Stdout); err != nil {
+		return err
+	}
+	return m.write()
+}
+
+// match is a benchmark under way.
+type match struct {
+	*options
+	harness  *harness
+	report   *report.Report
+	cells    []*cellRun
+	progress *progress
+	deadline time.Time
+	perRun   time.Duration // what a run takes besides its interval and its connections
+}
+
+// cellRun is what has been measured of a cell.
+type cellRun struct {
+	*report.Cell
+	playing []contestant.Contestant // those not left out
+	entries map[string]*entryRun
+	rate    float64 // of the open loop, once known
+	static  bool    // see workload.Workload
+}
+
+// entryRun is what has been measured of a contestant in a cell.
+type entryRun struct {
+	*report.Entry
+	closed, open []*load.Result // by round, nil where it failed
+	openFailures []string
+}
+
+func newMatch(h *harness, o *options) *match {
+	return &match{options: o, harness: h, perRun: usualOverhead, report: &report.Report{
+		Schema:  report.Schema,
+		Date:    time.Now().Truncate(time.Second),
+		Machine: report.ThisMachine(o.serverCore, o.clientCore),
+		Rounds:  o.rounds,
+		Seconds: o.seconds.Seconds(),
+	}}
+}
+
+func (m *match) notef(format string, args ...any) {
+	m.report.Notes = append(m.report.Notes, fmt.Sprintf(format, args...))
+}
+
+// prepare builds the contestants and decides who plays where.
+func (m *match) prepare(ctx context.Context) error {
+	var ready []contestant.Contestant
+	for _, c := range m.contestants {
+		if err := m.harness.prepare(ctx, c); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			m.notef("%s is left out: %v", c.Name, err)
+			fmt.Fprintf(os.Stderr, "%s is left out: %v\n", c.Name, err)
+			continue
+		}
+		ready = append(ready, c)
+		m.report.Contestants = append(m.report.Contestants, report.Contestant{
+			Name: c.Name, Family: string(c.Family), About: c.About, Ceiling: c.Against,
+		})
+	}
+	if len(ready) == 0 {
+		return fmt.Errorf("no contestant is left")
+	}
+	for _, cell := range m.options.cells {
+		w, err := workload.Find(cell.Workload)
+		if err != nil {
+			return err
+		}
+		run := &cellRun{
+			Cell:    &report.Cell{Cell: cell, Name: cell.ID(), Unit: w.Unit},
+			static:  w.Static,
+			entries: make(map[string]*entryRun),
+		}
+		for _, c := range ready {
+			e := &entryRun{Entry: &report.Entry{Contestant: c.Name, LeftOut: leftOut(c, w, cell)}}
+			run.Entries = append(run.Entries, e.Entry)
+			run.entries[c.Name] = e
+			if e.LeftOut == "" {
+				run.playing = append(run.playing, c)
+			}
+		}
+		m.cells = append(m.cells, run)
+		m.report.Cells = append(m.report.Cells, run.Cell)
+	}
+	return nil
+}
+
+// spareFiles is what a process has open besides its connections.
+const spareFiles = 64
+
+func leftOut(c contestant.Contestant, w workload.Workload, cell workload.Cell) string {
+	var files unix.Rlimit
+	unix.Getrlimit(unix.RLIMIT_NOFILE, &files)
+	switch {
+	case uint64(cell.Total()+spareFiles) > files.Max:
+		return fmt.Sprintf("%d connections do not fit the limit of %d descriptors", cell.Total(), files.Max)
+	case c.MaxConns > 0 && cell.Total() > c.MaxConns:
+		return c.Limit
+	case w.Broadcast && c.NoBroadcast != "":
+		return c.NoBroadcast
+	}
+	return ""
+}
+
+// usualOverhead is what a run takes besides its interval: two processes to start
+// and to end.
+const usualOverhead = 100 * time.Millisecond
+
+// overhead adds the connections.
+func (m *match) overhead(c workload.Cell) time.Duration {
+	return m.perRun + time.Duration(c.Total())*200*time.Microsecond
+}
+
+// try runs once, to see how long that takes on this machine today.
+func (m *match) try(ctx context.Context) error {
+	const interval = 20 * time.Millisecond
+	echo := load.Job{Workload: "echo", Size: 64, Conns: 1, Window: 1, Duration: interval}
+	for _, c := range m.cells {
+		for _, k := range c.playing {
+			if c.Workload != echo.Workload {
+				continue
+			}
+			began := time.Now()
+			_, err := m.harness.run(ctx, k, echo)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err == nil {
+				m.perRun = max(m.perRun, (time.Since(began)-interval)*3/2)
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+func (m *match) counted(c *cellRun) bool { return m.count && !c.static }
+
+func (m *match) opens(c *cellRun) bool { return m.open && c.OpenLoop }
+
+// estimate is what a round of a cell takes.
+func (m *match) estimate(c *cellRun) time.Duration {
+	job := c.Job()
+	job.Warmup, job.Duration = m.warmup, m.seconds
+	one := job.Expected() + m.overhead(c.Cell.Cell)
+	if m.opens(c) {
+		one += m.warmup + m.seconds + m.overhead(c.Cell.Cell)
+	}
+	return time.Duration(len(c.playing)) * one
+}
+
+// countSeconds is the interval of a run that counts.
+const countSeconds = 250 * time.Millisecond
+
+func (m *match) estimateCount(c *cellRun) time.Duration {
+	if !m.counted(c) {
+		return 0
+	}
+	job := c.Job()
+	job.Warmup, job.Duration = m.warmup, countSeconds
+	return time.Duration(len(c.playing)) * (job.Expected() + m.overhead(c.Cell.Cell))
+}
+
+// announce is how many runs there are, and how long they may take.
+func (m *match) announce() (runs int, total time.Duration) {
+	for _, c := range m.cells {
+		total += time.Duration(m.rounds)*m.estimate(c) + m.estimateCount(c)
+		runs += m.rounds*len(c.playing)*(1+b2i(m.opens(c))) + len(c.playing)*b2i(m.counted(c))
+	}
+	return runs, total + total/10 + 2*time.Second
+}
+
+// play measures: round by round all cells, in each cell all contestants, so
+// that those to be compared run within seconds of each other. It keeps to the
+// time it announces: when the machine is slower than thought, the last round
+// is not finished, or not begun.
+func (m *match) play(ctx context.Context) error {
+	if err := m.try(ctx); err != nil {
+		return err
+	}
+	runs, total := m.announce()
+	if runs == 0 {
+		return fmt.Errorf("nothing to measure: every contestant is left out of every cell")
+	}
+	start := time.Now()
+	m.deadline = start.Add(total)
+	fmt.Fprintf(os.Stderr, "%d runs: %d contestants, %d cells, %d rounds; at most %v, done by %s\n",
+		runs, len(m.report.Contestants), len(m.cells), m.rounds, total.Round(time.Second), m.deadline.Format(time.TimeOnly))
+	m.progress = newProgress(runs)
+	defer m.progress.finish()
+
+	// Counting follows the first round, so that it is there even if time runs
+	// out.
+	for round := range m.rounds {
+		for _, c := range m.cells {
+			err := error(errLate)
+			if !m.out(m.estimate(c)) {
+				err = m.round(ctx, c, round)
+			}
+			if err == nil && round == 0 && m.counted(c) {
+				err = m.counts(ctx, c)
+			}
+			if errors.Is(err, errLate) {
+				m.notef("time ran out in round %d of %d", round+1, m.rounds)
+				return m.finish(start)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return m.finish(start)
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// errLate says that the announced time is over.
+var errLate = errors.New("time ran out")
+
+// run runs a contestant once, unless the announced time is over. The error is
+// the match's, not the contestant's: that is in failure.
+func (m *match) run(ctx context.Context, c contestant.Contestant, job load.Job) (result *load.Result, failure, err error) {
+	if m.out(0) {
+		return nil, nil, errLate
+	}
+	limited, cancel := context.WithDeadline(ctx, m.deadline)
+	defer cancel()
+	result, failure = m.harness.run(limited, c, job)
+	if ctx.Err() != nil {
+		return nil, nil, ctx.Err()
+	}
+	if limited.Err() != nil {
+		return nil, nil, errLate
+	}
+	return result, failure, nil
+}
+
+func (m *match) out(needed time.Duration) bool { return time.Now().Add(needed).After(m.deadline) }
+
+// mostFailures is after how many failures in a cell a contestant is not tried
+// there again.
+const mostFailures = 2
+
+func (m *match) round(ctx context.Context, c *cellRun, round int) error {
+	order := rand.New(rand.NewPCG(uint64(round), 0)).Perm(len(c.playing))
+	job := c.Job()
+	job.Warmup, job.Duration, job.Check, job.Spin = m.warmup, m.seconds, m.check, m.spin
+	for _, i := range order {
+		k := c.playing[i]
+		e := c.entries[k.Name]
+		m.progress.step(round+1, c.Name, e.Contestant)
+		if len(e.Failures) >= mostFailures {
+			e.closed = append(e.closed, nil)
+			continue
+		}
+		result, failure, err := m.run(ctx, k, job)
+		if err != nil {
+			return err
+		}
+		if failure != nil {
+			e.Failures = append(e.Failures, failure.Error())
+		}
+		e.closed = append(e.closed, result)
+	}
+	if !m.opens(c) {
+		return nil
+	}
+	if job.Rate = m.openRate(c); job.Rate == 0 {
+		m.progress.skip(len(order))
+		return nil
+	}
+	for _, i := range order {
+		k := c.playing[i]
+		e := c.entries[k.Name]
+		m.progress.step(round+1, c.Name+" at a constant rate", e.Contestant)
+		if len(e.Failures)+len(e.openFailures) >= mostFailures {
+			continue
+		}
+		result, failure, err := m.run(ctx, k, job)
+		if err != nil {
+			return err
+		}
+		if failure != nil {
+			e.openFailures = append(e.openFailures, failure.Error())
+			continue
+		}
+		e.open = append(e.open, result)
+	}
+	return nil
+}
+
+// openRate is the rate of a cell's open loop, the same for all contestants and
+// rounds: half of what the baseline did in a closed one, or, where it does not
+// take part, the slowest contestant.
+func (m *match) openRate(c *cellRun) float64 {
+	if m.rate > 0 {
+		return m.rate
+	}
+	if c.rate > 0 {
+		return c.rate
+	}
+	slowest := 0.0
+	for name, e := range c.entries {
+		var rates []float64
+		for _, r := range e.closed {
+			if r != nil {
+				rates = append(rates, r.Requests/r.Elapsed.Seconds())
+			}
+		}
+		rate := stats.Median(rates)
+		switch {
+		case rate == 0:
+		case name == contestant.Baseline:
+			c.rate = rate / 2
+			return c.rate
+		case slowest == 0 || rate < slowest:
+			slowest = rate
+		}
+	}
+	c.rate = slowest / 2
+	return c.rate
+}
+
+// counts counts what slows a server down when counted.
+func (m *match) counts(ctx context.Context, c *cellRun) error {
+	job := c.Job()
+	job.Warmup, job.Duration, job.Count = m.warmup, countSeconds, true
+	for _, k := range c.playing {
+		e := c.entries[k.Name]
+		m.progress.step(1, c.Name+", counting", k.Name)
+		if len(e.Failures) > 0 {
+			continue
+		}
+		result, failure, err := m.run(ctx, k, job)
+		if err != nil {
+			return err
+		}
+		if failure != nil {
+			m.notef("%s, %s: counting failed: %v", c.Name, k.Name, failure)
+			continue
+		}
+		if result.SyscallsError != "" && !m.report.HasNote("system calls") {
+			m.notef("system calls are not counted: %s", result.SyscallsError)
+		}
+		e.Syscalls = result.Syscalls / result.Requests
+		switch {
+		case result.Heap != nil:
+			objects, size := float64(result.Heap.Objects)/result.Requests, float64(result.Heap.Bytes)/result.Requests
+			e.Allocs, e.AllocBytes = &objects, &size
+		case result.HeapError != "":
+			m.notef("%s, %s: allocations are not counted: %s", c.Name, k.Name, result.HeapError)
+		}
+	}
+	return nil
+}
+
+// finish turns results into figures.
+func (m *match) finish(start time.Time) error {
+	for _, c := range m.cells {
+		for _, k := range c.playing {
+			e := c.entries[k.Name]
+			e.Fill(e.closed)
+			if len(e.open)+len(e.openFailures) > 0 {
+				e.Open = &report.OpenLoop{Rate: m.openRate(c), Latency: report.PercentilesOf(e.open), Failures: e.openFailures}
+				for _, r := range e.open {
+					e.Open.Missed += r.Missed
+				}
+			}
+		}
+	}
+	m.report.Took = time.Since(start).Round(time.Millisecond)
+	return nil
+}
+
+func (m *match) write() error {
+	if m.dir == "" {
+		return nil
+	}
+	path := filepath.Join(m.dir, "report.json")
+	if err := m.report.Write(path); err != nil {
+		return err
+	}
+	page := filepath.Join(m.dir, "report.html")
+	if err := m.report.WritePage(page); err != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stderr, "wrote", path, "and", page)
+	return nil
+}

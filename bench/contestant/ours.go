@@ -1,0 +1,139 @@
+package contestant
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/goproactor/goproactor/bench/heapstats"
+	"github.com/goproactor/goproactor/proactor"
+)
+
+// This library, on one loop. The echo is the program that its users see, in
+// examples/echo; the broadcast is below.
+var (
+	_ = register(ours("io_uring", "callback", ceilingRing))
+	_ = register(ours("io_uring", "await", ceilingRing))
+	_ = register(ours("epoll", "callback", ceilingEpoll))
+	_ = register(ours("epoll", "await", ceilingEpoll))
+)
+
+func ours(backend, style, against string) Contestant {
+	return Contestant{
+		Name:    "goproactor-" + backend + "-" + style,
+		Family:  Ours,
+		About:   fmt.Sprintf("this library on %s, %s style, one loop", backend, style),
+		Against: against,
+		Build: func(ctx context.Context, dir string) ([]string, error) {
+			program, err := buildEcho(ctx, dir)
+			return []string{program, "-network", "tcp", "-backend", backend, "-style", style, "-loops", "1"}, err
+		},
+		Serve: func(o Options) error { return serveOurs(o, backend, style) },
+	}
+}
+
+// buildEcho builds examples/echo, with an addition that tells allocations when
+// asked.
+func buildEcho(ctx context.Context, dir string) (program string, err error) {
+	_, here, _, ok := runtime.Caller(0)
+	if !ok {
+		return "", errors.New("this program does not know where its source is")
+	}
+	bench := filepath.Dir(filepath.Dir(here))
+	folder := filepath.Join(filepath.Dir(bench), "examples", "echo")
+	if _, err := os.Stat(folder); err != nil {
+		return "", err
+	}
+	overlay, err := heapstats.Overlay(dir, folder)
+	if err != nil {
+		return "", err
+	}
+	program = filepath.Join(dir, "echo")
+	return program, run(ctx, folder, "go", "build", "-overlay", overlay, "-o", program, ".")
+}
+
+// serveOurs broadcasts.
+func serveOurs(o Options, backend, style string) error {
+	if !o.Broadcast {
+		return errors.New("the echo of this library is examples/echo")
+	}
+	b, err := proactor.ParseBackend(backend)
+	if err != nil {
+		return err
+	}
+	rt, err := proactor.New(proactor.WithBackend(b), proactor.WithLoops(1))
+	if err != nil {
+		return err
+	}
+	defer rt.Close()
+	l, err := rt.Listen("tcp", o.Addr)
+	if err != nil {
+		return err
+	}
+	o.Listening(l.Addr().String())
+	room := ourRoom{}
+	if style == "await" {
+		return l.Serve(context.Background(), room.await)
+	}
+	if err := l.OnConn(room.callback); err != nil {
+		return err
+	}
+	select {}
+}
+
+// ourRoom is the connections of the one loop, which alone touches it.
+type ourRoom map[*proactor.Conn]bool
+
+func (r ourRoom) say(p []byte) {
+	message := append([]byte(nil), p...) // one copy for all: it is only read
+	for c := range r {
+		c.SendBytes(message)
+	}
+}
+
+func (r ourRoom) callback(c *proactor.Conn) {
+	r[c] = true
+	c.OnRecv(func(buf proactor.Buffer, err error) {
+		if err != nil {
+			delete(r, c)
+			c.Close()
+			return
+		}
+		r.say(buf.Bytes())
+		buf.Release()
+	})
+}
+
+func (r ourRoom) await(ctx context.Context, c *proactor.Conn) error {
+	r[c] = true
+	defer delete(r, c)
+	for {
+		buf, err := c.Recv().Await(ctx)
+		if err != nil {
+			return err
+		}
+		r.say(buf.Bytes())
+		buf.Release()
+	}
+}
+
+// run runs a build step in a folder; its error is one line.
+func run(ctx context.Context, folder, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = folder
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		return nil
+	}
+	for line := range strings.Lines(string(out)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			return fmt.Errorf("%s: %s", name, line)
+		}
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}

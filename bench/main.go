@@ -1,0 +1,180 @@
+// Command bench compares the servers of package contestant: it starts each as a
+// process of its own on one core, loads it from another, and measures.
+//
+//	go -C bench run .                     the whole comparison
+//	go -C bench run . -quick              in under two minutes
+//	go -C bench run . -only net,ours -work echo -size 64 -conns 64 -rounds 7
+//	go -C bench run . list                what there is to choose from
+//	go -C bench run . compare A.json B.json
+//	go -C bench run . report A.json       the tables of a report again; with -o DIR its page and charts
+//
+// 'bench -h' lists the flags. Linux only.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"syscall"
+
+	"github.com/goproactor/goproactor/bench/contestant"
+	"github.com/goproactor/goproactor/bench/heapstats"
+	"github.com/goproactor/goproactor/bench/load"
+	"github.com/goproactor/goproactor/bench/report"
+	"github.com/goproactor/goproactor/bench/workload"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := dispatch(ctx, os.Args[1:])
+	interrupted := ctx.Err() != nil
+	stop()
+	var usage usageError
+	switch {
+	case err == nil:
+	case errors.Is(err, flag.ErrHelp):
+	case interrupted:
+		fmt.Fprintln(os.Stderr, "bench: interrupted")
+		os.Exit(130)
+	case errors.As(err, &usage):
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(2)
+	default:
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// usageError is a mistake on the command line.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+func dispatch(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		return compete(ctx, nil)
+	}
+	switch args[0] {
+	case "list":
+		return listAll()
+	case "compare":
+		return compare(args[1:])
+	case "report":
+		return show(args[1:])
+	case "server":
+		return serve(args[1:])
+	case "client":
+		return generate()
+	default:
+		return compete(ctx, args)
+	}
+}
+
+func listAll() error {
+	fmt.Println("contestants (-only takes names, families, or a prefix*):")
+	for _, c := range contestant.All() {
+		fmt.Printf("  %-30s %-9s %s\n", c.Name, c.Family, c.About)
+	}
+	fmt.Println("workloads (-work):")
+	for _, w := range workload.All() {
+		fmt.Printf("  %-30s %3d cells  %s\n", w.Name, len(w.Cells), w.About)
+	}
+	return nil
+}
+
+// serve is a server's process: bench server NAME -addr HOST:PORT.
+func serve(args []string) error {
+	if len(args) == 0 {
+		return usagef("server: which contestant?")
+	}
+	c, err := contestant.Find(args[0])
+	if err != nil {
+		return usageError{err}
+	}
+	if c.Serve == nil {
+		return usagef("server: %s is a program of its own", c.Name)
+	}
+	flags := flag.NewFlagSet("server", flag.ContinueOnError)
+	o := contestant.Options{Listening: func(addr string) { fmt.Fprintln(os.Stderr, "listening on tcp", addr) }}
+	flags.StringVar(&o.Addr, "addr", "127.0.0.1:0", "address to listen on")
+	flags.BoolVar(&o.Broadcast, "broadcast", false, "send what comes in to every connection")
+	if err := parseFlags(flags, args[1:]); err != nil {
+		return err
+	}
+	heapstats.Publish()
+	return c.Serve(o)
+}
+
+// generate is the load generator's process: a job comes in on standard input,
+// its result goes out on standard output.
+func generate() error {
+	runtime.LockOSThread()
+	var job load.Job
+	if err := json.NewDecoder(os.Stdin).Decode(&job); err != nil {
+		return fmt.Errorf("job: %w", err)
+	}
+	result, err := workload.Drive(job)
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(result)
+}
+
+// show prints the tables of a report again, and draws it into a folder if one is
+// given.
+func show(args []string) error {
+	flags := flag.NewFlagSet("report", flag.ContinueOnError)
+	dir := flags.String("o", "", "folder for report.html and the charts as SVG")
+	if err := parseFlags(flags, args); err != nil {
+		return err
+	}
+	if flags.NArg() != 1 {
+		return usagef("report: want one report.json")
+	}
+	r, err := report.Load(flags.Arg(0))
+	if err != nil {
+		return err
+	}
+	if *dir == "" {
+		return r.Table(os.Stdout)
+	}
+	if err := os.MkdirAll(*dir, 0o755); err != nil {
+		return err
+	}
+	if err := r.WritePage(filepath.Join(*dir, "report.html")); err != nil {
+		return err
+	}
+	charts, err := r.Charts()
+	if err != nil {
+		return err
+	}
+	for _, c := range charts {
+		if err := os.WriteFile(filepath.Join(*dir, c.Name+".svg"), c.SVG, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compare compares two reports.
+func compare(args []string) error {
+	if len(args) != 2 {
+		return usagef("compare: want two report.json, the earlier first")
+	}
+	var reports [2]*report.Report
+	for i, path := range args {
+		var err error
+		if reports[i], err = report.Load(path); err != nil {
+			return err
+		}
+	}
+	return report.Compare(os.Stdout, reports[0], reports[1])
+}

@@ -1,0 +1,180 @@
+package report_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/goproactor/goproactor/bench/load"
+	"github.com/goproactor/goproactor/bench/report"
+	"github.com/goproactor/goproactor/bench/workload"
+)
+
+// sample is a report of three contestants; cost is that of "mine" in a cell,
+// relative to net, round by round.
+func sample(cost ...float64) *report.Report {
+	r := &report.Report{
+		Schema:  report.Schema,
+		Date:    time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		Machine: report.ThisMachine(0, 1),
+		Rounds:  len(cost),
+		Seconds: 0.5,
+		Contestants: []report.Contestant{
+			{Name: "mine", Family: "ours", Ceiling: "c-epoll"},
+			{Name: "net", Family: "peer", Ceiling: "c-epoll"},
+			{Name: "other", Family: "peer", Ceiling: "c-epoll"},
+			{Name: "c-epoll", Family: "ceiling", Ceiling: "c-epoll"},
+		},
+		Notes: []string{"nobody is left out"},
+	}
+	for _, c := range []workload.Cell{
+		{Workload: "echo", Size: 64, Conns: 64, Window: 1},
+		{Workload: "echo", Size: 1 << 10, Conns: 64, Window: 16},
+		{Workload: "idle", Size: 64, Conns: 64, Window: 1},
+		{Workload: "idle", Size: 64, Conns: 64, Window: 1, Idle: 1000},
+		{Workload: "memory", Size: 64, Conns: 10000, Window: 1},
+	} {
+		cell := &report.Cell{Cell: c, Name: c.ID(), Unit: "messages"}
+		for _, k := range r.Contestants {
+			e := &report.Entry{Contestant: k.Name}
+			if k.Name == "other" && c.Idle > 0 {
+				e.LeftOut = "it does not like idlers"
+				cell.Entries = append(cell.Entries, e)
+				continue
+			}
+			var rounds []*load.Result
+			for i, relative := range cost {
+				drift := 1000 * float64(1+i) // the machine is slower in each round
+				factor := map[string]float64{"mine": relative, "net": 1, "other": 0.9, "c-epoll": 0.6}[k.Name]
+				result := &load.Result{
+					Requests: 1000, Elapsed: time.Second, CPU: time.Duration(1000 * drift * factor),
+					User: time.Millisecond, System: 3 * time.Millisecond, RSS: 8_000_000,
+					Latency: load.Latency{P50: 10 * time.Microsecond, P99: time.Millisecond, P999: 10 * time.Millisecond},
+				}
+				if c.Workload == "memory" {
+					result.CPU, result.PerConn = 0, 600
+				}
+				rounds = append(rounds, result)
+			}
+			e.Fill(rounds)
+			if c.Window == 16 {
+				e.Open = &report.OpenLoop{Rate: 50000, Latency: report.PercentilesOf(rounds), Missed: 30000}
+			}
+			cell.Entries = append(cell.Entries, e)
+		}
+		r.Cells = append(r.Cells, cell)
+	}
+	return r
+}
+
+func TestRatios(t *testing.T) {
+	r := sample(0.8, 0.7, 0.9)
+	c := r.Cells[0]
+	require.InDelta(t, 0.8, c.Ratio("mine", "net").Median, 1e-6)
+	require.InDelta(t, 0.7, c.Ratio("mine", "net").Min, 1e-6)
+	require.Equal(t, "other", r.BestPeer(c))
+	require.InDelta(t, 0.8/0.9, c.Ratio("mine", r.BestPeer(c)).Median, 1e-6)
+	require.Zero(t, c.Ratio("mine", "nobody").Median)
+	mean, cells := r.Mean("echo", "mine", func(*report.Cell) string { return "net" })
+	require.InDelta(t, 0.8, mean, 1e-6)
+	require.Equal(t, 2, cells)
+	require.Equal(t, "net", r.BestPeer(r.Cells[3]))
+}
+
+func TestFailedRoundHasNoRatio(t *testing.T) {
+	r := sample(0.5, 0.5)
+	a, b := r.Cells[0].Entry("mine"), r.Cells[0].Entry("net")
+	a.CPU, b.CPU = []float64{0, 100, 90}, []float64{50, 200, 0}
+	require.InDelta(t, 0.5, r.Cells[0].Ratio("mine", "net").Max, 1e-9)
+	require.InDelta(t, 95, a.CPUSpread().Median, 1e-9)
+}
+
+func TestRoundTrip(t *testing.T) {
+	r := sample(0.8, 0.7)
+	path := filepath.Join(t.TempDir(), "report.json")
+	require.NoError(t, r.Write(path))
+	back, err := report.Load(path)
+	require.NoError(t, err)
+	require.Equal(t, r, back)
+}
+
+func TestLoadRefuses(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "report.json")
+	for text, want := range map[string]string{
+		`{"schema": 99}`: "schema 99",
+		`nonsense`:       "invalid character",
+	} {
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+		_, err := report.Load(path)
+		require.ErrorContains(t, err, want)
+	}
+}
+
+func TestTable(t *testing.T) {
+	var b bytes.Buffer
+	require.NoError(t, sample(0.8, 0.8).Table(&b))
+	text := b.String()
+	for _, want := range []string{
+		"echo 64 B × 64\n", "echo 1 KiB × 64, 16 deep\n", "idle 64 B × 64, 1000 idle\n",
+		"other left out: it does not like idlers", "0.80", "0.89", "1.33", "geometric mean", "600",
+		"note: nobody is left out", "fell behind",
+	} {
+		require.Contains(t, text, want)
+	}
+}
+
+func TestPageStandsAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "report.html")
+	require.NoError(t, sample(0.8, 0.8).WritePage(path))
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	page := string(text)
+	require.Contains(t, page, "<svg")
+	require.Contains(t, page, "active connections")
+	// Nothing is fetched from anywhere: the only addresses are names of XML.
+	for _, outside := range []string{"src=", "href=\"http", "url(", "@import", "<script"} {
+		require.NotContains(t, page, outside)
+	}
+}
+
+func TestCharts(t *testing.T) {
+	charts, err := sample(0.8, 0.8).Charts()
+	require.NoError(t, err)
+	names := make(map[string]bool)
+	for _, c := range charts {
+		names[c.Name] = true
+		require.True(t, strings.HasPrefix(string(c.SVG), "<svg"), c.Name)
+	}
+	for _, want := range []string{"echo-mean", "idle-scaling", "echo-64-b-x-64", "echo-1-kib-x-64-16-deep-latency", "memory-64-b-x-10000-bytes"} {
+		require.True(t, names[want], "%s is not among %v", want, names)
+	}
+}
+
+func TestCompare(t *testing.T) {
+	var b bytes.Buffer
+	require.NoError(t, report.Compare(&b, sample(0.8, 0.82, 0.81), sample(0.6, 0.61, 0.59)))
+	require.Contains(t, b.String(), "-25.9 %")
+	require.Contains(t, b.String(), "better")
+	require.NotContains(t, b.String(), "worse")
+	require.NotContains(t, b.String(), "machines differ")
+
+	b.Reset()
+	slower := sample(0.9, 0.91, 0.92)
+	slower.Machine.Kernel = "9.9"
+	require.NoError(t, report.Compare(&b, sample(0.8, 0.82, 0.81), slower))
+	require.Contains(t, b.String(), "worse")
+	require.Contains(t, b.String(), "machines differ")
+
+	b.Reset()
+	require.NoError(t, report.Compare(&b, sample(0.8, 0.9), sample(0.85, 0.86)))
+	require.NotContains(t, b.String(), "better")
+
+	other := sample(0.8)
+	other.Cells = nil
+	require.ErrorContains(t, report.Compare(&b, sample(0.8), other), "in common")
+}

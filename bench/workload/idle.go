@@ -1,0 +1,27 @@
+package workload
+
+var _ = register(Workload{
+	Name:   "idle",
+	About:  "an echo on some connections while others are open and silent",
+	Unit:   "messages",
+	Cells:  idleCells(),
+	Custom: idleCell,
+	Rated:  true,
+	drive:  driveEcho,
+})
+
+func idleCells() []Cell {
+	var cells []Cell
+	for _, idle := range []int{0, 100, 1000, 10000} {
+		c := idleCell(0, 0, 0, idle)
+		c.Quick = idle == 1000
+		cells = append(cells, c)
+	}
+	return cells
+}
+
+func idleCell(size, conns, window, idle int) Cell {
+	c := echoCell(size, conns, window, idle)
+	c.Workload = "idle"
+	return c
+}

@@ -1,0 +1,192 @@
+package workload_test
+
+import (
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/goproactor/goproactor/bench/load"
+	"github.com/goproactor/goproactor/bench/workload"
+)
+
+// serve runs handle for each connection and returns the address.
+func serve(t *testing.T, handle func(net.Conn)) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var running sync.WaitGroup
+	t.Cleanup(func() {
+		l.Close()
+		running.Wait()
+	})
+	running.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			running.Go(func() {
+				defer c.Close()
+				handle(c)
+			})
+		}
+	})
+	return l.Addr().String()
+}
+
+func echo(c net.Conn) { io.Copy(c, c) }
+
+// drive does a job against this process.
+func drive(t *testing.T, addr string, job load.Job) (result load.Result, err error) {
+	job.Addr, job.PID = addr, os.Getpid()
+	job.Warmup, job.Duration = 10*time.Millisecond, 50*time.Millisecond
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread()
+		result, err = workload.Drive(job)
+	}()
+	<-done
+	return result, err
+}
+
+func TestEcho(t *testing.T) {
+	addr := serve(t, echo)
+	for name, job := range map[string]load.Job{
+		"one":       {Size: 64, Conns: 1, Window: 1},
+		"deep":      {Size: 100, Conns: 8, Window: 16},
+		"large":     {Size: 256 << 10, Conns: 4, Window: 2},
+		"spinning":  {Size: 64, Conns: 2, Window: 1, Spin: true},
+		"idlers":    {Size: 64, Conns: 4, Window: 1, Idle: 10},
+		"at a rate": {Size: 64, Conns: 4, Window: 1, Rate: 2000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			job.Workload, job.Check = "echo", true
+			r, err := drive(t, addr, job)
+			require.NoError(t, err)
+			require.Positive(t, r.Requests)
+			require.Positive(t, r.CPU)
+			require.Positive(t, r.Latency.P50)
+			require.LessOrEqual(t, r.Latency.P50, r.Latency.P999)
+		})
+	}
+}
+
+func TestEchoFallsBehind(t *testing.T) {
+	_, err := drive(t, serve(t, echo), load.Job{Workload: "echo", Size: 16 << 10, Conns: 1, Window: 1, Rate: 1e6})
+	require.ErrorContains(t, err, "fell behind")
+}
+
+// TestEchoDisqualifies: servers that do not send back what they got.
+func TestEchoDisqualifies(t *testing.T) {
+	for name, c := range map[string]struct {
+		handle func(net.Conn)
+		want   string
+	}{
+		"changes a byte": {func(c net.Conn) {
+			buf := make([]byte, 4096)
+			for {
+				n, err := c.Read(buf)
+				if err != nil {
+					return
+				}
+				buf[n-1] ^= 1
+				c.Write(buf[:n])
+			}
+		}, "differs"},
+		"says too much": {func(c net.Conn) {
+			buf := make([]byte, 4096)
+			for {
+				n, err := c.Read(buf)
+				if err != nil {
+					return
+				}
+				c.Write(append(buf[:n:n], buf[:n]...))
+			}
+		}, "received back"},
+		"hangs up": {func(c net.Conn) { c.Read(make([]byte, 1)) }, "connection"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := drive(t, serve(t, c.handle), load.Job{Workload: "echo", Size: 64, Conns: 2, Window: 1, Check: true})
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}
+
+func TestChurn(t *testing.T) {
+	r, err := drive(t, serve(t, echo), load.Job{Workload: "churn", Size: 64, Conns: 4})
+	require.NoError(t, err)
+	require.Positive(t, r.Requests)
+}
+
+func TestBroadcast(t *testing.T) {
+	var mu sync.Mutex
+	room := make(map[net.Conn]bool)
+	addr := serve(t, func(c net.Conn) {
+		mu.Lock()
+		room[c] = true
+		mu.Unlock()
+		defer func() {
+			mu.Lock()
+			defer mu.Unlock()
+			delete(room, c)
+		}()
+		buf := make([]byte, 4096)
+		for {
+			n, err := c.Read(buf)
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			for len(room) < 5 { // here connections are accepted in any order
+				mu.Unlock()
+				runtime.Gosched()
+				mu.Lock()
+			}
+			for other := range room {
+				other.Write(buf[:n])
+			}
+			mu.Unlock()
+		}
+	})
+	r, err := drive(t, addr, load.Job{Workload: "broadcast", Size: 64, Conns: 5})
+	require.NoError(t, err)
+	require.Positive(t, r.Requests)
+}
+
+func TestMemory(t *testing.T) {
+	r, err := drive(t, serve(t, echo), load.Job{Workload: "memory", Size: 64, Conns: 150})
+	require.NoError(t, err)
+	require.Positive(t, r.PerConn)
+}
+
+func TestNoServer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	l.Close()
+	for _, w := range workload.All() {
+		_, err := drive(t, l.Addr().String(), load.Job{Workload: w.Name, Size: 64, Conns: 1, Window: 1})
+		require.ErrorContains(t, err, "refused", w.Name)
+	}
+}
+
+func TestNames(t *testing.T) {
+	require.Equal(t, "echo 16 KiB × 64, 16 deep, 100 idle",
+		workload.Cell{Workload: "echo", Size: 16 << 10, Conns: 64, Window: 16, Idle: 100}.ID())
+	seen := make(map[string]bool)
+	for _, w := range workload.All() {
+		for _, c := range w.Cells {
+			require.False(t, seen[c.ID()], c.ID())
+			seen[c.ID()] = true
+			require.Equal(t, w.Name, c.Workload)
+			require.LessOrEqual(t, c.Size*c.Conns*c.Window, 256<<20)
+		}
+	}
+	_, err := workload.Find("nothing")
+	require.ErrorContains(t, err, `"nothing"`)
+}

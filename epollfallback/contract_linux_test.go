@@ -1,0 +1,15 @@
+package epollfallback_test
+
+import (
+	"testing"
+
+	"github.com/goproactor/goproactor/epollfallback"
+	"github.com/goproactor/goproactor/internal/queuetest"
+	"github.com/goproactor/goproactor/ring"
+)
+
+func TestContract(t *testing.T) {
+	queuetest.Run(t, func() (ring.Queue, error) {
+		return epollfallback.Open(epollfallback.Options{Entries: 64})
+	})
+}

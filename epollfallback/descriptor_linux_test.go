@@ -1,0 +1,251 @@
+package epollfallback
+
+import (
+	"testing"
+
+	"github.com/goproactor/goproactor/ring"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+func TestOneRegistrationForTheLifeOfADescriptor(t *testing.T) {
+	b := open(t)
+	ours, peer := tcpPair(t)
+	require.NoError(t, unix.SetsockoptInt(ours, unix.SOL_SOCKET, unix.SO_SNDBUF, 1<<16))
+	in, out := make([]byte, 64), make([]byte, 16<<20)
+	for range 50 {
+		b.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, in, 0) })
+		require.Empty(t, b.turn())
+		write(t, peer, "hello")
+		b.expect(1, 5)
+	}
+	require.EqualValues(t, 1, b.registrations)
+	for range 5 { // writes that block
+		b.entry(2, func(e *ring.SQE) { e.PrepSend(ours, out, ring.MsgWaitAll) })
+		require.Empty(t, b.turn())
+		drain(t, peer, len(out), func() { require.NoError(t, b.Enter(0)) })
+		b.expect(2, len(out))
+	}
+	require.EqualValues(t, 1, b.registrations)
+	require.EqualValues(t, 2, b.controls-b.confirmations, "added once, writing added to it once")
+}
+
+// drain reads n bytes without blocking, and lets others do something meanwhile.
+func drain(t testing.TB, fd, n int, meanwhile func()) {
+	p := make([]byte, 1<<16)
+	for n > 0 {
+		k, _, err := unix.Recvfrom(fd, p, unix.MSG_DONTWAIT)
+		if err == unix.EAGAIN {
+			meanwhile()
+			continue
+		}
+		require.NoError(t, err)
+		n -= k
+	}
+}
+
+// What is in flight when a descriptor is closed goes on, on the file it was
+// submitted for.
+func TestCloseLeavesOperationsOnTheirFile(t *testing.T) {
+	b := open(t)
+	ours, peer := pair(t)
+	p, other := make([]byte, 8), make([]byte, 8)
+	b.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, p, 0) })
+	b.entry(2, func(e *ring.SQE) { e.PrepPoll(ours, ring.PollIn) })
+	b.quiet()
+	b.entry(3, func(e *ring.SQE) { e.PrepClose(ours) })
+	b.expect(3, 0)
+	before := openDescriptors(t)
+
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	closeAtEnd(t, fds[:]...)
+	require.Equal(t, ours, fds[0], "the number is used again")
+	b.entry(4, func(e *ring.SQE) { e.PrepRecv(fds[0], other, 0) })
+	b.quiet()
+
+	write(t, fds[1], "new")
+	b.expect(4, 3)
+	write(t, peer, "old")
+	got := []ring.CQE{b.await(), b.await()}
+	require.ElementsMatch(t, []uint64{1, 2}, []uint64{got[0].UserData(), got[1].UserData()})
+	require.Equal(t, "old", string(p[:3]))
+	require.Equal(t, "new", string(other[:3]))
+	// With the last operation the file is closed.
+	require.Equal(t, before+1, openDescriptors(t), "two opened, one closed")
+	_, err = unix.Write(peer, p)
+	require.Equal(t, unix.EPIPE, err)
+}
+
+func TestCloseWithoutOperationsClosesAtOnce(t *testing.T) {
+	b := open(t)
+	ours, peer := pair(t)
+	p := make([]byte, 8)
+	b.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, p, 0) })
+	b.quiet()
+	write(t, peer, "x")
+	b.expect(1, 1)
+	before := openDescriptors(t)
+	b.entry(2, func(e *ring.SQE) { e.PrepClose(ours) })
+	b.expect(2, 0)
+	require.Equal(t, before-1, openDescriptors(t))
+	require.Nil(t, b.lookup(int32(ours)))
+}
+
+// A program may close a number that nothing is in flight on as it likes; epoll
+// forgets it without a word.
+func TestNumberReusedBehindOurBack(t *testing.T) {
+	for name, enter := range map[string]func(*bench) ring.CQE{
+		"waiting":  (*bench).await,
+		"spinning": (*bench).spin,
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := open(t)
+			ours, peer := pair(t)
+			p := make([]byte, 8)
+			for range 3 {
+				b.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, p, 0) })
+				b.quiet()
+				write(t, peer, "x")
+				b.expect(1, 1)
+
+				unix.Close(ours)
+				unix.Close(peer)
+				a, c := pair(t)
+				require.Equal(t, ours, min(a, c))
+				ours, peer = min(a, c), max(a, c)
+				b.entry(2, func(e *ring.SQE) { e.PrepRecv(ours, p, 0) })
+				b.quiet()
+				write(t, peer, "yy")
+				c2 := enter(b)
+				require.EqualValues(t, 2, c2.UserData())
+				require.EqualValues(t, 2, c2.Result())
+			}
+		})
+	}
+}
+
+// spin turns without ever waiting until something completes.
+func (b *bench) spin() ring.CQE {
+	for {
+		if got := b.turn(); len(got) > 0 {
+			return got[0]
+		}
+	}
+}
+
+// Closing a number with close(2) while something is in flight on it is a
+// breach of the contract. Even so, nobody gets what belongs to another.
+func TestNumberReusedUnderAnOperation(t *testing.T) {
+	b := open(t)
+	ours, peer := pair(t)
+	p, other := make([]byte, 8), make([]byte, 8)
+	b.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, p, 0) })
+	b.quiet()
+	unix.Close(ours)
+	unix.Close(peer)
+	a, c := pair(t)
+	require.Equal(t, ours, min(a, c))
+	ours, peer = min(a, c), max(a, c)
+
+	b.entry(2, func(e *ring.SQE) { e.PrepRecv(ours, other, 0) })
+	b.quiet()
+	write(t, peer, "yy")
+	b.expect(2, 2)
+	require.Equal(t, "yy", string(other[:2]))
+	b.entry(3, func(e *ring.SQE) { e.PrepCancelFD(ours, ring.CancelAll) })
+	b.expect(3, 0)
+	require.Equal(t, 1, b.InFlight())
+	b.entry(4, func(e *ring.SQE) { e.PrepCancel(1, 0) })
+	b.expect(4, 0)
+	b.fails(1, unix.ECANCELED)
+}
+
+// A file that lives on elsewhere keeps its registration when its number is
+// closed: its events must not reach what the number stands for later.
+func TestStaleEventFindsNoOwner(t *testing.T) {
+	b := open(t)
+	ours, peer := pair(t)
+	alias, err := unix.FcntlInt(uintptr(ours), unix.F_DUPFD_CLOEXEC, 100)
+	require.NoError(t, err)
+	closeAtEnd(t, alias)
+	p := make([]byte, 8)
+	b.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, p, 0) })
+	b.quiet()
+	write(t, peer, "x")
+	b.expect(1, 1)
+	b.entry(2, func(e *ring.SQE) { e.PrepClose(ours) })
+	b.expect(2, 0)
+
+	a, c := pair(t)
+	require.Contains(t, []int{a, c}, ours)
+	b.entry(3, func(e *ring.SQE) { e.PrepMultishotPoll(ours, ring.PollIn) })
+	b.quiet()
+	before := b.stale
+	write(t, peer, "for the old one")
+	b.quiet()
+	require.Greater(t, b.stale, before)
+}
+
+// A connection accepted under a number is a new file, whatever was known of
+// the number.
+func TestAcceptedNumberIsFresh(t *testing.T) {
+	b := open(t)
+	l, addr := listen(t)
+	p := make([]byte, 8)
+	b.entry(1, func(e *ring.SQE) { e.PrepMultishotAccept(l, unix.SOCK_CLOEXEC) })
+	client := connect(t, addr)
+	first := b.await()
+	conn := int(first.Result())
+	b.entry(2, func(e *ring.SQE) { e.PrepRecv(conn, p, 0) })
+	b.quiet()
+	require.NoError(t, unix.Close(conn)) // under the operation
+	unix.Close(client)
+
+	hold, err := unix.Open("/", unix.O_RDONLY|unix.O_CLOEXEC, 0) // takes the lower number if that is free
+	require.NoError(t, err)
+	closeAtEnd(t, hold)
+	client = connect(t, addr)
+	second := b.await()
+	require.EqualValues(t, 1, second.UserData())
+	conn = int(second.Result())
+	closeAtEnd(t, conn)
+	b.entry(3, func(e *ring.SQE) { e.PrepRecv(conn, p, 0) })
+	b.quiet()
+	write(t, client, "hi")
+	b.expect(3, 2)
+}
+
+func TestCloseLeavesNoDescriptorBehind(t *testing.T) {
+	before := openDescriptors(t)
+	q, err := Open(Options{})
+	require.NoError(t, err)
+	b := &bench{TB: t, Queue: q}
+	l, addr := listen(t)
+	var clients []int
+	for range 3 {
+		clients = append(clients, connect(t, addr))
+	}
+	ours, peer := pair(t)
+	b.entry(1, func(e *ring.SQE) { e.PrepMultishotAccept(l, unix.SOCK_CLOEXEC) })
+	b.entry(2, func(e *ring.SQE) { e.PrepRecv(ours, make([]byte, 8), 0) })
+	b.entry(3, func(e *ring.SQE) { e.PrepTimeout(&ring.Timespec{Sec: 3600}, 0, 0) })
+	b.entry(4, func(e *ring.SQE) { e.PrepNop() }).SetFlags(ring.SQEDrain)
+	b.entry(5, func(e *ring.SQE) { e.PrepClose(ours) }).SetFlags(ring.SQELink)
+	require.NoError(t, b.Enter(0)) // three connections, which nobody takes
+	b.entry(6, func(e *ring.SQE) { e.PrepClose(ours) })
+	b.entry(7, (*ring.SQE).PrepNop)
+	require.NoError(t, q.Close())
+	require.NoError(t, q.Close())
+	require.Zero(t, q.live)
+	for _, fd := range append(clients, l, ours, peer) {
+		unix.Close(fd)
+	}
+	require.Equal(t, before, openDescriptors(t))
+
+	require.ErrorIs(t, q.Enter(0), errClosed)
+	q.Next().PrepNop()
+	require.Zero(t, q.Reap(make([]ring.CQE, 1)))
+	require.Error(t, q.RegisterBufferRing(1, nil))
+	require.Error(t, q.Reserve(1))
+}

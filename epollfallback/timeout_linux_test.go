@@ -1,0 +1,90 @@
+package epollfallback
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/goproactor/goproactor/ring"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+func TestTimerHeapKeepsOrder(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	var h timerHeap
+	var model []*operation
+	for range 20000 {
+		if len(model) == 0 || r.IntN(3) > 0 {
+			op := &operation{when: r.Int64N(1000)}
+			h.add(op)
+			model = append(model, op)
+		} else {
+			i := r.IntN(len(model))
+			h.remove(model[i])
+			require.Zero(t, model[i].timer)
+			model = slices.Delete(model, i, i+1)
+		}
+	}
+	slices.SortFunc(model, func(a, b *operation) int {
+		if a.when != b.when {
+			return int(a.when - b.when)
+		}
+		return int(a.order) - int(b.order)
+	})
+	for _, want := range model {
+		require.Same(t, want, h.first())
+		h.remove(want)
+	}
+	require.Nil(t, h.first())
+}
+
+func TestRegistryFindsTheNewest(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	reg := newRegistry()
+	model := map[uint64][]*operation{}
+	all := func(*operation) bool { return true }
+	for range 20000 {
+		userData := r.Uint64N(500)
+		if list := model[userData]; len(list) > 0 && r.IntN(2) == 0 {
+			i := r.IntN(len(list))
+			reg.remove(list[i])
+			model[userData] = slices.Delete(list, i, i+1)
+		} else {
+			op := &operation{userData: userData}
+			reg.add(op)
+			model[userData] = append(list, op)
+		}
+		list := model[userData]
+		if len(list) == 0 {
+			require.Nil(t, reg.find(userData, all))
+			continue
+		}
+		require.Same(t, list[len(list)-1], reg.find(userData, all))
+		require.Same(t, list[0], reg.findOldest(userData, all))
+	}
+}
+
+// Without epoll_pwait2 waits are in milliseconds, rounded up.
+func TestWaitsWithoutPwait2(t *testing.T) {
+	b := open(t)
+	b.noPwait2 = true
+	start := time.Now()
+	b.entry(1, func(e *ring.SQE) { e.PrepTimeout(&ring.Timespec{Nsec: 300_000}, 0, 0) })
+	b.fails(1, unix.ETIME)
+	require.GreaterOrEqual(t, time.Since(start), 300*time.Microsecond)
+}
+
+func TestTimeoutIsNeverEarly(t *testing.T) {
+	b := open(t)
+	for range 100 {
+		var now unix.Timespec
+		require.NoError(t, unix.ClockGettime(unix.CLOCK_MONOTONIC, &now))
+		at := now.Nano() + 100_000
+		b.entry(1, func(e *ring.SQE) { e.PrepTimeout(&ring.Timespec{Nsec: at}, 0, ring.TimeoutAbs) })
+		b.fails(1, unix.ETIME)
+		require.NoError(t, unix.ClockGettime(unix.CLOCK_MONOTONIC, &now))
+		require.GreaterOrEqual(t, now.Nano(), at)
+	}
+}
