@@ -99,6 +99,9 @@ func TestQuickIsQuick(t *testing.T) {
 }
 
 func TestCompete(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures, and wants the machine to itself: run go test without -short")
+	}
 	dir := t.TempDir()
 	args := "-only net,epoll-lt,select,c-io_uring -size 64 -conns 4,2000 -rounds 2 -seconds 0.05 -warmup 0.02 -open -o " + dir
 	began := time.Now()

@@ -134,8 +134,9 @@ func (q *Queue) cancelOne(op *operation) {
 // cancelEverything is the queue's end: all that is in flight ends, whatever it
 // waits for.
 func (q *Queue) cancelEverything() {
-	for q.live > 0 {
-		before := q.live
+	for before := q.live + 1; q.live > 0 && q.live < before; {
+		before = q.live
+		q.stopResuming()
 		q.cancelMatching(&wanted{flags: ring.CancelAny})
 		for op := q.deferred.pop(); op != nil; op = q.deferred.pop() {
 			for o := op; o != nil; o = o.link {
@@ -145,11 +146,20 @@ func (q *Queue) cancelEverything() {
 			q.endLater(op, unix.ECANCELED)
 		}
 		q.advance()
-		if q.live == before {
-			return
-		}
 	}
+	q.stopResuming()
+	q.closeNumbers()
+}
+
+// stopResuming parks what was to go on, for a cancel to find.
+func (q *Queue) stopResuming() {
 	for d := q.resumable.pop(); d != nil; d = q.resumable.pop() {
+		d.again = 0
+		for way := range d.queues {
+			if op := d.queues[way].head; op != nil && !op.registered {
+				q.registry.add(op)
+			}
+		}
 		q.leave(d)
 	}
 }

@@ -50,7 +50,6 @@ type descriptor struct {
 
 	next       *descriptor // in the pool or in Queue.resumable
 	reporting  bool
-	served     uint64 // the turn in which epoll had something to say
 	unverified bool
 	since      uint64 // the turn since which it waits for confirmation
 	before     *descriptor

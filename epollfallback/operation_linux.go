@@ -25,7 +25,7 @@ type operation struct {
 	when     int64 // of a timeout: when it fires, on the monotonic clock
 	period   int64
 	order    uint64 // among timeouts of the same moment
-	ready    uint32 // of a multishot poll just armed: what held then
+	level    uint32 // of a multishot poll yet to report: what held when it was armed
 	len      uint32
 	done     uint32 // bytes transferred by earlier attempts
 	opFlags  uint32
@@ -223,6 +223,8 @@ func (q *Queue) settle(op *operation, o outcome) {
 		if !q.park(op) {
 			return
 		}
+		// As in the kernel, it is under way: a cancel does not find it.
+		q.registry.remove(op)
 		q.resumeLater(op.d, op.queue)
 	}
 	q.limit(op)

@@ -28,16 +28,15 @@ func (op *operation) pollEvents() uint32 {
 
 // pollAdd reports at once what holds already.
 func (q *Queue) pollAdd(op *operation) outcome {
-	events, errno := q.pollNow(op.fd, op.pollMask())
-	if events&unix.POLLNVAL != 0 {
+	level, errno := q.pollNow(op.fd, op.pollMask()|unix.POLLIN|unix.POLLPRI|unix.POLLOUT)
+	if level&unix.POLLNVAL != 0 {
 		errno = unix.EBADF
 	}
 	if errno != 0 {
 		return op.endError(errno)
 	}
-	events &= op.pollMask()
-	multishot := op.len&ring.PollMultishot != 0
-	if events != 0 && !multishot {
+	events := level & op.pollMask()
+	if events != 0 && op.len&ring.PollMultishot == 0 {
 		return op.end(int32(events))
 	}
 	d, errno := q.watch(op.fd, op.pollEvents(), false)
@@ -52,15 +51,20 @@ func (q *Queue) pollAdd(op *operation) outcome {
 	q.join(op, d)
 	d.polls.push(op)
 	if events != 0 {
-		// It is reported when the submission is over, or if epoll has news by
-		// then, they are.
-		if op.ready = events; !d.reporting {
-			d.reporting = true
-			d.users++
-			q.reporting = append(q.reporting, d)
-		}
+		q.reportLater(op, d, level)
 	}
 	return held
+}
+
+// reportLater has a multishot poll that was armed when ready report that when
+// the submission is over.
+func (q *Queue) reportLater(op *operation, d *descriptor, level uint32) {
+	op.level = level
+	if !d.reporting {
+		d.reporting = true
+		d.users++
+		q.reporting = append(q.reporting, d)
+	}
 }
 
 // report posts what held when multishot polls were armed.
@@ -68,10 +72,10 @@ func (q *Queue) report() {
 	for _, d := range q.reporting {
 		d.reporting = false
 		for op := d.polls.head; op != nil; op = op.next {
-			if op.ready != 0 && d.served != q.turn {
-				q.post(op, int32(op.ready), ring.CQEFMore)
+			if op.level != 0 {
+				q.post(op, int32(op.level&op.pollMask()), ring.CQEFMore)
+				op.level = 0
 			}
-			op.ready = 0
 		}
 		q.leave(d)
 	}
@@ -84,13 +88,12 @@ func (q *Queue) signal(d *descriptor, events uint32) {
 	for op := d.polls.head; op != nil; {
 		next := op.next
 		mask := events & op.pollMask()
-		if mask != 0 && mask&^op.ready == 0 {
-			mask = op.ready // no news since it was armed
-		}
-		op.ready = 0
 		switch {
+		case op.level != 0 && !op.isNews(d, events):
 		case mask == 0:
+			op.level = 0
 		case op.len&ring.PollMultishot != 0:
+			op.level = 0
 			q.post(op, int32(mask), ring.CQEFMore)
 		default:
 			if q.wasListener(d, events) {
@@ -101,6 +104,15 @@ func (q *Queue) signal(d *descriptor, events uint32) {
 		}
 		op = next
 	}
+}
+
+// isNews tells an event from what epoll says because of the registration alone,
+// to a poll that has yet to report what held when it was armed: something new
+// holds, or something lasting has gone. Data may just have been consumed.
+func (op *operation) isNews(d *descriptor, events uint32) bool {
+	const lasting = unix.EPOLLHUP | unix.EPOLLRDHUP | unix.EPOLLERR
+	level := op.level & (d.events | lasting)
+	return events&^level != 0 || level&^events&lasting != 0
 }
 
 // wasListener tells of a TCP listener that was shut down. The kernel's ring

@@ -93,7 +93,7 @@ func Open(o Options) (*Queue, error) {
 		sq:         make([]ring.SQE, entries),
 		cq:         newCompletionQueue(completions),
 		epoll:      int32(epoll),
-		registry:   newRegistry(),
+		registry:   newRegistry(completions),
 		clock:      newClock(),
 		credit:     turnCredit,
 	}, nil

@@ -131,7 +131,6 @@ func (q *Queue) serve(e *unix.EpollEvent) {
 	d.users++ // it stays while it is served
 	const lasting = unix.EPOLLPRI | unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
 	d.signalled |= e.Events & lasting
-	d.served = q.turn
 	// Writers first: a failed connect must see its error before a receive on
 	// the same socket takes it.
 	if e.Events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
@@ -156,6 +155,9 @@ func (q *Queue) run(d *descriptor, way direction) {
 			q.resumeLater(d, way)
 			return
 		default:
+			if !op.registered {
+				q.registry.add(op)
+			}
 			return
 		}
 	}

@@ -1,27 +1,32 @@
 package epollfallback
 
+import "math/bits"
+
 // registry finds waiting operations by their user data, for cancels. It is a
 // hash table whose chains run through the operations: an operation enters and
-// leaves it without an allocation. The newest of those with equal user data is
-// found first, as in the kernel.
+// leaves it without an allocation.
+//
+// Which of several a cancel finds first is nobody's right. It is the one that
+// the kernel finds, because the table is as the kernel's, with the newest first
+// in each chain, until it grows.
 type registry struct {
 	buckets []*operation
-	shift   uint
+	shift   int
 	used    int
 }
 
-const smallRegistry = 6 // bits
-
-func newRegistry() registry {
-	return registry{buckets: make([]*operation, 1<<smallRegistry), shift: 64 - smallRegistry}
+func newRegistry(completions int) registry {
+	n := min(max(bits.Len(uint(completions))-1-5, 1), 8)
+	return registry{buckets: make([]*operation, 1<<n), shift: 64 - n}
 }
 
 func (r *registry) bucket(userData uint64) **operation {
-	return &r.buckets[userData*0x9e3779b97f4a7c15>>r.shift]
+	const goldenRatio = 0x61c8864680b583eb
+	return &r.buckets[userData*goldenRatio>>r.shift]
 }
 
 func (r *registry) add(op *operation) {
-	if r.used >= 2*len(r.buckets) {
+	if r.used >= 4*len(r.buckets) {
 		r.grow()
 	}
 	op.registered = true
@@ -51,8 +56,8 @@ func (r *registry) remove(op *operation) {
 	r.used--
 }
 
-// grow doubles the table four times over. Chains keep their order, newest
-// first, because each is walked from its oldest.
+// grow quadruples the table. Chains keep their order, newest first, because each
+// is walked from its oldest.
 func (r *registry) grow() {
 	old := r.buckets
 	r.buckets = make([]*operation, 4*len(old))

@@ -76,10 +76,13 @@ func (q *Queue) recv(op *operation) outcome {
 			op.addr, op.len = addr, room
 		}
 		op.transferred(uint32(n))
-		if !op.waited {
-			return yielded // others in the same submission come first
+		switch {
+		case op.waited:
+			return q.recv(op)
+		case q.isQuiet(op.fd):
+			return op.wouldBlock()
 		}
-		return q.recv(op)
+		return yielded // others in the same submission come first
 	}
 	if errno == 0 {
 		op.flags = q.moreToRead(op, uint32(n), room)

@@ -42,7 +42,7 @@ func TestTimerHeapKeepsOrder(t *testing.T) {
 
 func TestRegistryFindsTheNewest(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
-	reg := newRegistry()
+	reg := newRegistry(256)
 	model := map[uint64][]*operation{}
 	all := func(*operation) bool { return true }
 	for range 20000 {

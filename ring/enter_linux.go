@@ -10,7 +10,25 @@ import (
 // Flags of io_uring_enter(2).
 const (
 	enterGetEvents = uintptr(iouring_syscall.IORING_ENTER_FLAGS_GETEVENTS)
-	enterExtArg    = uintptr(1 << 3) // the argument is an extendedArg (Linux 5.11)
+	enterExtArg    = uintptr(1 << 3) // the argument is an extendedArg, Linux 5.11
+)
+
+// Flags that the kernel sets in the submission ring.
+const (
+	sqOverflow = iouring_syscall.IORING_SQ_CQ_OVERFLOW // completions did not fit, Linux 5.8
+	sqTaskRun  = uint32(1 << 2)                        // deferred work is pending, Linux 5.19
+)
+
+// Operations of io_uring_register(2), those that iouring-go lacks.
+const (
+	registerFiles2       = 13 // Linux 5.13
+	registerBufferRing   = 22 // Linux 5.19
+	unregisterBufferRing = 23
+	registerSyncCancel   = 24 // Linux 6.0
+	registerNAPI         = 27 // Linux 6.9
+	unregisterNAPI       = 28
+	registerResize       = 33 // Linux 6.13
+	registerMemRegion    = 34 // Linux 6.13
 )
 
 // extendedArg is struct io_uring_getevents_arg: a signal mask and a time limit.
@@ -24,24 +42,24 @@ type extendedArg struct {
 // enterNow submits and collects without waiting. It cannot block for long, so
 // it goes out without telling the scheduler, which would hand the processor to
 // somebody else and want it back a moment later.
-func enterNow(fd int, submit uint32) (int, syscall.Errno) {
-	n, _, errno := syscall.RawSyscall6(iouring_syscall.SYS_IO_URING_ENTER,
+func enterNow(fd int, submit uint32) syscall.Errno {
+	_, _, errno := syscall.RawSyscall6(iouring_syscall.SYS_IO_URING_ENTER,
 		uintptr(fd), uintptr(submit), 0, enterGetEvents, 0, 0)
-	return int(n), errno
+	return errno
 }
 
 // enterWait submits and waits for one completion; arg, if not nil, limits how
 // long.
-func enterWait(fd int, submit uint32, arg *extendedArg) (int, syscall.Errno) {
+func enterWait(fd int, submit uint32, arg *extendedArg) syscall.Errno {
 	if arg == nil {
-		n, _, errno := syscall.Syscall6(iouring_syscall.SYS_IO_URING_ENTER,
+		_, _, errno := syscall.Syscall6(iouring_syscall.SYS_IO_URING_ENTER,
 			uintptr(fd), uintptr(submit), 1, enterGetEvents, 0, 0)
-		return int(n), errno
+		return errno
 	}
-	n, _, errno := syscall.Syscall6(iouring_syscall.SYS_IO_URING_ENTER,
+	_, _, errno := syscall.Syscall6(iouring_syscall.SYS_IO_URING_ENTER,
 		uintptr(fd), uintptr(submit), 1, enterGetEvents|enterExtArg,
 		uintptr(unsafe.Pointer(arg)), unsafe.Sizeof(*arg))
-	return int(n), errno
+	return errno
 }
 
 // register is io_uring_register(2) with its value, which iouring-go's lacks.

@@ -19,7 +19,8 @@ var operations = func() []operation {
 		{name: "SENDMSG_ZC", since: "6.1"}, {name: "READ_MULTISHOT", since: "6.7"}, {name: "WAITID", since: "6.7"}, {name: "FUTEX_WAIT", since: "6.7"},
 		{name: "FUTEX_WAKE", since: "6.7"}, {name: "FUTEX_WAITV", since: "6.7"}, {name: "FIXED_FD_INSTALL", since: "6.8"}, {name: "FTRUNCATE", since: "6.9"},
 		{name: "BIND", since: "6.11"}, {name: "LISTEN", since: "6.11"}, {name: "RECV_ZC", since: "6.15"}, {name: "EPOLL_WAIT", since: "6.15"},
-		{name: "READV_FIXED", since: "6.15"}, {name: "WRITEV_FIXED", since: "6.15"}, {name: "PIPE", since: "6.16"},
+		{name: "READV_FIXED", since: "6.15"}, {name: "WRITEV_FIXED", since: "6.15"}, {name: "PIPE", since: "6.16"}, {name: "NOP128", since: "6.19"},
+		{name: "URING_CMD128", since: "6.19"},
 	}
 	for i := range list {
 		list[i].code, list[i].name = uint8(i), "IORING_OP_"+list[i].name

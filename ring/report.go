@@ -19,11 +19,27 @@ type Report struct {
 	Setup    error     // why no ring can be opened, nil if one can
 	Ops      []Support // every operation known, in the order of their codes
 	Flags    []Support // set-up flags
-	Features []Support // what is neither, such as buffer rings
+	Features []Support // what is neither: what the kernel reports (IORING_FEAT_*), and the features below
 }
 
+// Features that a probe finds out about by trying them.
+const (
+	FeatureBufferRing            = "provided buffer ring"
+	FeatureIncrementalBufferRing = "incrementally consumed buffer ring"
+	FeatureMultishotAccept       = "multishot accept"
+	FeatureMultishotReceive      = "multishot receive"
+	FeatureBundle                = "receive and send bundles"
+	FeatureCancelByDescriptor    = "cancel by descriptor"
+	FeatureSyncCancel            = "synchronous cancel"
+	FeatureDirectDescriptors     = "sparse table of direct descriptors"
+	FeatureNAPI                  = "NAPI busy polling"
+	FeatureResize                = "ring resize"
+	FeatureRegisteredWait        = "registered wait"
+)
+
 // Require returns nil if Open works here and everything that package proactor
-// needs is there, else an error that says what is missing.
+// needs is there, else an error that says what is missing first, with the
+// kernel that has it.
 func (r Report) Require() error {
 	if r.Setup != nil {
 		return r.Setup
@@ -39,7 +55,8 @@ func (r Report) Require() error {
 }
 
 // required are the operations and features without which io_uring is no
-// backend. All are in Linux 6.1; flags are checked by Open itself.
+// backend. All are in Linux 6.1; Open itself checks the set-up flags and what
+// the kernel reports.
 var required = map[string]bool{
 	"IORING_OP_ACCEPT":        true,
 	"IORING_OP_ASYNC_CANCEL":  true,
@@ -53,20 +70,25 @@ var required = map[string]bool{
 	"IORING_OP_SENDMSG":       true,
 	"IORING_OP_SHUTDOWN":      true,
 	"IORING_OP_TIMEOUT":       true,
-	featureBufferRing:         true,
-	featureMultishotAccept:    true,
-	featureMultishotReceive:   true,
-	featureCancelByDescriptor: true,
+	FeatureBufferRing:         true,
+	FeatureMultishotAccept:    true,
+	FeatureMultishotReceive:   true,
+	FeatureCancelByDescriptor: true,
+	FeatureSyncCancel:         true,
 }
 
-const (
-	featureBufferRing            = "provided buffer ring"
-	featureIncrementalBufferRing = "incrementally consumed buffer ring"
-	featureMultishotAccept       = "multishot accept"
-	featureMultishotReceive      = "multishot receive"
-	featureBundle                = "receive and send bundles"
-	featureCancelByDescriptor    = "cancel by descriptor"
-)
+// Supports says whether the operation, set-up flag or feature of that name is
+// there.
+func (r Report) Supports(name string) bool {
+	for _, list := range [][]Support{r.Ops, r.Flags, r.Features} {
+		for _, s := range list {
+			if s.Name == name {
+				return s.OK
+			}
+		}
+	}
+	return false
+}
 
 // SetupFlags names the set-up flags that are there.
 func (r Report) SetupFlags() (names []string) {

@@ -3,70 +3,69 @@ package ring
 import (
 	"errors"
 	"fmt"
-	"runtime"
-	"slices"
+	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
 
-	iouring_syscall "github.com/iceber/iouring-go/syscall"
 	"golang.org/x/sys/unix"
 )
 
 // Ring is the kernel's io_uring as a Queue.
 type Ring struct {
-	fd    int
-	m     mapping
-	flags uint32
+	fd       int
+	m        mapping
+	flags    uint32 // IORING_SETUP_*, as the kernel accepted them
+	features uint32 // IORING_FEAT_*
 
 	sqMask, cqMask uint32
-	tail           uint32 // of the entries handed out; the kernel's tail follows at Enter
+	tail           uint32 // of the entries handed out; the kernel's tail follows at enter
 	submitted      uint32 // of them, what the kernel has taken
+	noted          uint32 // of them, what noteAccepts has seen
 
 	inFlight int
-	backlog  []CQE    // taken out of a full completion queue, older than what is in it
-	accepts  []uint64 // user data of accepts in flight: their descriptors must not be lost
-	groups   map[uint16]*BufferRing
+	backlog  backlog
+	accepts  acceptSet
+	groups   map[uint16]*BufferRing // keeps reachable what the kernel reads and writes
 
 	limit    Timespec // of the wait under way; here because the kernel reads it
 	argument extendedArg
 
-	nowhere SQE // what Next returns on a ring that has failed
-	err     error
+	nowhere SQE   // what Next returns on a ring that has failed
+	err     error // sticky
 	stats   Stats
 }
 
 var _ Queue = (*Ring)(nil)
 
+// errRingClosed is what the methods of a closed ring return.
+var errRingClosed = fmt.Errorf("ring: queue: %w", os.ErrClosed)
+
 // Open sets up an io_uring for the calling goroutine, which must be locked to
-// its thread and is the only one that may use it (IORING_SETUP_SINGLE_ISSUER).
-// It needs Linux 6.1.
+// its thread (runtime.LockOSThread) and is the only one that may use it
+// (IORING_SETUP_SINGLE_ISSUER). It needs Linux 6.1; io_uring_setup(2).
+//
+// An error says what most likely caused it, and wraps the errno: EPERM where
+// kernel.io_uring_disabled or a seccomp policy forbids io_uring, ENOSYS where
+// the kernel has none, EINVAL where it is too old, ENOMEM, EMFILE.
 func Open(o Options) (*Ring, error) {
 	o.defaults()
 	fd, p, err := setup(o)
 	if err != nil {
 		return nil, err
 	}
-	r := &Ring{fd: fd, flags: p.Flags, sqMask: p.SQEntries - 1, cqMask: p.CQEntries - 1, groups: map[uint16]*BufferRing{}}
+	r := &Ring{fd: fd, flags: p.Flags, features: p.Features, sqMask: p.SQEntries - 1, cqMask: p.CQEntries - 1}
 	if err := r.m.open(fd, &p); err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("io_uring: %w", err)
 	}
+	r.groups = map[uint16]*BufferRing{}
 	return r, nil
 }
 
 // SetupFlags names the set-up flags in force.
 func (r *Ring) SetupFlags() []string { return flagNames(r.flags) }
-
-func flagNames(bits uint32) (names []string) {
-	for _, f := range append(slices.Clone(requiredFlags), optionalFlags...) {
-		if bits&f.bit != 0 {
-			names = append(names, f.name)
-		}
-	}
-	return names
-}
 
 // Next implements Queue.
 func (r *Ring) Next() *SQE {
@@ -84,13 +83,16 @@ func (r *Ring) Next() *SQE {
 	return e
 }
 
+// queued counts the entries that the kernel has not taken yet.
+func (r *Ring) queued() uint32 { return r.tail - r.submitted }
+
 // room is how many entries are free.
-func (r *Ring) room() uint32 { return r.sqMask + 1 - (r.tail - r.submitted) }
+func (r *Ring) room() uint32 { return r.sqMask + 1 - r.queued() }
 
 // Reserve implements Queue.
 func (r *Ring) Reserve(n int) error {
 	if n < 0 || n > int(r.sqMask)+1 {
-		return fmt.Errorf("ring: reserve %d entries: the queue has %d", n, r.sqMask+1)
+		return fmt.Errorf("ring: reserve %d entries in a queue of %d: %w", n, r.sqMask+1, unix.ENOSPC)
 	}
 	if r.room() < uint32(n) {
 		r.makeRoom(uint32(n))
@@ -98,8 +100,8 @@ func (r *Ring) Reserve(n int) error {
 	return r.err
 }
 
-// makeRoom submits until n entries are free. The kernel takes entries in any
-// state but when memory is short, so this ends.
+// makeRoom submits until n entries are free. One call does it, unless memory
+// is short.
 func (r *Ring) makeRoom(n uint32) {
 	for r.err == nil && r.room() < n {
 		r.enter(false, 0)
@@ -112,65 +114,81 @@ func (r *Ring) Enter(wait time.Duration) error {
 		return r.err
 	}
 	ready := r.ready()
-	if r.tail == r.submitted && (ready || wait == 0) && !r.kernelHasMore() {
+	if r.queued() == 0 && (ready || wait == 0) && !r.kernelHasMore() {
 		return nil // nothing to hand over, and nothing to fetch
 	}
+	r.stats.Enters++
 	r.enter(wait != 0 && !ready, wait)
+	for r.err == nil && r.queued() > 0 {
+		r.enter(false, 0) // memory was short
+	}
 	return r.err
 }
 
+// ready says that there is something to reap.
 func (r *Ring) ready() bool {
-	return len(r.backlog) > 0 || atomic.LoadUint32(r.m.cqTail) != *r.m.cqHead
+	return !r.backlog.empty() || atomic.LoadUint32(r.m.cqTail) != *r.m.cqHead
 }
 
-// kernelHasMore says that completions can be had by entering: work deferred to
-// this thread, or completions that did not fit.
+// kernelHasMore says that entering would bring completions: there is work
+// deferred to this thread (IORING_SQ_TASKRUN, Linux 5.19; the kernel sets it
+// again when it leaves some for the next time), or some did not fit
+// (IORING_SQ_CQ_OVERFLOW, Linux 5.8). Asking each time is what keeps a caller
+// who always finds completions ready from starving those still to come.
 func (r *Ring) kernelHasMore() bool {
-	const taskrun, overflow = 1 << 2, 1 << 1
-	return atomic.LoadUint32(r.m.sqFlags)&(taskrun|overflow) != 0
+	return atomic.LoadUint32(r.m.sqFlags)&(sqTaskRun|sqOverflow) != 0
 }
 
-// enter makes the system call, and sorts out how it went.
+// enter makes the system call: it hands over what is queued, has deferred work
+// done and overflown completions flushed, and waits for one if wait is set.
 func (r *Ring) enter(wait bool, limit time.Duration) {
 	r.noteAccepts()
 	atomic.StoreUint32(r.m.sqTail, r.tail)
-	submit := r.tail - r.submitted
-	if atomic.LoadUint32(r.m.sqFlags)&iouring_syscall.IORING_SQ_CQ_OVERFLOW != 0 {
+	if atomic.LoadUint32(r.m.sqFlags)&sqOverflow != 0 {
+		// The kernel keeps what did not fit, and everything after it so that
+		// the order stays, until there is room.
 		r.stats.Overflows++
 		r.spill()
 	}
-	r.stats.Enters++
-	r.stats.Syscalls++
-	var errno syscall.Errno
-	switch {
-	case !wait:
-		_, errno = enterNow(r.fd, submit)
-	case limit < 0:
-		_, errno = enterWait(r.fd, submit, nil)
-	default:
-		r.limit = NewTimespec(limit)
-		r.argument.timespec = uint64(uintptr(unsafe.Pointer(&r.limit)))
-		_, errno = enterWait(r.fd, submit, &r.argument)
-	}
+	errno := r.call(r.queued(), wait, limit)
 	// What the kernel took stands in the ring, whatever the call returned.
 	taken := atomic.LoadUint32(r.m.sqHead)
 	r.stats.Submitted += uint64(taken - r.submitted)
 	r.submitted = taken
-	r.sort(errno)
+	r.settle(errno)
 }
 
-// sort decides what an errno of io_uring_enter means.
-func (r *Ring) sort(errno syscall.Errno) {
+func (r *Ring) call(submit uint32, wait bool, limit time.Duration) syscall.Errno {
+	r.stats.Syscalls++
+	switch {
+	case !wait:
+		return enterNow(r.fd, submit)
+	case limit < 0:
+		return enterWait(r.fd, submit, nil)
+	}
+	r.limit = NewTimespec(limit)
+	r.argument.timespec = uint64(uintptr(unsafe.Pointer(&r.limit)))
+	return enterWait(r.fd, submit, &r.argument)
+}
+
+// settle decides what an errno of io_uring_enter means.
+func (r *Ring) settle(errno syscall.Errno) {
 	switch errno {
-	case 0, syscall.ETIME, syscall.EINTR:
-		// Done, the limit passed, or a signal came: all as documented.
+	case 0:
+	case syscall.ETIME, syscall.EINTR:
+		// The limit passed, or a signal came: no error, as Enter promises.
 	case syscall.EAGAIN, syscall.EBUSY:
-		// No memory for requests, or too many completions uncollected: collect
-		// them, and try again at the next call.
+		// No memory for a request, or (before Linux 5.19) too many completions
+		// not collected. Whoever submits tries again; before that, room is made,
+		// and what is in flight has a moment to end and to free its memory.
 		r.spill()
-		runtime.Gosched()
+		r.call(0, true, time.Millisecond)
 	case syscall.EEXIST:
-		r.fail(errors.New("ring: used from a thread that did not open it: lock the goroutine with runtime.LockOSThread"))
+		r.fail(fmt.Errorf("ring: used from a thread that did not open it: lock the goroutine with runtime.LockOSThread: %w", errno))
+	case syscall.EBADR:
+		// The completion queue was full, and no memory was left to keep a
+		// completion aside. An operation will never be seen to end.
+		r.fail(fmt.Errorf("io_uring_enter: out of memory, completions are lost: %w", errno))
 	default:
 		r.fail(fmt.Errorf("io_uring_enter: %w", errno))
 	}
@@ -186,61 +204,44 @@ func (r *Ring) fail(err error) {
 func (r *Ring) spill() {
 	head, tail := *r.m.cqHead, atomic.LoadUint32(r.m.cqTail)
 	for ; head != tail; head++ {
-		r.backlog = append(r.backlog, r.m.cqes[head&r.cqMask])
+		r.backlog.push(r.m.cqes[head&r.cqMask])
 	}
 	atomic.StoreUint32(r.m.cqHead, head)
 }
 
 // Reap implements Queue.
 func (r *Ring) Reap(dst []CQE) int {
-	n := 0
-	if len(r.backlog) > 0 {
-		n = copy(dst, r.backlog)
-		if r.backlog = r.backlog[n:]; len(r.backlog) == 0 {
-			r.backlog = nil
-		}
-	}
-	if r.m.cqHead != nil {
-		n += r.reapRing(dst[n:])
-	}
-	for i := range dst[:n] {
-		if c := &dst[i]; !c.More() {
-			r.inFlight--
-			if len(r.accepts) > 0 {
-				r.forgetAccept(c.UserData())
-			}
-		}
-	}
-	r.stats.Completed += uint64(n)
+	n := r.collect(dst)
+	r.account(dst[:n])
 	return n
 }
 
-func (r *Ring) reapRing(dst []CQE) (n int) {
+// collect moves completions into dst, the oldest first.
+func (r *Ring) collect(dst []CQE) (n int) {
+	if r.m.cqHead == nil {
+		return 0
+	}
+	n = r.backlog.pop(dst)
 	head, tail := *r.m.cqHead, atomic.LoadUint32(r.m.cqTail)
 	for ; head != tail && n < len(dst); head++ {
 		dst[n] = r.m.cqes[head&r.cqMask]
 		n++
 	}
-	if n > 0 {
-		atomic.StoreUint32(r.m.cqHead, head)
-	}
+	atomic.StoreUint32(r.m.cqHead, head)
 	return n
 }
 
-// noteAccepts remembers accepts about to be submitted. There are few, and
-// multishots at that.
-func (r *Ring) noteAccepts() {
-	for i := r.submitted; i != r.tail; i++ {
-		if e := r.m.sqes[i&r.sqMask].Fields(); e.Opcode == OpAccept && !slices.Contains(r.accepts, e.UserData) {
-			r.accepts = append(r.accepts, e.UserData)
+// account notes which entries have had their last completion.
+func (r *Ring) account(completions []CQE) {
+	for i := range completions {
+		if c := &completions[i]; !c.More() {
+			r.inFlight--
+			if len(r.accepts) > 0 {
+				r.accepts.remove(c.UserData())
+			}
 		}
 	}
-}
-
-func (r *Ring) forgetAccept(userData uint64) {
-	if i := slices.Index(r.accepts, userData); i >= 0 {
-		r.accepts = slices.Delete(r.accepts, i, i+1)
-	}
+	r.stats.Completed += uint64(len(completions))
 }
 
 // InFlight implements Queue.
@@ -249,105 +250,31 @@ func (r *Ring) InFlight() int { return r.inFlight }
 // Stats implements Queue.
 func (r *Ring) Stats() Stats { return r.stats }
 
-// registration of a buffer ring: struct io_uring_buf_reg.
-type bufferRegistration struct {
-	address uint64
-	entries uint32
-	group   uint16
-	flags   uint16
-	_       [3]uint64
-}
-
-const (
-	registerBufferRing   = 22     // IORING_REGISTER_PBUF_RING, Linux 5.19
-	unregisterBufferRing = 23     // IORING_UNREGISTER_PBUF_RING
-	bufferIncremental    = 1 << 1 // IOU_PBUF_RING_INC, Linux 6.12
-)
-
-// RegisterBufferRing implements Queue.
-func (r *Ring) RegisterBufferRing(group uint16, b *BufferRing) error {
-	if r.err != nil {
-		return r.err
-	}
-	g := &bufferRegistration{address: uint64(uintptr(unsafe.Pointer(&b.entries[0]))), entries: uint32(len(b.entries)), group: group}
-	if b.Incremental {
-		g.flags = bufferIncremental
-	}
-	_, err := register(r.fd, registerBufferRing, unsafe.Pointer(g), 1)
-	switch {
-	case err == nil:
-		r.groups[group] = b
-		return nil
-	case errors.Is(err, syscall.EINVAL) && b.Incremental:
-		return fmt.Errorf("register buffer group %d: %w (incremental buffer rings need Linux 6.12, this is %s)", group, err, KernelRelease())
-	}
-	return fmt.Errorf("register buffer group %d: %w", group, err)
-}
-
-// UnregisterBufferRing implements Queue.
-func (r *Ring) UnregisterBufferRing(group uint16) error {
-	if r.err != nil {
-		return r.err
-	}
-	g := &bufferRegistration{group: group}
-	if _, err := register(r.fd, unregisterBufferRing, unsafe.Pointer(g), 1); err != nil {
-		return fmt.Errorf("unregister buffer group %d: %w", group, err)
-	}
-	delete(r.groups, group)
-	return nil
-}
-
-var errRingClosed = errors.New("ring: closed")
-
-// Close implements Queue. Closing the descriptor alone would leave the kernel
-// at work on what is in flight for a while longer.
+// Close implements Queue. It must be called on the thread that opened the
+// ring; on another it changes nothing and returns an error that wraps EEXIST.
+// An operation that nothing can cancel, such as a file's read, is waited for.
 func (r *Ring) Close() error {
 	if r.fd < 0 {
 		return nil
 	}
-	cause := r.err
-	if cause == nil {
-		r.cancelAll()
-		cause = r.err
+	// Whatever went wrong before, what is in flight has to end.
+	failed := r.err
+	r.err = nil
+	err := r.quiesce(errors.Is(failed, syscall.EBADR))
+	if errors.Is(err, syscall.EEXIST) {
+		r.err = failed
+		return err
 	}
-	r.err = errRingClosed
+	for group := range r.groups {
+		r.UnregisterBufferRing(group)
+	}
 	r.m.close()
-	err := unix.Close(r.fd)
-	r.fd = -1
-	r.groups = nil
-	return errors.Join(cause, err)
-}
-
-// cancelAll ends everything in flight and waits for it. An operation that
-// cannot be cancelled, such as a file's read, is waited for.
-func (r *Ring) cancelAll() {
-	if r.inFlight == 0 {
-		return
+	if !errors.Is(err, syscall.EBADF) && !errors.Is(err, syscall.EOPNOTSUPP) {
+		// Else somebody else closed the descriptor, and its number may be in
+		// other hands.
+		err = errors.Join(err, unix.Close(r.fd))
 	}
-	e := r.Next()
-	e.PrepCancelAny()
-	e.SetUserData(ReservedUserData)
-	var done [64]CQE
-	for r.inFlight > 0 && r.err == nil {
-		// What the first cancel came too early for, a later one finds.
-		r.Enter(100 * time.Millisecond)
-		n := 0
-		for {
-			accepts := slices.Clone(r.accepts)
-			k := r.Reap(done[:])
-			for _, c := range done[:k] {
-				if c.Result() >= 0 && slices.Contains(accepts, c.UserData()) {
-					unix.Close(int(c.Result()))
-				}
-			}
-			if n += k; k < len(done) {
-				break
-			}
-		}
-		if n == 0 && r.err == nil {
-			e := r.Next()
-			e.PrepCancelAny()
-			e.SetUserData(ReservedUserData)
-		}
-	}
+	r.fd, r.err = -1, errRingClosed
+	r.backlog, r.accepts, r.groups = backlog{}, nil, nil
+	return err
 }

@@ -87,7 +87,7 @@ func TestProbe(t *testing.T) {
 }
 
 func TestRequireNamesWhatIsMissing(t *testing.T) {
-	report := Report{Kernel: "5.10.0", Features: []Support{{Name: featureMultishotReceive, Since: "6.0", Reason: "it answers EINVAL"}}}
+	report := Report{Kernel: "5.10.0", Features: []Support{{Name: FeatureMultishotReceive, Since: "6.0", Reason: "it answers EINVAL"}}}
 	require.ErrorContains(t, report.Require(), "io_uring lacks multishot receive (Linux 6.0, this is 5.10.0): it answers EINVAL")
 }
 
@@ -99,7 +99,7 @@ func TestSetupErrorsSayTheCause(t *testing.T) {
 		syscall.ENOMEM: "RLIMIT_MEMLOCK",
 		syscall.EMFILE: "RLIMIT_NOFILE",
 	} {
-		err := setupError(os.NewSyscallError("io_uring_setup", errno))
+		err := setupError(os.NewSyscallError("io_uring_setup", errno), "0")
 		require.ErrorIs(t, err, errno)
 		if errno == syscall.EPERM && disabledSysctl() != "0" {
 			hint = "kernel.io_uring_disabled"

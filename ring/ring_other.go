@@ -11,7 +11,16 @@ import (
 // Ring is the kernel's io_uring as a Queue, on Linux.
 type Ring struct{ Queue }
 
+// SetupFlags names the set-up flags in force.
+func (r *Ring) SetupFlags() []string { return nil }
+
+var errNoRing = fmt.Errorf("io_uring on %s: %w", runtime.GOOS, errors.ErrUnsupported)
+
 // Open returns errors.ErrUnsupported on this system.
-func Open(Options) (*Ring, error) {
-	return nil, fmt.Errorf("io_uring on %s: %w", runtime.GOOS, errors.ErrUnsupported)
-}
+func Open(Options) (*Ring, error) { return nil, errNoRing }
+
+// Probe reports that this system has no io_uring.
+func Probe() Report { return Report{Kernel: KernelRelease(), Setup: errNoRing} }
+
+// KernelRelease names the system; its release is of no interest here.
+func KernelRelease() string { return runtime.GOOS }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -11,74 +12,96 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Set-up flags (io_uring_setup(2)) newer than iouring-go.
-const (
-	setupSingleIssuer = uint32(1 << 12) // Linux 6.0
-	setupDeferTaskrun = uint32(1 << 13) // Linux 6.1
-	setupNoSQArray    = uint32(1 << 16) // Linux 6.6
-)
-
-// Features the kernel reports at set-up.
-const (
-	featureNoDrop       = uint32(1 << 1) // overflowing completions are kept, Linux 5.5
-	featureSubmitStable = uint32(1 << 2) // what entries describe is copied, Linux 5.5
-	featureFastPoll     = uint32(1 << 5) // sockets wait without a worker, Linux 5.7
-	featureExtArg       = uint32(1 << 8) // enter takes a time limit, Linux 5.11
-)
-
-// setupFlag is a set-up flag with its name and first kernel.
-type setupFlag struct {
+// bit is a flag with its name and the first kernel that has it.
+type bit struct {
 	name  string
-	bit   uint32
+	value uint32
 	since string
 }
 
-// requiredFlags are those Open does not do without; all are there from 6.1 on.
-var requiredFlags = []setupFlag{
+// requiredFlags are those that Open does not do without (io_uring_setup(2)).
+// All are there from Linux 6.1 on.
+var requiredFlags = []bit{
 	{"IORING_SETUP_CQSIZE", iouring_syscall.IORING_SETUP_CQSIZE, "5.5"},
 	{"IORING_SETUP_CLAMP", iouring_syscall.IORING_SETUP_CLAMP, "5.6"},
 	{"IORING_SETUP_SUBMIT_ALL", iouring_syscall.IORING_SETUP_SUBMIT_ALL, "5.18"},
 	{"IORING_SETUP_TASKRUN_FLAG", iouring_syscall.IORING_SETUP_TASKRUN_FLAG, "5.19"},
-	{"IORING_SETUP_SINGLE_ISSUER", setupSingleIssuer, "6.0"},
-	{"IORING_SETUP_DEFER_TASKRUN", setupDeferTaskrun, "6.1"},
+	{"IORING_SETUP_SINGLE_ISSUER", 1 << 12, "6.0"},
+	{"IORING_SETUP_DEFER_TASKRUN", 1 << 13, "6.1"},
 }
 
-// optionalFlags are taken where the kernel accepts them.
-var optionalFlags = []setupFlag{
+// optionalFlags are taken where the kernel accepts them. The newest comes
+// last and is given up first.
+var optionalFlags = []bit{
 	{"IORING_SETUP_NO_SQARRAY", setupNoSQArray, "6.6"},
 }
 
-// requiredFeatures come with the kernels that have the required flags.
-var requiredFeatures = []setupFlag{
-	{"IORING_FEAT_NODROP", featureNoDrop, "5.5"},
-	{"IORING_FEAT_SUBMIT_STABLE", featureSubmitStable, "5.5"},
-	{"IORING_FEAT_FAST_POLL", featureFastPoll, "5.7"},
-	{"IORING_FEAT_EXT_ARG", featureExtArg, "5.11"},
+const (
+	setupNoSQArray  = 1 << 16 // entries are taken in order, without an index
+	setupRDisabled  = iouring_syscall.IORING_SETUP_R_DISABLED
+	featExtArg      = 1 << 8
+	featNoDrop      = 1 << 1
+	featStable      = 1 << 2
+	featFastPoll    = 1 << 5
+	featSingleMMap  = 1 << 0
+	requiredFeature = featSingleMMap | featNoDrop | featStable | featFastPoll | featExtArg
+)
+
+// kernelFeatures are what the kernel itself reports at set-up.
+var kernelFeatures = []bit{
+	{"IORING_FEAT_SINGLE_MMAP", featSingleMMap, "5.4"}, // one mapping holds both rings
+	{"IORING_FEAT_NODROP", featNoDrop, "5.5"},          // completions that do not fit are kept
+	{"IORING_FEAT_SUBMIT_STABLE", featStable, "5.5"},   // what entries describe is copied
+	{"IORING_FEAT_RW_CUR_POS", 1 << 3, "5.6"},
+	{"IORING_FEAT_CUR_PERSONALITY", 1 << 4, "5.6"},
+	{"IORING_FEAT_FAST_POLL", featFastPoll, "5.7"}, // sockets wait without a worker
+	{"IORING_FEAT_POLL_32BITS", 1 << 6, "5.9"},
+	{"IORING_FEAT_SQPOLL_NONFIXED", 1 << 7, "5.11"},
+	{"IORING_FEAT_EXT_ARG", featExtArg, "5.11"}, // enter takes a time limit
+	{"IORING_FEAT_NATIVE_WORKERS", 1 << 9, "5.12"},
+	{"IORING_FEAT_RSRC_TAGS", 1 << 10, "5.13"},
+	{"IORING_FEAT_CQE_SKIP", 1 << 11, "5.17"},
+	{"IORING_FEAT_LINKED_FILE", 1 << 12, "5.17"},
+	{"IORING_FEAT_REG_REG_RING", 1 << 13, "6.3"},
+	{"IORING_FEAT_RECVSEND_BUNDLE", 1 << 14, "6.10"},
+	{"IORING_FEAT_MIN_TIMEOUT", 1 << 15, "6.12"}, // enter takes a minimum wait
+	{"IORING_FEAT_RW_ATTR", 1 << 16, "6.14"},
+	{"IORING_FEAT_NO_IOWAIT", 1 << 17, "6.15"},
 }
 
-func bits(flags []setupFlag) (all uint32) {
+func values(flags []bit) (all uint32) {
 	for _, f := range flags {
-		all |= f.bit
+		all |= f.value
 	}
 	return all
 }
 
-// setup makes the ring's descriptor, with the optional flags that are accepted.
+func flagNames(set uint32) (names []string) {
+	for _, f := range slices.Concat(requiredFlags, optionalFlags) {
+		if set&f.value != 0 {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
+
+// setup makes the ring's descriptor (close-on-exec, as the kernel makes them),
+// with the optional flags that are accepted.
 func setup(o Options) (fd int, p iouring_syscall.IOURingParams, err error) {
-	want := bits(requiredFlags) | bits(optionalFlags)
+	want := values(requiredFlags) | values(optionalFlags)
 	for i := len(optionalFlags); ; i-- {
 		p = iouring_syscall.IOURingParams{Flags: want, CQEntries: o.CQEntries}
 		fd, err = iouring_syscall.IOURingSetup(uint(o.Entries), &p)
 		if !errors.Is(err, syscall.EINVAL) || i == 0 {
 			break
 		}
-		want &^= optionalFlags[i-1].bit
+		want &^= optionalFlags[i-1].value
 	}
 	if err != nil {
-		return -1, p, setupError(err)
+		return -1, p, setupError(err, disabledSysctl())
 	}
-	for _, f := range requiredFeatures {
-		if p.Features&f.bit == 0 {
+	for _, f := range kernelFeatures {
+		if requiredFeature&f.value&^p.Features != 0 {
 			unix.Close(fd)
 			return -1, p, fmt.Errorf("io_uring_setup: the kernel lacks %s (Linux %s): %w", f.name, f.since, errors.ErrUnsupported)
 		}
@@ -86,8 +109,9 @@ func setup(o Options) (fd int, p iouring_syscall.IOURingParams, err error) {
 	return fd, p, nil
 }
 
-// setupError says what most likely made io_uring_setup fail.
-func setupError(err error) error {
+// setupError says what most likely made io_uring_setup fail. disabled is the
+// sysctl kernel.io_uring_disabled.
+func setupError(err error, disabled string) error {
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {
 		return err
@@ -95,27 +119,33 @@ func setupError(err error) error {
 	why := ""
 	switch errno {
 	case syscall.EPERM, syscall.EACCES:
-		why = "a seccomp or LSM policy refuses it; container runtimes do by default"
-		if v := disabledSysctl(); v != "" && v != "0" {
-			why = "kernel.io_uring_disabled=" + v
+		switch disabled {
+		case "", "0":
+			why = "a seccomp or LSM policy refuses it; container runtimes do by default"
+		case "1":
+			why = "kernel.io_uring_disabled=1: only with CAP_SYS_ADMIN or in the group kernel.io_uring_group"
+		default:
+			why = "kernel.io_uring_disabled=" + disabled
 		}
 	case syscall.ENOSYS:
-		why = "the kernel is built without io_uring or older than 5.1, or a seccomp policy hides it"
+		why = "the kernel is older than 5.1 or built without io_uring, or a seccomp policy hides it"
 	case syscall.EINVAL:
 		why = "Linux 6.1 or later is needed, this is " + KernelRelease()
 	case syscall.ENOMEM:
 		why = "out of memory, or over the limit of locked memory: raise RLIMIT_MEMLOCK"
-	case syscall.EMFILE, syscall.ENFILE:
+	case syscall.EMFILE:
 		why = "out of descriptors: raise RLIMIT_NOFILE"
-	}
-	if why == "" {
+	case syscall.ENFILE:
+		why = "the system is out of descriptors: raise fs.file-max"
+	default:
 		return fmt.Errorf("io_uring_setup: %w", errno)
 	}
 	return fmt.Errorf("io_uring_setup: %w (%s)", errno, why)
 }
 
-// disabledSysctl is kernel.io_uring_disabled (Linux 6.6): 0 allowed, 1 for the
-// privileged and a group, 2 for nobody. Empty on kernels without it.
+// disabledSysctl is kernel.io_uring_disabled (Linux 6.6): 0 for nobody is
+// refused, 1 for all but the privileged and a group, 2 for everybody. Empty on
+// kernels without it.
 func disabledSysctl() string {
 	v, err := os.ReadFile("/proc/sys/kernel/io_uring_disabled")
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"testing"
@@ -46,6 +47,8 @@ func requireKernel(t *testing.T) {
 	if os.Getenv("GOPROACTOR_EXPECT_NO_IOURING") != "" {
 		t.Skip("io_uring is switched off on purpose")
 	}
+	runtime.LockOSThread() // as a queue demands
+	defer runtime.UnlockOSThread()
 	q, err := openKernel()
 	require.NoError(t, err)
 	require.NoError(t, q.Close())

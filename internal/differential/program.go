@@ -2,6 +2,7 @@ package differential
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/goproactor/goproactor/ring"
@@ -226,46 +227,51 @@ func flagString(flags uint32, names []flagName) string {
 // String is the entry in one line.
 func (e Entry) String() string {
 	words := []string{fmt.Sprintf("#%d", e.ID), e.Kind.String()}
-	add := func(format string, args ...any) {
-		if s := fmt.Sprintf(format, args...); s != "" {
-			words = append(words, s)
-		}
-	}
 	if e.hasObject() {
-		add("%v", e.Object)
+		words = append(words, e.Object.String())
 	}
 	if e.hasGroup() {
-		add("group=%d", e.Group)
+		words = append(words, fmt.Sprintf("group=%d", e.Group))
 	}
-	switch e.Kind {
-	case Recv, Send, Sendmsg, RecvProvided, RecvMultishot:
-		add("%dB", e.Size)
-		add("%s", flagString(e.Flags, messageFlags))
-	case Read, Write, ReadProvided:
-		add("%dB", e.Size)
-	case Poll, PollMultishot:
-		add("%s", flagString(e.Flags, pollFlags))
-	case Shutdown:
-		add("%s", [...]string{"RD", "WR", "RDWR", "how=3"}[e.Flags&3])
-	case Cancel, CancelFD:
-		add("%s", flagString(e.Flags, cancelFlags))
-	case Connect:
-		add("to=%v", e.To)
-	case Timeout, LinkTimeout:
-		add("%s", map[bool]string{true: "short", false: "long"}[e.Short])
-	}
-	switch e.Kind {
-	case Cancel, PollRemove, TimeoutRemove:
-		add("target=#%d", e.Target)
-	}
+	words = append(words, e.operands()...)
 	if e.Count != 0 {
-		add("count=%d", e.Count)
+		words = append(words, fmt.Sprintf("count=%d", e.Count))
 	}
 	if e.Ioprio != 0 {
-		add("POLL_FIRST")
+		words = append(words, "POLL_FIRST")
 	}
-	add("%s", flagString(uint32(e.Link), linkFlags))
-	return strings.Join(words, " ")
+	words = append(words, flagString(uint32(e.Link), linkFlags))
+	return strings.Join(slices.DeleteFunc(words, func(s string) bool { return s == "" }), " ")
+}
+
+// operands are what the kind of an entry takes.
+func (e *Entry) operands() []string {
+	size := fmt.Sprintf("%dB", e.Size)
+	target := fmt.Sprintf("target=#%d", e.Target)
+	switch e.Kind {
+	case Recv, Send, Sendmsg, RecvProvided, RecvMultishot:
+		return []string{size, flagString(e.Flags, messageFlags)}
+	case Read, Write, ReadProvided:
+		return []string{size}
+	case Poll, PollMultishot:
+		return []string{flagString(e.Flags, pollFlags)}
+	case Shutdown:
+		return []string{[...]string{"RD", "WR", "RDWR", "how=3"}[e.Flags&3]}
+	case Cancel:
+		return []string{flagString(e.Flags, cancelFlags), target}
+	case CancelFD:
+		return []string{flagString(e.Flags, cancelFlags)}
+	case PollRemove, TimeoutRemove:
+		return []string{target}
+	case Connect:
+		return []string{"to=" + e.To.String()}
+	case Timeout, LinkTimeout:
+		if e.Short {
+			return []string{"short"}
+		}
+		return []string{"long"}
+	}
+	return nil
 }
 
 // Verb is what somebody outside does.

@@ -149,8 +149,8 @@ func cancelsInAMelee(s *situation, e *Entry, before []Entry) bool {
 
 // cancelsOneOfMany: a cancel by descriptor finds them in an order that is the
 // kernel's own.
-func cancelsOneOfMany(s *situation, e *Entry, _ []Entry) bool {
-	return e.Kind == CancelFD && e.Flags&ring.CancelAll == 0 && s.count[e.Object] > 1
+func cancelsOneOfMany(s *situation, e *Entry, before []Entry) bool {
+	return e.Kind == CancelFD && e.Flags&ring.CancelAll == 0 && (s.count[e.Object] > 1 || len(before) > 0)
 }
 
 // countsInAMelee: what is counted depends on the order in which unrelated
@@ -165,7 +165,7 @@ func countsInAMelee(s *situation, e *Entry, before []Entry) bool {
 		return true
 	}
 	linked := len(s.chains[e.ID]) > 1
-	return linked && (!s.alone || len(s.m.live) > 0 || slices.ContainsFunc(before, func(e Entry) bool { return e.counts() }))
+	return linked && (!s.alone || len(s.m.live) > 0 || slices.ContainsFunc(before, func(e Entry) bool { return e.counts() || e.Kind == LinkTimeout }))
 }
 
 // ticksTwice: two timeouts of the same moment.

@@ -31,12 +31,12 @@ type situation struct {
 	counting bool          // a timeout that counts
 	watching bool          // a multishot poll
 	ticking  bool          // a short timeout
+	dialed   bool          // a connect to the program's listener
 
 	// Admitted.
 	raced  [objects]bool // a worker, the network or the end of Enter is at work on it
 	later  [objects]bool // has an entry that is put off: behind a link, or a multishot poll
 	closed [objects]bool
-	dialed bool // somebody connects to the program's listener
 }
 
 func newSituation(m *machine, batch []Entry) *situation {
@@ -71,7 +71,8 @@ func (s *situation) survey(e *Entry, before []Entry) {
 	s.moves = s.moves || e.Kind == Close && (s.count[o] > 0 || names(before, o))
 	if fd := s.m.world.ends[o].ours; fd >= 0 && e.sides() != 0 {
 		s.failed[o] = !wouldBlock(fd, 0)
-		s.async = s.async || s.failed[o]
+		s.ended[o] = !wouldBlock(fd, unix.POLLRDHUP)
+		s.async = s.async || s.ended[o] // part of a WAITALL may be there, the rest never comes
 	}
 	switch e.sides() {
 	case readSide:
@@ -81,7 +82,6 @@ func (s *situation) survey(e *Entry, before []Entry) {
 		s.writes++
 		if fd := s.m.world.ends[o].ours; fd >= 0 {
 			s.roomy[o] = o != Event && s.busy[o]&writeSide == 0 && !wouldBlock(fd, unix.POLLOUT)
-			s.ended[o] = !wouldBlock(fd, unix.POLLRDHUP)
 		}
 	}
 }
@@ -96,6 +96,7 @@ func (s *situation) engage(e *Entry) {
 	s.counting = s.counting || e.counts()
 	s.watching = s.watching || e.Kind == PollMultishot
 	s.ticking = s.ticking || e.Short
+	s.dialed = s.dialed || e.Kind == Connect && e.To == ToListener
 	if !e.hasObject() {
 		return
 	}
@@ -114,7 +115,6 @@ func (s *situation) admit(c []Entry) {
 			s.roomy[e.Object] = false
 		}
 		s.engage(e)
-		s.dialed = s.dialed || e.Kind == Connect && e.To == ToListener
 		if !e.hasObject() {
 			continue
 		}

@@ -1,0 +1,60 @@
+package ring
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+	"unsafe"
+)
+
+// bufferRegistration is struct io_uring_buf_reg.
+type bufferRegistration struct {
+	address uint64
+	entries uint32
+	group   uint16
+	flags   uint16
+	_       [3]uint64
+}
+
+// bufferIncremental in flags is IOU_PBUF_RING_INC, Linux 6.12.
+const bufferIncremental = 1 << 1
+
+// RegisterBufferRing implements Queue (io_uring_register_buf_ring(3), Linux
+// 5.19). The ring keeps b reachable until the group ends.
+func (r *Ring) RegisterBufferRing(group uint16, b *BufferRing) error {
+	if r.err != nil {
+		return r.err
+	}
+	g := &bufferRegistration{
+		address: uint64(uintptr(unsafe.Pointer(&b.entries[0]))),
+		entries: uint32(len(b.entries)),
+		group:   group,
+	}
+	if b.Incremental {
+		g.flags = bufferIncremental
+	}
+	_, err := register(r.fd, registerBufferRing, unsafe.Pointer(g), 1)
+	switch {
+	case err == nil:
+		r.groups[group] = b
+		return nil
+	case errors.Is(err, syscall.EINVAL) && b.Incremental:
+		return fmt.Errorf("register buffer group %d: %w (incremental buffer rings need Linux 6.12, this is %s)", group, err, KernelRelease())
+	case errors.Is(err, syscall.ENOMEM):
+		return fmt.Errorf("register buffer group %d: %w (over the limit of locked memory: raise RLIMIT_MEMLOCK)", group, err)
+	}
+	return fmt.Errorf("register buffer group %d: %w", group, err)
+}
+
+// UnregisterBufferRing implements Queue.
+func (r *Ring) UnregisterBufferRing(group uint16) error {
+	if r.err != nil {
+		return r.err
+	}
+	g := &bufferRegistration{group: group}
+	if _, err := register(r.fd, unregisterBufferRing, unsafe.Pointer(g), 1); err != nil {
+		return fmt.Errorf("unregister buffer group %d: %w", group, err)
+	}
+	delete(r.groups, group)
+	return nil
+}

@@ -1,0 +1,68 @@
+package ring
+
+import (
+	"fmt"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// retryCancel is how long quiesce waits for a completion before it cancels
+// again: an operation between two attempts escapes a cancel, and finds the
+// next.
+const retryCancel = 10 * time.Millisecond
+
+// quiesce hands over what is queued, then cancels until nothing is in flight.
+// Where completions were lost, it is until nothing is left to cancel.
+func (r *Ring) quiesce(lost bool) error {
+	r.enter(false, 0)
+	r.discard()
+	for r.inFlight > 0 && r.err == nil {
+		found, err := r.cancelAll()
+		if err != nil {
+			return err
+		}
+		r.enter(true, retryCancel)
+		if n := r.discard(); lost && n == 0 && found == 0 {
+			return nil
+		}
+	}
+	return r.err
+}
+
+// discard reaps everything, and closes the descriptors that accepts brought.
+func (r *Ring) discard() (n int) {
+	var c [1]CQE
+	for r.collect(c[:]) > 0 {
+		if c[0].Result() >= 0 && r.accepts.has(c[0].UserData()) {
+			unix.Close(int(c[0].Result()))
+		}
+		r.account(c[:])
+		n++
+	}
+	return n
+}
+
+// syncCancel is struct io_uring_sync_cancel_reg.
+type syncCancel struct {
+	addr    uint64
+	fd      int32
+	flags   uint32
+	timeout Timespec
+	opcode  uint8
+	_       [7]uint8
+	_       [3]uint64
+}
+
+// cancelAll cancels everything there is, and returns how much it found
+// (io_uring_register_sync_cancel(3), Linux 6.0). Unlike an entry that cancels,
+// it neither queues up behind a drain nor becomes part of a chain.
+func (r *Ring) cancelAll() (found int, err error) {
+	arg := &syncCancel{flags: CancelAny | CancelAll}
+	found, err = register(r.fd, registerSyncCancel, unsafe.Pointer(arg), 1)
+	if err != nil {
+		return 0, fmt.Errorf("ring: cancel what is in flight: %w", err)
+	}
+	return found, nil
+}

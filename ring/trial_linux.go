@@ -1,0 +1,217 @@
+package ring
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"syscall"
+	"time"
+	"unsafe"
+
+	iouring_syscall "github.com/iceber/iouring-go/syscall"
+	"golang.org/x/sys/unix"
+)
+
+// trial finds out about a feature by using it.
+type trial struct {
+	name, since string
+	try         func(*Ring) error
+}
+
+var trials = []trial{
+	{FeatureBufferRing, "5.19", func(r *Ring) error { return tryBufferRing(r, false) }},
+	{FeatureIncrementalBufferRing, "6.12", func(r *Ring) error { return tryBufferRing(r, true) }},
+	{FeatureMultishotAccept, "5.19", tryMultishotAccept},
+	{FeatureMultishotReceive, "6.0", func(r *Ring) error { return tryReceive(r, RecvMultishot) }},
+	{FeatureBundle, "6.10", func(r *Ring) error { return tryReceive(r, RecvSendBundle) }},
+	{FeatureCancelByDescriptor, "5.19", tryCancelFD},
+	{FeatureSyncCancel, "6.0", trySyncCancel},
+	{FeatureDirectDescriptors, "5.19", tryDirectDescriptors},
+	{FeatureNAPI, "6.9", tryNAPI},
+	{FeatureResize, "6.13", tryResize},
+	{FeatureRegisteredWait, "6.13", tryRegisteredWait},
+}
+
+// trialGroup is the buffer group of the trials.
+const trialGroup = 0xfff0
+
+func tryBufferRing(r *Ring, incremental bool) error {
+	b, err := NewBufferRing(1)
+	if err != nil {
+		return err
+	}
+	b.Incremental = incremental
+	if err := r.RegisterBufferRing(trialGroup, b); err != nil {
+		return err
+	}
+	return r.UnregisterBufferRing(trialGroup)
+}
+
+// tryMultishotAccept has one wait on a socket that nobody knows of, and
+// cancels it. A kernel that does not know the flag answers EINVAL instead.
+func tryMultishotAccept(r *Ring) error {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := unix.Bind(fd, &unix.SockaddrUnix{}); err != nil { // a name the kernel chooses
+		return err
+	}
+	if err := unix.Listen(fd, 1); err != nil {
+		return err
+	}
+	c, err := r.perform(func(e *SQE) {
+		e.PrepMultishotAccept(fd, 0)
+		e.SetUserData(trialData)
+		r.Next().PrepCancel(trialData, 0)
+	})
+	return refusal(c, err, syscall.ECANCELED)
+}
+
+// tryReceive finds the end of a stream at once.
+func tryReceive(r *Ring, mode uint16) error {
+	b, err := NewBufferRing(1)
+	if err != nil {
+		return err
+	}
+	if err := r.RegisterBufferRing(trialGroup, b); err != nil {
+		return err
+	}
+	defer r.UnregisterBufferRing(trialGroup)
+	p := make([]byte, 64)
+	b.Add(p, 0)
+	b.Publish()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(pair[0])
+	unix.Close(pair[1])
+	c, err := r.perform(func(e *SQE) {
+		e.PrepRecvProvided(pair[0], trialGroup, 0)
+		e.SetIoprio(mode)
+		e.SetUserData(trialData)
+	})
+	return refusal(c, err)
+}
+
+func tryCancelFD(r *Ring) error {
+	c, err := r.perform(func(e *SQE) {
+		e.PrepCancelFD(r.fd, 0)
+		e.SetUserData(trialData)
+	})
+	return refusal(c, err, syscall.ENOENT)
+}
+
+func trySyncCancel(r *Ring) error {
+	_, err := r.cancelAll()
+	return err
+}
+
+// tryDirectDescriptors makes an empty table (IORING_RSRC_REGISTER_SPARSE).
+func tryDirectDescriptors(r *Ring) error {
+	const sparse = 1 << 0
+	arg := &struct {
+		n, flags   uint32
+		_          uint64
+		data, tags uint64
+	}{n: 1, flags: sparse}
+	if _, err := register(r.fd, registerFiles2, unsafe.Pointer(arg), uint32(unsafe.Sizeof(*arg))); err != nil {
+		return err
+	}
+	_, err := register(r.fd, uint32(iouring_syscall.IORING_UNREGISTER_FILES), nil, 0)
+	return err
+}
+
+func tryNAPI(r *Ring) error {
+	arg := &struct {
+		timeout uint32 // microseconds
+		prefer  uint8
+		_       [3]uint8
+		_       uint64
+	}{timeout: 1}
+	if _, err := register(r.fd, registerNAPI, unsafe.Pointer(arg), 1); err != nil {
+		return err
+	}
+	_, err := register(r.fd, unregisterNAPI, unsafe.Pointer(arg), 1)
+	return err
+}
+
+// tryResize has a ring of its own, since resizing moves what is mapped.
+func tryResize(r *Ring) error {
+	return withDescriptor(r.flags, func(fd int) error {
+		arg := &iouring_syscall.IOURingParams{
+			SQEntries: 16, CQEntries: 64,
+			Flags: iouring_syscall.IORING_SETUP_CQSIZE | iouring_syscall.IORING_SETUP_CLAMP,
+		}
+		_, err := register(fd, registerResize, unsafe.Pointer(arg), 1)
+		return err
+	})
+}
+
+// tryRegisteredWait registers memory for wait arguments, which is possible
+// only before a ring is enabled.
+func tryRegisteredWait(r *Ring) error {
+	const waitArgument = 1 << 0 // IORING_MEM_REGION_REG_WAIT_ARG
+	return withDescriptor(r.flags|setupRDisabled, func(fd int) error {
+		region := &struct {
+			address, size uint64
+			flags, id     uint32
+			offset        uint64
+			_             [4]uint64
+		}{size: uint64(unix.Getpagesize())}
+		arg := &struct {
+			region, flags uint64
+			_             [2]uint64
+		}{region: pinned(uintptr(unsafe.Pointer(region))), flags: waitArgument}
+		_, err := register(fd, registerMemRegion, unsafe.Pointer(arg), 1)
+		runtime.KeepAlive(region)
+		return err
+	})
+}
+
+// withDescriptor hands f a ring that is set up and not mapped.
+func withDescriptor(flags uint32, f func(fd int) error) error {
+	p := iouring_syscall.IOURingParams{Flags: flags, CQEntries: 16}
+	fd, err := iouring_syscall.IOURingSetup(8, &p)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return f(fd)
+}
+
+// trialData is the user data of the entry that a trial is about.
+const trialData = 1
+
+// perform submits what prepare makes of an entry, and waits for the completion
+// that carries trialData.
+func (r *Ring) perform(prepare func(*SQE)) (CQE, error) {
+	prepare(r.Next())
+	var c [1]CQE
+	for start := time.Now(); time.Since(start) < time.Second; {
+		if err := r.Enter(100 * time.Millisecond); err != nil {
+			return c[0], err
+		}
+		for r.Reap(c[:]) > 0 {
+			if c[0].UserData() == trialData {
+				return c[0], nil
+			}
+		}
+	}
+	return c[0], errors.New("it does not complete")
+}
+
+// refusal is what speaks against a feature: an error, or a completion with an
+// errno other than those accepted.
+func refusal(c CQE, err error, accepted ...syscall.Errno) error {
+	if err != nil {
+		return err
+	}
+	if errno := syscall.Errno(-c.Result()); c.Result() < 0 && !slices.Contains(accepted, errno) {
+		return fmt.Errorf("it answers %w", errno)
+	}
+	return nil
+}
