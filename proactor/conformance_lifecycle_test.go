@@ -1,8 +1,3 @@
-//go:build conformance
-
-// Not part of the default run yet: "a send cut short tells how much went out"
-// hangs on io_uring. Run it with -tags conformance.
-
 package proactor_test
 
 import (
@@ -1132,10 +1127,10 @@ var running = []behaviour{
 		all.Wait()
 		require.Equal(t, accepted.Load(), ran.Load())
 	}},
-	{name: "Close amid thousands of busy connections", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "Close amid many busy connections", show: func(t *testing.T, rt *proactor.Runtime) {
 		busy(t, rt, func() { require.NoError(t, rt.Close()) })
 	}},
-	{name: "Shutdown amid thousands of busy connections", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "Shutdown amid many busy connections", show: func(t *testing.T, rt *proactor.Runtime) {
 		busy(t, rt, func() {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
@@ -1222,9 +1217,9 @@ func inside(rt *proactor.Runtime) int {
 // busy has connections of three kinds under way (echoing, stuffed with what
 // their peers do not read, idle) when end is called.
 func busy(t *testing.T, rt *proactor.Runtime, end func()) {
-	conns := 2000
+	conns := 1000
 	if raceEnabled {
-		conns = 600
+		conns = 400
 	}
 	if need := uint64(2*conns + 200); descriptorLimit() < need {
 		t.Skipf("needs %d descriptors: raise the limit with ulimit -n", need)
@@ -1234,9 +1229,13 @@ func busy(t *testing.T, rt *proactor.Runtime, end func()) {
 	go func() { served <- ln.Serve(context.Background(), echo) }()
 	var all sync.WaitGroup
 	var rounds atomic.Int64
-	for i := range conns {
+	var peers []net.Conn
+	for range conns {
 		c, err := net.Dial("tcp", ln.Addr().String())
 		require.NoError(t, err)
+		peers = append(peers, c)
+	}
+	for i, c := range peers {
 		if i%3 == 2 {
 			t.Cleanup(func() { c.Close() })
 			continue

@@ -297,8 +297,9 @@ func (c *Conn) abort(err error) {
 	if c.state >= connEnding {
 		return
 	}
-	setLingerZero(c.fd)
-	c.send.fail(err)
+	reset(c.fd)
+	c.send.err = err
+	c.send.cancel(err)
 	c.beginEnd()
 }
 

@@ -58,7 +58,7 @@ func (b *inbox) awake() {
 
 // take empties the inbox and returns its messages, first come first.
 func (b *inbox) take() *message {
-	if b.head.Load() == nil {
+	if head := b.head.Load(); head == nil || head == closedInbox {
 		return nil
 	}
 	return inOrder(b.head.Swap(nil))

@@ -58,7 +58,7 @@ func (c *Conn) recvIntoElsewhere(p []byte) futures.Future[int] {
 // elsewhere cancels a RecvInto that was called from another goroutine.
 type elsewhere struct{ *into }
 
-func (e elsewhere) Cancel() { e.conn.loop.perform(e.into.Cancel) }
+func (e elsewhere) Cancel() { e.conn.loop.Do(e.into.Cancel) }
 
 func (o *into) begin(p []byte) {
 	o.memory, o.reason = p, nil

@@ -4,6 +4,7 @@ import (
 	"math"
 	"runtime"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/goproactor/goproactor/futures"
@@ -40,6 +41,8 @@ type Loop struct {
 	timers  timerHeap
 	tasks   *futures.Scheduler
 	ready   fifo[futures.Runnable]
+
+	cancellations []*cancellation // to be used again
 
 	conns     []*Conn // every open connection of this loop
 	acceptors []*acceptor
@@ -182,11 +185,39 @@ func (l *Loop) submit(sqe *ring.SQE, op operation) uint64 {
 }
 
 // cancel asks for the operation with that user data to end. Its own final
-// completion tells when it has; what the cancel says is of no interest.
-func (l *Loop) cancel(userData uint64) {
-	sqe := l.queue.Next()
-	sqe.PrepCancel(userData, 0)
-	l.submit(sqe, ignore{})
+// completion tells when it has.
+func (l *Loop) cancel(target uint64) {
+	var c *cancellation
+	if n := len(l.cancellations); n > 0 {
+		c, l.cancellations = l.cancellations[n-1], l.cancellations[:n-1]
+	} else {
+		c = &cancellation{loop: l}
+	}
+	c.target = target
+	c.submit()
+}
+
+// cancellation is a cancel under way.
+type cancellation struct {
+	loop   *Loop
+	target uint64
+}
+
+func (c *cancellation) submit() {
+	sqe := c.loop.queue.Next()
+	sqe.PrepCancel(c.target, 0)
+	c.loop.submit(sqe, c)
+}
+
+// complete implements operation. A multishot that has more to do than its turn
+// allows waits for the next one where no cancel finds it: that one is tried
+// again, behind that turn.
+func (c *cancellation) complete(result int32, _ uint32) {
+	if _, live := c.loop.slots.Get(c.target); live && syscall.Errno(-result) == syscall.ENOENT {
+		c.submit()
+		return
+	}
+	c.loop.cancellations = append(c.loop.cancellations, c)
 }
 
 // ignore is an operation whose result nobody needs.
@@ -207,11 +238,12 @@ func (l *Loop) after(d time.Duration) time.Duration {
 // now is the time since the loop started, on the monotonic clock.
 func (l *Loop) now() time.Duration { return time.Since(l.start) }
 
-// Post implements futures.Executor: r runs on the loop, in a later turn when
-// called from elsewhere, after what is ready already when called on the loop.
-// It returns false when the loop has ended.
+// Post implements futures.Executor: r runs on the loop, behind everything that
+// was posted before, by whomever: a cancel never overtakes what it cancels. It
+// returns false when the loop has ended.
 func (l *Loop) Post(r futures.Runnable) bool {
 	if l.Inside() {
+		l.collectInbox()
 		l.ready.push(r)
 		return true
 	}

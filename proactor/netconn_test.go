@@ -22,7 +22,23 @@ import (
 
 	"github.com/goproactor/goproactor/proactor"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/net/nettest"
 )
+
+// TestNetConn is the conformance suite of package net, against a client of
+// package net and with both ends ours.
+func TestNetConn(t *testing.T) {
+	t.Run("client of net", func(t *testing.T) {
+		onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+			nettest.TestConn(t, func() (ours, theirs net.Conn, stop func(), err error) { return pipe(rt) })
+		})
+	})
+	t.Run("both ends", func(t *testing.T) {
+		onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+			nettest.TestConn(t, func() (one, other net.Conn, stop func(), err error) { return relayed(rt) })
+		})
+	})
+}
 
 // pipe is a connection of ours and the client at its other end.
 func pipe(rt *proactor.Runtime) (ours, theirs net.Conn, stop func(), err error) {
@@ -45,6 +61,34 @@ func pipe(rt *proactor.Runtime) (ours, theirs net.Conn, stop func(), err error) 
 		c.Closed().Await(context.Background())
 	}
 	return c.NetConn(context.Background()), theirs, stop, nil
+}
+
+// relayed is two connections of ours with a splice of package net between
+// their clients: bytes, and the end of them, pass through.
+func relayed(rt *proactor.Runtime) (one, other net.Conn, stop func(), err error) {
+	one, a, stopOne, err := pipe(rt)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	other, b, stopOther, err := pipe(rt)
+	if err != nil {
+		stopOne()
+		return nil, nil, nil, err
+	}
+	var both sync.WaitGroup
+	for _, way := range [][2]net.Conn{{a, b}, {b, a}} {
+		both.Go(func() {
+			io.Copy(way[0], way[1])
+			way[0].(*net.TCPConn).CloseWrite()
+			way[1].(*net.TCPConn).CloseRead()
+		})
+	}
+	stop = func() {
+		stopOne()
+		stopOther()
+		both.Wait()
+	}
+	return one, other, stop, nil
 }
 
 // TestNetConnClose ends reads and writes that wait.

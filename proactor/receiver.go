@@ -329,7 +329,7 @@ type withdrawal struct {
 }
 
 func (w *withdrawal) Cancel() {
-	w.conn.loop.perform(func() {
+	w.conn.loop.Do(func() { // behind the Recv, which may still be on its way
 		w.conn.recv.withdraw(demand{recv: w.promise}, futures.ErrCanceled)
 	})
 }

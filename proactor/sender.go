@@ -299,7 +299,7 @@ type retraction struct {
 }
 
 func (r *retraction) Cancel() {
-	r.conn.loop.perform(func() { r.conn.send.retract(r.promise) })
+	r.conn.loop.Do(func() { r.conn.send.retract(r.promise) }) // behind the Send, which may still be on its way
 }
 
 // retract takes p's segment out of the queue, or cancels the send that it is
@@ -363,7 +363,7 @@ func (v *vectorSend) ended(n int, err error) {
 
 // Cancel implements futures.Canceler.
 func (v *vectorSend) Cancel() {
-	v.conn.loop.perform(func() {
+	v.conn.loop.Do(func() {
 		for i := len(v.pieces) - 1; i >= 0; i-- {
 			v.conn.send.retract(v.pieces[i])
 		}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -216,9 +217,13 @@ func closeAll(fds []int) {
 	}
 }
 
-// setLingerZero makes closing send a reset.
-func setLingerZero(fd int) {
-	unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+// reset makes the peer of a TCP connection see a reset, at once. Closing with a
+// linger of zero would do that too, but the operations in flight end at a
+// shutdown only, and that says goodbye with a FIN. Connecting to no address
+// ends both (connect(2), AF_UNSPEC). A unix socket has no reset, and refuses.
+func reset(fd int) {
+	nowhere := unix.RawSockaddrAny{Addr: unix.RawSockaddr{Family: unix.AF_UNSPEC}}
+	unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&nowhere)), unix.SizeofSockaddrInet4)
 }
 
 // pinThread binds the calling thread to the i-th processor that it may use,

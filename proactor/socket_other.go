@@ -23,7 +23,7 @@ func socketAddresses(int, string) *addresses { return new(addresses) }
 func closeSocket(int)                        {}
 func removeSocketFile(string)                {}
 func closeAll([]int)                         {}
-func setLingerZero(int)                      {}
+func reset(int)                              {}
 func pinThread(int) error                    { return errors.ErrUnsupported }
 
 // wakeup wakes a loop that waits.
