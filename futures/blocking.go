@@ -46,6 +46,7 @@ func (p *pool) run(work func()) {
 		return
 	}
 	p.busy++
+	awakened.Add(1)
 	go p.work(work)
 }
 

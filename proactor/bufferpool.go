@@ -12,16 +12,26 @@ const bufferGroup = 0
 // bufferPool is the memory that a loop's receives choose from: blocks provided
 // to the queue through a buffer ring. Idle connections hold none of it.
 //
-// A block is in the ring, or it is out: consumed, with leases on it. It comes
-// back when the last of them ends. When all are out the pool grows, up to its
-// limit; beyond that, receives wait for a lease to end.
+// A block is in the ring, spare, or out: consumed, with leases on it. It comes
+// back when the last of them ends. When a receive finds none, the ring gets
+// twice as many, and the pool grows, up to its limit; beyond that, receives
+// wait for a lease to end.
+//
+// The queue takes blocks first in, first out, so all that are in the ring get
+// their turn, and large messages in many blocks are never in the cache. So the
+// ring holds no more than are needed at a time, and what it is given is what
+// came back last.
 type bufferPool struct {
 	loop   *Loop
 	ring   *ring.BufferRing
 	size   int // bytes of a block
 	limit  int // blocks at most
 	blocks []*block
+	spare  []*block // neither in the ring nor out, the warmest last
 	inRing int
+	target int // of inRing
+	least  int // inRing was, since turns began to count
+	turns  int // in which the ring was not seen running low
 	free   *lease
 
 	starved fifo[*receiver] // were refused for want of a buffer, first come first
@@ -35,8 +45,18 @@ type block struct {
 	leases   int
 }
 
-// slab is how many bytes the pool begins with.
-const slab = 4 << 20
+const (
+	// slab is how many bytes the pool begins with. What no receive has filled
+	// takes no memory.
+	slab = 4 << 20
+
+	// firstTarget is how many blocks the ring holds until more are needed.
+	firstTarget = 32
+
+	// After so many turns in which half of the ring was never needed, it is
+	// made smaller.
+	calmTurns = 1024
+)
 
 func (p *bufferPool) open(l *Loop, o *options) error {
 	r, err := ring.NewBufferRing(o.bufferCount)
@@ -48,6 +68,7 @@ func (p *bufferPool) open(l *Loop, o *options) error {
 		return fmt.Errorf("provide %d buffers of %d bytes: %w", o.bufferCount, o.bufferSize, err)
 	}
 	p.loop, p.ring, p.size, p.limit = l, r, o.bufferSize, o.bufferCount
+	p.target = firstTarget
 	p.grow()
 	p.publish()
 	return nil
@@ -59,17 +80,22 @@ func (p *bufferPool) grow() {
 	if n <= 0 {
 		return
 	}
-	// Blocks that start at the same distance from a page boundary would fight
-	// for the same few sets of the cache: step each by a line more.
-	const line = 64
+	// Blocks a power of two apart would fight for the same few sets of the
+	// cache: step each by a page and a line more.
+	const page, line = 4096, 64
 	stride := p.size + line
+	if p.size >= 4*page {
+		stride += page
+	}
 	mem := make([]byte, n*stride)
 	blocks := make([]block, n)
 	for i := range blocks {
 		b := &blocks[i]
 		b.mem, b.id = mem[i*stride:][:p.size:p.size], uint16(len(p.blocks))
 		p.blocks = append(p.blocks, b)
-		p.provide(b)
+	}
+	for i := range blocks {
+		p.spare = append(p.spare, &blocks[n-1-i])
 	}
 }
 
@@ -81,24 +107,54 @@ func (p *bufferPool) provide(b *block) {
 
 // publish shows the queue what came back since the last time.
 func (p *bufferPool) publish() {
-	if p.starved.len() > 0 {
+	starved := p.starved.len() > 0
+	if starved {
+		p.widen()
+	} else {
+		p.narrow()
+	}
+	for p.inRing < p.target && len(p.spare) > 0 {
+		last := len(p.spare) - 1
+		p.provide(p.spare[last])
+		p.spare = p.spare[:last]
+	}
+	if starved {
 		p.feed()
 	}
 	p.ring.Publish()
 }
 
+// widen makes the ring, and if need be the pool, larger.
+func (p *bufferPool) widen() {
+	p.target = min(2*p.target, p.limit)
+	p.least, p.turns = p.target, 0
+	if p.target > len(p.blocks) {
+		p.grow()
+	}
+}
+
+// narrow makes the ring smaller when half of it has not been needed for long.
+func (p *bufferPool) narrow() {
+	p.least = min(p.least, p.inRing)
+	if p.turns++; p.turns < calmTurns {
+		return
+	}
+	if p.least > p.target/2 {
+		p.target = max(p.target/2, firstTarget)
+	}
+	p.least, p.turns = p.target, 0
+}
+
 // feed lets receives that were refused try again: no more of them than there
-// are blocks, or they would only be refused again. That any were refused says
-// that the pool is too small.
+// are blocks, or they would only be refused again.
 func (p *bufferPool) feed() {
-	p.grow()
 	for n := min(p.inRing, p.starved.len()); n > 0; n-- {
 		p.starved.pop().fed()
 	}
 }
 
 // out is the number of blocks that are leased.
-func (p *bufferPool) out() int { return len(p.blocks) - p.inRing }
+func (p *bufferPool) out() int { return len(p.blocks) - p.inRing - len(p.spare) }
 
 // received makes the lease for a completion that put n bytes into block id.
 func (p *bufferPool) received(id uint16, n int, flags uint32) Buffer {
@@ -126,7 +182,7 @@ func (p *bufferPool) unused(id uint16, flags uint32) {
 
 // scarce says that blocks run low, so that data nobody reads yet should not
 // sit on them.
-func (p *bufferPool) scarce() bool { return p.inRing < len(p.blocks)/4 }
+func (p *bufferPool) scarce() bool { return p.out() > len(p.blocks)/4*3 }
 
 // copied moves a lease's data to memory of its own and frees its block.
 func (p *bufferPool) copied(b Buffer) Buffer {
@@ -158,10 +214,9 @@ func (p *bufferPool) release(l *lease) {
 	}
 }
 
-// settle returns a block to the ring once the queue and all holders are done
-// with it.
+// settle takes a block back once the queue and all holders are done with it.
 func (p *bufferPool) settle(b *block) {
 	if b.leases == 0 && !b.inRing {
-		p.provide(b)
+		p.spare = append(p.spare, b)
 	}
 }

@@ -1338,11 +1338,12 @@ func serveShortOfDescriptors(t *testing.T, name string) {
 	require.NoError(t, err)
 	defer rt.Close()
 	ln := listen(t, rt)
+	// Before the accept: the kernel's ring reads the limit when it is submitted.
+	limit := uint64(openDescriptors(t)) + 30
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: limit, Max: limit}))
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- ln.Serve(ctx, echo) }()
-	limit := uint64(openDescriptors(t)) + 30
-	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: limit, Max: limit}))
 	fmt.Println("address", ln.Addr())
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		fmt.Println("shortages", rt.Stats().Total().AcceptShortages)

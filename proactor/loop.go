@@ -44,6 +44,10 @@ type Loop struct {
 
 	cancellations []*cancellation // to be used again
 
+	awakened uint64 // goroutines, when it entered last
+	visited  bool   // from elsewhere, since then
+	resting  bool   // a short wait brought nothing: the next is a long one
+
 	conns     []*Conn // every open connection of this loop
 	acceptors []*acceptor
 
@@ -125,12 +129,26 @@ func (l *Loop) patience() time.Duration {
 
 // enter submits and waits. A queue that fails for good takes the loop down.
 func (l *Loop) enter(wait time.Duration) {
+	if l.keepsProcessor(wait) {
+		wait = ring.ShortWait
+	}
 	err := l.queue.Enter(wait)
 	l.inbox.awake()
 	l.vectors.reset()
 	if err != nil {
 		l.fail(err)
 	}
+}
+
+// keepsProcessor says whether the first part of a wait is a short one, in the
+// sense of ring.ShortWait: under load, that is all there is of it. It is not
+// while there are goroutines that may need this processor: those that were just
+// made ready, and those that just posted something.
+func (l *Loop) keepsProcessor(wait time.Duration) bool {
+	awakened := futures.Awakened()
+	keeps := !l.resting && !l.visited && awakened == l.awakened && (wait < 0 || wait > ring.ShortWait)
+	l.awakened, l.visited, l.resting = awakened, false, keeps
+	return keeps
 }
 
 // deliver hands each completion to its operation.
@@ -158,7 +176,7 @@ func (l *Loop) complete(userData uint64, result int32, flags uint32) {
 	if flags&ring.CQEFMore == 0 {
 		l.slots.Remove(userData)
 	}
-	l.serving = op
+	l.serving, l.resting = op, false
 	op.complete(result, flags)
 }
 
@@ -173,6 +191,7 @@ func (l *Loop) runReady() {
 
 func (l *Loop) collectInbox() {
 	for item := l.inbox.take(); item != nil; item = item.next {
+		l.visited = true
 		l.ready.push(item.work)
 	}
 }
