@@ -1,6 +1,10 @@
 package proactor
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/goproactor/goproactor/ring"
+)
 
 // Backend names what performs the operations.
 type Backend int
@@ -36,4 +40,10 @@ type BackendInfo struct {
 	Kernel   string   // release, "6.18.1"
 	Features []string // set-up flags in use, for io_uring
 	Reason   string   // why Auto did not take io_uring, empty if it did
+}
+
+// candidate is a backend that may do.
+type candidate struct {
+	info BackendInfo
+	open func() (ring.Queue, error)
 }

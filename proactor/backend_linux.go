@@ -5,26 +5,35 @@ import (
 	"github.com/goproactor/goproactor/ring"
 )
 
-// chooseBackend is the one place that knows which backends there are. It opens
-// nothing for keeps: each loop opens its own queue with the function returned.
-func chooseBackend(o *options) (func() (ring.Queue, error), BackendInfo, error) {
-	info := BackendInfo{Backend: o.backend, Kernel: ring.KernelRelease()}
-	uring := func() (ring.Queue, error) { return ring.Open(ring.Options{Entries: o.entries}) }
-	epoll := func() (ring.Queue, error) {
-		return epollfallback.Open(epollfallback.Options{Entries: o.entries})
+// chooseBackend is the one place that knows which backends there are. It says
+// which to try, the best first, and opens nothing for keeps: each loop opens its
+// own queue.
+func chooseBackend(o *options) ([]candidate, error) {
+	kernel := ring.KernelRelease()
+	uring := candidate{
+		info: BackendInfo{Backend: IOUring, Kernel: kernel},
+		open: func() (ring.Queue, error) { return ring.Open(ring.Options{Entries: o.entries}) },
+	}
+	epoll := candidate{
+		info: BackendInfo{Backend: Epoll, Kernel: kernel},
+		open: func() (ring.Queue, error) {
+			return epollfallback.Open(epollfallback.Options{Entries: o.entries})
+		},
 	}
 	if o.backend == Epoll {
-		return epoll, info, nil
+		return []candidate{epoll}, nil
 	}
 	report := ring.Probe()
 	err := report.Require()
-	if err == nil {
-		info.Backend, info.Features = IOUring, report.SetupFlags()
-		return uring, info, nil
+	uring.info.Features = report.SetupFlags()
+	switch {
+	case err == nil && o.backend == IOUring:
+		return []candidate{uring}, nil
+	case err == nil:
+		return []candidate{uring, epoll}, nil
+	case o.backend == IOUring:
+		return nil, err
 	}
-	if o.backend == IOUring {
-		return nil, info, err
-	}
-	info.Backend, info.Reason = Epoll, err.Error()
-	return epoll, info, nil
+	epoll.info.Reason = err.Error()
+	return []candidate{epoll}, nil
 }

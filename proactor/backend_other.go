@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-
-	"github.com/goproactor/goproactor/ring"
 )
 
-func chooseBackend(*options) (func() (ring.Queue, error), BackendInfo, error) {
-	return nil, BackendInfo{}, fmt.Errorf("proactor: neither io_uring nor epoll on %s: %w", runtime.GOOS, errors.ErrUnsupported)
+func chooseBackend(*options) ([]candidate, error) {
+	return nil, fmt.Errorf("proactor: neither io_uring nor epoll on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }

@@ -37,18 +37,34 @@ func New(opts ...Option) (*Runtime, error) {
 			return nil, err
 		}
 	}
-	open, info, err := chooseBackend(&o)
+	candidates, err := chooseBackend(&o)
 	if err != nil {
 		return nil, err
 	}
-	rt := &Runtime{options: o, backend: info, closed: make(chan struct{})}
+	for i, c := range candidates {
+		if i > 0 {
+			// What is there may still be too little for every loop: an ordinary
+			// user's rings are locked memory (RLIMIT_MEMLOCK).
+			c.info.Reason = err.Error()
+		}
+		var rt *Runtime
+		if rt, err = start(o, c); err == nil {
+			return rt, nil
+		}
+	}
+	return nil, fmt.Errorf("proactor: %w", err)
+}
+
+// start starts a runtime on one backend, or leaves nothing behind.
+func start(o options, c candidate) (*Runtime, error) {
+	rt := &Runtime{options: o, backend: c.info, closed: make(chan struct{})}
 	for i := range o.loops {
 		l := &Loop{rt: rt, index: i, start: time.Now(), stopped: make(chan struct{})}
 		opened := make(chan error, 1)
-		go l.run(open, opened)
+		go l.run(c.open, opened)
 		if err := <-opened; err != nil {
 			rt.Close()
-			return nil, fmt.Errorf("proactor: loop %d of %d on %v: %w", i+1, o.loops, info.Backend, err)
+			return nil, fmt.Errorf("loop %d of %d on %v: %w", i+1, o.loops, c.info.Backend, err)
 		}
 		rt.loops = append(rt.loops, l)
 	}

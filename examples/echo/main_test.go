@@ -28,6 +28,9 @@ var build = sync.OnceValues(func() (program string, err error) {
 		return "", err
 	}
 	program = filepath.Join(dir, "echo")
+	if err := os.Chmod(dir, 0o755); err != nil { // another user runs it, too
+		return "", err
+	}
 	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("%w: %s", err, out)
@@ -58,7 +61,12 @@ func start(t *testing.T, args ...string) *server {
 	t.Helper()
 	program, err := build()
 	require.NoError(t, err)
-	cmd := exec.Command(program, args...)
+	return await(t, exec.Command(program, args...))
+}
+
+// await starts a command that becomes the program.
+func await(t *testing.T, cmd *exec.Cmd) *server {
+	t.Helper()
 	pipe, err := cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -281,6 +289,23 @@ func TestHelp(t *testing.T) {
 	for _, flag := range []string{"-addr", "-network", "-backend", "-style", "-loops", "-pin"} {
 		require.Contains(t, string(out), flag)
 	}
+}
+
+// TestLittleLockedMemory: where an ordinary user may lock too little for a ring
+// (newer kernels count rings), auto serves on epoll and says why.
+func TestLittleLockedMemory(t *testing.T) {
+	program, err := build()
+	require.NoError(t, err)
+	cmd := exec.Command("sh", "-c", "ulimit -l 64 && exec "+program+" -addr 127.0.0.1:0")
+	if os.Getuid() == 0 { // whom the limit does not bind
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	}
+	s := await(t, cmd)
+	if !strings.Contains(s.banner, "backend=io_uring") {
+		require.Regexp(t, ` backend=epoll .* reason=".*(RLIMIT_MEMLOCK|io_uring_setup).*"$`, s.banner)
+	}
+	require.NoError(t, echoed("tcp", s.addr, 1, 1<<20))
+	s.stop(t, syscall.SIGTERM)
 }
 
 // TestNoIOUring runs in CI with kernel.io_uring_disabled=2.
