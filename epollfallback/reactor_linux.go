@@ -96,14 +96,9 @@ func (q *Queue) fetch(timeout time.Duration) int {
 	return n
 }
 
-// wait is epoll_wait. Only when it may wait for long does the scheduler learn of
-// it.
+// wait is epoll_wait. Only when it may wait does the scheduler learn of it.
 func (q *Queue) wait(timeout time.Duration) (int, unix.Errno) {
 	events, room := addressOf(&q.events[0]), uintptr(len(q.events))
-	call := (*Queue).blocking
-	if timeout <= ring.ShortWait {
-		call = (*Queue).raw
-	}
 	switch {
 	case timeout == 0:
 		n, errno := q.raw(unix.SYS_EPOLL_PWAIT, uintptr(q.epoll), events, room, 0, 0, 0)
@@ -115,7 +110,7 @@ func (q *Queue) wait(timeout time.Duration) (int, unix.Errno) {
 		// Nanoseconds came with Linux 5.11. A seccomp filter older than that
 		// refuses what it does not know with EPERM.
 		q.scratch.time = ring.NewTimespec(timeout)
-		n, errno := call(q, unix.SYS_EPOLL_PWAIT2, uintptr(q.epoll), events, room, addressOf(&q.scratch.time), 0, 0)
+		n, errno := q.blocking(unix.SYS_EPOLL_PWAIT2, uintptr(q.epoll), events, room, addressOf(&q.scratch.time), 0, 0)
 		if errno != unix.ENOSYS && errno != unix.EPERM {
 			return max(n, 0), errno
 		}

@@ -46,7 +46,6 @@ func (p *pool) run(work func()) {
 		return
 	}
 	p.busy++
-	awakened.Add(1)
 	go p.work(work)
 }
 

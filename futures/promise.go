@@ -196,7 +196,6 @@ func (p *Promise[T]) settleFree(v T, err error) bool {
 	p.others = waiters[T]{}
 	if p.done != nil {
 		close(p.done)
-		awakened.Add(1)
 	}
 	p.mu.Unlock()
 	p.deliver(&others, v, err)
@@ -210,7 +209,6 @@ func (p *Promise[T]) notify(v T, err error) {
 	p.then, p.others = nil, waiters[T]{}
 	if p.done != nil {
 		close(p.done)
-		awakened.Add(1)
 	}
 	if others.first != nil {
 		defer p.deliver(&others, v, err)
@@ -451,7 +449,6 @@ func ask(exec Executor, fn func()) bool {
 func askElsewhere(exec Executor, fn func()) bool {
 	done := make(chan struct{})
 	if !exec.Post(function(func() {
-		defer awakened.Add(1)
 		defer close(done)
 		fn()
 	})) {

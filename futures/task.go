@@ -134,7 +134,6 @@ func (t *Task) end(err, cause error) bool {
 	t.over.Store(true)
 	if t.ended != nil {
 		close(t.ended)
-		awakened.Add(1)
 	}
 	after := t.after
 	t.after = nil

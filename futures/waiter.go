@@ -28,17 +28,8 @@ func (w *waiter[T]) settle(v T, err error) {
 		w.task.wake()
 	} else {
 		close(w.wake)
-		awakened.Add(1)
 	}
 }
-
-// awakened is what Awakened returns.
-var awakened atomic.Uint64
-
-// Awakened counts the goroutines that futures have made ready to run. An
-// executor that keeps its processor while it waits looks at it first: when it
-// has changed, some may be waiting for that very processor.
-func Awakened() uint64 { return awakened.Load() }
 
 // waiters is a list, first come first. It is circular: one word when empty.
 type waiters[T any] struct{ first *waiter[T] }

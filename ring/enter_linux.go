@@ -48,15 +48,6 @@ func enterNow(fd int, submit uint32) syscall.Errno {
 	return errno
 }
 
-// enterShort submits and waits for one completion no longer than arg says,
-// which is not long, so it too goes out without telling the scheduler.
-func enterShort(fd int, submit uint32, arg *extendedArg) syscall.Errno {
-	_, _, errno := syscall.RawSyscall6(iouring_syscall.SYS_IO_URING_ENTER,
-		uintptr(fd), uintptr(submit), 1, enterGetEvents|enterExtArg,
-		uintptr(unsafe.Pointer(arg)), unsafe.Sizeof(*arg))
-	return errno
-}
-
 // enterWait submits and waits for one completion; arg, if not nil, limits how
 // long.
 func enterWait(fd int, submit uint32, arg *extendedArg) syscall.Errno {

@@ -5,11 +5,6 @@ import "time"
 // Forever makes [Queue.Enter] wait without a limit.
 const Forever = time.Duration(-1)
 
-// ShortWait is the longest wait for which [Queue.Enter] keeps the processor, in
-// the sense of the Go scheduler. Giving it up and getting it back wakes other
-// threads twice, which a server under load would pay for each of its pauses.
-const ShortWait = 50 * time.Microsecond
-
 // Queue is the contract: submission entries in, completions out.
 //
 // Every entry ends in exactly one final completion, one without [CQEFMore]
@@ -32,10 +27,10 @@ type Queue interface {
 	Reserve(n int) error
 
 	// Enter submits every queued entry and collects completions. With wait
-	// zero it does not wait; otherwise, if no completion is ready, it waits
-	// until one is or until wait has passed (Forever: no limit). Running into
-	// the limit or being interrupted by a signal is not an error. Up to
-	// ShortWait it does not hand the processor to another goroutine.
+	// zero it does not wait, and does not hand the processor to another
+	// goroutine; otherwise, if no completion is ready, it waits until one is
+	// or until wait has passed (Forever: no limit). Running into the limit
+	// or being interrupted by a signal is not an error.
 	Enter(wait time.Duration) error
 
 	// Reap moves up to len(dst) completions into dst, in the order they were

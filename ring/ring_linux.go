@@ -168,9 +168,6 @@ func (r *Ring) call(submit uint32, wait bool, limit time.Duration) syscall.Errno
 	}
 	r.limit = NewTimespec(limit)
 	r.argument.timespec = uint64(uintptr(unsafe.Pointer(&r.limit)))
-	if limit <= ShortWait {
-		return enterShort(r.fd, submit, &r.argument)
-	}
 	return enterWait(r.fd, submit, &r.argument)
 }
 
