@@ -50,6 +50,7 @@ type Loop struct {
 
 	conns     []*Conn // every open connection of this loop
 	acceptors []*acceptor
+	residents residents // whatever else lives on it
 
 	inbox   inbox
 	wake    wakeup
