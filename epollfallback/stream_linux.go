@@ -403,7 +403,7 @@ func (q *Queue) wakeAll(d *descriptor) {
 
 func (op *operation) multishot() bool {
 	switch op.opcode {
-	case ring.OpRecv:
+	case ring.OpRecv, ring.OpRecvmsg:
 		return op.ioprio&ring.RecvMultishot != 0
 	case ring.OpAccept:
 		return op.ioprio&ring.AcceptMultishot != 0
