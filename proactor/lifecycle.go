@@ -23,7 +23,8 @@ func (l *Loop) open(open func() (ring.Queue, error)) (err error) {
 	if l.queue, err = open(); err != nil {
 		return err
 	}
-	if err = l.buffers.open(l, &l.rt.options); err == nil {
+	o := &l.rt.options
+	if err = l.buffers.open(l, bufferGroup, o.bufferSize, o.bufferCount, o.bufferIncremental); err == nil {
 		err = l.wake.open(l)
 	}
 	if err != nil {
