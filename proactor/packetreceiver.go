@@ -134,7 +134,7 @@ func (r *packetReceiver) tellOne(err error) {
 	case r.handler != nil && !r.held:
 		r.tell(r.handler, err)
 	case r.line.len() > 0:
-		r.fail(r.line.pop(), err)
+		r.fail(r.line.take(), err)
 	default:
 		r.note = err
 	}
@@ -151,7 +151,7 @@ func (r *packetReceiver) deliver(m Message) {
 	case r.handler != nil:
 		r.handler(m, nil)
 	case r.line.len() > 0:
-		r.line.pop().Resolve(m)
+		r.line.take().Resolve(m)
 	default:
 		r.keep(m)
 	}
@@ -189,7 +189,7 @@ func (r *packetReceiver) copied(m Message) Message {
 }
 
 func (r *packetReceiver) pop() Message {
-	m := r.unread.pop()
+	m := r.unread.take()
 	r.unreadBytes -= m.Len()
 	return m
 }

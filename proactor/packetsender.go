@@ -98,7 +98,7 @@ func (s *packetSender) start() {
 		n = min(n, 1-min(s.inFlight, 1))
 	}
 	for i := range n {
-		t := s.queue.pop()
+		t := s.queue.take()
 		sqe := s.conn.loop.queue.Next()
 		sqe.PrepSendmsg(s.conn.fd, t.message(), ring.MsgDontWait|ring.MsgNoSignal)
 		if linked && i < n-1 {
@@ -153,7 +153,7 @@ func (s *packetSender) again() {
 			s.queue.unpop(*s.refused.at(i))
 		}
 		for range n {
-			s.refused.pop()
+			s.refused.take()
 		}
 	}
 	switch {
