@@ -105,7 +105,7 @@ func (l *Loop) listenPacket(network, address string, opts []PacketOption, bound 
 			return nil, listenError(network, c.local, err)
 		}
 	} else if err != nil {
-		return nil, listenError(network, nil, err)
+		return nil, listenError(network, c.local, err)
 	}
 	return c, c.start(&o)
 }

@@ -146,6 +146,7 @@ func (c *PacketConn) open(address string, o *packetOptions) (err error) {
 			}
 		}
 	}
+	c.local = at.addr(c.network) // for the error, if there is one
 	dual := c.network == "udp" && (wildcard || at.ip.Addr() == netip.IPv6Unspecified())
 	err = c.bound(at, dual, o)
 	if dual && wildcard && errors.Is(err, unix.EAFNOSUPPORT) { // no IPv6 here: the wildcard is IPv4's
