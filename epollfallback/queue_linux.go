@@ -53,6 +53,7 @@ type Queue struct {
 	registrations, confirmations uint64 // of them
 	stale                        uint64 // events that found no owner
 	noPwait2                     bool
+	noBatch                      bool
 	interrupted                  bool  // the last wait was, by a signal
 	failure                      error // what epoll failed with
 	closed                       bool
@@ -72,6 +73,7 @@ type Queue struct {
 		vector      iovec
 		header      msghdr
 		zeroCopy    zeroCopy
+		batch       messageBatch
 		value, size int32
 	}
 	events [128]unix.EpollEvent

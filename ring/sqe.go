@@ -216,7 +216,8 @@ func (e *SQE) PrepRecvmsg(fd int, m *Msghdr, flags uint32) {
 // PrepMultishotRecvmsg receives message after message, each into a buffer of a
 // group that begins with a RecvmsgOut. Of m only Namelen and Controllen count,
 // which are copied at submission. The result is the number of bytes of the
-// buffer that are used. An empty message is the last. Linux 6.0.
+// buffer that are used. An empty message may be the last, as the completion then
+// says: arm it again. Linux 6.0.
 func (e *SQE) PrepMultishotRecvmsg(fd int, m *Msghdr, group uint16, flags uint32) {
 	e.PrepRecvmsg(fd, m, flags)
 	e.SetFlags(SQEBufferSelect)
