@@ -59,3 +59,59 @@ func TestMessagesInBatches(t *testing.T) {
 	}
 	require.Less(t, calls[0], calls[1])
 }
+
+// TestSendsInBatches sends a batch with a message in its midst that is too
+// large: it alone fails, the rest goes out in order and in few calls.
+func TestSendsInBatches(t *testing.T) {
+	var calls [2]uint64
+	for i, refused := range []bool{false, true} {
+		b := open(t)
+		b.noBatch = refused
+		var fds [2]int
+		for i := range fds {
+			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+			require.NoError(t, err)
+			defer unix.Close(fd)
+			require.NoError(t, unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+			fds[i] = fd
+		}
+		sa, err := unix.Getsockname(fds[1])
+		require.NoError(t, err)
+		port := sa.(*unix.SockaddrInet4).Port
+		name := make([]byte, 16)
+		*(*uint16)(unsafe.Pointer(&name[0])) = unix.AF_INET
+		copy(name[2:], []byte{byte(port >> 8), byte(port), 127, 0, 0, 1})
+		const n = 40
+		var kept []*ring.Msghdr
+		for k := range n {
+			p := make([]byte, k+1)
+			if k == 20 {
+				p = make([]byte, 1<<16)
+			}
+			m := &ring.Msghdr{Name: &name[0], Namelen: 16, Iov: &ring.Iovec{Base: &p[0], Len: uintptr(len(p))}, Iovlen: 1}
+			kept = append(kept, m)
+			b.entry(uint64(k), func(e *ring.SQE) { e.PrepSendmsg(fds[0], m, ring.MsgDontWait) })
+		}
+		before := b.Stats().Syscalls
+		for k := range n {
+			if k == 20 {
+				b.fails(20, unix.EMSGSIZE)
+				continue
+			}
+			b.expect(uint64(k), k+1)
+		}
+		calls[i] = b.Stats().Syscalls - before
+		require.Len(t, kept, n)
+		p := make([]byte, 64)
+		for k := range n {
+			if k == 20 {
+				continue
+			}
+			got, err := unix.Read(fds[1], p)
+			require.NoError(t, err)
+			require.Equal(t, k+1, got)
+		}
+		require.Zero(t, b.InFlight())
+	}
+	require.Less(t, calls[0], calls[1]/3)
+}

@@ -187,8 +187,14 @@ func (q *Queue) submit() {
 	q.outstanding += n
 	q.stats.Submitted += uint64(n)
 	q.credit -= n
-	for i := range q.sq[:n] {
-		q.take(q.sq[i].Fields())
+	for entries := q.sq[:n]; len(entries) > 0; {
+		if k := q.sendRun(entries); k > 1 {
+			q.sendBatch(entries[:k])
+			entries = entries[k:]
+			continue
+		}
+		q.take(entries[0].Fields())
+		entries = entries[1:]
 	}
 	q.chain.end(q)
 	q.queued = 0
