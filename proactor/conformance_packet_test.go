@@ -431,6 +431,7 @@ var packets = []behaviour{
 				packetClosed(t, c)
 			} else {
 				require.ErrorIs(t, err, context.Canceled)
+				require.ErrorIs(t, err, futures.ErrCanceled)
 			}
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -653,6 +654,9 @@ var packets = []behaviour{
 			timedOut(t, err)
 			require.NoError(t, c.SetWriteDeadline(time.Time{}))
 			waits := send("more")
+			require.NoError(t, c.Close())
+			_, err = c.Recv().Await(t.Context())
+			require.ErrorIs(t, err, net.ErrClosed, "while it drains, too")
 			packetClosed(t, c)
 			_, err = waits.Await(t.Context())
 			require.Error(t, err, "the drain timeout has passed")

@@ -3,6 +3,7 @@ package proactor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"net"
 	"net/netip"
@@ -39,6 +40,7 @@ type PacketConn struct {
 	using            sync.Mutex // keeps the descriptor ours while an option is set
 	gone             bool       // it is not any more
 	closed           *futures.Promise[struct{}]
+	refusal          error // why the loop did not take it
 }
 
 var errFamily = errors.New("the address is of another family than the socket: want IPv4 for IPv4, IPv6 for IPv6")
@@ -158,10 +160,10 @@ func (rt *Runtime) DialPacket(ctx context.Context, network, address string, opts
 	case known:
 		connect(to)
 	default:
-		ctx, cancel := context.WithCancel(ctx)
+		ctx, cancel := context.WithCancelCause(ctx)
 		p.SetCanceler(cancelFunc(cancel))
 		go func() {
-			defer cancel()
+			defer cancel(nil)
 			to, err := lookupPacketAddress(ctx, network, address)
 			if err == nil {
 				err = ctx.Err()
@@ -178,9 +180,9 @@ func (rt *Runtime) DialPacket(ctx context.Context, network, address string, opts
 	return p.Future()
 }
 
-type cancelFunc context.CancelFunc
+type cancelFunc context.CancelCauseFunc
 
-func (f cancelFunc) Cancel() { f() }
+func (f cancelFunc) Cancel() { f(futures.ErrCanceled) }
 
 // start makes the loop know the socket.
 func (c *PacketConn) start(o *packetOptions) error {
@@ -193,8 +195,10 @@ func (c *PacketConn) start(o *packetOptions) error {
 	ok := c.loop.perform(func() {
 		err := c.loop.messageBuffers()
 		switch {
-		case c.loop.stop || len(c.loop.draining) > 0, err != nil:
-			c.refuse()
+		case c.loop.stop || len(c.loop.draining) > 0:
+			c.refuse(errShutdownDone)
+		case err != nil:
+			c.refuse(err)
 		default:
 			c.loop.residents.add(c)
 		}
@@ -206,8 +210,9 @@ func (c *PacketConn) start(o *packetOptions) error {
 	return nil
 }
 
-// refuse ends a socket that the loop cannot take.
-func (c *PacketConn) refuse() {
+// refuse ends a socket that the loop cannot take. Whoever uses it learns why.
+func (c *PacketConn) refuse(why error) {
+	c.refusal = why
 	c.state = connClosed
 	c.leave()
 	closeSocket(c.fd)
@@ -527,8 +532,13 @@ func (c *PacketConn) failed(op string, e syscall.Errno) error {
 	return c.opError(op, os.NewSyscallError(map[string]string{"read": "recvmsg", "write": "sendmsg"}[op], e))
 }
 
-func (c *PacketConn) timedOut(op string) error    { return c.opError(op, errTimeout) }
-func (c *PacketConn) closedError(op string) error { return c.opError(op, ErrClosed) }
+func (c *PacketConn) timedOut(op string) error { return c.opError(op, errTimeout) }
+func (c *PacketConn) closedError(op string) error {
+	if c.refusal != nil {
+		return c.opError(op, fmt.Errorf("%w: %w", ErrClosed, c.refusal))
+	}
+	return c.opError(op, ErrClosed)
+}
 
 func (c *PacketConn) opError(op string, cause error) error {
 	return &net.OpError{Op: op, Net: c.network, Source: c.local, Addr: c.remote, Err: cause}

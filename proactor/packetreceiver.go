@@ -53,7 +53,7 @@ func (r *packetReceiver) head() int {
 }
 
 func (r *packetReceiver) wanted() bool {
-	return r.conn.state < connEnding && (r.line.len() > 0 || r.handler != nil && !r.held)
+	return r.conn.state == connOpen && (r.line.len() > 0 || r.handler != nil && !r.held)
 }
 
 func (r *packetReceiver) arm() {
@@ -141,7 +141,7 @@ func (r *packetReceiver) tellOne(err error) {
 }
 
 func (r *packetReceiver) deliver(m Message) {
-	if r.conn.state >= connEnding {
+	if r.conn.state != connOpen {
 		m.lease.end() // closing: nobody will ask for it
 		return
 	}
@@ -197,7 +197,7 @@ func (r *packetReceiver) pop() Message {
 // serve answers a Recv with what is there, or puts it in line.
 func (r *packetReceiver) serve(p *futures.Promise[Message]) {
 	switch {
-	case r.conn.state >= connEnding:
+	case r.conn.state != connOpen:
 		r.fail(p, r.conn.closedError("read"))
 	case r.handler != nil:
 		r.fail(p, r.conn.opError("read", errHandlerReceives))
@@ -263,7 +263,7 @@ func (w *packetWithdrawal) Cancel() {
 // handle makes fn the receiver of all messages from now on.
 func (r *packetReceiver) handle(fn func(Message, error)) {
 	switch {
-	case r.conn.state >= connEnding:
+	case r.conn.state != connOpen:
 		r.tell(fn, r.conn.closedError("read"))
 		return
 	case r.conn.reading.passed:
@@ -288,7 +288,7 @@ func (r *packetReceiver) resume() {
 	l := r.conn.loop
 	before := l.serving
 	l.serving = r // whose handler it is, should it panic
-	for r.unread.len() > 0 && r.handler != nil && !r.held && r.conn.state < connEnding {
+	for r.unread.len() > 0 && r.handler != nil && !r.held && r.conn.state == connOpen {
 		r.handler(r.pop(), nil)
 	}
 	l.serving = before
