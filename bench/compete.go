@@ -154,6 +154,8 @@ func leftOut(c contestant.Contestant, w workload.Workload, cell workload.Cell) s
 		return c.Limit
 	case w.Broadcast && c.NoBroadcast != "":
 		return c.NoBroadcast
+	case w.Messages && c.ServeMessages == nil:
+		return "its server echoes streams only, as far as it is compared here"
 	}
 	return ""
 }

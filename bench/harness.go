@@ -65,14 +65,17 @@ func (h *harness) prepare(ctx context.Context, c contestant.Contestant) error {
 const startLimit = 10 * time.Second
 
 // start starts a contestant's server and returns its address.
-func (h *harness) start(ctx context.Context, c contestant.Contestant, broadcast bool, env ...string) (*process.Process, string, error) {
+func (h *harness) start(ctx context.Context, c contestant.Contestant, w workload.Workload, env ...string) (*process.Process, string, error) {
 	argv := append([]string{}, h.argv[c.Name]...)
-	if broadcast && c.Serve != nil {
+	if w.Messages || w.Broadcast && c.Serve != nil {
 		argv = []string{h.self, "server", c.Name}
 	}
 	argv = append(argv, "-addr", "127.0.0.1:0")
-	if broadcast {
+	if w.Broadcast {
 		argv = append(argv, "-broadcast")
+	}
+	if w.Messages {
+		argv = append(argv, "-messages")
 	}
 	server, err := process.Start(process.Spec{Argv: argv, Env: env, Core: h.serverCore})
 	if err != nil {
@@ -111,7 +114,7 @@ func (h *harness) run(ctx context.Context, c contestant.Contestant, job load.Job
 		job.HeapStats = filepath.Join(h.dir, "heapstats")
 		env = append(env, heapstats.Variable+"="+job.HeapStats)
 	}
-	server, addr, err := h.start(ctx, c, w.Broadcast, env...)
+	server, addr, err := h.start(ctx, c, w, env...)
 	if err != nil {
 		return nil, err
 	}

@@ -99,18 +99,23 @@ func serve(args []string) error {
 	if err != nil {
 		return usageError{err}
 	}
-	if c.Serve == nil {
-		return usagef("server: %s is a program of its own", c.Name)
-	}
 	flags := flag.NewFlagSet("server", flag.ContinueOnError)
 	o := contestant.Options{Listening: func(addr string) { fmt.Fprintln(os.Stderr, "listening on tcp", addr) }}
 	flags.StringVar(&o.Addr, "addr", "127.0.0.1:0", "address to listen on")
 	flags.BoolVar(&o.Broadcast, "broadcast", false, "send what comes in to every connection")
+	messages := flags.Bool("messages", false, "echo UDP messages")
 	if err := parseFlags(flags, args[1:]); err != nil {
 		return err
 	}
+	serve := c.Serve
+	if *messages {
+		serve = c.ServeMessages
+	}
+	if serve == nil {
+		return usagef("server: %s is a program of its own, or does not do that", c.Name)
+	}
 	heapstats.Publish()
-	return c.Serve(o)
+	return serve(o)
 }
 
 // generate is the load generator's process: a job comes in on standard input,

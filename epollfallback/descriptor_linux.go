@@ -64,6 +64,7 @@ const (
 	tcp
 	unixStream
 	other
+	datagrams // messages, and no end
 )
 
 // baseEvents is what every registration watches. A hang-up that epoll reports
@@ -356,13 +357,15 @@ func (q *Queue) askKind(fd int32) kind {
 	if protocol, _ := q.getsockopt(fd, unix.SO_PROTOCOL); protocol == unix.IPPROTO_TCP {
 		return tcp
 	}
-	if domain, _ := q.getsockopt(fd, unix.SO_DOMAIN); domain != unix.AF_UNIX {
-		return other
+	switch kind, _ := q.getsockopt(fd, unix.SO_TYPE); kind {
+	case unix.SOCK_DGRAM, unix.SOCK_RAW:
+		return datagrams
+	case unix.SOCK_STREAM:
+		if domain, _ := q.getsockopt(fd, unix.SO_DOMAIN); domain == unix.AF_UNIX {
+			return unixStream
+		}
 	}
-	if kind, _ := q.getsockopt(fd, unix.SO_TYPE); kind != unix.SOCK_STREAM {
-		return other
-	}
-	return unixStream
+	return other
 }
 
 // unpollable ends an operation that would block on something epoll cannot

@@ -1,6 +1,7 @@
 package epollfallback
 
 import (
+	"math"
 	"unsafe"
 
 	"github.com/goproactor/goproactor/ring"
@@ -71,10 +72,34 @@ func (q *Queue) prepareSendmsg(op *operation, f *ring.Fields) unix.Errno {
 }
 
 func (q *Queue) prepareRecvmsg(op *operation, f *ring.Fields) unix.Errno {
-	if f.Off != 0 || f.SpliceFD != 0 || f.Ioprio&^ring.RecvSendPollFirst != 0 {
+	multishot, provided := f.Ioprio&ring.RecvMultishot != 0, f.Flags&ring.SQEBufferSelect != 0
+	switch {
+	case f.Off != 0 || f.SpliceFD != 0 || f.Ioprio&^recvFlags != 0,
+		multishot && (!provided || f.OpFlags&ring.MsgWaitAll != 0):
 		return unix.EINVAL
+	case provided && !multishot:
+		return unix.EOPNOTSUPP // a single message into a provided buffer: the contract has no such entry
 	}
-	return checkMessage(f.Addr)
+	errno := checkMessage(f.Addr)
+	if multishot && errno == 0 {
+		errno = prepareMessages(op, (*msghdr)(pointer(f.Addr)))
+	}
+	return errno
+}
+
+// prepareMessages takes from the header what a multishot uses of it.
+func prepareMessages(op *operation, h *msghdr) unix.Errno {
+	op.len = 0
+	switch {
+	case h.iovlen > 1:
+		return unix.EINVAL
+	case h.iovlen == 1:
+		op.len = uint32((*iovec)(pointer(uint64(h.iov))).len)
+	}
+	if uint64(h.namelen)+uint64(h.controllen) > math.MaxInt32-ring.SizeofRecvmsgOut {
+		return unix.EOVERFLOW
+	}
+	return 0
 }
 
 // checkMessage refuses what the kernel refuses when it copies the header.
@@ -142,6 +167,9 @@ func (q *Queue) sendmsg(op *operation) outcome {
 }
 
 func (q *Queue) recvmsg(op *operation) outcome {
+	if op.multishot() {
+		return q.recvMessages(op)
+	}
 	return q.transferMessage(op, unix.SYS_RECVMSG, op.opFlags|unix.MSG_DONTWAIT)
 }
 

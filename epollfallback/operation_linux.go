@@ -105,7 +105,7 @@ var emulations = [256]emulation{
 	ring.OpConnect:       {prepare: (*Queue).prepareConnect, perform: (*Queue).connect, keep: (*Queue).keepAddress, queue: writing, file: true},
 	ring.OpRecv:          {prepare: (*Queue).prepareRecv, perform: (*Queue).recv, queue: reading, ioprio: true, buffers: true, file: true},
 	ring.OpSend:          {prepare: (*Queue).prepareSend, perform: (*Queue).send, queue: writing, ioprio: true, file: true},
-	ring.OpRecvmsg:       {prepare: (*Queue).prepareRecvmsg, perform: (*Queue).recvmsg, keep: (*Queue).keepMessage, queue: reading, ioprio: true, file: true},
+	ring.OpRecvmsg:       {prepare: (*Queue).prepareRecvmsg, perform: (*Queue).recvmsg, keep: (*Queue).keepMessage, queue: reading, ioprio: true, buffers: true, file: true},
 	ring.OpSendmsg:       {prepare: (*Queue).prepareSendmsg, perform: (*Queue).sendmsg, keep: (*Queue).keepMessage, queue: writing, ioprio: true, file: true},
 	ring.OpRead:          {prepare: (*Queue).prepareReadWrite, perform: (*Queue).read, queue: reading, ioprio: true, buffers: true, file: true},
 	ring.OpWrite:         {prepare: (*Queue).prepareReadWrite, perform: (*Queue).write, queue: writing, ioprio: true, file: true},

@@ -53,6 +53,7 @@ type Queue struct {
 	registrations, confirmations uint64 // of them
 	stale                        uint64 // events that found no owner
 	noPwait2                     bool
+	noBatch                      bool
 	interrupted                  bool  // the last wait was, by a signal
 	failure                      error // what epoll failed with
 	closed                       bool
@@ -72,6 +73,7 @@ type Queue struct {
 		vector      iovec
 		header      msghdr
 		zeroCopy    zeroCopy
+		batch       messageBatch
 		value, size int32
 	}
 	events [128]unix.EpollEvent
@@ -185,8 +187,14 @@ func (q *Queue) submit() {
 	q.outstanding += n
 	q.stats.Submitted += uint64(n)
 	q.credit -= n
-	for i := range q.sq[:n] {
-		q.take(q.sq[i].Fields())
+	for entries := q.sq[:n]; len(entries) > 0; {
+		if k := q.sendRun(entries); k > 1 {
+			q.sendBatch(entries[:k])
+			entries = entries[k:]
+			continue
+		}
+		q.take(entries[0].Fields())
+		entries = entries[1:]
 	}
 	q.chain.end(q)
 	q.queued = 0

@@ -119,7 +119,7 @@ func (q *Queue) recvOnce(op *operation, addr uint64, room uint32) (n int, cut bo
 // isOver reports whether a receive that found nothing waits in vain, because
 // its socket was shut down and says so to those who wait only.
 func (q *Queue) isOver(op *operation) bool {
-	if op.d == nil || op.d.signalled&unix.EPOLLRDHUP == 0 || op.dontWait() || q.kindAt(op.fd) != other {
+	if op.d == nil || op.d.signalled&unix.EPOLLRDHUP == 0 || op.dontWait() || q.kindAt(op.fd) < other {
 		return false
 	}
 	events, errno := q.pollNow(op.fd, unix.POLLRDHUP)
@@ -144,7 +144,7 @@ func (q *Queue) recvMultishot(op *operation) outcome {
 	for posted := 0; posted < multishotBudget; posted++ {
 		addr, room, ok := q.choose(op)
 		if !ok {
-			if posted > 0 && q.kindAt(op.fd) != other && q.isQuiet(op.fd) {
+			if posted > 0 && q.kindAt(op.fd) < other && q.isQuiet(op.fd) {
 				return op.wouldBlock() // nothing to receive into, and nothing to receive
 			}
 			return q.noBuffers(op)
@@ -236,7 +236,7 @@ func (q *Queue) recvVector(fd int32, addr uint64, n, flags uint32) (int, unix.Er
 // for so many. The kernel's ring knows it of TCP and Unix streams.
 func (q *Queue) unread(op *operation, n, room uint32) backlog {
 	switch kind := q.kindAt(op.fd); {
-	case kind == other, op.opFlags&^(ring.MsgNoSignal|ring.MsgDontWait|ring.MsgWaitAll|ring.MsgPeek) != 0:
+	case kind >= other, op.opFlags&^(ring.MsgNoSignal|ring.MsgDontWait|ring.MsgWaitAll|ring.MsgPeek) != 0:
 		return anything
 	case op.opFlags&ring.MsgPeek != 0 && n > 0:
 		return some // what it saw
@@ -403,7 +403,7 @@ func (q *Queue) wakeAll(d *descriptor) {
 
 func (op *operation) multishot() bool {
 	switch op.opcode {
-	case ring.OpRecv:
+	case ring.OpRecv, ring.OpRecvmsg:
 		return op.ioprio&ring.RecvMultishot != 0
 	case ring.OpAccept:
 		return op.ioprio&ring.AcceptMultishot != 0

@@ -17,7 +17,7 @@ type Buffer struct {
 type lease struct {
 	data       []byte
 	block      *block // nil when data is memory of its own
-	loop       *Loop
+	pool       *bufferPool
 	next       *lease // in the pool's list of free leases
 	generation atomic.Uint32
 }
@@ -43,9 +43,9 @@ func (b Buffer) Release() {
 		return
 	}
 	b.check("Release")
-	l := b.lease.loop
+	l := b.lease.pool.loop
 	if l.Inside() {
-		l.buffers.release(b.lease)
+		b.lease.end()
 		return
 	}
 	// When the loop has ended its buffers are garbage, not to be given back.
@@ -61,17 +61,20 @@ func (b Buffer) check(what string) {
 // giveBack ends a lease that the library holds, on loop l; the lease may be
 // another loop's.
 func (b Buffer) giveBack(l *Loop) {
-	if b.lease.loop == l {
-		l.buffers.release(b.lease)
+	if b.lease.pool.loop == l {
+		b.lease.end()
 		return
 	}
-	b.lease.loop.Post((*releaseElsewhere)(b.lease))
+	b.lease.pool.loop.Post((*releaseElsewhere)(b.lease))
 }
 
 // releaseElsewhere is a lease on its way home from another goroutine.
 type releaseElsewhere lease
 
-func (r *releaseElsewhere) Run() { r.loop.buffers.release((*lease)(r)) }
+func (r *releaseElsewhere) Run() { (*lease)(r).end() }
+
+// end gives the memory back. Only the loop calls it.
+func (l *lease) end() { l.pool.release(l) }
 
 // take moves the lease to a new holder: Buffers of the old one are over.
 func (b Buffer) take() Buffer {

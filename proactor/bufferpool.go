@@ -6,8 +6,11 @@ import (
 	"github.com/goproactor/goproactor/ring"
 )
 
-// bufferGroup is the one group of provided buffers of a loop's queue.
-const bufferGroup = 0
+// The groups of provided buffers of a loop's queue.
+const (
+	bufferGroup  = 0 // for streams
+	messageGroup = 1 // for messages, once there is a PacketConn
+)
 
 // bufferPool is the memory that a loop's receives choose from: blocks provided
 // to the queue through a buffer ring. Idle connections hold none of it.
@@ -24,6 +27,7 @@ const bufferGroup = 0
 type bufferPool struct {
 	loop   *Loop
 	ring   *ring.BufferRing
+	group  uint16
 	size   int // bytes of a block
 	limit  int // blocks at most
 	blocks []*block
@@ -34,8 +38,11 @@ type bufferPool struct {
 	turns  int // in which the ring was not seen running low
 	free   *lease
 
-	starved fifo[*receiver] // were refused for want of a buffer, first come first
+	starved fifo[starveling] // were refused for want of a buffer, first come first
 }
+
+// starveling is a receive that was refused.
+type starveling interface{ fed() }
 
 type block struct {
 	mem      []byte
@@ -58,16 +65,16 @@ const (
 	calmTurns = 1024
 )
 
-func (p *bufferPool) open(l *Loop, o *options) error {
-	r, err := ring.NewBufferRing(o.bufferCount)
+func (p *bufferPool) open(l *Loop, group uint16, size, count int, incremental bool) error {
+	r, err := ring.NewBufferRing(count)
 	if err != nil {
 		return err
 	}
-	r.Incremental = o.bufferIncremental
-	if err := l.queue.RegisterBufferRing(bufferGroup, r); err != nil {
-		return fmt.Errorf("provide %d buffers of %d bytes: %w", o.bufferCount, o.bufferSize, err)
+	r.Incremental = incremental
+	if err := l.queue.RegisterBufferRing(group, r); err != nil {
+		return fmt.Errorf("provide %d buffers of %d bytes: %w", count, size, err)
 	}
-	p.loop, p.ring, p.size, p.limit = l, r, o.bufferSize, o.bufferCount
+	p.loop, p.ring, p.group, p.size, p.limit = l, r, group, size, count
 	p.target = firstTarget
 	p.grow()
 	p.publish()
@@ -194,7 +201,7 @@ func (p *bufferPool) copied(b Buffer) Buffer {
 func (p *bufferPool) lease(data []byte, b *block) Buffer {
 	l := p.free
 	if l == nil {
-		l = &lease{loop: p.loop}
+		l = &lease{pool: p}
 	} else {
 		p.free = l.next
 	}

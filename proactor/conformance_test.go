@@ -35,7 +35,7 @@ func TestConformance(t *testing.T) {
 		behaviours []behaviour
 	}{
 		{"Recv", receiving}, {"Send", sending}, {"Close", closing}, {"Deadline", expiring},
-		{"Listener", listening}, {"Runtime", running},
+		{"Listener", listening}, {"Dial", dialing}, {"Packet", packets}, {"Runtime", running},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, b := range group.behaviours {

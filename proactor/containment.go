@@ -28,6 +28,10 @@ func (l *Loop) contain() {
 		c = op.conn
 	case *halfClose:
 		c = op.conn
+	case *packetReceiver:
+		op.conn.abort(op.conn.closedError("write"))
+	case *transmission:
+		op.conn.abort(op.conn.closedError("write"))
 	}
 	if c != nil {
 		c.abort(c.closedError("read"))

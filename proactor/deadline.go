@@ -24,20 +24,19 @@ func (c *Conn) readExpired() bool  { return c.deadlines != nil && c.deadlines.re
 func (c *Conn) writeExpired() bool { return c.deadlines != nil && c.deadlines.write.passed }
 
 func (c *Conn) setReadDeadline(t time.Time) {
-	c.timeouts().read.set(c, t, func() { c.recv.expire(c.timedOut("read")) })
+	c.timeouts().read.set(c.loop, c.state >= connEnding, t, func() { c.recv.expire(c.timedOut("read")) })
 }
 
 func (c *Conn) setWriteDeadline(t time.Time) {
-	c.timeouts().write.set(c, t, func() { c.send.cancel(c.timedOut("write")) })
+	c.timeouts().write.set(c.loop, c.state >= connEnding, t, func() { c.send.cancel(c.timedOut("write")) })
 }
 
 // set arms the deadline for t; pass runs when it has come, at once if t is in
-// the past.
-func (d *deadline) set(c *Conn, t time.Time, pass func()) {
-	l := c.loop
+// the past, and never if what it is for is over.
+func (d *deadline) set(l *Loop, over bool, t time.Time, pass func()) {
 	l.timers.remove(&d.timer)
 	d.passed = false
-	if t.IsZero() || c.state >= connEnding {
+	if t.IsZero() || over {
 		return
 	}
 	expired := func(err error) {

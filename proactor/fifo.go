@@ -28,14 +28,21 @@ func (q *fifo[T]) push(v T) {
 }
 
 func (q *fifo[T]) pop() T {
+	v := q.take()
+	if q.count == 0 && len(q.items) > fifoKeeps {
+		q.items, q.head = nil, 0
+	}
+	return v
+}
+
+// take is pop of a queue that keeps its memory: one that is seldom idle.
+func (q *fifo[T]) take() T {
 	p := q.at(0)
 	v := *p
 	var zero T
 	*p = zero
 	q.head++
-	if q.count--; q.count == 0 && len(q.items) > fifoKeeps {
-		q.items, q.head = nil, 0
-	}
+	q.count--
 	return v
 }
 

@@ -23,7 +23,8 @@ func (l *Loop) open(open func() (ring.Queue, error)) (err error) {
 	if l.queue, err = open(); err != nil {
 		return err
 	}
-	if err = l.buffers.open(l, &l.rt.options); err == nil {
+	o := &l.rt.options
+	if err = l.buffers.open(l, bufferGroup, o.bufferSize, o.bufferCount, o.bufferIncremental); err == nil {
 		err = l.wake.open(l)
 	}
 	if err != nil {
@@ -43,6 +44,7 @@ func (l *Loop) beginDrain(empty func()) {
 	for _, c := range l.conns {
 		c.stopReceiving()
 	}
+	l.residents.each(resident.drain)
 }
 
 // stopReceiving makes the receiving side end after what the kernel has.
@@ -67,7 +69,7 @@ func (r *readShutdown) complete(int32, uint32) {
 
 // drained tells those who wait for it that everything has ended of itself.
 func (l *Loop) drained() {
-	if len(l.conns) > 0 || len(l.acceptors) > 0 || l.tasks.Len() > 0 {
+	if len(l.conns) > 0 || len(l.acceptors) > 0 || len(l.residents.list) > 0 || l.tasks.Len() > 0 {
 		return
 	}
 	waiting := l.draining
@@ -89,13 +91,14 @@ func (l *Loop) beginStop() {
 	for _, c := range append([]*Conn(nil), l.conns...) {
 		c.abort(c.closedError("write"))
 	}
+	l.residents.each(func(r resident) { r.evict(ErrClosed) })
 	l.tasks.CancelAll(ErrClosed)
 	l.timers.drop()
 }
 
 // finished says that the loop was told to stop and nothing holds it up.
 func (l *Loop) finished() bool {
-	return l.stop && len(l.conns) == 0 && len(l.acceptors) == 0 &&
+	return l.stop && len(l.conns) == 0 && len(l.acceptors) == 0 && len(l.residents.list) == 0 &&
 		l.tasks.Len() == 0 && l.ready.len() == 0 || l.failure != nil
 }
 
@@ -154,6 +157,7 @@ func (l *Loop) fail(err error) {
 		closeSocket(c.fd)
 		(*release)(c).complete(0, 0)
 	}
+	l.residents.each(func(r resident) { r.bury(err) })
 	l.tasks.CancelAll(err)
 	l.timers.drop()
 	for _, a := range append([]*acceptor(nil), l.acceptors...) {

@@ -30,22 +30,24 @@ type Loop struct {
 	rt    *Runtime
 	index int
 
-	queue   ring.Queue
-	slots   ring.Slots[operation]
-	reaped  [128]ring.CQE
-	begin   int       // of the completions reaped and not delivered
-	end     int       // of them
-	serving operation // whose completion is being delivered
-	vectors vectorArena
-	buffers bufferPool
-	timers  timerHeap
-	tasks   *futures.Scheduler
-	ready   fifo[futures.Runnable]
+	queue    ring.Queue
+	slots    ring.Slots[operation]
+	reaped   [128]ring.CQE
+	begin    int       // of the completions reaped and not delivered
+	end      int       // of them
+	serving  operation // whose completion is being delivered
+	vectors  vectorArena
+	buffers  bufferPool
+	messages bufferPool // opened with the first PacketConn
+	timers   timerHeap
+	tasks    *futures.Scheduler
+	ready    fifo[futures.Runnable]
 
 	cancellations []*cancellation // to be used again
 
 	conns     []*Conn // every open connection of this loop
 	acceptors []*acceptor
+	residents residents // whatever else lives on it
 
 	inbox   inbox
 	wake    wakeup
@@ -104,6 +106,9 @@ func (l *Loop) turn() {
 	l.collectInbox()
 	l.runReady()
 	l.buffers.publish()
+	if l.messages.ring != nil {
+		l.messages.publish()
+	}
 	if len(l.draining) > 0 {
 		l.drained()
 	}

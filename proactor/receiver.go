@@ -188,9 +188,8 @@ func (r *receiver) fed() {
 }
 
 func (r *receiver) deliver(b Buffer) {
-	l := r.conn.loop
 	if r.conn.state >= connEnding {
-		l.buffers.release(b.lease) // closing: nobody will ask for it
+		b.lease.end() // closing: nobody will ask for it
 		return
 	}
 	switch {
@@ -259,7 +258,7 @@ func (r *receiver) give(d demand, b Buffer) {
 		r.unread.unpop(b)
 		r.unreadBytes += b.Len()
 	} else {
-		r.conn.loop.buffers.release(b.lease)
+		b.lease.end()
 	}
 	d.into.promise.Resolve(n)
 }
@@ -381,7 +380,7 @@ func (r *receiver) resume() {
 // drop gives back everything unread; the connection is closing.
 func (r *receiver) drop() {
 	for r.unread.len() > 0 {
-		r.conn.loop.buffers.release(r.pop().lease)
+		r.pop().lease.end()
 	}
 	if r.err != nil {
 		r.handler = nil // knows already, or ended the connection itself

@@ -102,8 +102,12 @@ func (rt *Runtime) someLoop() *Loop {
 // else each in turn. The context f gets is the task, so that Await in it does
 // not hold up the loop; it ends with ctx.
 func (rt *Runtime) Go(ctx context.Context, f func(ctx context.Context) error) futures.Future[struct{}] {
+	return rt.someLoop().Go(ctx, f)
+}
+
+// Go runs f as a task on this loop, see Runtime.Go.
+func (l *Loop) Go(ctx context.Context, f func(ctx context.Context) error) futures.Future[struct{}] {
 	p := futures.NewPromise[struct{}]()
-	l := rt.someLoop()
 	ok := l.perform(func() {
 		if l.stop {
 			p.Fail(errShutdownDone)

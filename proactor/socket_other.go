@@ -19,6 +19,9 @@ func listenSockets(string, string, int, int) ([]int, net.Addr, error) {
 	return nil, nil, errors.ErrUnsupported
 }
 
+func dialSocket(net.Addr, net.Addr, *sockaddr) (int, error) { return -1, errors.ErrUnsupported }
+func connectedToItself(int, net.Addr) bool                  { return false }
+
 func socketAddresses(int, string) *addresses { return new(addresses) }
 func closeSocket(int)                        {}
 func removeSocketFile(string)                {}

@@ -13,6 +13,7 @@ func TestLayout(t *testing.T) {
 	require.EqualValues(t, 16, unsafe.Sizeof(CQE{}))
 	require.EqualValues(t, 16, unsafe.Sizeof(bufferEntry{}))
 	require.EqualValues(t, 16, unsafe.Sizeof(Timespec{}))
+	require.EqualValues(t, SizeofRecvmsgOut, unsafe.Sizeof(RecvmsgOut{}))
 	require.EqualValues(t, 32, unsafe.Offsetof(Fields{}.UserData))
 	require.EqualValues(t, 40, unsafe.Offsetof(Fields{}.BufGroup))
 	require.EqualValues(t, 44, unsafe.Offsetof(Fields{}.SpliceFD))

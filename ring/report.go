@@ -28,6 +28,7 @@ const (
 	FeatureIncrementalBufferRing = "incrementally consumed buffer ring"
 	FeatureMultishotAccept       = "multishot accept"
 	FeatureMultishotReceive      = "multishot receive"
+	FeatureMultishotMessages     = "multishot receive of messages"
 	FeatureBundle                = "receive and send bundles"
 	FeatureCancelByDescriptor    = "cancel by descriptor"
 	FeatureSyncCancel            = "synchronous cancel"
@@ -66,6 +67,7 @@ var required = map[string]bool{
 	"IORING_OP_POLL_ADD":      true,
 	"IORING_OP_READ":          true,
 	"IORING_OP_RECV":          true,
+	"IORING_OP_RECVMSG":       true,
 	"IORING_OP_SEND":          true,
 	"IORING_OP_SENDMSG":       true,
 	"IORING_OP_SHUTDOWN":      true,
@@ -73,6 +75,7 @@ var required = map[string]bool{
 	FeatureBufferRing:         true,
 	FeatureMultishotAccept:    true,
 	FeatureMultishotReceive:   true,
+	FeatureMultishotMessages:  true,
 	FeatureCancelByDescriptor: true,
 	FeatureSyncCancel:         true,
 }

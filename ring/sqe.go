@@ -53,6 +53,8 @@ const (
 // Message flags, those of recv(2) and send(2) on Linux.
 const (
 	MsgPeek     uint32 = 0x2
+	MsgCtrunc   uint32 = 0x8  // reported: control messages did not fit
+	MsgTrunc    uint32 = 0x20 // reported: the message did not fit; asked for: tell its whole length
 	MsgDontWait uint32 = 0x40
 	MsgWaitAll  uint32 = 0x100
 	MsgNoSignal uint32 = 0x4000
@@ -118,6 +120,20 @@ type Msghdr struct {
 	Flags      int32
 }
 
+// RecvmsgOut begins what a multishot receive of messages puts into a buffer
+// (struct io_uring_recvmsg_out). Behind it come the sender's address and the
+// control messages, each in as much room as the entry's header had for it, and
+// the message itself.
+type RecvmsgOut struct {
+	Namelen    uint32 // of the sender's address, before it was cut to its room
+	Controllen uint32 // of the control messages
+	Payloadlen uint32 // of the message; with MsgTrunc asked for, before it was cut
+	Flags      uint32 // MsgTrunc, MsgCtrunc
+}
+
+// SizeofRecvmsgOut is the size of RecvmsgOut.
+const SizeofRecvmsgOut = 16
+
 func address(p []byte) uint64 { return pinned(uintptr(unsafe.Pointer(unsafe.SliceData(p)))) }
 
 // pinned moves what its argument points to off the stack of every caller: a
@@ -179,11 +195,34 @@ func (e *SQE) PrepSend(fd int, p []byte, flags uint32) {
 	e.SetOpFlags(flags)
 }
 
-// PrepSendmsg sends a message (sendmsg(2)). Header and vector are copied at
-// submission, the bytes are not. Linux 5.3.
+// PrepSendmsg sends a message (sendmsg(2)). Header, address and vector are
+// copied at submission, the bytes and control messages are not. Linux 5.3.
+//
+// To a Unix datagram socket send with MsgDontWait, and again on EAGAIN: an
+// entry that waits for the receiver's queue has lost its bytes when the kernel
+// tries it again, and sends an empty message (up to 6.18 at least).
 func (e *SQE) PrepSendmsg(fd int, m *Msghdr, flags uint32) {
 	e.PrepOperation(uint8(OpSendmsg), int32(fd), pinned(uintptr(unsafe.Pointer(m))), 1, 0)
 	e.SetOpFlags(flags)
+}
+
+// PrepRecvmsg receives a message (recvmsg(2)). The header is written to when
+// it completes and is the queue's until then; its vector is copied. Linux 5.3.
+func (e *SQE) PrepRecvmsg(fd int, m *Msghdr, flags uint32) {
+	e.PrepOperation(uint8(OpRecvmsg), int32(fd), pinned(uintptr(unsafe.Pointer(m))), 1, 0)
+	e.SetOpFlags(flags)
+}
+
+// PrepMultishotRecvmsg receives message after message, each into a buffer of a
+// group that begins with a RecvmsgOut. Of m only Namelen and Controllen count,
+// which are copied at submission. The result is the number of bytes of the
+// buffer that are used. An empty message may be the last, as the completion then
+// says: arm it again. Linux 6.0.
+func (e *SQE) PrepMultishotRecvmsg(fd int, m *Msghdr, group uint16, flags uint32) {
+	e.PrepRecvmsg(fd, m, flags)
+	e.SetFlags(SQEBufferSelect)
+	e.SetBufGroup(group)
+	e.SetIoprio(RecvMultishot)
 }
 
 // PrepRead reads from a descriptor that has no position, such as a socket, a

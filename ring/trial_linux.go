@@ -23,8 +23,18 @@ var trials = []trial{
 	{FeatureBufferRing, "5.19", func(r *Ring) error { return tryBufferRing(r, false) }},
 	{FeatureIncrementalBufferRing, "6.12", func(r *Ring) error { return tryBufferRing(r, true) }},
 	{FeatureMultishotAccept, "5.19", tryMultishotAccept},
-	{FeatureMultishotReceive, "6.0", func(r *Ring) error { return tryReceive(r, RecvMultishot) }},
-	{FeatureBundle, "6.10", func(r *Ring) error { return tryReceive(r, RecvSendBundle) }},
+	{FeatureMultishotReceive, "6.0", func(r *Ring) error {
+		return tryReceive(r, func(e *SQE, fd int) { e.PrepMultishotRecv(fd, trialGroup, 0) })
+	}},
+	{FeatureMultishotMessages, "6.0", func(r *Ring) error {
+		return tryReceive(r, func(e *SQE, fd int) { e.PrepMultishotRecvmsg(fd, new(Msghdr), trialGroup, 0) })
+	}},
+	{FeatureBundle, "6.10", func(r *Ring) error {
+		return tryReceive(r, func(e *SQE, fd int) {
+			e.PrepRecvProvided(fd, trialGroup, 0)
+			e.SetIoprio(RecvSendBundle)
+		})
+	}},
 	{FeatureCancelByDescriptor, "5.19", tryCancelFD},
 	{FeatureSyncCancel, "6.0", trySyncCancel},
 	{FeatureDirectDescriptors, "5.19", tryDirectDescriptors},
@@ -71,7 +81,7 @@ func tryMultishotAccept(r *Ring) error {
 }
 
 // tryReceive finds the end of a stream at once.
-func tryReceive(r *Ring, mode uint16) error {
+func tryReceive(r *Ring, prepare func(e *SQE, fd int)) error {
 	b, err := NewBufferRing(1)
 	if err != nil {
 		return err
@@ -90,8 +100,7 @@ func tryReceive(r *Ring, mode uint16) error {
 	defer unix.Close(pair[0])
 	unix.Close(pair[1])
 	c, err := r.perform(func(e *SQE) {
-		e.PrepRecvProvided(pair[0], trialGroup, 0)
-		e.SetIoprio(mode)
+		prepare(e, pair[0])
 		e.SetUserData(trialData)
 	})
 	return refusal(c, err)

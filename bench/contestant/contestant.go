@@ -49,6 +49,9 @@ type Contestant struct {
 	// a process of its own.
 	Serve func(Options) error
 
+	// ServeMessages echoes UDP messages, likewise; nil if the server cannot.
+	ServeMessages func(Options) error
+
 	// Build, for a server that is a program, makes the program in dir and
 	// returns the command line, to which "-addr host:port" (and "-broadcast")
 	// is appended. The program prints a line on standard error:

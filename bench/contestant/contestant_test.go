@@ -19,16 +19,23 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMain is also the servers' process: TEST server NAME [-broadcast].
+// TestMain is also the servers' process: TEST server NAME [-broadcast | -messages].
 func TestMain(m *testing.M) {
 	if len(os.Args) < 3 || os.Args[1] != "server" {
 		os.Exit(m.Run())
 	}
 	c, err := contestant.Find(os.Args[2])
 	if err == nil {
-		err = c.Serve(contestant.Options{
+		serve, how := c.Serve, ""
+		if len(os.Args) > 3 {
+			how = os.Args[3]
+		}
+		if how == "-messages" {
+			serve = c.ServeMessages
+		}
+		err = serve(contestant.Options{
 			Addr:      "127.0.0.1:0",
-			Broadcast: len(os.Args) > 3,
+			Broadcast: how == "-broadcast",
 			Listening: func(addr string) { fmt.Fprintln(os.Stderr, "listening on tcp", addr) },
 		})
 	}
@@ -39,7 +46,7 @@ func TestMain(m *testing.M) {
 // start starts a contestant's server and returns its address.
 func start(t *testing.T, c contestant.Contestant, args ...string) string {
 	argv := []string{os.Args[0], "server", c.Name}
-	if c.Build != nil && (c.Serve == nil || len(args) == 0) {
+	if c.Build != nil && (c.Serve == nil && c.ServeMessages == nil || len(args) == 0) {
 		if _, err := exec.LookPath("cc"); err != nil && c.Family == contestant.Ceiling {
 			t.Skip("no C compiler")
 		}
@@ -81,6 +88,9 @@ func TestContestants(t *testing.T) {
 			t.Run("echo", func(t *testing.T) { testEcho(t, c) })
 			if c.NoBroadcast == "" {
 				t.Run("broadcast", func(t *testing.T) { testBroadcast(t, c) })
+			}
+			if c.ServeMessages != nil {
+				t.Run("messages", func(t *testing.T) { testMessages(t, c) })
 			}
 		})
 	}
@@ -153,6 +163,26 @@ func echo(conn *net.TCPConn, seed byte, size int, dropsOnEOF bool) error {
 		return fmt.Errorf("at the end: %d bytes, %w; want EOF", n, err)
 	}
 	return nil
+}
+
+// testMessages sends messages from several sockets, of which each gets its own
+// back.
+func testMessages(t *testing.T, c contestant.Contestant) {
+	addr := start(t, c, "-messages")
+	for i := range 5 {
+		conn, err := net.Dial("udp", addr)
+		require.NoError(t, err)
+		t.Cleanup(func() { conn.Close() })
+		require.NoError(t, conn.SetDeadline(time.Now().Add(time.Minute)))
+		for _, size := range []int{1, 64, 1400, 8000} {
+			sent, got := random(byte(i), size), make([]byte, 64<<10)
+			_, err := conn.Write(sent)
+			require.NoError(t, err)
+			n, err := conn.Read(got)
+			require.NoError(t, err)
+			require.Equal(t, sent, got[:n])
+		}
+	}
 }
 
 // testBroadcast: each connection in turn says its number, which it and all

@@ -11,27 +11,29 @@ import (
 // with one processor it changes nothing but the cost of a hand-over.
 var (
 	_ = register(Contestant{
-		Name:       "gnet-lt",
-		Family:     Peer,
-		About:      "gnet 2.9.8, level-triggered, one event loop",
-		Serve:      func(o Options) error { return serveGnet(o, false) },
-		DropsOnEOF: true,
+		Name:   "gnet-lt",
+		Family: Peer,
+		About:  "gnet 2.9.8, level-triggered, one event loop",
+		Serve:  func(o Options) error { return serveGnet(o, "tcp", false) },
+
+		ServeMessages: func(o Options) error { return serveGnet(o, "udp", false) },
+		DropsOnEOF:    true,
 	})
 	_ = register(Contestant{
 		Name:       "gnet-et",
 		Family:     Peer,
 		About:      "gnet 2.9.8, edge-triggered, one event loop",
-		Serve:      func(o Options) error { return serveGnet(o, true) },
+		Serve:      func(o Options) error { return serveGnet(o, "tcp", true) },
 		DropsOnEOF: true,
 	})
 )
 
-func serveGnet(o Options, edge bool) error {
+func serveGnet(o Options, network string, edge bool) error {
 	addr, err := freeAddr(o.Addr)
 	if err != nil {
 		return err
 	}
-	return gnet.Run(&gnetHandler{Options: o, addr: addr, conns: make(map[gnet.Conn]bool)}, "tcp://"+addr,
+	return gnet.Run(&gnetHandler{Options: o, addr: addr, conns: make(map[gnet.Conn]bool)}, network+"://"+addr,
 		gnet.WithNumEventLoop(1),
 		gnet.WithReusePort(true),
 		gnet.WithEdgeTriggeredIO(edge),

@@ -33,7 +33,8 @@ func ours(backend, style, against string) Contestant {
 			program, err := buildEcho(ctx, dir)
 			return []string{program, "-network", "tcp", "-backend", backend, "-style", style, "-loops", "1"}, err
 		},
-		Serve: func(o Options) error { return serveOurs(o, backend, style) },
+		Serve:         func(o Options) error { return serveOurs(o, backend, style) },
+		ServeMessages: func(o Options) error { return messagesOurs(o, backend, style) },
 	}
 }
 
@@ -84,6 +85,44 @@ func serveOurs(o Options, backend, style string) error {
 		return err
 	}
 	select {}
+}
+
+// messagesOurs echoes messages as examples/udpecho does.
+func messagesOurs(o Options, backend, style string) error {
+	b, err := proactor.ParseBackend(backend)
+	if err != nil {
+		return err
+	}
+	rt, err := proactor.New(proactor.WithBackend(b), proactor.WithLoops(1))
+	if err != nil {
+		return err
+	}
+	defer rt.Close()
+	c, err := rt.ListenPacket("udp4", o.Addr)
+	if err != nil {
+		return err
+	}
+	o.Listening(c.LocalAddr().String())
+	if style == "callback" {
+		c.OnMessage(func(m proactor.Message, err error) {
+			if err == nil {
+				c.Reply(m)
+			}
+		})
+		select {}
+	}
+	_, err = c.Loop().Go(context.Background(), func(ctx context.Context) error {
+		for m, err := range c.Messages(ctx) {
+			if err != nil {
+				return err
+			}
+			if _, err := c.Reply(m).Await(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	}).Await(context.Background())
+	return err
 }
 
 // ourRoom is the connections of the one loop, which alone touches it.

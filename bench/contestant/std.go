@@ -16,6 +16,8 @@ var _ = register(Contestant{
 	Family: Peer,
 	About:  "standard net, a goroutine a connection",
 	Serve:  serveNet,
+
+	ServeMessages: messagesNet,
 })
 
 func serveNet(o Options) error {
@@ -53,6 +55,27 @@ func echoNet(c net.Conn) {
 		if n == len(buf) && n < 64<<10 {
 			buf = make([]byte, 2*n)
 		}
+	}
+}
+
+// messagesNet is the plain loop, without an allocation a message.
+func messagesNet(o Options) error {
+	at, err := net.ResolveUDPAddr("udp", o.Addr)
+	if err != nil {
+		return err
+	}
+	c, err := net.ListenUDP("udp4", at)
+	if err != nil {
+		return err
+	}
+	o.Listening(c.LocalAddr().String())
+	buf := make([]byte, 64<<10)
+	for {
+		n, from, err := c.ReadFromUDPAddrPort(buf)
+		if err != nil {
+			return err
+		}
+		c.WriteToUDPAddrPort(buf[:n], from)
 	}
 }
 

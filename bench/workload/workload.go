@@ -40,6 +40,9 @@ type Workload struct {
 	// Broadcast starts the servers with it.
 	Broadcast bool
 
+	// Messages starts the servers that echo UDP messages.
+	Messages bool
+
 	drive func(load.Job) (load.Result, error)
 }
 

@@ -124,6 +124,36 @@ func TestChurn(t *testing.T) {
 	require.Positive(t, r.Requests)
 }
 
+func TestUDP(t *testing.T) {
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var serving sync.WaitGroup
+	t.Cleanup(func() { c.Close(); serving.Wait() })
+	lie := make(chan bool, 1)
+	serving.Go(func() {
+		buf := make([]byte, 4096)
+		for i := 0; ; i++ {
+			n, from, err := c.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			if len(lie) > 0 {
+				buf[n-1]++
+			}
+			if i != 10 { // one is lost
+				c.WriteTo(buf[:n], from)
+			}
+		}
+	})
+	job := load.Job{Workload: "udp", Size: 64, Conns: 4, Window: 2, Check: true}
+	r, err := drive(t, c.LocalAddr().String(), job)
+	require.NoError(t, err)
+	require.Positive(t, r.Requests)
+	lie <- true
+	_, err = drive(t, c.LocalAddr().String(), job)
+	require.ErrorContains(t, err, "differs")
+}
+
 func TestBroadcast(t *testing.T) {
 	var mu sync.Mutex
 	room := make(map[net.Conn]bool)

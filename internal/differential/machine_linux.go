@@ -387,6 +387,10 @@ func (m *machine) prepareTransfer(s *ring.SQE, f *flight, fd int) {
 	case RecvMultishot:
 		s.PrepMultishotRecv(fd, uint16(e.Group), e.Flags)
 		s.Fields().Len = uint32(e.Size)
+	case RecvMessages:
+		h := new(ring.Msghdr)
+		m.kept = append(m.kept, h)
+		s.PrepMultishotRecvmsg(fd, h, uint16(e.Group), e.Flags)
 	case Send:
 		s.PrepSend(fd, m.memory(f), e.Flags)
 	case Sendmsg:

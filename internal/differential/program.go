@@ -84,6 +84,7 @@ const (
 	Recv
 	RecvProvided
 	RecvMultishot
+	RecvMessages // a multishot, too; only in programs written by hand
 	Send
 	Sendmsg
 	Shutdown
@@ -104,7 +105,7 @@ const (
 	kinds
 )
 
-var kindNames = [kinds]string{"nop", "accept", "accept-multishot", "connect", "recv", "recv-provided", "recv-multishot",
+var kindNames = [kinds]string{"nop", "accept", "accept-multishot", "connect", "recv", "recv-provided", "recv-multishot", "recv-messages",
 	"send", "sendmsg", "shutdown", "close", "read", "read-provided", "write", "poll", "poll-multishot", "poll-remove",
 	"timeout", "timeout-remove", "link-timeout", "cancel", "cancel-fd", "cancel-any", "unknown-opcode"}
 
@@ -150,7 +151,7 @@ const (
 
 func (e *Entry) sides() side {
 	switch e.Kind {
-	case Accept, AcceptMultishot, Recv, RecvProvided, RecvMultishot, Read, ReadProvided:
+	case Accept, AcceptMultishot, Recv, RecvProvided, RecvMultishot, RecvMessages, Read, ReadProvided:
 		return readSide
 	case Send, Sendmsg, Write:
 		return writeSide
@@ -169,7 +170,7 @@ func (e *Entry) hasObject() bool {
 }
 
 func (e *Entry) hasGroup() bool {
-	return e.Kind == RecvProvided || e.Kind == RecvMultishot || e.Kind == ReadProvided
+	return e.Kind == RecvProvided || e.Kind == RecvMultishot || e.Kind == RecvMessages || e.Kind == ReadProvided
 }
 
 // asynchronous entries are performed by a worker of the kernel's, or wait for
@@ -182,7 +183,7 @@ func (e *Entry) asynchronous() bool {
 // others of the batch: what polls first and is ready, and what a multishot
 // reports after its first completion.
 func (e *Entry) deferred() bool {
-	return e.Ioprio != 0 || e.Kind == PollMultishot || e.Kind == RecvMultishot || e.Kind == AcceptMultishot
+	return e.Ioprio != 0 || e.Kind == PollMultishot || e.Kind == RecvMultishot || e.Kind == RecvMessages || e.Kind == AcceptMultishot
 }
 
 func (e *Entry) polls() bool { return e.Kind == Poll || e.Kind == PollMultishot }
@@ -249,7 +250,7 @@ func (e *Entry) operands() []string {
 	size := fmt.Sprintf("%dB", e.Size)
 	target := fmt.Sprintf("target=#%d", e.Target)
 	switch e.Kind {
-	case Recv, Send, Sendmsg, RecvProvided, RecvMultishot:
+	case Recv, Send, Sendmsg, RecvProvided, RecvMultishot, RecvMessages:
 		return []string{size, flagString(e.Flags, messageFlags)}
 	case Read, Write, ReadProvided:
 		return []string{size}

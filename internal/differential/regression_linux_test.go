@@ -71,6 +71,40 @@ var regressions = map[string]*Program{
 		outside(Act{Verb: PeerShuts, Object: TCPA, N: 1}),
 		submit(Entry{ID: 2, Kind: RecvMultishot, Object: TCPA})),
 		Group{Count: 1, Size: 64}),
+	"messages come one after the other": withGroups(steps(
+		outside(Act{Verb: PeerWrites, Object: Datagram, N: 5}, Act{Verb: PeerWrites, Object: Datagram, N: 7}),
+		submit(Entry{ID: 1, Kind: RecvMessages, Object: Datagram}),
+		outside(Act{Verb: PeerWrites, Object: Datagram, N: 1}, Act{Verb: PeerWrites, Object: Datagram, N: 16}, Act{Verb: PeerWrites, Object: Datagram, N: 3}),
+		submit(Entry{ID: 2, Kind: Cancel, Target: 1})),
+		Group{Count: 8, Size: 64}),
+	"messages that do not fit, and no buffer for the next": withGroups(steps(
+		submit(Entry{ID: 1, Kind: RecvMessages, Object: Datagram}),
+		outside(Act{Verb: PeerWrites, Object: Datagram, N: 100}, Act{Verb: PeerWrites, Object: Datagram, N: 48}),
+		outside(Act{Verb: PeerWrites, Object: Datagram, N: 49}),
+		outside(Act{Verb: Refill, N: 2}),
+		submit(Entry{ID: 2, Kind: RecvMessages, Object: Datagram, Flags: ring.MsgTrunc})),
+		Group{Count: 2, Size: 64}),
+	"messages into an incremental group": withGroups(steps(
+		submit(Entry{ID: 1, Kind: RecvMessages, Object: Datagram}),
+		outside(Act{Verb: PeerWrites, Object: Datagram, N: 5}), outside(Act{Verb: PeerWrites, Object: Datagram, N: 20})),
+		Group{Count: 2, Size: 128, Incremental: true}),
+	"messages into buffers without room for what begins them": withGroups(steps(
+		submit(Entry{ID: 1, Kind: RecvMessages, Object: Datagram}, Entry{ID: 2, Kind: RecvMessages, Object: NoFile})),
+		Group{Count: 2, Size: 8}),
+	"messages that are waited for with MSG_WAITALL": withGroups(steps(
+		submit(Entry{ID: 1, Kind: RecvMessages, Object: Datagram, Flags: ring.MsgWaitAll})),
+		Group{Count: 2, Size: 64}),
+	"messages of a stream, and its end": withGroups(steps(
+		submit(Entry{ID: 1, Kind: RecvMessages, Object: UnixA}),
+		outside(Act{Verb: PeerWrites, Object: UnixA, N: 20}),
+		outside(Act{Verb: PeerShuts, Object: UnixA, N: 1})),
+		Group{Count: 4, Size: 64}),
+	"an empty message ends the multishot": withGroups(steps(
+		submit(Entry{ID: 1, Kind: RecvMessages, Object: Datagram}),
+		outside(Act{Verb: PeerWrites, Object: Datagram, N: 0}),
+		submit(Entry{ID: 2, Kind: RecvMessages, Object: Datagram}),
+		outside(Act{Verb: PeerWrites, Object: Datagram, N: 4})),
+		Group{Count: 4, Size: 64}),
 	"a shutdown ends a send that waits": steps(
 		submit(Entry{ID: 1, Kind: Sendmsg, Object: UnixA, Size: 70000, Flags: ring.MsgWaitAll}),
 		submit(Entry{ID: 2, Kind: Shutdown, Object: UnixA, Flags: 1})),

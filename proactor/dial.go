@@ -1,0 +1,286 @@
+package proactor
+
+import (
+	"context"
+	"net"
+	"os"
+	"syscall"
+
+	"github.com/goproactor/goproactor/futures"
+)
+
+// dial is a Dial under way: a look-up at first, then attempts to connect, of
+// which the first to succeed wins. All but the look-up happens on the loop.
+type dial struct {
+	Dialer
+	loop             *Loop
+	place            int
+	ctx              context.Context
+	network, address string
+	host, service    string
+	promise          *futures.Promise[*Conn]
+
+	lookup     context.CancelFunc // ends the look-up, nil if none is under way
+	unwatch    func() bool        // stop watching the context
+	candidates []net.Addr         // not tried yet
+	attempts   []*attempt         // under way, or their sockets being closed
+	next       timer              // when the next one starts beside them
+	limit      timer
+	connecting int   // attempts that may still succeed
+	repeats    int   // attempts made a second time
+	reason     error // why it is being ended
+	failure    error // of the first attempt that failed
+	won        bool
+}
+
+// attempt is one connect.
+type attempt struct {
+	dial     *dial
+	fd       int
+	to       net.Addr
+	address  sockaddr
+	userData uint64
+	closing  bool
+}
+
+func (t *dial) position() *int { return &t.place }
+func (t *dial) drain()         { t.end(t.opError(nil, ErrClosed)) }
+func (t *dial) evict(error)    { t.end(t.opError(nil, ErrClosed)) }
+
+func (t *dial) begin() {
+	l := t.loop
+	if l.stop || len(l.draining) > 0 {
+		t.place = -1
+		t.promise.Fail(t.opError(nil, errShutdownDone))
+		return
+	}
+	l.residents.add(t)
+	if t.ctx.Done() != nil {
+		t.unwatch = context.AfterFunc(t.ctx, func() {
+			l.Do(func() { t.end(t.opError(nil, contextEnded(t.ctx))) })
+		})
+	}
+	if t.Timeout > 0 {
+		t.limit.expired = func(error) { t.end(t.opError(nil, errDialTimeout)) }
+		l.timers.add(&t.limit, l.after(t.Timeout))
+	}
+	t.next.expired = func(err error) {
+		if err == nil {
+			t.try()
+		}
+	}
+	if len(t.candidates) > 0 {
+		t.try()
+		return
+	}
+	t.startLookup()
+}
+
+// startLookup resolves the name on a goroutine, and comes back with the
+// addresses.
+func (t *dial) startLookup() {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.ctx))
+	t.lookup = cancel
+	go func() {
+		list, err := t.resolve(ctx)
+		t.loop.Do(func() { t.resolved(list, err) })
+	}()
+}
+
+func (t *dial) resolved(list []net.Addr, err error) {
+	if t.reason != nil {
+		return // ended meanwhile, and told so
+	}
+	t.lookup()
+	t.lookup = nil
+	if err != nil {
+		t.failure = t.opError(nil, err)
+	}
+	t.candidates = list
+	t.try()
+}
+
+// try starts the next attempt, and settles what came of it if there is none.
+func (t *dial) try() {
+	for len(t.candidates) > 0 && !t.won && t.reason == nil {
+		to := t.candidates[0]
+		t.candidates = t.candidates[1:]
+		if err := t.connect(to); err != nil {
+			t.note(t.opError(to, err))
+			continue
+		}
+		if len(t.candidates) > 0 && t.FallbackDelay > 0 {
+			t.loop.timers.add(&t.next, t.loop.after(t.FallbackDelay))
+		}
+		return
+	}
+	t.settle()
+}
+
+func (t *dial) connect(to net.Addr) error {
+	a := &attempt{dial: t, to: to}
+	var err error
+	if a.fd, err = dialSocket(to, t.LocalAddr, &a.address); err != nil {
+		return err
+	}
+	t.attempts = append(t.attempts, a)
+	t.connecting++
+	sqe := t.loop.queue.Next()
+	sqe.PrepConnect(a.fd, a.address.bytes())
+	a.userData = t.loop.submit(sqe, a)
+	return nil
+}
+
+// complete implements operation: the connect has ended, or the closing of its
+// socket has.
+func (a *attempt) complete(result int32, _ uint32) {
+	t := a.dial
+	if a.closing {
+		t.forget(a)
+		t.settle()
+		return
+	}
+	t.connecting--
+	if t.won || t.reason != nil {
+		a.close()
+		return
+	}
+	errno := syscall.Errno(-result)
+	again := errno == syscall.EADDRNOTAVAIL
+	if result >= 0 {
+		// Connecting to a port of this machine where nobody listens can end at
+		// the very socket, when the kernel gives it that port.
+		if again = connectedToItself(a.fd, a.to); !again {
+			t.win(a)
+			return
+		}
+		errno = syscall.ECONNREFUSED
+	}
+	if again && t.LocalAddr == nil && t.repeats < 2 {
+		t.repeats++
+		t.candidates = append([]net.Addr{a.to}, t.candidates...)
+	} else {
+		t.note(t.opError(a.to, os.NewSyscallError("connect", errno)))
+	}
+	a.close()
+	t.loop.timers.remove(&t.next)
+	t.try()
+}
+
+// win makes the connection of a socket, and ends the other attempts.
+func (t *dial) win(a *attempt) {
+	t.won = true
+	t.forget(a)
+	t.loop.timers.remove(&t.next)
+	t.loop.timers.remove(&t.limit)
+	t.cancelAttempts()
+	c := t.loop.adopt(a.fd, t.network)
+	t.loop.later(func() { t.promise.Resolve(c) })
+	t.settle()
+}
+
+// note keeps the failure of the address that is preferred.
+func (t *dial) note(err error) {
+	if t.failure == nil {
+		t.failure = err
+	}
+}
+
+// end gives up, for that reason.
+func (t *dial) end(reason error) {
+	if t.won || t.reason != nil || t.over() {
+		return
+	}
+	t.reason = reason
+	t.candidates = nil
+	t.loop.timers.remove(&t.next)
+	t.loop.timers.remove(&t.limit)
+	t.cancelAttempts()
+	t.settle()
+}
+
+// Cancel implements futures.Canceler.
+func (t *dial) Cancel() { t.loop.Do(func() { t.end(t.opError(nil, futures.ErrCanceled)) }) }
+
+func (t *dial) cancelAttempts() {
+	for _, a := range t.attempts {
+		if !a.closing {
+			t.loop.cancel(a.userData)
+		}
+	}
+}
+
+// close closes the socket through the queue, which may know the descriptor.
+func (a *attempt) close() {
+	a.closing = true
+	sqe := a.dial.loop.queue.Next()
+	sqe.PrepClose(a.fd)
+	a.dial.loop.submit(sqe, a)
+}
+
+func (t *dial) forget(gone *attempt) {
+	for i, a := range t.attempts {
+		if a == gone {
+			t.attempts = append(t.attempts[:i], t.attempts[i+1:]...)
+			return
+		}
+	}
+}
+
+// over says that it has been settled.
+func (t *dial) over() bool { return t.place < 0 }
+
+// settle ends it once nothing of it is left with the kernel.
+func (t *dial) settle() {
+	undecided := !t.won && t.reason == nil && (t.lookup != nil || len(t.candidates) > 0 || t.connecting > 0)
+	if undecided || len(t.attempts) > 0 || t.over() {
+		return
+	}
+	t.depart()
+	if t.won {
+		return
+	}
+	err := t.reason
+	if err == nil {
+		err = t.failure
+	}
+	t.loop.later(func() { t.promise.Fail(err) })
+}
+
+// depart leaves the loop.
+func (t *dial) depart() {
+	if t.lookup != nil {
+		t.lookup()
+	}
+	if t.unwatch != nil {
+		t.unwatch()
+	}
+	t.loop.timers.remove(&t.next)
+	t.loop.timers.remove(&t.limit)
+	t.loop.residents.remove(t)
+	t.place = -1
+}
+
+// bury implements resident.
+func (t *dial) bury(err error) {
+	for _, a := range t.attempts {
+		closeSocket(a.fd)
+	}
+	t.attempts = nil
+	t.depart()
+	if !t.won {
+		t.loop.later(func() { t.promise.Fail(t.opError(nil, err)) })
+	}
+}
+
+func (t *dial) opError(to net.Addr, cause error) error {
+	e := &net.OpError{Op: "dial", Net: t.network, Source: t.LocalAddr, Addr: to, Err: cause}
+	switch {
+	case to != nil:
+	case len(t.attempts) > 0:
+		e.Addr = t.attempts[0].to
+	case len(t.candidates) > 0:
+		e.Addr = t.candidates[0]
+	}
+	return e
+}

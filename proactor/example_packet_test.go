@@ -1,0 +1,237 @@
+package proactor_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/goproactor/goproactor/proactor"
+)
+
+// example is a runtime, and an address to talk to on it: what is sent there
+// comes back.
+func example() (rt *proactor.Runtime, at netip.AddrPort) {
+	rt, err := proactor.New()
+	if err != nil {
+		log.Fatal(err)
+	}
+	pc, err := rt.ListenPacket("udp4", "127.0.0.1:0", proactor.WithSocketBuffers(1<<20, 0))
+	if err != nil {
+		log.Fatal(err)
+	}
+	pc.OnMessage(func(m proactor.Message, err error) {
+		if err == nil {
+			pc.Reply(m)
+		}
+	})
+	return rt, pc.LocalAddr().(*net.UDPAddr).AddrPort()
+}
+
+// An echo server: a handler on the socket's own loop.
+func ExampleRuntime_ListenPacket() {
+	rt, err := proactor.New()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer rt.Close()
+	pc, err := rt.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	served := pc.Loop().Go(context.Background(), func(ctx context.Context) error {
+		for m, err := range pc.Messages(ctx) {
+			if err != nil {
+				return err
+			}
+			fmt.Printf("%s\n", m.Bytes())
+			pc.Reply(m) // the lease goes with it
+		}
+		return nil
+	})
+
+	client, err := net.Dial("udp", pc.LocalAddr().String())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+	client.Write([]byte("hello"))
+	answer := make([]byte, 16)
+	n, err := client.Read(answer)
+	fmt.Printf("%s %v\n", answer[:n], err)
+	pc.Close()
+	_, err = served.Await(context.Background())
+	fmt.Println(err)
+	// Output:
+	// hello
+	// hello <nil>
+	// <nil>
+}
+
+func ExampleRuntime_ListenPackets() {
+	rt, err := proactor.New(proactor.WithLoops(2))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer rt.Close()
+	all, err := rt.ListenPackets("udp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(all), "sockets on one port:", all[0].LocalAddr().String() == all[1].LocalAddr().String())
+	// Output: 2 sockets on one port: true
+}
+
+func ExampleRuntime_DialPacket() {
+	rt, at := example()
+	defer rt.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	pc, err := rt.DialPacket(ctx, "udp", at.String()).Await(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer pc.Close()
+	if _, err := pc.Send([]byte("ping")).Await(ctx); err != nil {
+		log.Fatal(err)
+	}
+	m, err := pc.Recv().Await(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Release()
+	fmt.Printf("%s from the one we asked: %v\n", m.Bytes(), m.From() == at)
+	// Output: ping from the one we asked: true
+}
+
+func ExamplePacketConn_SendTo() {
+	rt, at := example()
+	defer rt.Close()
+	ctx := context.Background()
+	pc, err := rt.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	n, err := pc.SendTo([]byte("hello"), at).Await(ctx) // ours again when the future has resolved
+	fmt.Println(n, err)
+	// Output: 5 <nil>
+}
+
+func ExamplePacketConn_SendBatch() {
+	rt, at := example()
+	defer rt.Close()
+	ctx := context.Background()
+	pc, err := rt.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	n, err := pc.SendBatch([]proactor.Datagram{
+		{Data: []byte("one"), To: at},
+		{Data: []byte("two"), To: at, ECN: proactor.ECT0},
+	}).Await(ctx)
+	fmt.Println(n, err)
+	// Output: 2 <nil>
+}
+
+// One send of many messages (UDP_SEGMENT), one receive of many (UDP_GRO).
+func ExamplePacketConn_SendDatagram() {
+	rt, at := example()
+	defer rt.Close()
+	ctx := context.Background()
+	pc, err := rt.ListenPacket("udp4", "127.0.0.1:0", proactor.WithGRO())
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = pc.SendDatagram(proactor.Datagram{Data: make([]byte, 2500), To: at, Segment: 1000}).Await(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for messages := 0; messages < 3; {
+		m, err := pc.Recv().Await(ctx)
+		if err != nil {
+			log.Fatal(err)
+		}
+		for s := range m.Segments() {
+			fmt.Println(len(s))
+			messages++
+		}
+		m.Release()
+	}
+	// Output:
+	// 1000
+	// 1000
+	// 500
+}
+
+func ExampleMessage_PacketInfo() {
+	rt, at := example()
+	defer rt.Close()
+	ctx := context.Background()
+	pc, err := rt.ListenPacket("udp4", ":0", proactor.WithPacketInfo(), proactor.WithTimestamps())
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := pc.SendTo([]byte("where am I?"), at).Await(ctx); err != nil {
+		log.Fatal(err)
+	}
+	m, err := pc.Recv().Await(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Release()
+	info, _ := m.PacketInfo()
+	_, stamped := m.Timestamp()
+	fmt.Println(info.Addr, stamped)
+	// Output: 127.0.0.1 true
+}
+
+func ExamplePacketConn_JoinGroup() {
+	rt, _ := example()
+	defer rt.Close()
+	pc, err := rt.ListenPacket("udp4", ":0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	lo, err := net.InterfaceByName("lo")
+	if err != nil {
+		log.Fatal(err)
+	}
+	group := netip.MustParseAddr("224.0.0.251")
+	fmt.Println(pc.JoinGroup(group, lo), pc.LeaveGroup(group, lo))
+	// Output: <nil> <nil>
+}
+
+func ExamplePacketConn_SetReadDeadline() {
+	rt, _ := example()
+	defer rt.Close()
+	pc, err := rt.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	pc.SetReadDeadline(time.Now().Add(time.Millisecond))
+	_, err = pc.Recv().Await(context.Background())
+	fmt.Println(errors.Is(err, os.ErrDeadlineExceeded))
+	// Output: true
+}
+
+func ExamplePacketConn_NetPacketConn() {
+	rt, at := example()
+	defer rt.Close()
+	pc, err := rt.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	std := pc.NetPacketConn(context.Background())
+	defer std.Close()
+	if _, err := std.WriteTo([]byte("hello"), net.UDPAddrFromAddrPort(at)); err != nil {
+		log.Fatal(err)
+	}
+	p := make([]byte, 16)
+	n, _, err := std.ReadFrom(p)
+	fmt.Printf("%s %v\n", p[:n], err)
+	// Output: hello <nil>
+}

@@ -1,0 +1,66 @@
+package proactor
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// NetPacketConn presents it as a net.PacketConn, whose ReadFrom and WriteTo
+// await with ctx: see Conn.NetConn. Messages are then received through it only.
+func (c *PacketConn) NetPacketConn(ctx context.Context) net.PacketConn {
+	return &netPacketConn{c, ctx}
+}
+
+type netPacketConn struct {
+	conn *PacketConn
+	ctx  context.Context
+}
+
+// ReadFrom implements net.PacketConn. What does not fit p is lost.
+func (n *netPacketConn) ReadFrom(p []byte) (int, net.Addr, error) {
+	m, err := n.conn.Recv().Await(n.ctx)
+	if err != nil {
+		return 0, nil, n.conn.asOpError("read", err)
+	}
+	defer m.Release()
+	return copy(p, m.Bytes()), m.FromAddr(), nil
+}
+
+// WriteTo implements net.PacketConn.
+func (n *netPacketConn) WriteTo(p []byte, to net.Addr) (int, error) {
+	d := Datagram{Data: p}
+	switch to := to.(type) {
+	case *net.UDPAddr:
+		d.To = to.AddrPort()
+	case *net.IPAddr:
+		ip, _ := netip.AddrFromSlice(to.IP)
+		d.To = netip.AddrPortFrom(ip.Unmap().WithZone(to.Zone), 0)
+	case *net.UnixAddr:
+		d.ToName = to.Name
+	}
+	k, err := n.conn.SendDatagram(d).Await(n.ctx)
+	if err != nil {
+		err = n.conn.asOpError("write", err)
+	}
+	return k, err
+}
+
+// Close implements net.PacketConn.
+func (n *netPacketConn) Close() error { return n.conn.Close() }
+
+func (n *netPacketConn) LocalAddr() net.Addr                { return n.conn.LocalAddr() }
+func (n *netPacketConn) SetDeadline(t time.Time) error      { return n.conn.SetDeadline(t) }
+func (n *netPacketConn) SetReadDeadline(t time.Time) error  { return n.conn.SetReadDeadline(t) }
+func (n *netPacketConn) SetWriteDeadline(t time.Time) error { return n.conn.SetWriteDeadline(t) }
+
+// asOpError gives an error the form that users of package net know.
+func (c *PacketConn) asOpError(op string, err error) error {
+	var known *net.OpError
+	if errors.As(err, &known) {
+		return err
+	}
+	return c.opError(op, err)
+}

@@ -1,0 +1,545 @@
+package proactor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/goproactor/goproactor/futures"
+)
+
+// PacketConn sends and receives messages: UDP, unix datagrams, raw IP. It
+// belongs to one loop, as a Conn does; its methods may be called from any
+// goroutine, and cost least on its loop.
+//
+// Messages can get lost, on the way and where nobody reads them. Those that the
+// kernel delivers are received whole and in its order.
+type PacketConn struct {
+	loop      *Loop
+	place     int
+	fd        int
+	network   string
+	family    int
+	headers   bool // raw IPv4: messages come with their IP header
+	connected bool
+	state     connState
+
+	recv packetReceiver
+	send packetSender
+
+	reading, writing deadline
+	drainLimit       timer
+	local, remote    net.Addr
+	using            sync.Mutex // keeps the descriptor ours while an option is set
+	gone             bool       // it is not any more
+	closed           *futures.Promise[struct{}]
+	refusal          error // why the loop did not take it
+}
+
+var errFamily = errors.New("the address is of another family than the socket: want IPv4 for IPv4, IPv6 for IPv6")
+
+// ListenPacket opens a socket for messages on an address. The network is
+//
+//   - "udp", "udp4", "udp6": the address is host:port, port 0 for any free one;
+//     without a host, "udp" takes IPv6 and IPv4;
+//   - "unixgram": the address is a path, or an abstract name that begins with
+//     "@"; "" is no name;
+//   - "ip4:PROTOCOL", "ip6:PROTOCOL", with a number or one of icmp, igmp, tcp,
+//     udp, ipv6-icmp: a raw socket (raw(7)), which needs CAP_NET_RAW.
+//
+// It belongs to the loop that the caller runs on, else to each in turn. A host
+// name is looked up, which waits; use an address on a loop.
+//
+// Errors are *net.OpError around the system's: errors.Is finds
+// syscall.EADDRINUSE, syscall.EPERM and so on.
+func (rt *Runtime) ListenPacket(network, address string, opts ...PacketOption) (*PacketConn, error) {
+	return rt.someLoop().listenPacket(network, address, opts, nil)
+}
+
+// ListenPackets opens a socket on each loop, all on the same port, over which
+// the kernel spreads the senders (SO_REUSEPORT). UDP only.
+func (rt *Runtime) ListenPackets(network, address string, opts ...PacketOption) (all []*PacketConn, err error) {
+	defer func() {
+		if err != nil {
+			for _, c := range all {
+				c.Close()
+			}
+			all = nil
+		}
+	}()
+	switch network {
+	case "udp", "udp4", "udp6":
+	default:
+		return nil, listenError(network, nil, net.UnknownNetworkError(network))
+	}
+	for i, l := range rt.loops {
+		// The first takes the port for itself, so that one in use is refused.
+		after := func(fd int) error { return setOption(fd, reusePort) }
+		if i == 1 {
+			opts = append(append([]PacketOption(nil), opts...), WithReusePort())
+		}
+		c, err := l.listenPacket(network, address, opts, after)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, c)
+		address = c.LocalAddr().String()
+	}
+	return all, nil
+}
+
+func (l *Loop) listenPacket(network, address string, opts []PacketOption, bound func(fd int) error) (*PacketConn, error) {
+	o, err := packetOptionsOf(opts)
+	if err != nil {
+		return nil, listenError(network, nil, err)
+	}
+	c := &PacketConn{loop: l, network: network}
+	if err := c.open(address, &o); err == nil && bound != nil {
+		if err := bound(c.fd); err != nil {
+			closeSocket(c.fd)
+			return nil, listenError(network, c.local, err)
+		}
+	} else if err != nil {
+		return nil, listenError(network, c.local, err)
+	}
+	return c, c.start(&o)
+}
+
+func packetOptionsOf(opts []PacketOption) (o packetOptions, err error) {
+	for _, set := range opts {
+		if err := set(&o); err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
+
+// DialPacket opens a socket for messages and connects it: it sends to that
+// address and receives from there only (connect(2)). Network and address are
+// those of ListenPacket; WithLocalAddr gives the address to send from. Nothing
+// is sent, so nothing tells whether anybody listens; a refusal shows as
+// syscall.ECONNREFUSED at a later operation.
+//
+// A name is resolved off the loop, and its first suitable address taken.
+func (rt *Runtime) DialPacket(ctx context.Context, network, address string, opts ...PacketOption) futures.Future[*PacketConn] {
+	p := futures.NewPromise[*PacketConn]()
+	l := rt.someLoop()
+	fail := func(err error) { p.Fail(&net.OpError{Op: "dial", Net: network, Err: err}) }
+	o, err := packetOptionsOf(opts)
+	if err != nil {
+		fail(err)
+		return p.Future()
+	}
+	if err := ctx.Err(); err != nil {
+		fail(contextEnded(ctx))
+		return p.Future()
+	}
+	connect := func(to packetAddress) {
+		c := &PacketConn{loop: l, network: network}
+		if err := c.dial(to, &o); err != nil {
+			p.Fail(&net.OpError{Op: "dial", Net: network, Source: o.local, Addr: to.addr(network), Err: err})
+			return
+		}
+		if err := c.start(&o); err != nil {
+			p.Fail(err)
+		} else if !p.Resolve(c) {
+			c.Close() // cancelled meanwhile
+		}
+	}
+	to, known, err := literalPacketAddress(network, address)
+	switch {
+	case err != nil:
+		fail(err)
+	case known:
+		connect(to)
+	default:
+		ctx, cancel := context.WithCancelCause(ctx)
+		p.SetCanceler(cancelFunc(cancel))
+		go func() {
+			defer cancel(nil)
+			to, err := lookupPacketAddress(ctx, network, address)
+			if err == nil {
+				err = ctx.Err()
+			}
+			if ctx.Err() != nil {
+				fail(contextEnded(ctx))
+			} else if err != nil {
+				fail(err)
+			} else {
+				connect(to)
+			}
+		}()
+	}
+	return p.Future()
+}
+
+type cancelFunc context.CancelCauseFunc
+
+func (f cancelFunc) Cancel() { f(futures.ErrCanceled) }
+
+// start makes the loop know the socket.
+func (c *PacketConn) start(o *packetOptions) error {
+	c.recv.conn, c.send.conn = c, c
+	c.recv.shape.Namelen = sizeofSockaddrInet6
+	if c.family == syscall.AF_UNIX {
+		c.recv.shape.Namelen = sizeofSockaddr
+	}
+	c.recv.shape.Controllen = uintptr(o.controlRoom())
+	ok := c.loop.perform(func() {
+		err := c.loop.messageBuffers()
+		switch {
+		case c.loop.stop || len(c.loop.draining) > 0:
+			c.refuse(errShutdownDone)
+		case err != nil:
+			c.refuse(err)
+		default:
+			c.loop.residents.add(c)
+		}
+	})
+	if !ok {
+		closeSocket(c.fd)
+		return c.opError("listen", errShutdownDone)
+	}
+	return nil
+}
+
+// refuse ends a socket that the loop cannot take. Whoever uses it learns why.
+func (c *PacketConn) refuse(why error) {
+	c.refusal = why
+	c.state = connClosed
+	c.leave()
+	closeSocket(c.fd)
+}
+
+// Loop is the loop it belongs to.
+func (c *PacketConn) Loop() *Loop { return c.loop }
+
+// LocalAddr is the address of this end.
+func (c *PacketConn) LocalAddr() net.Addr { return c.local }
+
+// RemoteAddr is the address it is connected to, nil if to none.
+func (c *PacketConn) RemoteAddr() net.Addr { return c.remote }
+
+// Recv receives a message. Calls are answered in their order; cancelling loses
+// nothing. The message is the caller's to release or give away.
+//
+// Errors that an earlier send met with, such as syscall.ECONNREFUSED, are
+// reported here too, and receiving can go on. After Close the error is
+// ErrClosed.
+//
+// The future serves one Recv after another: it is over, with futures.ErrStale,
+// once a later Recv has begun.
+func (c *PacketConn) Recv() futures.Future[Message] {
+	l, r := c.loop, &c.recv
+	if !l.Inside() {
+		p := futures.NewPromise[Message]()
+		p.SetCanceler(&packetWithdrawal{c, p})
+		if !l.Do(func() { r.serve(p) }) {
+			p.Fail(c.closedError("read"))
+		}
+		return p.Future()
+	}
+	p := r.own
+	if p == nil {
+		p = new(futures.Promise[Message])
+		p.Bind(l, r)
+		r.own = p
+	} else if p.Pending() {
+		w := &packetWithdrawal{c, new(futures.Promise[Message])}
+		p = w.promise
+		p.Bind(l, w)
+	}
+	f := p.Renew()
+	r.serve(p)
+	return f
+}
+
+// Messages receives until ctx ends or the PacketConn is closed, which ends the
+// range without an error. Errors after which receiving can go on are yielded,
+// and the range goes on if its body does. Each message is the loop body's to
+// release or give away.
+func (c *PacketConn) Messages(ctx context.Context) iter.Seq2[Message, error] {
+	return func(yield func(Message, error) bool) {
+		for {
+			m, err := c.Recv().Await(ctx)
+			if errors.Is(err, ErrClosed) {
+				return
+			}
+			if !yield(m, err) || err != nil && (ctx.Err() != nil || !transient(err)) {
+				return
+			}
+		}
+	}
+}
+
+// transient says that receiving can go on after an error.
+func transient(err error) bool {
+	var e syscall.Errno
+	return errors.As(err, &e)
+}
+
+// OnMessage makes fn receive everything that comes in, on the loop, and the
+// errors too: after ErrClosed nothing follows, after others receiving goes on.
+// fn owns each message. While the send queue is above its high-water mark fn is
+// not called.
+//
+// A PacketConn is received either with OnMessage or with Recv.
+func (c *PacketConn) OnMessage(fn func(Message, error)) {
+	if !c.loop.perform(func() { c.recv.handle(fn) }) {
+		fn(Message{}, c.closedError("read"))
+	}
+}
+
+// Send sends p to the address the PacketConn is connected to, see SendTo.
+func (c *PacketConn) Send(p []byte) futures.Future[int] {
+	return c.SendDatagram(Datagram{Data: p})
+}
+
+// SendTo sends p as one message. p belongs to the library until the future
+// resolves, with the number of bytes, when the kernel has taken it. Messages go
+// out in the order of the calls. A message too large fails with
+// syscall.EMSGSIZE.
+//
+// The future serves one send after another: once it is resolved a later send
+// may make it stale (futures.ErrStale).
+func (c *PacketConn) SendTo(p []byte, to netip.AddrPort) futures.Future[int] {
+	return c.SendDatagram(Datagram{Data: p, To: to})
+}
+
+// SendToName sends p to a unix socket, see SendTo.
+func (c *PacketConn) SendToName(p []byte, name string) futures.Future[int] {
+	return c.SendDatagram(Datagram{Data: p, ToName: name})
+}
+
+// SendDatagram sends a message with all that there is to say, see SendTo.
+func (c *PacketConn) SendDatagram(d Datagram) futures.Future[int] {
+	if !c.loop.Inside() {
+		return c.sendElsewhere(d)
+	}
+	t := c.send.fresh()
+	t.answer = &t.own
+	f := t.own.Renew()
+	c.begin(t, &d)
+	return f
+}
+
+func (c *PacketConn) begin(t *transmission, d *Datagram) {
+	if err := t.describe(d); err != nil {
+		c.send.conclude(t, 0, c.opError("write", err))
+		return
+	}
+	c.send.push(t)
+}
+
+func (c *PacketConn) sendElsewhere(d Datagram) futures.Future[int] {
+	answer := futures.NewPromise[int]()
+	answer.SetCanceler(&packetRetraction{c, answer})
+	raceRead(d.Data)
+	ok := c.loop.Do(func() {
+		t := c.send.fresh()
+		t.answer = answer
+		c.begin(t, &d)
+	})
+	if !ok {
+		answer.Fail(c.closedError("write"))
+	}
+	return answer.Future()
+}
+
+// SendBatch sends messages, in their order. The future resolves when the kernel
+// has taken all, with their number; if some could not be sent, with how many
+// were and the first error.
+func (c *PacketConn) SendBatch(batch []Datagram) futures.Future[int] {
+	if len(batch) == 0 {
+		return futures.Resolved(0)
+	}
+	b := &packetBatch{conn: c, answer: futures.NewPromise[int](), left: len(batch)}
+	b.answer.SetCanceler(b)
+	for i := range batch {
+		raceRead(batch[i].Data)
+	}
+	ok := c.loop.perform(func() {
+		for i := range batch {
+			t := c.send.fresh()
+			t.answer = futures.NewPromise[int]()
+			t.answer.Future().Then(b.ended)
+			b.parts = append(b.parts, t.answer)
+			c.begin(t, &batch[i])
+		}
+	})
+	if !ok {
+		b.answer.Fail(c.closedError("write"))
+	}
+	return b.answer.Future()
+}
+
+// packetBatch is a SendBatch under way.
+type packetBatch struct {
+	conn       *PacketConn
+	answer     *futures.Promise[int]
+	parts      []*futures.Promise[int]
+	left, sent int
+	err        error
+}
+
+func (b *packetBatch) ended(_ int, err error) {
+	if err == nil {
+		b.sent++
+	} else if b.err == nil {
+		b.err = err
+	}
+	if b.left--; b.left == 0 {
+		b.answer.Settle(b.sent, b.err)
+	}
+}
+
+// Cancel implements futures.Canceler.
+func (b *packetBatch) Cancel() {
+	b.conn.loop.Do(func() {
+		for i := len(b.parts) - 1; i >= 0; i-- {
+			b.conn.send.retract(b.parts[i])
+		}
+	})
+}
+
+// Queue hands a lease to the send queue, for that address; the zero AddrPort is
+// the one it is connected to. The lease goes with it. The future is resolved
+// already while the queue is below its high-water mark, else when it has shrunk.
+// Nobody learns whether the message could be sent.
+func (c *PacketConn) Queue(b Buffer, to netip.AddrPort) futures.Future[struct{}] {
+	b = b.take()
+	if !c.loop.Inside() {
+		return c.queueElsewhere(b, to, "", nil)
+	}
+	return c.queue(b, to, "", nil)
+}
+
+// Reply sends a message back to where it came from, as its bytes are now. The
+// lease goes with it. For the rest it is like Queue.
+func (c *PacketConn) Reply(m Message) futures.Future[struct{}] {
+	from := m.sender()
+	b := m.take()
+	if !c.loop.Inside() {
+		return c.queueElsewhere(b, netip.AddrPort{}, "", append([]byte(nil), from...))
+	}
+	return c.queue(b, netip.AddrPort{}, "", from)
+}
+
+func (c *PacketConn) queue(b Buffer, to netip.AddrPort, name string, raw []byte) futures.Future[struct{}] {
+	s := &c.send
+	t := s.fresh()
+	if b.lease != nil {
+		t.data = b.lease.data
+	}
+	t.lease = b
+	err := s.refusal()
+	switch {
+	case err != nil:
+	case raw != nil && !c.connected:
+		t.to.len = copy(t.to.raw[:], raw)
+	case raw == nil:
+		if err = c.address(&t.to, to, name); err != nil {
+			err = c.opError("write", err)
+		}
+	}
+	if err != nil {
+		s.conclude(t, 0, err)
+		return futures.Failed[struct{}](err)
+	}
+	s.push(t)
+	if s.above() {
+		return s.pressed()
+	}
+	return futures.Future[struct{}]{}
+}
+
+func (c *PacketConn) queueElsewhere(b Buffer, to netip.AddrPort, name string, raw []byte) futures.Future[struct{}] {
+	p := futures.NewPromise[struct{}]()
+	ok := c.loop.Do(func() {
+		c.queue(b, to, name, raw).Then(func(_ struct{}, err error) { p.Settle(struct{}{}, err) })
+	})
+	if !ok {
+		p.Fail(c.closedError("write"))
+	}
+	return p.Future()
+}
+
+// address fills in whom a message is for.
+func (c *PacketConn) address(a *sockaddr, to netip.AddrPort, name string) error {
+	a.len = 0
+	switch {
+	case !to.IsValid() && name == "":
+		if !c.connected {
+			return os.NewSyscallError("sendmsg", syscall.EDESTADDRREQ)
+		}
+		return nil
+	case c.connected:
+		return net.ErrWriteToConnected
+	case c.family == syscall.AF_UNIX:
+		if name == "" {
+			return errFamily
+		}
+		if !a.setUnix(name) {
+			return os.NewSyscallError("sendmsg", syscall.EINVAL)
+		}
+		return nil
+	case !to.IsValid(), c.family == syscall.AF_INET && !to.Addr().Unmap().Is4():
+		return errFamily
+	}
+	a.setIP(to, c.family == syscall.AF_INET6)
+	if c.network[0] == 'i' && c.family == syscall.AF_INET6 {
+		a.raw[2], a.raw[3] = 0, 0 // a raw socket takes no port
+	}
+	return nil
+}
+
+// SetDeadline sets both deadlines.
+func (c *PacketConn) SetDeadline(t time.Time) error {
+	c.loop.perform(func() { c.setReadDeadline(t); c.setWriteDeadline(t) })
+	return nil
+}
+
+// SetReadDeadline makes receives at t or later, those that wait included, fail
+// with os.ErrDeadlineExceeded; the zero time means never. No message is lost.
+func (c *PacketConn) SetReadDeadline(t time.Time) error {
+	c.loop.perform(func() { c.setReadDeadline(t) })
+	return nil
+}
+
+// SetWriteDeadline makes sends that are queued at t or later fail with
+// os.ErrDeadlineExceeded; the zero time means never.
+func (c *PacketConn) SetWriteDeadline(t time.Time) error {
+	c.loop.perform(func() { c.setWriteDeadline(t) })
+	return nil
+}
+
+func (c *PacketConn) setReadDeadline(t time.Time) {
+	c.reading.set(c.loop, c.state >= connEnding, t, func() { c.recv.expire(c.timedOut("read")) })
+}
+
+func (c *PacketConn) setWriteDeadline(t time.Time) {
+	c.writing.set(c.loop, c.state >= connEnding, t, func() { c.send.cancel(c.timedOut("write")) })
+}
+
+func (c *PacketConn) failed(op string, e syscall.Errno) error {
+	return c.opError(op, os.NewSyscallError(map[string]string{"read": "recvmsg", "write": "sendmsg"}[op], e))
+}
+
+func (c *PacketConn) timedOut(op string) error { return c.opError(op, errTimeout) }
+func (c *PacketConn) closedError(op string) error {
+	if c.refusal != nil {
+		return c.opError(op, fmt.Errorf("%w: %w", ErrClosed, c.refusal))
+	}
+	return c.opError(op, ErrClosed)
+}
+
+func (c *PacketConn) opError(op string, cause error) error {
+	return &net.OpError{Op: op, Net: c.network, Source: c.local, Addr: c.remote, Err: cause}
+}

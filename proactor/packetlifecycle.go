@@ -1,0 +1,133 @@
+package proactor
+
+import (
+	"github.com/goproactor/goproactor/futures"
+)
+
+// Close ends it: receives fail with ErrClosed, what is queued is still sent, for
+// at most the drain timeout, then the socket is closed. Close does not wait;
+// Closed tells when it is done. Closing again does nothing.
+func (c *PacketConn) Close() error {
+	c.loop.perform(c.beginClose)
+	return nil
+}
+
+// Closed resolves when it is closed and nothing of it is left with the kernel.
+func (c *PacketConn) Closed() futures.Future[struct{}] {
+	p := futures.NewPromise[struct{}]()
+	ok := c.loop.perform(func() {
+		if c.state == connClosed {
+			p.Resolve(struct{}{})
+			return
+		}
+		if c.closed == nil {
+			c.closed = new(futures.Promise[struct{}])
+			c.closed.Bind(c.loop, nil)
+			c.closed.Renew()
+		}
+		c.closed.Future().Then(func(struct{}, error) { p.Resolve(struct{}{}) })
+	})
+	if !ok {
+		p.Resolve(struct{}{})
+	}
+	return p.Future()
+}
+
+func (c *PacketConn) position() *int { return &c.place }
+func (c *PacketConn) drain()         { c.beginClose() }
+func (c *PacketConn) evict(error)    { c.abort(c.closedError("write")) }
+
+func (c *PacketConn) beginClose() {
+	if c.state != connOpen {
+		return
+	}
+	c.state = connDraining
+	if c.send.idle() {
+		c.beginEnd()
+		return
+	}
+	c.recv.drop()
+	c.drainLimit.expired = func(error) {
+		if c.state == connDraining {
+			c.abort(c.opError("write", errDrainTimeout))
+		}
+	}
+	c.loop.timers.add(&c.drainLimit, c.loop.after(c.loop.rt.options.drainTimeout))
+}
+
+func (s *packetSender) idle() bool {
+	return s.queue.len() == 0 && s.inFlight == 0 && s.refused.len() == 0
+}
+
+// abort drops what is queued.
+func (c *PacketConn) abort(err error) {
+	if c.state >= connEnding {
+		return
+	}
+	if c.state == connOpen {
+		c.state = connDraining // nothing new comes in while the queue is told
+	}
+	c.send.cancel(err)
+	c.beginEnd()
+}
+
+func (c *PacketConn) beginEnd() {
+	if c.state >= connEnding {
+		return
+	}
+	c.state = connEnding
+	l := c.loop
+	l.timers.remove(&c.reading.timer)
+	l.timers.remove(&c.writing.timer)
+	l.timers.remove(&c.drainLimit)
+	c.recv.drop()
+	c.send.stop()
+	c.settled()
+}
+
+// settled is called whenever an operation has ended, and takes the closing on.
+func (c *PacketConn) settled() {
+	switch {
+	case c.state == connDraining && c.send.idle():
+		c.beginEnd()
+	case c.state == connEnding && !c.recv.armed && c.send.inFlight == 0 && !c.send.polling:
+		c.state = connClosing
+		c.send.cancel(c.closedError("write")) // what came back at the last moment
+		c.leave()
+		sqe := c.loop.queue.Next()
+		sqe.PrepClose(c.fd)
+		c.loop.submit(sqe, (*packetRelease)(c))
+	}
+}
+
+// leave gives the descriptor up.
+func (c *PacketConn) leave() {
+	c.using.Lock()
+	c.gone = true
+	c.using.Unlock()
+}
+
+// packetRelease is the closing of the descriptor.
+type packetRelease PacketConn
+
+func (r *packetRelease) complete(int32, uint32) {
+	c := (*PacketConn)(r)
+	c.state = connClosed
+	c.loop.residents.remove(c)
+	if c.closed != nil {
+		c.closed.Resolve(struct{}{})
+	}
+}
+
+// bury implements resident.
+func (c *PacketConn) bury(err error) {
+	c.state = connDraining
+	c.send.inFlight, c.send.polling = 0, false
+	c.send.cancel(c.opError("write", err))
+	c.recv.armed = false
+	c.state = connClosing
+	c.recv.drop()
+	c.leave()
+	closeSocket(c.fd)
+	(*packetRelease)(c).complete(0, 0)
+}

@@ -1,0 +1,371 @@
+package proactor
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/ring"
+)
+
+// sendWindow is how many messages of one socket are handed to the kernel in one
+// turn.
+const sendWindow = 64
+
+// roomRetry is how long a sender waits before it tries a Unix socket again
+// whose queue is full. Unless the two are connected, no event tells.
+const roomRetry = time.Millisecond
+
+// packetSender is the sending side of a PacketConn: an ordered queue. Nothing
+// waits inside the kernel: a message that finds no room there is put back where
+// it was, and all wait until there is. So the order holds, and what is in flight
+// ends by itself.
+type packetSender struct {
+	conn     *PacketConn
+	queue    fifo[*transmission]
+	refused  fifo[*transmission] // of those in flight, the ones that found no room
+	inFlight int
+	full     bool // waits for room
+	polling  bool // by a poll
+	userData uint64
+	room     timer // or by this
+	pending  int   // bytes queued and in flight
+	free     *transmission
+
+	low *futures.Promise[struct{}] // whoever waits for the queue to shrink
+}
+
+// transmission is one message on its way out. It is used over and over.
+type transmission struct {
+	conn    *PacketConn
+	data    []byte
+	lease   Buffer                // of data, if it came as a lease
+	answer  *futures.Promise[int] // of the one who wants to know, if anybody does
+	own     futures.Promise[int]  // serves one sender after another
+	to      sockaddr
+	header  ring.Msghdr
+	vector  ring.Iovec
+	control controlBuffer
+	next    *transmission // in the list of free ones
+}
+
+// fresh takes a transmission from the pool.
+func (s *packetSender) fresh() *transmission {
+	t := s.free
+	if t == nil {
+		t = &transmission{conn: s.conn}
+		t.own.Bind(s.conn.loop, t)
+		return t
+	}
+	s.free, t.next = t.next, nil
+	return t
+}
+
+// push queues a message and starts sending.
+func (s *packetSender) push(t *transmission) {
+	if err := s.refusal(); err != nil {
+		s.conclude(t, 0, err)
+		return
+	}
+	raceRead(t.data)
+	s.queue.push(t)
+	s.pending += len(t.data)
+	s.start()
+}
+
+// refusal is why a message cannot be sent, nil if it can.
+func (s *packetSender) refusal() error {
+	switch {
+	case s.conn.state != connOpen:
+		return s.conn.closedError("write")
+	case s.conn.writing.passed:
+		return s.conn.timedOut("write")
+	}
+	return nil
+}
+
+// start hands over what is queued. Messages to a Unix socket, which loses none
+// and keeps their order, are linked: none goes out when the one before did not.
+func (s *packetSender) start() {
+	if s.full || s.refused.len() > 0 {
+		return
+	}
+	n := min(s.queue.len(), sendWindow-s.inFlight)
+	linked := s.conn.family == syscall.AF_UNIX
+	if linked && (s.inFlight > 0 || n > 1 && s.conn.loop.queue.Reserve(n) != nil) {
+		n = min(n, 1-min(s.inFlight, 1))
+	}
+	for i := range n {
+		t := s.queue.take()
+		sqe := s.conn.loop.queue.Next()
+		sqe.PrepSendmsg(s.conn.fd, t.message(), ring.MsgDontWait|ring.MsgNoSignal)
+		if linked && i < n-1 {
+			sqe.SetFlags(ring.SQELink)
+		}
+		s.inFlight++
+		s.conn.loop.submit(sqe, t)
+	}
+}
+
+// message is the header of the message.
+func (t *transmission) message() *ring.Msghdr {
+	t.vector = ring.Iovec{Len: uintptr(len(t.data))}
+	t.header = ring.Msghdr{Iov: &t.vector, Iovlen: 1}
+	if len(t.data) > 0 {
+		t.vector.Base = &t.data[0]
+	}
+	if t.to.len > 0 {
+		t.header.Name, t.header.Namelen = &t.to.raw[0], uint32(t.to.len)
+	}
+	if t.control.len > 0 {
+		t.header.Control, t.header.Controllen = &t.control.raw[0], uintptr(t.control.len)
+	}
+	return &t.header
+}
+
+// complete implements operation.
+func (t *transmission) complete(result int32, _ uint32) {
+	s := &t.conn.send
+	s.inFlight--
+	switch e := syscall.Errno(-result); {
+	case result >= 0:
+		s.sent(t, int(result), nil)
+	case t.conn.state >= connEnding:
+		s.sent(t, 0, t.conn.closedError("write"))
+	case e == syscall.EAGAIN, e == syscall.EINTR, e == syscall.ECANCELED:
+		s.refused.push(t) // the last is one linked behind another that failed
+		s.full = s.full || e == syscall.EAGAIN
+	default:
+		s.sent(t, 0, t.conn.failed("write", e))
+	}
+	if s.inFlight == 0 {
+		s.again()
+	}
+	s.shrunk()
+}
+
+// again puts back what found no room, in its order, and goes on when there is.
+func (s *packetSender) again() {
+	if n := s.refused.len(); n > 0 {
+		for i := n - 1; i >= 0; i-- {
+			s.queue.unpop(*s.refused.at(i))
+		}
+		for range n {
+			s.refused.take()
+		}
+	}
+	switch {
+	case s.conn.state >= connEnding:
+		s.cancel(s.conn.closedError("write"))
+	case s.full:
+		s.await()
+	default:
+		s.start()
+	}
+}
+
+// await waits for room.
+func (s *packetSender) await() {
+	c := s.conn
+	switch {
+	case s.polling || s.room.index != 0:
+	case c.family == syscall.AF_UNIX && !c.connected:
+		s.room.expired = func(err error) {
+			if err == nil {
+				s.full = false
+				s.start()
+			}
+		}
+		c.loop.timers.add(&s.room, c.loop.after(roomRetry))
+	default:
+		s.polling = true
+		sqe := c.loop.queue.Next()
+		sqe.PrepPoll(c.fd, ring.PollOut)
+		s.userData = c.loop.submit(sqe, (*packetRoom)(s))
+	}
+}
+
+// packetRoom is the wait for room.
+type packetRoom packetSender
+
+func (r *packetRoom) complete(int32, uint32) {
+	s := (*packetSender)(r)
+	s.polling, s.full = false, false
+	s.start()
+	s.conn.settled()
+}
+
+// sent takes a message off the books.
+func (s *packetSender) sent(t *transmission, n int, err error) {
+	s.pending -= len(t.data)
+	s.conclude(t, n, err)
+}
+
+// conclude ends a message: its lease goes back, its sender learns of it, and
+// the transmission is free again.
+func (s *packetSender) conclude(t *transmission, n int, err error) {
+	if t.lease.lease != nil {
+		t.lease.giveBack(s.conn.loop)
+	}
+	answer := t.answer
+	t.data, t.lease, t.answer = nil, Buffer{}, nil
+	switch {
+	case answer == nil:
+		s.release(t)
+	case err != nil:
+		s.conn.loop.later(func() { answer.Settle(n, err); s.release(t) })
+	default:
+		s.release(t)
+		answer.Resolve(n)
+	}
+}
+
+func (s *packetSender) release(t *transmission) {
+	t.to.len, t.control.len = 0, 0
+	t.next, s.free = s.free, t
+}
+
+// shrunk lets go on what waits for the queue to be short, or empty.
+func (s *packetSender) shrunk() {
+	c := s.conn
+	if s.pending <= c.loop.rt.options.highWater/2 {
+		if s.low != nil && s.low.Pending() {
+			s.low.Resolve(struct{}{})
+		}
+		if c.recv.held {
+			c.recv.resume()
+		}
+	}
+	if s.inFlight == 0 {
+		c.settled()
+	}
+}
+
+func (s *packetSender) above() bool { return s.pending > s.conn.loop.rt.options.highWater }
+
+// pressed is resolved when the queue has shrunk to half its high-water mark.
+func (s *packetSender) pressed() futures.Future[struct{}] {
+	p := s.low
+	if p == nil {
+		p = new(futures.Promise[struct{}])
+		p.Bind(s.conn.loop, nil)
+		s.low = p
+	} else if p.Pending() {
+		return p.Future()
+	}
+	if s.conn.recv.handler != nil {
+		s.conn.recv.held = true
+	}
+	return p.Renew()
+}
+
+// cancel ends what is queued, for that reason. What is in flight ends by itself.
+func (s *packetSender) cancel(reason error) {
+	for _, t := range s.queue.cut(0) {
+		s.sent(t, 0, reason)
+	}
+	s.shrunk()
+}
+
+// stop ends the wait for room.
+func (s *packetSender) stop() {
+	s.conn.loop.timers.remove(&s.room)
+	if s.polling {
+		s.conn.loop.cancel(s.userData)
+	}
+}
+
+// retract takes a message out of the queue. One in flight goes out, or comes
+// back.
+func (s *packetSender) retract(answer *futures.Promise[int]) {
+	var gone *transmission
+	for _, t := range s.queue.cut(0) {
+		if t.answer == answer {
+			gone = t
+			continue
+		}
+		s.queue.push(t)
+	}
+	if gone != nil {
+		s.sent(gone, 0, futures.ErrCanceled)
+		s.shrunk()
+	}
+}
+
+// Cancel implements futures.Canceler for the transmission's own promise.
+func (t *transmission) Cancel() { t.conn.send.retract(&t.own) }
+
+// packetRetraction cancels a send from another goroutine.
+type packetRetraction struct {
+	conn   *PacketConn
+	answer *futures.Promise[int]
+}
+
+func (r *packetRetraction) Cancel() {
+	r.conn.loop.Do(func() { r.conn.send.retract(r.answer) }) // behind the send, which may still be on its way
+}
+
+// Datagram is a message to be sent.
+type Datagram struct {
+	// Data is the message. It belongs to the library until the future of the
+	// send resolves.
+	Data []byte
+
+	// To is who gets it; the zero AddrPort on a connected PacketConn.
+	To netip.AddrPort
+
+	// ToName is the unix socket that gets it.
+	ToName string
+
+	// Segment, if not zero, has the kernel cut Data into messages of so many
+	// bytes, at most 64 of them (udp(7), UDP_SEGMENT, Linux 4.18). Where the
+	// kernel or the device cannot, sending fails with syscall.EINVAL or
+	// syscall.EIO.
+	Segment int
+
+	// Source, if valid, is the address of this machine to send from.
+	Source netip.Addr
+
+	// ECN is the codepoint to send with.
+	ECN ECN
+}
+
+// describe checks a datagram and takes over what it says.
+func (t *transmission) describe(d *Datagram) error {
+	c := t.conn
+	t.data = d.Data
+	if err := c.address(&t.to, d.To, d.ToName); err != nil {
+		return err
+	}
+	if d.Segment != 0 {
+		if d.Segment < 0 || d.Segment > 1<<16-1 || c.family == syscall.AF_UNIX || c.headers {
+			return syscall.EINVAL
+		}
+		binary.NativeEndian.PutUint16(t.control.add(solUDP, udpSegment, 2), uint16(d.Segment))
+	}
+	inet4 := c.family == syscall.AF_INET || d.To.Addr().Unmap().Is4()
+	if d.Source.IsValid() {
+		if inet4 != d.Source.Unmap().Is4() {
+			return errFamily
+		}
+		if inet4 {
+			ip := d.Source.Unmap().As4()
+			copy(t.control.add(solIP, ipPacketInfo, 12)[4:], ip[:])
+		} else {
+			ip := d.Source.As16()
+			p := t.control.add(solIPv6, ipv6PacketInfo, 20)
+			copy(p, ip[:])
+			binary.NativeEndian.PutUint32(p[16:], zoneIndex(d.Source.Zone()))
+		}
+	}
+	if d.ECN != NotECT {
+		level, kind := int32(solIP), int32(ipTOS)
+		if !inet4 {
+			level, kind = solIPv6, ipv6TrafficClass
+		}
+		binary.NativeEndian.PutUint32(t.control.add(level, kind, 4), uint32(d.ECN&3))
+	}
+	return nil
+}
