@@ -50,6 +50,14 @@ func (c *Conn) stopReceiving() {
 	if c.state >= connEnding {
 		return
 	}
+	if c.medium == file { // nothing to shut down: it ends after what was taken in
+		c.recv.finish(errEOF)
+		if c.recv.armed && !c.recv.pausing {
+			c.recv.pausing = true
+			c.recv.stop()
+		}
+		return
+	}
 	sqe := c.loop.queue.Next()
 	sqe.PrepShutdown(c.fd, shutdownRead)
 	c.others++
@@ -90,12 +98,13 @@ func (l *Loop) beginStop() {
 		c.abort(c.closedError("write"))
 	}
 	l.tasks.CancelAll(ErrClosed)
+	l.pending.end(ErrClosed)
 	l.timers.drop()
 }
 
 // finished says that the loop was told to stop and nothing holds it up.
 func (l *Loop) finished() bool {
-	return l.stop && len(l.conns) == 0 && len(l.acceptors) == 0 &&
+	return l.stop && len(l.conns) == 0 && len(l.acceptors) == 0 && len(l.pending) == 0 &&
 		l.tasks.Len() == 0 && l.ready.len() == 0 || l.failure != nil
 }
 
@@ -155,6 +164,7 @@ func (l *Loop) fail(err error) {
 		(*release)(c).complete(0, 0)
 	}
 	l.tasks.CancelAll(err)
+	l.pending.abandon(err)
 	l.timers.drop()
 	for _, a := range append([]*acceptor(nil), l.acceptors...) {
 		a.armed = false

@@ -34,8 +34,10 @@ type Listener struct {
 	done    chan struct{}
 }
 
-// Listen opens a listener. The network is "tcp", "tcp4", "tcp6" or "unix"; the
-// address is host:port with port 0 for any free one, or a path.
+// Listen opens a listener. The network is "tcp", "tcp4", "tcp6", "unix" or
+// "unixpacket" (SOCK_SEQPACKET: each Recv is what one Send sent); the address is
+// host:port with port 0 for any free one, or a path. A path that begins with @
+// is a name in the abstract namespace (unix(7)), which needs no file.
 //
 // Errors are *net.OpError around the system's: errors.Is finds
 // syscall.EADDRINUSE, syscall.EACCES and so on.
@@ -274,7 +276,7 @@ func (ln *Listener) stopAccepting(cause error) {
 	for _, p := range line {
 		p.Fail(cause)
 	}
-	if ln.network == "unix" {
+	if ln.network == "unix" || ln.network == "unixpacket" {
 		removeSocketFile(ln.address.String())
 	}
 	for _, c := range backlog {

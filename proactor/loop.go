@@ -50,6 +50,7 @@ type Loop struct {
 
 	conns     []*Conn // every open connection of this loop
 	acceptors []*acceptor
+	pending   pendingOperations // of no connection
 
 	inbox   inbox
 	wake    wakeup

@@ -37,6 +37,7 @@ type receiver struct {
 	starved   bool   // waits in the pool's list
 	held      bool   // the handler is not to be called now
 	draining  bool   // deliverUnread is running
+	filesCome bool   // RecvFiles is used: no multishot, which would drop them
 
 	handler func(Buffer, error)
 	line    fifo[demand]             // Recvs and RecvIntos that wait, first come first
@@ -87,14 +88,17 @@ func (r *receiver) arm() {
 		r.armDirect(r.line.pop().into)
 		return
 	}
-	if r.multishot = r.short >= shortReceives && !r.hungUp; r.multishot {
+	if r.multishot = r.short >= shortReceives && !r.hungUp && !r.filesCome && c.medium == stream; r.multishot {
 		r.watch()
 	}
 	sqe := c.loop.queue.Next()
-	if r.multishot {
+	switch {
+	case r.multishot:
 		sqe.PrepMultishotRecv(c.fd, bufferGroup, 0)
-	} else {
-		sqe.PrepRecvProvided(c.fd, bufferGroup, 0)
+	case c.medium == file:
+		sqe.PrepReadProvided(c.fd, bufferGroup)
+	default:
+		sqe.PrepRecvProvided(c.fd, bufferGroup, c.messageFlags())
 	}
 	r.userData = c.loop.submit(sqe, r)
 	r.armed = true
@@ -139,6 +143,9 @@ func (r *receiver) complete(result int32, flags uint32) {
 		r.armed, r.pausing = false, false
 	}
 	switch {
+	case int(result) > l.buffers.size: // a message, and only part of it is here
+		l.buffers.release(l.buffers.received(uint16(flags>>16), l.buffers.size, flags).lease)
+		r.finish(r.conn.failed("read", syscall.EMSGSIZE))
 	case result > 0:
 		r.measure(int(result))
 		r.deliver(l.buffers.received(uint16(flags>>16), int(result), flags))
@@ -169,8 +176,10 @@ func (r *receiver) stopped(errno int32) {
 	switch e := syscall.Errno(errno); e {
 	case 0:
 		r.finish(io.EOF)
-	case syscall.ECANCELED, syscall.EAGAIN, syscall.EINTR:
-		// Paused or closing, or a spurious wake-up: armed again if wanted.
+	case syscall.ECANCELED, syscall.EINTR:
+		// Paused or closing: armed again if wanted.
+	case syscall.EAGAIN:
+		r.awaitReadable()
 	case syscall.ENOBUFS:
 		// No buffer was free: everyday under load, and not the peer's fault.
 		l.counts.noBuffers++
@@ -179,6 +188,38 @@ func (r *receiver) stopped(errno int32) {
 	default:
 		r.finish(r.conn.failed("read", e))
 	}
+}
+
+// awaitReadable is for a descriptor that was made non-blocking behind our back:
+// the queue does not wait for it, so a poll does.
+func (r *receiver) awaitReadable() {
+	if !r.wanted() {
+		return
+	}
+	l := r.conn.loop
+	sqe := l.queue.Next()
+	sqe.PrepPoll(r.conn.fd, ring.PollIn)
+	r.userData = l.submit(sqe, (*readable)(r))
+	r.armed, r.multishot = true, false
+}
+
+// readable is the receiver while it waits for data in a non-blocking descriptor.
+type readable receiver
+
+func (w *readable) complete(int32, uint32) {
+	r := (*receiver)(w)
+	r.armed, r.pausing = false, false
+	r.arm()
+	r.conn.settled()
+}
+
+// stop cancels the receive under way.
+func (r *receiver) stop() {
+	if r.direct != nil {
+		r.direct.cancel(r.err)
+		return
+	}
+	r.conn.loop.cancel(r.userData)
 }
 
 // fed is called when buffers are back.
@@ -255,6 +296,12 @@ func (r *receiver) give(d demand, b Buffer) {
 		return
 	}
 	n := copy(d.into.memory, b.lease.data)
+	if r.conn.medium == packets {
+		whole := b.Len()
+		r.conn.loop.buffers.release(b.lease)
+		d.into.answer(n, whole)
+		return
+	}
 	if b.lease.data = b.lease.data[n:]; len(b.lease.data) > 0 {
 		r.unread.unpop(b)
 		r.unreadBytes += b.Len()

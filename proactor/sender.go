@@ -24,12 +24,18 @@ type sender struct {
 	end *halfClose                 // CloseWrite was called
 }
 
+// maxTransfer is how many bytes one operation is given: an entry's length has 32
+// bits, and the kernel moves at most 2 GiB less a page at a time. The rest of a
+// longer send goes with the next.
+const maxTransfer = 1 << 30
+
 // segment is what is left to send of one Send or Queue.
 type segment struct {
 	data    []byte
 	sent    int
 	lease   Buffer                // of data, if it came as a lease
 	promise *futures.Promise[int] // of the Send, if somebody wants to know
+	rights  *rights               // descriptors that go with its first byte
 }
 
 // push queues a segment and starts sending; if a send is under way the segment
@@ -39,7 +45,7 @@ func (s *sender) push(g segment) {
 		s.conclude(g, err)
 		return
 	}
-	if len(g.data) == 0 {
+	if len(g.data) == 0 && g.rights == nil {
 		s.conclude(g, nil)
 		return
 	}
@@ -71,20 +77,44 @@ func (s *sender) start() {
 		return
 	}
 	l := s.conn.loop
+	n = s.gathered(n)
+	first := s.queue.at(0)
 	sqe := l.queue.Next()
 	const flags = ring.MsgWaitAll | ring.MsgNoSignal
-	if n == 1 {
-		sqe.PrepSend(s.conn.fd, s.queue.at(0).data, flags)
-	} else {
-		n = min(n, maxVector)
+	switch {
+	case s.conn.medium == file:
+		sqe.PrepWrite(s.conn.fd, first.data[:min(len(first.data), maxTransfer)])
+	case n == 1 && first.rights == nil:
+		sqe.PrepSend(s.conn.fd, first.data[:min(len(first.data), maxTransfer)], flags)
+	default:
 		g := l.vectors.next()
 		for i := range n {
 			g.add(s.queue.at(i).data)
+		}
+		if r := first.rights; r != nil {
+			g.header.Control, g.header.Controllen = &r.control[0], uintptr(len(r.control))
 		}
 		sqe.PrepSendmsg(s.conn.fd, &g.header, flags)
 	}
 	s.inFlight = n
 	s.userData = l.submit(sqe, s)
+}
+
+// gathered is how many of the n segments queued go out as one: messages do not
+// mix, and descriptors go with the first byte of a send.
+func (s *sender) gathered(n int) int {
+	if s.conn.medium != stream || s.queue.at(0).rights != nil {
+		return 1
+	}
+	n = min(n, maxVector)
+	bytes := len(s.queue.at(0).data)
+	for i := 1; i < n; i++ {
+		g := s.queue.at(i)
+		if bytes += len(g.data); bytes > maxTransfer || g.rights != nil {
+			return i
+		}
+	}
+	return n
 }
 
 // complete implements operation: the send under way has ended.
@@ -125,6 +155,10 @@ func (s *sender) account(n int) (concluded int) {
 		if n < len(g.data) {
 			g.data = g.data[n:]
 			g.sent += n
+			if g.rights != nil { // those are there
+				g.rights.close()
+				g.rights = nil
+			}
 			return concluded
 		}
 		n -= len(g.data)
@@ -203,6 +237,9 @@ func (s *sender) cancel(reason error) {
 func (s *sender) conclude(g segment, err error) {
 	if g.lease.lease != nil {
 		g.lease.giveBack(s.conn.loop)
+	}
+	if g.rights != nil {
+		g.rights.close()
 	}
 	switch {
 	case g.promise == nil:
