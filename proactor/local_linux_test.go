@@ -530,11 +530,7 @@ var local = []behaviour{
 		// descriptor: so it is blocked on, and sent to, the loop's own thread, whose
 		// pending signals are what a poll or read there sees.
 		l := rt.Loops()[0]
-		onLoop := func(fn func()) {
-			done := make(chan struct{})
-			require.True(t, l.Do(func() { defer close(done); fn() }))
-			<-done
-		}
+		onLoop := func(fn func()) { onLoop(t, l, fn) }
 		var set, old unix.Sigset_t
 		set.Val[0] = 1 << (unix.SIGUSR2 - 1)
 		var f *os.File
