@@ -40,6 +40,7 @@ type receiver struct {
 	filesCome bool   // RecvFiles is used: no multishot, which would drop them
 
 	handler func(Buffer, error)
+	claim   *claim                   // a chain receives, or is about to
 	line    fifo[demand]             // Recvs and RecvIntos that wait, first come first
 	own     *futures.Promise[Buffer] // serves one Recv after another
 	ownInto *into                    // serves one RecvInto after another
@@ -80,7 +81,14 @@ func (r *receiver) full() bool {
 }
 
 func (r *receiver) arm() {
-	if r.armed || r.starved || !r.wanted() {
+	if r.armed {
+		return
+	}
+	if r.claim != nil {
+		r.claim.quiet()
+		return
+	}
+	if r.starved || !r.wanted() {
 		return
 	}
 	c := r.conn
@@ -193,7 +201,7 @@ func (r *receiver) stopped(errno int32) {
 // awaitReadable is for a descriptor that was made non-blocking behind our back:
 // the queue does not wait for it, so a poll does.
 func (r *receiver) awaitReadable() {
-	if !r.wanted() {
+	if r.claim != nil || !r.wanted() {
 		return
 	}
 	l := r.conn.loop
@@ -360,6 +368,9 @@ func (r *receiver) expire(err error) {
 	}
 	if r.direct != nil {
 		r.direct.cancel(err)
+	}
+	if r.claim != nil {
+		r.claim.chain.end(err)
 	}
 	if r.handler != nil {
 		r.tell(r.handler, err)

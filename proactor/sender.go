@@ -36,6 +36,7 @@ type segment struct {
 	lease   Buffer                // of data, if it came as a lease
 	promise *futures.Promise[int] // of the Send, if somebody wants to know
 	rights  *rights               // descriptors that go with its first byte
+	claim   *claim                // instead of data: a chain sends when its turn has come
 }
 
 // push queues a segment and starts sending; if a send is under way the segment
@@ -77,8 +78,13 @@ func (s *sender) start() {
 		return
 	}
 	l := s.conn.loop
-	n = s.gathered(n)
 	first := s.queue.at(0)
+	if first.claim != nil {
+		s.inFlight = 1
+		first.claim.grant()
+		return
+	}
+	n = s.gathered(n)
 	sqe := l.queue.Next()
 	const flags = ring.MsgWaitAll | ring.MsgNoSignal
 	switch {
@@ -110,7 +116,7 @@ func (s *sender) gathered(n int) int {
 	bytes := len(s.queue.at(0).data)
 	for i := 1; i < n; i++ {
 		g := s.queue.at(i)
-		if bytes += len(g.data); bytes > maxTransfer || g.rights != nil {
+		if bytes += len(g.data); bytes > maxTransfer || g.rights != nil || g.claim != nil {
 			return i
 		}
 	}
@@ -225,7 +231,9 @@ func (s *sender) abandon(err error) {
 
 // cancel ends the send under way and what waits behind it, for that reason.
 func (s *sender) cancel(reason error) {
-	if s.inFlight > 0 && s.reason == nil {
+	if s.inFlight > 0 && s.queue.at(0).claim != nil {
+		s.queue.at(0).claim.chain.end(reason)
+	} else if s.inFlight > 0 && s.reason == nil {
 		s.reason = reason
 		s.conn.loop.cancel(s.userData)
 	}
@@ -241,6 +249,10 @@ func (s *sender) conclude(g segment, err error) {
 	if g.rights != nil {
 		g.rights.close()
 	}
+	if g.claim != nil {
+		g.claim.queued = false
+		g.claim.chain.abandon(err)
+	}
 	switch {
 	case g.promise == nil:
 	case err == nil:
@@ -248,6 +260,29 @@ func (s *sender) conclude(g segment, err error) {
 	default:
 		s.conn.loop.later(func() { g.promise.Settle(g.sent, err) })
 	}
+}
+
+// unclaim takes a chain's claim out of the queue; what is behind it goes on.
+func (s *sender) unclaim(m *claim) {
+	for i := range s.queue.len() {
+		if s.queue.at(i).claim != m {
+			continue
+		}
+		if i < s.inFlight {
+			s.inFlight = 0
+		}
+		tail := s.queue.cut(i)
+		for _, g := range tail[1:] {
+			s.queue.push(g)
+		}
+		break
+	}
+	if s.err != nil {
+		s.abandon(s.err)
+		return
+	}
+	s.start()
+	s.shrunk()
 }
 
 // shrunk lets go on what waits for the queue to be short, or empty.
