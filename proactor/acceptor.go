@@ -52,8 +52,11 @@ func (a *acceptor) open() {
 }
 
 func (a *acceptor) wanted() bool {
-	return a.handler != nil && !a.closing && a.resting.index == 0 && !a.atLimit()
+	return a.handler != nil && !a.closing && a.resting.index == 0 && !a.full()
 }
+
+// full says that no more connections are wanted for now.
+func (a *acceptor) full() bool { return a.atLimit() || a.listener.crowded.Load() }
 
 func (a *acceptor) atLimit() bool {
 	limit := a.listener.limit
@@ -86,7 +89,7 @@ func (a *acceptor) complete(result int32, flags uint32) {
 	default:
 		a.over.push(int(result))
 	}
-	if a.atLimit() && a.armed {
+	if a.full() && a.armed {
 		a.pause()
 	}
 	a.arm()
@@ -110,7 +113,7 @@ func (a *acceptor) accepted(fd int) {
 	}
 }
 
-// pause cancels the accept until a connection has left.
+// pause cancels the accept until a connection has left, or was taken.
 func (a *acceptor) pause() {
 	if a.stopping {
 		return

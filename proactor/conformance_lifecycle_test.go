@@ -426,6 +426,30 @@ var listening = []behaviour{
 		require.NoError(t, err)
 		require.Len(t, seen, 20)
 	}},
+	{name: "accepting ahead of Accept has a bound", show: func(t *testing.T, rt *proactor.Runtime) {
+		ln := listen(t, rt)
+		defer ln.Close()
+		const peers = 500
+		first := ln.Accept() // accepting begins
+		for range peers {
+			dial(t, ln.Addr())
+		}
+		var conns []*proactor.Conn
+		take := func(f futures.Future[*proactor.Conn]) {
+			c, err := f.Await(t.Context())
+			require.NoError(t, err)
+			conns = append(conns, c)
+		}
+		take(first)
+		eventually(t, func() bool { return rt.Stats().Total().AcceptsPaused >= 2 }, func() string { return "both loops go on accepting" })
+		require.Less(t, rt.Stats().Total().Accepted, uint64(peers)*3/4)
+		for len(conns) < peers {
+			take(ln.Accept())
+		}
+		for _, c := range conns {
+			c.Abort()
+		}
+	}},
 	{name: "a cancelled Accept loses no connection", show: func(t *testing.T, rt *proactor.Runtime) {
 		ln := listen(t, rt)
 		const n = 100
@@ -1321,6 +1345,11 @@ func TestDescriptorShortage(t *testing.T) {
 			}
 			all.Wait()
 			require.NoError(t, hello(first))
+			for range 3 { // and those that come later find it recovered
+				late := dial(t, address)
+				require.NoError(t, hello(late))
+				require.NoError(t, late.Close())
+			}
 			require.NoError(t, first.Close())
 			require.NoError(t, stdin.Close())
 			for lines.Scan() {

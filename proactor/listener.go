@@ -30,6 +30,7 @@ type Listener struct {
 	mode    string                    // the way it is used, once one is taken
 	line    []*futures.Promise[*Conn] // Accepts that wait
 	backlog []*Conn                   // connections that no Accept has taken
+	crowded atomic.Bool               // there are so many that accepting pauses
 	failure error                     // why nothing is accepted any more
 	done    chan struct{}
 }
@@ -60,6 +61,11 @@ func (rt *Runtime) Listen(network, address string) (*Listener, error) {
 	}
 	return ln, nil
 }
+
+// acceptedAhead is how many connections wait for an Accept before accepting
+// pauses; more wait in the kernel's queue, which is where a peer is told when
+// that is full too. What is on its way when it pauses comes on top.
+const acceptedAhead = 128
 
 // Addr is the address it listens on, with the real port.
 func (ln *Listener) Addr() net.Addr { return ln.address }
@@ -185,8 +191,14 @@ func (ln *Listener) Accept() futures.Future[*Conn] {
 	switch {
 	case len(ln.backlog) > 0:
 		c := ln.backlog[0]
-		ln.backlog = ln.backlog[1:]
+		ln.backlog[0], ln.backlog = nil, ln.backlog[1:]
+		eased := len(ln.backlog) <= acceptedAhead/2 && ln.crowded.CompareAndSwap(true, false)
 		ln.mu.Unlock()
+		if eased {
+			for _, a := range ln.acceptors {
+				a.loop.Do(a.refill)
+			}
+		}
 		p.Resolve(c)
 	case ln.failure != nil:
 		err := ln.failure
@@ -237,6 +249,9 @@ func (ln *Listener) arrived(c *Conn) {
 		return
 	}
 	ln.backlog = append(ln.backlog, c)
+	if len(ln.backlog) >= acceptedAhead {
+		ln.crowded.Store(true)
+	}
 	ln.mu.Unlock()
 }
 

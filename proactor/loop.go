@@ -58,6 +58,7 @@ type Loop struct {
 
 	start    time.Time
 	turns    atomic.Uint64
+	longest  atomic.Int64 // turn in nanoseconds, as far as the watchdog saw
 	counts   counters
 	stop     bool          // end once nothing is in flight
 	draining []func()      // to call when everything has ended of itself
