@@ -164,3 +164,9 @@ func (c *Conn) PeerCredentials() (Credentials, error) {
 	}
 	return Credentials{PID: int(cred.Pid), UID: int(cred.Uid), GID: int(cred.Gid)}, nil
 }
+
+// duplicateNumber returns another number for the same file.
+func duplicateNumber(fd int) (int, error) {
+	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	return dup, os.NewSyscallError("fcntl", err)
+}

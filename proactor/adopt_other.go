@@ -28,7 +28,8 @@ type Credentials struct {
 // PeerCredentials exists on Linux only.
 func (c *Conn) PeerCredentials() (Credentials, error) { return Credentials{}, errors.ErrUnsupported }
 
-func duplicate(*os.File) (int, error) { return -1, errors.ErrUnsupported }
-func encodeRights([]int) []byte       { return nil }
-func decodeRights([]byte) []int       { return nil }
-func rightsSpace(int) int             { return 0 }
+func duplicate(*os.File) (int, error)  { return -1, errors.ErrUnsupported }
+func duplicateNumber(int) (int, error) { return -1, errors.ErrUnsupported }
+func encodeRights([]int) []byte        { return nil }
+func decodeRights([]byte) []int        { return nil }
+func rightsSpace(int) int              { return 0 }

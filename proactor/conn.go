@@ -30,6 +30,8 @@ type Conn struct {
 	send sender
 
 	acceptor  *acceptor // that brought it, if any
+	moving    *move     // to another loop, once nothing is in flight
+	movedAway bool      // another Conn has its socket
 	deadlines *deadlines
 	naming    sync.Mutex // keeps the descriptor ours while its addresses are looked up
 	gone      bool       // it is not any more
@@ -348,6 +350,7 @@ func (c *Conn) beginClose() {
 		c.beginEnd()
 		return
 	}
+	c.settled() // a Move under way ends
 	d := c.timeouts()
 	d.drain.expired = func(error) {
 		if c.state == connDraining {
@@ -366,7 +369,7 @@ func (c *Conn) beginEnd() {
 	c.state = connEnding
 	c.deadlines.stop(c.loop)
 	c.recv.drop()
-	if c.busy() {
+	if c.busy() && !c.movedAway {
 		q := c.loop.queue
 		sqe := q.Next()
 		sqe.PrepShutdown(c.fd, shutdownBoth)
@@ -398,6 +401,14 @@ func (c *Conn) busy() bool {
 // settled is called whenever an operation of the connection has ended, and
 // takes the closing on.
 func (c *Conn) settled() {
+	if m := c.moving; m != nil && (c.state != connOpen || c.send.queue.len() == 0 && !c.busy()) {
+		if c.state == connOpen {
+			m.ready()
+			return
+		}
+		c.moving = nil
+		c.loop.later(func() { m.promise.Fail(c.closedError("move")) })
+	}
 	if c.state == connDraining && c.send.queue.len() == 0 && c.others == 0 {
 		c.beginEnd()
 		return

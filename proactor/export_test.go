@@ -19,3 +19,6 @@ func (rt *Runtime) Describe() (s string) {
 	}
 	return s
 }
+
+// ErrShutdown is what operations of a runtime that has shut down fail with.
+var ErrShutdown = errShutdownDone

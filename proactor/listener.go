@@ -22,8 +22,9 @@ type Listener struct {
 	network   string
 	address   net.Addr
 	acceptors []*acceptor
-	limit     int64 // connections open at once, 0 for no limit
-	open      atomic.Int64
+	spreading
+	limit int64 // connections open at once, 0 for no limit
+	open  atomic.Int64
 
 	arming  sync.Once // the first Accept arms the acceptors
 	mu      sync.Mutex
@@ -42,14 +43,28 @@ type Listener struct {
 //
 // Errors are *net.OpError around the system's: errors.Is finds
 // syscall.EADDRINUSE, syscall.EACCES and so on.
-func (rt *Runtime) Listen(network, address string) (*Listener, error) {
+func (rt *Runtime) Listen(network, address string, opts ...ListenOption) (*Listener, error) {
+	ln := &Listener{rt: rt, network: network, limit: int64(rt.options.maxConns), done: make(chan struct{})}
+	if network == "unix" || network == "unixpacket" {
+		ln.spread = SpreadRoundRobin
+	}
+	for _, set := range opts {
+		if err := set(ln); err != nil {
+			return nil, err
+		}
+	}
 	sockets, addr, err := listenSockets(network, address, len(rt.loops), rt.options.listenBacklog)
 	if err != nil {
 		return nil, err
 	}
-	ln := &Listener{rt: rt, network: network, address: addr, limit: int64(rt.options.maxConns), done: make(chan struct{})}
+	ln.address = addr
 	for i, fd := range sockets {
 		ln.acceptors = append(ln.acceptors, newAcceptor(ln, rt.loops[i], fd))
+	}
+	if ln.spread != SpreadByKernel {
+		for _, l := range rt.loops[len(sockets):] { // no socket, but connections of others
+			ln.acceptors = append(ln.acceptors, newAcceptor(ln, l, -1))
+		}
 	}
 	for _, a := range ln.acceptors {
 		a.loop.Do(a.open) // where the loop has ended, closing it below finds that out

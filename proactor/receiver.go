@@ -26,18 +26,19 @@ const shortReceives = 2
 // comes in bulk: the kernel runs a multishot up to 32 times before anyone can
 // tell it to stop, which is more than a slow reader should hold.
 type receiver struct {
-	conn      *Conn
-	userData  uint64 // of the armed receive
-	armed     bool   // its final completion is still to come
-	multishot bool   // it is a multishot
-	pausing   bool   // a cancel for it is on its way
-	short     uint8  // receives in a row that left room
-	watching  bool   // a hangup is armed
-	hungUp    bool   // one has fired
-	starved   bool   // waits in the pool's list
-	held      bool   // the handler is not to be called now
-	draining  bool   // deliverUnread is running
-	filesCome bool   // RecvFiles is used: no multishot, which would drop them
+	conn       *Conn
+	userData   uint64 // of the armed receive
+	armed      bool   // its final completion is still to come
+	multishot  bool   // it is a multishot
+	pausing    bool   // a cancel for it is on its way
+	short      uint8  // receives in a row that left room
+	watching   bool   // a hangup is armed
+	hangupData uint64 // its user data
+	hungUp     bool   // one has fired
+	starved    bool   // waits in the pool's list
+	held       bool   // the handler is not to be called now
+	draining   bool   // deliverUnread is running
+	filesCome  bool   // RecvFiles is used: no multishot, which would drop them
 
 	handler func(Buffer, error)
 	claim   *claim                   // a chain receives, or is about to
@@ -81,7 +82,7 @@ func (r *receiver) full() bool {
 }
 
 func (r *receiver) arm() {
-	if r.armed {
+	if r.armed || r.conn.moving != nil {
 		return
 	}
 	if r.claim != nil {
@@ -121,7 +122,7 @@ func (r *receiver) watch() {
 	c := r.conn
 	sqe := c.loop.queue.Next()
 	sqe.PrepPoll(c.fd, ring.PollHup|ring.PollErr)
-	c.loop.submit(sqe, (*hangup)(r))
+	r.hangupData = c.loop.submit(sqe, (*hangup)(r))
 }
 
 // hangup is a poll for the end of the connection. A multishot receive that
@@ -329,6 +330,8 @@ func (r *receiver) pop() Buffer {
 // serve answers a demand with what is there, or puts it in line.
 func (r *receiver) serve(d demand) {
 	switch {
+	case r.conn.moving != nil || r.conn.movedAway:
+		d.fail(r.conn.loop, r.conn.opError("read", ErrMoved))
 	case r.conn.state >= connEnding:
 		d.fail(r.conn.loop, r.conn.closedError("read"))
 	case r.handler != nil:
@@ -395,6 +398,9 @@ func (w *withdrawal) Cancel() {
 // handle makes fn the receiver of all data from now on.
 func (r *receiver) handle(fn func(Buffer, error)) {
 	switch {
+	case r.conn.moving != nil || r.conn.movedAway:
+		r.tell(fn, r.conn.opError("read", ErrMoved))
+		return
 	case r.conn.state >= connEnding:
 		r.tell(fn, r.conn.closedError("read"))
 		return

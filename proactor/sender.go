@@ -61,6 +61,8 @@ func (s *sender) refusal() error {
 	switch {
 	case s.err != nil:
 		return s.err
+	case s.conn.moving != nil:
+		return s.conn.opError("write", ErrMoved)
 	case s.conn.state != connOpen:
 		return s.conn.closedError("write")
 	case s.end != nil:
