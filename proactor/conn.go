@@ -165,7 +165,7 @@ func (c *Conn) OnRecv(fn func(Buffer, error)) {
 // Sends go out in the order of the calls. The future serves one Send after
 // another, see Recv.
 func (c *Conn) Send(b Buffer) futures.Future[int] {
-	b = b.take()
+	b = b.take("Send")
 	return c.sendSegment(segment{data: b.Bytes(), lease: b})
 }
 
@@ -232,7 +232,7 @@ func (c *Conn) sendElsewhere(g segment) futures.Future[int] {
 // awaits it waits only for a peer that does not keep up. What goes wrong with
 // the sending shows at the next operation.
 func (c *Conn) Queue(b Buffer) futures.Future[struct{}] {
-	b = b.take()
+	b = b.take("Queue")
 	g := segment{data: b.Bytes(), lease: b}
 	if !c.loop.Inside() {
 		return c.queueElsewhere(g)

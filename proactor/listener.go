@@ -122,11 +122,12 @@ func (ln *Listener) OnConn(fn func(*Conn)) error {
 }
 
 func (ln *Listener) accept(fn func(*Conn)) {
+	// Every loop knows what to do with a connection before any can hand it one.
 	for _, a := range ln.acceptors {
-		a.loop.perform(func() {
-			a.handler = fn
-			a.arm()
-		})
+		a.loop.perform(func() { a.handler = fn })
+	}
+	for _, a := range ln.acceptors {
+		a.loop.perform(a.arm)
 	}
 }
 
