@@ -1332,7 +1332,9 @@ func TestDescriptorShortage(t *testing.T) {
 			for range 100 { // more than the server can have open
 				peers = append(peers, dial(t, address))
 			}
-			eventually(t, func() bool { return ask("stats", "shortages")[0] != "0" }, func() string { return "accepting never failed" })
+			var last []string
+			eventually(t, func() bool { last = ask("stats", "shortages"); return last[0] != "0" },
+				func() string { return "accepting never failed: " + strings.Join(last, " ") })
 			require.NoError(t, hello(first), "the others go on")
 			var all sync.WaitGroup
 			for _, c := range peers { // each one that leaves makes room for another
@@ -1375,7 +1377,8 @@ func serveShortOfDescriptors(t *testing.T, name string) {
 	go func() { served <- ln.Serve(ctx, echo) }()
 	fmt.Println("address", ln.Addr())
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-		fmt.Println("shortages", rt.Stats().Total().AcceptShortages)
+		s := rt.Stats().Total()
+		fmt.Println("shortages", s.AcceptShortages, "accepted", s.Accepted, "open", s.Conns, "descriptors", openDescriptors(t), "of", limit)
 	}
 	cancel()
 	require.ErrorIs(t, <-served, context.Canceled)
