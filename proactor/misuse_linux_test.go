@@ -2,6 +2,7 @@ package proactor_test
 
 import (
 	"io"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -17,8 +18,8 @@ func TestConformanceMisuse(t *testing.T) { conform(t, misuse) }
 // huge is a buffer longer than the 32 bits that an entry has for a length. Its
 // pages are there when they are touched only.
 func huge(t *testing.T) []byte {
-	n := 1
-	if n <<= 32; n == 0 || raceEnabled {
+	const n = 1 << (strconv.IntSize / 2)
+	if strconv.IntSize < 64 || raceEnabled {
 		t.Skip("needs an address space of 64 bits, and no race detector to note each byte of it")
 	}
 	p, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
