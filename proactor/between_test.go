@@ -133,6 +133,29 @@ var betweenLoops = []behaviour{
 		_, err = c.Move(other(rt, c)).Await(t.Context())
 		require.ErrorIs(t, err, net.ErrClosed)
 	}},
+	{name: "no moves during Shutdown", show: func(t *testing.T, rt *proactor.Runtime) {
+		c, peer := accepted(t, rt)
+		sent := c.SendBytes(make([]byte, stuffed))
+		moving := c.Move(other(rt, c))
+		rt.Stats() // the Move has begun
+		ctx := shutDown(t, rt)
+		_, err := peer.Read(make([]byte, 1))
+		require.NoError(t, err)
+		require.NoError(t, peer.CloseWrite())
+		eventually(t, func() bool { return rt.Draining() }, rt.Describe)
+		_, err = io.CopyN(io.Discard, peer, stuffed-1)
+		require.NoError(t, err)
+		_, err = moving.Await(ctx)
+		require.ErrorIs(t, err, proactor.ErrShutdown)
+		_, err = sent.Await(ctx)
+		require.NoError(t, err)
+		_, err = c.Recv().Await(ctx)
+		require.Equal(t, io.EOF, err)
+		_, err = c.SendBytes([]byte("last")).Await(ctx)
+		require.NoError(t, err)
+		require.NoError(t, c.Close())
+		require.Equal(t, "last", readFull(t, peer, 4))
+	}},
 	{name: "Close of the runtime amid moves", show: func(t *testing.T, rt *proactor.Runtime) {
 		var all sync.WaitGroup
 		for range 50 {

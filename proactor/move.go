@@ -27,8 +27,8 @@ var errMoving = errors.New("proactor: the connection is being moved already")
 // are not taken along. The place in the listener's limit is.
 //
 // A Move that fails leaves c as it was, but for those that waited to receive:
-// with syscall.EMFILE when there is no descriptor for the hand-over, or with
-// what ended c's sending. Cancelling does nothing: a Move ends with the sends
+// with syscall.EMFILE when there is no descriptor for the hand-over, with what
+// ended c's sending, or because the runtime shuts down. Cancelling does nothing: a Move ends with the sends
 // before it. Moving to c's own loop moves too.
 func (c *Conn) Move(to *Loop) futures.Future[*Conn] {
 	p := futures.NewPromise[*Conn]()
@@ -83,10 +83,13 @@ func (m *move) begin() {
 func (m *move) ready() {
 	c := m.conn
 	c.moving = nil
-	fd, err := duplicateNumber(c.fd)
-	if err == nil && c.send.err != nil {
-		closeSocket(fd)
-		err = c.send.err
+	fd, err := -1, c.send.err
+	switch {
+	case err != nil:
+	case len(c.loop.draining) > 0: // the other loop may believe itself empty already
+		err = errShutdownDone
+	default:
+		fd, err = duplicateNumber(c.fd)
 	}
 	if err != nil {
 		c.loop.later(func() { m.promise.Fail(c.opError("move", err)) })
@@ -121,8 +124,11 @@ func (c *Conn) arrive(unread [][]byte, p *futures.Promise[*Conn]) {
 		c.recv.unread.push(c.loop.buffers.lease(data, nil))
 		c.recv.unreadBytes += len(data)
 	}
-	if c.loop.stop {
+	switch {
+	case c.loop.stop:
 		c.abort(c.closedError("write"))
+	case len(c.loop.draining) > 0:
+		c.stopReceiving()
 	}
 	if !p.Resolve(c) {
 		c.beginClose() // nobody to take it
