@@ -295,6 +295,11 @@ func (q *Queue) fresh(fd int32) {
 // vacate is told that a number is about to be closed.
 func (q *Queue) vacate(d *descriptor) {
 	if d.users == 0 {
+		if d.events != 0 {
+			// The file may live on under another number, here or in the process
+			// it was passed to, and epoll would go on telling of it.
+			q.controlRaw(unix.EPOLL_CTL_DEL, d.fd)
+		}
 		q.forget(d)
 		q.recycleDescriptor(d)
 		return

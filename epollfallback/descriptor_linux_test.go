@@ -161,8 +161,8 @@ func TestNumberReusedUnderAnOperation(t *testing.T) {
 	b.fails(1, unix.ECANCELED)
 }
 
-// A file that lives on elsewhere keeps its registration when its number is
-// closed: its events must not reach what the number stands for later.
+// A registration that outlives its number, of a file that lives on elsewhere, has
+// an earlier generation: its events must not reach what the number stands for later.
 func TestStaleEventFindsNoOwner(t *testing.T) {
 	b := open(t)
 	ours, peer := pair(t)
@@ -174,8 +174,11 @@ func TestStaleEventFindsNoOwner(t *testing.T) {
 	b.quiet()
 	write(t, peer, "x")
 	b.expect(1, 1)
+	earlier := b.lookup(int32(ours)).generation
 	b.entry(2, func(e *ring.SQE) { e.PrepClose(ours) })
 	b.expect(2, 0)
+	require.NoError(t, unix.EpollCtl(int(b.epoll), unix.EPOLL_CTL_ADD, alias,
+		&unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: int32(ours), Pad: earlier}))
 
 	a, c := pair(t)
 	require.Contains(t, []int{a, c}, ours)
@@ -248,4 +251,24 @@ func TestCloseLeavesNoDescriptorBehind(t *testing.T) {
 	require.Zero(t, q.Reap(make([]ring.CQE, 1)))
 	require.Error(t, q.RegisterBufferRing(1, nil))
 	require.Error(t, q.Reserve(1))
+}
+
+// A file that lives on elsewhere, passed to another process for example, is none
+// of the queue's business once its number here is closed.
+func TestCloseEndsTheRegistrationOfAFileThatLivesOn(t *testing.T) {
+	b := open(t)
+	ours, peer := pair(t)
+	p := make([]byte, 8)
+	b.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, p, 0) })
+	b.quiet()
+	write(t, peer, "one")
+	b.expect(1, 3)
+	elsewhere, err := unix.Dup(ours)
+	require.NoError(t, err)
+	closeAtEnd(t, elsewhere)
+	b.entry(2, func(e *ring.SQE) { e.PrepClose(ours) })
+	b.expect(2, 0)
+	write(t, peer, "two")
+	b.quiet()
+	require.Zero(t, b.stale)
 }

@@ -146,7 +146,11 @@ func (f Future[T]) parkTask(ctx context.Context, t *Task, w *waiter[T]) (T, erro
 // there is a result already. It must not block. Its panic goes to the
 // executor's Panicked(value any, stack []byte) if it has that method, else it
 // goes on. With a free promise fn runs on the goroutine that resolves it, or
-// on one of its own if there is a result already.
+// on one of its own if there is a result already. A panic of fn there is that
+// goroutine's: on one of its own it ends the process, as a panic in any goroutine
+// does; a loop that resolves it contains it as it does its own callbacks'. Nothing
+// is swallowed in silence: fn that may panic where nobody is to catch it recovers
+// itself.
 //
 // fn receives ErrStale and ErrClosed like any result, the latter on a goroutine
 // of its own.

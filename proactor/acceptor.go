@@ -3,6 +3,7 @@ package proactor
 import (
 	"net"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -13,16 +14,19 @@ import (
 // acceptor is a listener's socket on one loop: a multishot accept that stays
 // armed while connections are wanted.
 type acceptor struct {
-	listener *Listener
-	loop     *Loop
-	fd       int
-	userData uint64
-	armed    bool
-	stopping bool // a cancel for it is on its way
-	closing  bool
-	handler  func(*Conn)
-	tasks    map[*futures.Task]struct{} // the handlers of Serve
-	closed   func()                     // called once the socket is closed
+	listener   *Listener
+	loop       *Loop
+	fd         int
+	userData   uint64
+	armed      bool
+	stopping   bool // a cancel for it is on its way
+	closing    bool
+	gone       bool // the socket is closed
+	handler    func(*Conn)
+	tasks      map[*futures.Task]struct{} // the handlers of Serve
+	conns      atomic.Int64               // placed on this loop and open
+	socketless bool                       // the connections are accepted by others
+	closed     func()                     // called once the socket is closed
 
 	resting timer // until the next try after a shortage
 	rest    time.Duration
@@ -37,14 +41,11 @@ const (
 )
 
 func newAcceptor(ln *Listener, l *Loop, fd int) *acceptor {
-	return &acceptor{listener: ln, loop: l, fd: fd, tasks: map[*futures.Task]struct{}{}}
+	return &acceptor{listener: ln, loop: l, fd: fd, socketless: fd < 0, tasks: map[*futures.Task]struct{}{}}
 }
 
 // open makes the acceptor known to its loop, which closes it when it stops.
 func (a *acceptor) open() {
-	if a.fd < 0 {
-		return
-	}
 	a.loop.acceptors = append(a.loop.acceptors, a)
 	if a.loop.stop {
 		a.listener.stopAccepting(errShutdownDone)
@@ -52,8 +53,11 @@ func (a *acceptor) open() {
 }
 
 func (a *acceptor) wanted() bool {
-	return a.handler != nil && !a.closing && a.resting.index == 0 && !a.atLimit()
+	return a.handler != nil && !a.socketless && !a.closing && a.resting.index == 0 && !a.full()
 }
+
+// full says that no more connections are wanted for now.
+func (a *acceptor) full() bool { return a.atLimit() || a.listener.crowded.Load() }
 
 func (a *acceptor) atLimit() bool {
 	limit := a.listener.limit
@@ -82,18 +86,41 @@ func (a *acceptor) complete(result int32, flags uint32) {
 		closeSocket(int(result)) // the last completion of a cancelled accept can bring one
 	case a.listener.admit():
 		a.rest = 0
-		a.accepted(int(result))
+		a.hand(int(result))
 	default:
 		a.over.push(int(result))
 	}
-	if a.atLimit() && a.armed {
+	if a.full() && a.armed {
 		a.pause()
 	}
 	a.arm()
 	a.settled()
 }
 
+// hand gives a connection to the loop it is for.
+func (a *acceptor) hand(fd int) {
+	to := a.listener.place(a)
+	if to == a {
+		a.accepted(fd)
+		return
+	}
+	if !to.loop.Do(func() { to.accepted(fd) }) {
+		to.dropped(fd)
+	}
+}
+
+// dropped closes a connection that came too late.
+func (a *acceptor) dropped(fd int) {
+	closeSocket(fd)
+	a.conns.Add(-1)
+	a.listener.open.Add(-1)
+}
+
 func (a *acceptor) accepted(fd int) {
+	if a.closing {
+		a.dropped(fd)
+		return
+	}
 	a.loop.counts.accepted++
 	c := a.loop.adopt(fd, a.listener.network)
 	c.acceptor = a
@@ -110,7 +137,7 @@ func (a *acceptor) accepted(fd int) {
 	}
 }
 
-// pause cancels the accept until a connection has left.
+// pause cancels the accept until a connection has left, or was taken.
 func (a *acceptor) pause() {
 	if a.stopping {
 		return
@@ -122,24 +149,21 @@ func (a *acceptor) pause() {
 
 // left is called when one of its connections is closed.
 func (a *acceptor) left() {
+	a.conns.Add(-1)
 	a.listener.open.Add(-1)
 	if a.listener.limit == 0 {
 		return
 	}
 	// The place is anybody's: other loops may be the ones that wait.
 	for _, other := range a.listener.acceptors {
-		if other == a {
-			a.refill()
-		} else {
-			other.loop.Do(other.refill)
-		}
+		other.loop.perform(other.refill)
 	}
 }
 
 // refill takes what waits, up to the limit, and accepts again.
 func (a *acceptor) refill() {
 	for a.over.len() > 0 && a.listener.admit() {
-		a.accepted(a.over.pop())
+		a.hand(a.over.pop())
 	}
 	a.arm()
 }
@@ -192,11 +216,14 @@ func (a *acceptor) closeWithoutLoop() {
 }
 
 func (a *acceptor) settled() {
-	if !a.closing || a.armed || a.fd < 0 {
+	if !a.closing || a.armed || a.gone {
 		return
 	}
-	closeSocket(a.fd)
-	a.fd = -1
+	a.gone = true
+	if a.fd >= 0 {
+		closeSocket(a.fd)
+		a.fd = -1
+	}
 	for i, other := range a.loop.acceptors {
 		if other == a {
 			a.loop.acceptors = append(a.loop.acceptors[:i], a.loop.acceptors[i+1:]...)

@@ -20,6 +20,7 @@ type lease struct {
 	pool       *bufferPool
 	next       *lease // in the pool's list of free leases
 	generation atomic.Uint32
+	trace      leaseTrace
 }
 
 // Bytes is the data. It panics if the lease is over: those bytes belong to
@@ -37,25 +38,31 @@ func (b Buffer) Len() int { return len(b.Bytes()) }
 
 // Release ends the lease; the memory serves other receives. Any goroutine may
 // call it. Each lease is released once: a second Release by the same holder
-// panics, because the lease may be somebody else's by then.
+// panics, because the lease may be somebody else's by then. With the debug build
+// tag the panic shows where the lease ended, and released memory is overwritten.
 func (b Buffer) Release() {
 	if b.lease == nil {
 		return
 	}
-	b.check("Release")
+	b = b.take("Release")
 	l := b.lease.pool.loop
 	if l.Inside() {
 		b.lease.end()
 		return
 	}
 	// When the loop has ended its buffers are garbage, not to be given back.
-	l.Post((*releaseElsewhere)(b.take().lease))
+	l.Post((*releaseElsewhere)(b.lease))
 }
 
 func (b Buffer) check(what string) {
 	if b.lease.generation.Load() != b.generation {
-		panic("proactor: Buffer." + what + " after the lease has ended: it was released, or given away with Send or Queue")
+		b.misused(what)
 	}
+}
+
+//go:noinline
+func (b Buffer) misused(what string) {
+	panic("proactor: Buffer." + what + " after the lease has ended: it was released, or given away with Send or Queue" + b.lease.trace.where(b.generation))
 }
 
 // giveBack ends a lease that the library holds, on loop l; the lease may be
@@ -76,11 +83,16 @@ func (r *releaseElsewhere) Run() { (*lease)(r).end() }
 // end gives the memory back. Only the loop calls it.
 func (l *lease) end() { l.pool.release(l) }
 
-// take moves the lease to a new holder: Buffers of the old one are over.
-func (b Buffer) take() Buffer {
+// take moves the lease to a new holder: Buffers of the old one are over. Of
+// several goroutines that try, one succeeds.
+func (b Buffer) take(how string) Buffer {
 	if b.lease == nil {
 		return b
 	}
-	b.check("Send or Queue")
-	return Buffer{b.lease, b.lease.generation.Add(1)}
+	b.check(how) // before the trace, which is the holder's to write
+	b.lease.trace.ended(b.generation, how)
+	if !b.lease.generation.CompareAndSwap(b.generation, b.generation+1) {
+		b.misused(how)
+	}
+	return Buffer{b.lease, b.generation + 1}
 }

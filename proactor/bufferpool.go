@@ -213,6 +213,7 @@ func (p *bufferPool) lease(data []byte, b *block) Buffer {
 func (p *bufferPool) release(l *lease) {
 	b := l.block
 	l.generation.Add(1)
+	poison(l.data)
 	l.data, l.block = nil, nil
 	l.next, p.free = p.free, l
 	if b != nil {

@@ -426,6 +426,30 @@ var listening = []behaviour{
 		require.NoError(t, err)
 		require.Len(t, seen, 20)
 	}},
+	{name: "accepting ahead of Accept has a bound", show: func(t *testing.T, rt *proactor.Runtime) {
+		ln := listen(t, rt)
+		defer ln.Close()
+		const peers = 500
+		first := ln.Accept() // accepting begins
+		for range peers {
+			dial(t, ln.Addr())
+		}
+		var conns []*proactor.Conn
+		take := func(f futures.Future[*proactor.Conn]) {
+			c, err := f.Await(t.Context())
+			require.NoError(t, err)
+			conns = append(conns, c)
+		}
+		take(first)
+		eventually(t, func() bool { return rt.Stats().Total().AcceptsPaused >= 2 }, func() string { return "both loops go on accepting" })
+		require.Less(t, rt.Stats().Total().Accepted, uint64(peers)*3/4)
+		for len(conns) < peers {
+			take(ln.Accept())
+		}
+		for _, c := range conns {
+			c.Abort()
+		}
+	}},
 	{name: "a cancelled Accept loses no connection", show: func(t *testing.T, rt *proactor.Runtime) {
 		ln := listen(t, rt)
 		const n = 100
@@ -1308,7 +1332,9 @@ func TestDescriptorShortage(t *testing.T) {
 			for range 100 { // more than the server can have open
 				peers = append(peers, dial(t, address))
 			}
-			eventually(t, func() bool { return ask("stats", "shortages")[0] != "0" }, func() string { return "accepting never failed" })
+			var last []string
+			eventually(t, func() bool { last = ask("stats", "shortages"); return last[0] != "0" },
+				func() string { return "accepting never failed: " + strings.Join(last, " ") })
 			require.NoError(t, hello(first), "the others go on")
 			var all sync.WaitGroup
 			for _, c := range peers { // each one that leaves makes room for another
@@ -1321,6 +1347,11 @@ func TestDescriptorShortage(t *testing.T) {
 			}
 			all.Wait()
 			require.NoError(t, hello(first))
+			for range 3 { // and those that come later find it recovered
+				late := dial(t, address)
+				require.NoError(t, hello(late))
+				require.NoError(t, late.Close())
+			}
 			require.NoError(t, first.Close())
 			require.NoError(t, stdin.Close())
 			for lines.Scan() {
@@ -1346,7 +1377,8 @@ func serveShortOfDescriptors(t *testing.T, name string) {
 	go func() { served <- ln.Serve(ctx, echo) }()
 	fmt.Println("address", ln.Addr())
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-		fmt.Println("shortages", rt.Stats().Total().AcceptShortages)
+		s := rt.Stats().Total()
+		fmt.Println("shortages", s.AcceptShortages, "accepted", s.Accepted, "open", s.Conns, "descriptors", openDescriptors(t), "of", limit)
 	}
 	cancel()
 	require.ErrorIs(t, <-served, context.Canceled)

@@ -37,11 +37,14 @@ func TestConformance(t *testing.T) {
 		{"Recv", receiving}, {"Send", sending}, {"Close", closing}, {"Deadline", expiring},
 		{"Listener", listening}, {"Dial", dialing}, {"Packet", packets}, {"Runtime", running},
 	} {
-		t.Run(group.name, func(t *testing.T) {
-			for _, b := range group.behaviours {
-				t.Run(b.name, func(t *testing.T) { onEach(t, b.show, b.opts...) })
-			}
-		})
+		t.Run(group.name, func(t *testing.T) { conform(t, group.behaviours) })
+	}
+}
+
+// conform shows each behaviour on every backend.
+func conform(t *testing.T, behaviours []behaviour) {
+	for _, b := range behaviours {
+		t.Run(b.name, func(t *testing.T) { onEach(t, b.show, b.opts...) })
 	}
 }
 

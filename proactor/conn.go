@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,7 @@ type Conn struct {
 	loop    *Loop
 	fd      int
 	network string
+	medium  medium
 	state   connState
 	others  int32 // operations in flight besides the receive and the send
 	index   int32 // in loop.conns
@@ -28,6 +30,8 @@ type Conn struct {
 	send sender
 
 	acceptor  *acceptor // that brought it, if any
+	moving    *move     // to another loop, once nothing is in flight
+	movedAway bool      // another Conn has its socket
 	deadlines *deadlines
 	naming    sync.Mutex // keeps the descriptor ours while its addresses are looked up
 	gone      bool       // it is not any more
@@ -47,10 +51,40 @@ const (
 
 // adopt makes a connection of a descriptor.
 func (l *Loop) adopt(fd int, network string) *Conn {
-	c := &Conn{loop: l, fd: fd, network: network, index: int32(len(l.conns))}
-	c.recv.conn, c.send.conn = c, c
-	l.conns = append(l.conns, c)
+	c := l.newConn(fd, network)
+	c.join()
 	return c
+}
+
+func (l *Loop) newConn(fd int, network string) *Conn {
+	c := &Conn{loop: l, fd: fd, network: network, medium: mediumOf(network)}
+	c.recv.conn, c.send.conn = c, c
+	return c
+}
+
+// join makes the connection one of its loop's.
+func (c *Conn) join() {
+	l := c.loop
+	c.index = int32(len(l.conns))
+	l.conns = append(l.conns, c)
+}
+
+// connOf makes a connection of a descriptor, on the caller's loop or another.
+// It takes the descriptor in any case.
+func (rt *Runtime) connOf(fd int, network string) (*Conn, error) {
+	l := rt.someLoop()
+	c := l.newConn(fd, network)
+	ok := l.perform(func() {
+		c.join()
+		if l.stop {
+			c.abort(c.closedError("write"))
+		}
+	})
+	if !ok {
+		closeSocket(fd)
+		return nil, c.opError("open", errShutdownDone)
+	}
+	return c, nil
 }
 
 // Loop is the loop the connection belongs to.
@@ -131,7 +165,7 @@ func (c *Conn) OnRecv(fn func(Buffer, error)) {
 // Sends go out in the order of the calls. The future serves one Send after
 // another, see Recv.
 func (c *Conn) Send(b Buffer) futures.Future[int] {
-	b = b.take()
+	b = b.take("Send")
 	return c.sendSegment(segment{data: b.Bytes(), lease: b})
 }
 
@@ -143,8 +177,12 @@ func (c *Conn) SendBytes(p []byte) futures.Future[int] {
 
 // SendVector sends the pieces of p one behind the other, as one message of the
 // connection: nothing else comes between them. They belong to the library
-// until the future resolves with the number of bytes of them all.
+// until the future resolves with the number of bytes of them all. On a
+// "unixpacket" connection they make one message.
 func (c *Conn) SendVector(p ...[]byte) futures.Future[int] {
+	if c.medium == packets {
+		return c.SendBytes(slices.Concat(p...))
+	}
 	answer := futures.NewPromise[int]()
 	v := &vectorSend{conn: c, promise: answer, left: len(p)}
 	answer.SetCanceler(v)
@@ -194,7 +232,7 @@ func (c *Conn) sendElsewhere(g segment) futures.Future[int] {
 // awaits it waits only for a peer that does not keep up. What goes wrong with
 // the sending shows at the next operation.
 func (c *Conn) Queue(b Buffer) futures.Future[struct{}] {
-	b = b.take()
+	b = b.take("Queue")
 	g := segment{data: b.Bytes(), lease: b}
 	if !c.loop.Inside() {
 		return c.queueElsewhere(g)
@@ -312,6 +350,7 @@ func (c *Conn) beginClose() {
 		c.beginEnd()
 		return
 	}
+	c.settled() // a Move under way ends
 	d := c.timeouts()
 	d.drain.expired = func(error) {
 		if c.state == connDraining {
@@ -330,15 +369,27 @@ func (c *Conn) beginEnd() {
 	c.state = connEnding
 	c.deadlines.stop(c.loop)
 	c.recv.drop()
-	if c.busy() {
+	if c.busy() && !c.movedAway {
 		q := c.loop.queue
 		sqe := q.Next()
 		sqe.PrepShutdown(c.fd, shutdownBoth)
-		c.loop.submit(sqe, ignore{})
+		c.others++
+		c.loop.submit(sqe, (*endShutdown)(c))
 		sqe = q.Next()
 		sqe.PrepCancelFD(c.fd, ring.CancelAll)
 		c.loop.submit(sqe, ignore{})
 	}
+	c.settled()
+}
+
+// endShutdown is the shutdown on the way to the close, which must wait for it:
+// the kernel leaves a shutdown to a worker, and that looks the number up only
+// when its turn comes. By then it could stand for somebody else's socket.
+type endShutdown Conn
+
+func (s *endShutdown) complete(int32, uint32) {
+	c := (*Conn)(s)
+	c.others--
 	c.settled()
 }
 
@@ -350,6 +401,14 @@ func (c *Conn) busy() bool {
 // settled is called whenever an operation of the connection has ended, and
 // takes the closing on.
 func (c *Conn) settled() {
+	if m := c.moving; m != nil && (c.state != connOpen || c.send.queue.len() == 0 && !c.busy()) {
+		if c.state == connOpen {
+			m.ready()
+			return
+		}
+		c.moving = nil
+		c.loop.later(func() { m.promise.Fail(c.closedError("move")) })
+	}
 	if c.state == connDraining && c.send.queue.len() == 0 && c.others == 0 {
 		c.beginEnd()
 		return

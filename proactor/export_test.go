@@ -19,3 +19,16 @@ func (rt *Runtime) Describe() (s string) {
 	}
 	return s
 }
+
+// ErrShutdown is what operations of a runtime that has shut down fail with.
+var ErrShutdown = errShutdownDone
+
+// Draining says that a loop with connections is shutting down.
+func (rt *Runtime) Draining() (is bool) {
+	for _, l := range rt.loops {
+		done := make(chan struct{})
+		l.Do(func() { is = is || len(l.draining) > 0 && len(l.conns) > 0; close(done) })
+		<-done
+	}
+	return is
+}

@@ -65,7 +65,13 @@ func (b *inbox) take() *message {
 }
 
 // close takes what is there and refuses the rest.
-func (b *inbox) close() *message { return inOrder(b.head.Swap(closedInbox)) }
+func (b *inbox) close() *message {
+	head := b.head.Swap(closedInbox)
+	if head == closedInbox {
+		return nil
+	}
+	return inOrder(head)
+}
 
 func inOrder(newest *message) (oldest *message) {
 	for newest != nil {

@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/ring"
 )
 
 // into is a receive into the caller's memory.
@@ -13,13 +14,15 @@ type into struct {
 	memory   []byte
 	promise  futures.Promise[int]
 	userData uint64
-	reason   error // why it is being cancelled, if it is
+	reason   error           // why it is being cancelled, if it is
+	rights   *rightsReceiver // of a RecvFiles
 }
 
 // RecvInto receives into p: what is there, or the next that comes in, up to
 // len(p) bytes. It resolves with the number of bytes, or with io.EOF. p belongs
 // to the library until then. Calls of RecvInto and Recv are answered in their
-// order.
+// order. A message of a "unixpacket" connection that is longer than p is cut,
+// and the number of bytes comes with syscall.EMSGSIZE.
 //
 // The future serves one RecvInto after another, see Recv.
 func (c *Conn) RecvInto(p []byte) futures.Future[int] {
@@ -61,7 +64,7 @@ type elsewhere struct{ *into }
 func (e elsewhere) Cancel() { e.conn.loop.Do(e.into.Cancel) }
 
 func (o *into) begin(p []byte) {
-	o.memory, o.reason = p, nil
+	o.memory, o.reason = p[:min(len(p), maxTransfer)], nil
 	if len(p) == 0 {
 		o.promise.Resolve(0)
 		return
@@ -88,19 +91,39 @@ func (o *into) cancel(reason error) {
 func (r *receiver) armDirect(o *into) {
 	c := r.conn
 	sqe := c.loop.queue.Next()
-	sqe.PrepRecv(c.fd, o.memory, 0)
+	switch {
+	case o.rights != nil:
+		sqe.PrepRecvmsg(c.fd, o.rights.arm(), c.messageFlags()|ring.MsgCMsgCloexec)
+	case c.medium == file:
+		sqe.PrepRead(c.fd, o.memory)
+	default:
+		sqe.PrepRecv(c.fd, o.memory, c.messageFlags())
+	}
 	o.userData = c.loop.submit(sqe, o)
 	r.armed, r.multishot, r.direct = true, false, o
+}
+
+// messageFlags has a receive of a message tell the whole length of one that does
+// not fit.
+func (c *Conn) messageFlags() uint32 {
+	if c.medium == packets {
+		return ring.MsgTrunc
+	}
+	return 0
 }
 
 // complete implements operation.
 func (o *into) complete(result int32, _ uint32) {
 	r := &o.conn.recv
 	r.armed, r.direct = false, nil
+	if o.rights != nil && result >= 0 {
+		o.rights.take()
+	}
 	switch {
 	case result > 0:
-		raceWrote(o.memory[:result])
-		o.promise.Resolve(int(result))
+		n := min(int(result), len(o.memory))
+		raceWrote(o.memory[:n])
+		o.answer(n, int(result))
 	case result == 0:
 		r.finish(io.EOF)
 		o.promise.Fail(io.EOF)
@@ -111,6 +134,15 @@ func (o *into) complete(result int32, _ uint32) {
 	o.conn.settled()
 }
 
+// answer resolves with n bytes, of a message of whole bytes if it was one.
+func (o *into) answer(n, whole int) {
+	if n < whole {
+		o.promise.Settle(n, o.conn.failed("read", syscall.EMSGSIZE))
+		return
+	}
+	o.promise.Resolve(n)
+}
+
 func (o *into) failed(e syscall.Errno) {
 	r := &o.conn.recv
 	switch {
@@ -118,8 +150,13 @@ func (o *into) failed(e syscall.Errno) {
 		o.promise.Fail(o.reason)
 	case e == syscall.ECANCELED && r.conn.state >= connEnding:
 		o.promise.Fail(r.conn.closedError("read"))
-	case e == syscall.ECANCELED, e == syscall.EAGAIN, e == syscall.EINTR:
+	case e == syscall.ECANCELED, e == syscall.EINTR:
 		r.line.unpop(demand{into: o}) // it meant somebody else, or nobody: again
+	case e == syscall.EAGAIN && o.reason != nil:
+		o.promise.Fail(o.reason)
+	case e == syscall.EAGAIN:
+		r.line.unpop(demand{into: o})
+		r.awaitReadable()
 	default:
 		r.finish(r.conn.failed("read", e))
 		o.promise.Fail(r.err)

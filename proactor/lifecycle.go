@@ -52,6 +52,14 @@ func (c *Conn) stopReceiving() {
 	if c.state >= connEnding {
 		return
 	}
+	if c.medium == file { // nothing to shut down: it ends after what was taken in
+		c.recv.finish(errEOF)
+		if c.recv.armed && !c.recv.pausing {
+			c.recv.pausing = true
+			c.recv.stop()
+		}
+		return
+	}
 	sqe := c.loop.queue.Next()
 	sqe.PrepShutdown(c.fd, shutdownRead)
 	c.others++
@@ -93,12 +101,13 @@ func (l *Loop) beginStop() {
 	}
 	l.residents.each(func(r resident) { r.evict(ErrClosed) })
 	l.tasks.CancelAll(ErrClosed)
+	l.pending.end(ErrClosed)
 	l.timers.drop()
 }
 
 // finished says that the loop was told to stop and nothing holds it up.
 func (l *Loop) finished() bool {
-	return l.stop && len(l.conns) == 0 && len(l.acceptors) == 0 && len(l.residents.list) == 0 &&
+	return l.stop && len(l.conns) == 0 && len(l.acceptors) == 0 && len(l.residents.list) == 0 && len(l.pending) == 0 &&
 		l.tasks.Len() == 0 && l.ready.len() == 0 || l.failure != nil
 }
 
@@ -159,6 +168,7 @@ func (l *Loop) fail(err error) {
 	}
 	l.residents.each(func(r resident) { r.bury(err) })
 	l.tasks.CancelAll(err)
+	l.pending.abandon(err)
 	l.timers.drop()
 	for _, a := range append([]*acceptor(nil), l.acceptors...) {
 		a.armed = false

@@ -22,31 +22,49 @@ type Listener struct {
 	network   string
 	address   net.Addr
 	acceptors []*acceptor
-	limit     int64 // connections open at once, 0 for no limit
-	open      atomic.Int64
+	spreading
+	limit int64 // connections open at once, 0 for no limit
+	open  atomic.Int64
 
 	arming  sync.Once // the first Accept arms the acceptors
 	mu      sync.Mutex
 	mode    string                    // the way it is used, once one is taken
 	line    []*futures.Promise[*Conn] // Accepts that wait
 	backlog []*Conn                   // connections that no Accept has taken
+	crowded atomic.Bool               // there are so many that accepting pauses
 	failure error                     // why nothing is accepted any more
 	done    chan struct{}
 }
 
-// Listen opens a listener. The network is "tcp", "tcp4", "tcp6" or "unix"; the
-// address is host:port with port 0 for any free one, or a path.
+// Listen opens a listener. The network is "tcp", "tcp4", "tcp6", "unix" or
+// "unixpacket" (SOCK_SEQPACKET: each Recv is what one Send sent); the address is
+// host:port with port 0 for any free one, or a path. A path that begins with @
+// is a name in the abstract namespace (unix(7)), which needs no file.
 //
 // Errors are *net.OpError around the system's: errors.Is finds
 // syscall.EADDRINUSE, syscall.EACCES and so on.
-func (rt *Runtime) Listen(network, address string) (*Listener, error) {
+func (rt *Runtime) Listen(network, address string, opts ...ListenOption) (*Listener, error) {
+	ln := &Listener{rt: rt, network: network, limit: int64(rt.options.maxConns), done: make(chan struct{})}
+	if network == "unix" || network == "unixpacket" {
+		ln.spread = SpreadRoundRobin
+	}
+	for _, set := range opts {
+		if err := set(ln); err != nil {
+			return nil, err
+		}
+	}
 	sockets, addr, err := listenSockets(network, address, len(rt.loops), rt.options.listenBacklog)
 	if err != nil {
 		return nil, err
 	}
-	ln := &Listener{rt: rt, network: network, address: addr, limit: int64(rt.options.maxConns), done: make(chan struct{})}
+	ln.address = addr
 	for i, fd := range sockets {
 		ln.acceptors = append(ln.acceptors, newAcceptor(ln, rt.loops[i], fd))
+	}
+	if ln.spread != SpreadByKernel {
+		for _, l := range rt.loops[len(sockets):] { // no socket, but connections of others
+			ln.acceptors = append(ln.acceptors, newAcceptor(ln, l, -1))
+		}
 	}
 	for _, a := range ln.acceptors {
 		a.loop.Do(a.open) // where the loop has ended, closing it below finds that out
@@ -58,6 +76,11 @@ func (rt *Runtime) Listen(network, address string) (*Listener, error) {
 	}
 	return ln, nil
 }
+
+// acceptedAhead is how many connections wait for an Accept before accepting
+// pauses; more wait in the kernel's queue, which is where a peer is told when
+// that is full too. What is on its way when it pauses comes on top.
+const acceptedAhead = 128
 
 // Addr is the address it listens on, with the real port.
 func (ln *Listener) Addr() net.Addr { return ln.address }
@@ -99,11 +122,12 @@ func (ln *Listener) OnConn(fn func(*Conn)) error {
 }
 
 func (ln *Listener) accept(fn func(*Conn)) {
+	// Every loop knows what to do with a connection before any can hand it one.
 	for _, a := range ln.acceptors {
-		a.loop.perform(func() {
-			a.handler = fn
-			a.arm()
-		})
+		a.loop.perform(func() { a.handler = fn })
+	}
+	for _, a := range ln.acceptors {
+		a.loop.perform(a.arm)
 	}
 }
 
@@ -183,8 +207,14 @@ func (ln *Listener) Accept() futures.Future[*Conn] {
 	switch {
 	case len(ln.backlog) > 0:
 		c := ln.backlog[0]
-		ln.backlog = ln.backlog[1:]
+		ln.backlog[0], ln.backlog = nil, ln.backlog[1:]
+		eased := len(ln.backlog) <= acceptedAhead/2 && ln.crowded.CompareAndSwap(true, false)
 		ln.mu.Unlock()
+		if eased {
+			for _, a := range ln.acceptors {
+				a.loop.Do(a.refill)
+			}
+		}
 		p.Resolve(c)
 	case ln.failure != nil:
 		err := ln.failure
@@ -235,6 +265,9 @@ func (ln *Listener) arrived(c *Conn) {
 		return
 	}
 	ln.backlog = append(ln.backlog, c)
+	if len(ln.backlog) >= acceptedAhead {
+		ln.crowded.Store(true)
+	}
 	ln.mu.Unlock()
 }
 
@@ -274,7 +307,7 @@ func (ln *Listener) stopAccepting(cause error) {
 	for _, p := range line {
 		p.Fail(cause)
 	}
-	if ln.network == "unix" {
+	if ln.network == "unix" || ln.network == "unixpacket" {
 		removeSocketFile(ln.address.String())
 	}
 	for _, c := range backlog {

@@ -47,7 +47,8 @@ type Loop struct {
 
 	conns     []*Conn // every open connection of this loop
 	acceptors []*acceptor
-	residents residents // whatever else lives on it
+	residents residents         // whatever else lives on it
+	pending   pendingOperations // of no connection
 
 	inbox   inbox
 	wake    wakeup
@@ -56,6 +57,7 @@ type Loop struct {
 	start    time.Time
 	yielded  time.Duration // when it went through the Go scheduler last
 	turns    atomic.Uint64
+	longest  atomic.Int64 // turn in nanoseconds, as far as the watchdog saw
 	counts   counters
 	stop     bool          // end once nothing is in flight
 	draining []func()      // to call when everything has ended of itself

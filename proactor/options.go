@@ -133,7 +133,8 @@ func WithLogger(l *slog.Logger) Option {
 }
 
 // WithStallLimit sets after how long a loop that does not turn is reported to
-// the logger with the stack that holds it. The default is a second; zero
+// the logger, if there is one, with the stack that holds it, and counted in
+// LoopStats.LongestTurn. The default is a second; zero
 // turns the watchdog off.
 func WithStallLimit(d time.Duration) Option {
 	return func(o *options) error {

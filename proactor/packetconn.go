@@ -414,7 +414,7 @@ func (b *packetBatch) Cancel() {
 // already while the queue is below its high-water mark, else when it has shrunk.
 // Nobody learns whether the message could be sent.
 func (c *PacketConn) Queue(b Buffer, to netip.AddrPort) futures.Future[struct{}] {
-	b = b.take()
+	b = b.take("Queue")
 	if !c.loop.Inside() {
 		return c.queueElsewhere(b, to, "", nil)
 	}
@@ -425,7 +425,7 @@ func (c *PacketConn) Queue(b Buffer, to netip.AddrPort) futures.Future[struct{}]
 // lease goes with it. For the rest it is like Queue.
 func (c *PacketConn) Reply(m Message) futures.Future[struct{}] {
 	from := m.sender()
-	b := m.take()
+	b := m.take("Reply")
 	if !c.loop.Inside() {
 		return c.queueElsewhere(b, netip.AddrPort{}, "", append([]byte(nil), from...))
 	}

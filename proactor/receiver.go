@@ -26,19 +26,22 @@ const shortReceives = 2
 // comes in bulk: the kernel runs a multishot up to 32 times before anyone can
 // tell it to stop, which is more than a slow reader should hold.
 type receiver struct {
-	conn      *Conn
-	userData  uint64 // of the armed receive
-	armed     bool   // its final completion is still to come
-	multishot bool   // it is a multishot
-	pausing   bool   // a cancel for it is on its way
-	short     uint8  // receives in a row that left room
-	watching  bool   // a hangup is armed
-	hungUp    bool   // one has fired
-	starved   bool   // waits in the pool's list
-	held      bool   // the handler is not to be called now
-	draining  bool   // deliverUnread is running
+	conn       *Conn
+	userData   uint64 // of the armed receive
+	armed      bool   // its final completion is still to come
+	multishot  bool   // it is a multishot
+	pausing    bool   // a cancel for it is on its way
+	short      uint8  // receives in a row that left room
+	watching   bool   // a hangup is armed
+	hangupData uint64 // its user data
+	hungUp     bool   // one has fired
+	starved    bool   // waits in the pool's list
+	held       bool   // the handler is not to be called now
+	draining   bool   // deliverUnread is running
+	filesCome  bool   // RecvFiles is used: no multishot, which would drop them
 
 	handler func(Buffer, error)
+	claim   *claim                   // a chain receives, or is about to
 	line    fifo[demand]             // Recvs and RecvIntos that wait, first come first
 	own     *futures.Promise[Buffer] // serves one Recv after another
 	ownInto *into                    // serves one RecvInto after another
@@ -79,7 +82,14 @@ func (r *receiver) full() bool {
 }
 
 func (r *receiver) arm() {
-	if r.armed || r.starved || !r.wanted() {
+	if r.armed || r.conn.moving != nil {
+		return
+	}
+	if r.claim != nil {
+		r.claim.quiet()
+		return
+	}
+	if r.starved || !r.wanted() {
 		return
 	}
 	c := r.conn
@@ -87,14 +97,17 @@ func (r *receiver) arm() {
 		r.armDirect(r.line.pop().into)
 		return
 	}
-	if r.multishot = r.short >= shortReceives && !r.hungUp; r.multishot {
+	if r.multishot = r.short >= shortReceives && !r.hungUp && !r.filesCome && c.medium == stream; r.multishot {
 		r.watch()
 	}
 	sqe := c.loop.queue.Next()
-	if r.multishot {
+	switch {
+	case r.multishot:
 		sqe.PrepMultishotRecv(c.fd, bufferGroup, 0)
-	} else {
-		sqe.PrepRecvProvided(c.fd, bufferGroup, 0)
+	case c.medium == file:
+		sqe.PrepReadProvided(c.fd, bufferGroup)
+	default:
+		sqe.PrepRecvProvided(c.fd, bufferGroup, c.messageFlags())
 	}
 	r.userData = c.loop.submit(sqe, r)
 	r.armed = true
@@ -109,7 +122,7 @@ func (r *receiver) watch() {
 	c := r.conn
 	sqe := c.loop.queue.Next()
 	sqe.PrepPoll(c.fd, ring.PollHup|ring.PollErr)
-	c.loop.submit(sqe, (*hangup)(r))
+	r.hangupData = c.loop.submit(sqe, (*hangup)(r))
 }
 
 // hangup is a poll for the end of the connection. A multishot receive that
@@ -139,6 +152,9 @@ func (r *receiver) complete(result int32, flags uint32) {
 		r.armed, r.pausing = false, false
 	}
 	switch {
+	case int(result) > l.buffers.size: // a message, and only part of it is here
+		l.buffers.release(l.buffers.received(uint16(flags>>16), l.buffers.size, flags).lease)
+		r.finish(r.conn.failed("read", syscall.EMSGSIZE))
 	case result > 0:
 		r.measure(int(result))
 		r.deliver(l.buffers.received(uint16(flags>>16), int(result), flags))
@@ -169,8 +185,10 @@ func (r *receiver) stopped(errno int32) {
 	switch e := syscall.Errno(errno); e {
 	case 0:
 		r.finish(io.EOF)
-	case syscall.ECANCELED, syscall.EAGAIN, syscall.EINTR:
-		// Paused or closing, or a spurious wake-up: armed again if wanted.
+	case syscall.ECANCELED, syscall.EINTR:
+		// Paused or closing: armed again if wanted.
+	case syscall.EAGAIN:
+		r.awaitReadable()
 	case syscall.ENOBUFS:
 		// No buffer was free: everyday under load, and not the peer's fault.
 		l.counts.noBuffers++
@@ -179,6 +197,38 @@ func (r *receiver) stopped(errno int32) {
 	default:
 		r.finish(r.conn.failed("read", e))
 	}
+}
+
+// awaitReadable is for a descriptor that was made non-blocking behind our back:
+// the queue does not wait for it, so a poll does.
+func (r *receiver) awaitReadable() {
+	if r.claim != nil || !r.wanted() {
+		return
+	}
+	l := r.conn.loop
+	sqe := l.queue.Next()
+	sqe.PrepPoll(r.conn.fd, ring.PollIn)
+	r.userData = l.submit(sqe, (*readable)(r))
+	r.armed, r.multishot = true, false
+}
+
+// readable is the receiver while it waits for data in a non-blocking descriptor.
+type readable receiver
+
+func (w *readable) complete(int32, uint32) {
+	r := (*receiver)(w)
+	r.armed, r.pausing = false, false
+	r.arm()
+	r.conn.settled()
+}
+
+// stop cancels the receive under way.
+func (r *receiver) stop() {
+	if r.direct != nil {
+		r.direct.cancel(r.err)
+		return
+	}
+	r.conn.loop.cancel(r.userData)
 }
 
 // fed is called when buffers are back.
@@ -254,6 +304,12 @@ func (r *receiver) give(d demand, b Buffer) {
 		return
 	}
 	n := copy(d.into.memory, b.lease.data)
+	if r.conn.medium == packets {
+		whole := b.Len()
+		b.lease.end()
+		d.into.answer(n, whole)
+		return
+	}
 	if b.lease.data = b.lease.data[n:]; len(b.lease.data) > 0 {
 		r.unread.unpop(b)
 		r.unreadBytes += b.Len()
@@ -273,6 +329,8 @@ func (r *receiver) pop() Buffer {
 // serve answers a demand with what is there, or puts it in line.
 func (r *receiver) serve(d demand) {
 	switch {
+	case r.conn.moving != nil || r.conn.movedAway:
+		d.fail(r.conn.loop, r.conn.opError("read", ErrMoved))
 	case r.conn.state >= connEnding:
 		d.fail(r.conn.loop, r.conn.closedError("read"))
 	case r.handler != nil:
@@ -313,6 +371,9 @@ func (r *receiver) expire(err error) {
 	if r.direct != nil {
 		r.direct.cancel(err)
 	}
+	if r.claim != nil {
+		r.claim.chain.end(err)
+	}
 	if r.handler != nil {
 		r.tell(r.handler, err)
 	}
@@ -336,6 +397,9 @@ func (w *withdrawal) Cancel() {
 // handle makes fn the receiver of all data from now on.
 func (r *receiver) handle(fn func(Buffer, error)) {
 	switch {
+	case r.conn.moving != nil || r.conn.movedAway:
+		r.tell(fn, r.conn.opError("read", ErrMoved))
+		return
 	case r.conn.state >= connEnding:
 		r.tell(fn, r.conn.closedError("read"))
 		return

@@ -289,6 +289,7 @@ func TestWatchdogNamesTheHandlerThatStalls(t *testing.T) {
 			close(release)
 			_, err = f.Await(t.Context())
 			require.NoError(t, err)
+			require.GreaterOrEqual(t, rt.Stats().Total().LongestTurn, 5*time.Millisecond)
 		})
 	}
 }

@@ -24,12 +24,19 @@ type sender struct {
 	end *halfClose                 // CloseWrite was called
 }
 
+// maxTransfer is how many bytes one operation is given: an entry's length has 32
+// bits, and the kernel moves at most 2 GiB less a page at a time. The rest of a
+// longer send goes with the next.
+const maxTransfer = 1 << 30
+
 // segment is what is left to send of one Send or Queue.
 type segment struct {
 	data    []byte
 	sent    int
 	lease   Buffer                // of data, if it came as a lease
 	promise *futures.Promise[int] // of the Send, if somebody wants to know
+	rights  *rights               // descriptors that go with its first byte
+	claim   *claim                // instead of data: a chain sends when its turn has come
 }
 
 // push queues a segment and starts sending; if a send is under way the segment
@@ -39,7 +46,7 @@ func (s *sender) push(g segment) {
 		s.conclude(g, err)
 		return
 	}
-	if len(g.data) == 0 {
+	if len(g.data) == 0 && g.rights == nil {
 		s.conclude(g, nil)
 		return
 	}
@@ -54,6 +61,8 @@ func (s *sender) refusal() error {
 	switch {
 	case s.err != nil:
 		return s.err
+	case s.conn.moving != nil:
+		return s.conn.opError("write", ErrMoved)
 	case s.conn.state != connOpen:
 		return s.conn.closedError("write")
 	case s.end != nil:
@@ -71,20 +80,49 @@ func (s *sender) start() {
 		return
 	}
 	l := s.conn.loop
+	first := s.queue.at(0)
+	if first.claim != nil {
+		s.inFlight = 1
+		first.claim.grant()
+		return
+	}
+	n = s.gathered(n)
 	sqe := l.queue.Next()
 	const flags = ring.MsgWaitAll | ring.MsgNoSignal
-	if n == 1 {
-		sqe.PrepSend(s.conn.fd, s.queue.at(0).data, flags)
-	} else {
-		n = min(n, maxVector)
+	switch {
+	case s.conn.medium == file:
+		sqe.PrepWrite(s.conn.fd, first.data[:min(len(first.data), maxTransfer)])
+	case n == 1 && first.rights == nil:
+		sqe.PrepSend(s.conn.fd, first.data[:min(len(first.data), maxTransfer)], flags)
+	default:
 		g := l.vectors.next()
 		for i := range n {
 			g.add(s.queue.at(i).data)
+		}
+		if r := first.rights; r != nil {
+			g.header.Control, g.header.Controllen = &r.control[0], uintptr(len(r.control))
 		}
 		sqe.PrepSendmsg(s.conn.fd, &g.header, flags)
 	}
 	s.inFlight = n
 	s.userData = l.submit(sqe, s)
+}
+
+// gathered is how many of the n segments queued go out as one: messages do not
+// mix, and descriptors go with the first byte of a send.
+func (s *sender) gathered(n int) int {
+	if s.conn.medium != stream || s.queue.at(0).rights != nil {
+		return 1
+	}
+	n = min(n, maxVector)
+	bytes := len(s.queue.at(0).data)
+	for i := 1; i < n; i++ {
+		g := s.queue.at(i)
+		if bytes += len(g.data); bytes > maxTransfer || g.rights != nil || g.claim != nil {
+			return i
+		}
+	}
+	return n
 }
 
 // complete implements operation: the send under way has ended.
@@ -125,6 +163,10 @@ func (s *sender) account(n int) (concluded int) {
 		if n < len(g.data) {
 			g.data = g.data[n:]
 			g.sent += n
+			if g.rights != nil { // those are there
+				g.rights.close()
+				g.rights = nil
+			}
 			return concluded
 		}
 		n -= len(g.data)
@@ -191,7 +233,9 @@ func (s *sender) abandon(err error) {
 
 // cancel ends the send under way and what waits behind it, for that reason.
 func (s *sender) cancel(reason error) {
-	if s.inFlight > 0 && s.reason == nil {
+	if s.inFlight > 0 && s.queue.at(0).claim != nil {
+		s.queue.at(0).claim.chain.end(reason)
+	} else if s.inFlight > 0 && s.reason == nil {
 		s.reason = reason
 		s.conn.loop.cancel(s.userData)
 	}
@@ -204,6 +248,13 @@ func (s *sender) conclude(g segment, err error) {
 	if g.lease.lease != nil {
 		g.lease.giveBack(s.conn.loop)
 	}
+	if g.rights != nil {
+		g.rights.close()
+	}
+	if g.claim != nil {
+		g.claim.queued = false
+		g.claim.chain.abandon(err)
+	}
 	switch {
 	case g.promise == nil:
 	case err == nil:
@@ -211,6 +262,29 @@ func (s *sender) conclude(g segment, err error) {
 	default:
 		s.conn.loop.later(func() { g.promise.Settle(g.sent, err) })
 	}
+}
+
+// unclaim takes a chain's claim out of the queue; what is behind it goes on.
+func (s *sender) unclaim(m *claim) {
+	for i := range s.queue.len() {
+		if s.queue.at(i).claim != m {
+			continue
+		}
+		if i < s.inFlight {
+			s.inFlight = 0
+		}
+		tail := s.queue.cut(i)
+		for _, g := range tail[1:] {
+			s.queue.push(g)
+		}
+		break
+	}
+	if s.err != nil {
+		s.abandon(s.err)
+		return
+	}
+	s.start()
+	s.shrunk()
 }
 
 // shrunk lets go on what waits for the queue to be short, or empty.

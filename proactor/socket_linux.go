@@ -43,7 +43,7 @@ func listenSockets(network, address string, n, backlog int) (fds []int, addr net
 			a = bound // port 0 is decided by the first
 		}
 		return fds, a, nil
-	case "unix":
+	case "unix", "unixpacket":
 		a := &net.UnixAddr{Name: address, Net: network}
 		fd, err := listenUnix(a, backlog)
 		if err != nil {
@@ -157,7 +157,11 @@ func tcpSockaddr(network string, a *net.TCPAddr) (family int, sa unix.Sockaddr, 
 }
 
 func listenUnix(a *net.UnixAddr, backlog int) (fd int, err error) {
-	fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	kind := unix.SOCK_STREAM
+	if a.Net == "unixpacket" {
+		kind = unix.SOCK_SEQPACKET
+	}
+	fd, err = unix.Socket(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, os.NewSyscallError("socket", err)
 	}
@@ -179,6 +183,9 @@ func socketAddresses(fd int, network string) *addresses {
 	}
 	if sa, err := unix.Getpeername(fd); err == nil {
 		a.remote = netAddr(sa, network)
+	}
+	if mediumOf(network) == file {
+		a.local, a.remote = fileAddr(network), fileAddr(network)
 	}
 	return a
 }

@@ -1,6 +1,10 @@
 package proactor
 
-import "github.com/goproactor/goproactor/ring"
+import (
+	"time"
+
+	"github.com/goproactor/goproactor/ring"
+)
 
 // counters are a loop's own, written by its thread only.
 type counters struct {
@@ -28,6 +32,11 @@ type LoopStats struct {
 	NoBuffers       uint64 // receives refused for want of a buffer (ENOBUFS), and armed again
 	ReceivesPaused  uint64 // receives paused because nobody read
 	Late            uint64 // completions of operations that were over
+
+	// LongestTurn is for how long the watchdog has seen the loop held up at most,
+	// give or take half the stall limit (WithStallLimit); zero if never for so
+	// long.
+	LongestTurn time.Duration
 }
 
 // Stats are the counters of a runtime, a loop each.
@@ -49,7 +58,7 @@ func (rt *Runtime) Stats() Stats {
 	return stats
 }
 
-// Total adds the loops up.
+// Total adds the loops up; of the longest turns it is the longest.
 func (s Stats) Total() LoopStats {
 	var t LoopStats
 	for _, l := range s {
@@ -71,6 +80,7 @@ func (s Stats) Total() LoopStats {
 		t.NoBuffers += l.NoBuffers
 		t.ReceivesPaused += l.ReceivesPaused
 		t.Late += l.Late
+		t.LongestTurn = max(t.LongestTurn, l.LongestTurn)
 	}
 	return t
 }
@@ -91,5 +101,6 @@ func (l *Loop) snapshot() LoopStats {
 		NoBuffers:       l.counts.noBuffers,
 		ReceivesPaused:  l.counts.paused,
 		Late:            l.counts.late,
+		LongestTurn:     time.Duration(l.longest.Load()),
 	}
 }

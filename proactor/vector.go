@@ -39,6 +39,7 @@ func (a *vectorArena) next() *gather {
 func (a *vectorArena) reset() {
 	for _, g := range a.gathers[:a.used] {
 		clear(g.vector[:g.pieces]) // let go of the memory it pointed to
+		g.header.Control, g.header.Controllen = nil, 0
 		g.pieces = 0
 	}
 	a.used = 0

@@ -7,17 +7,27 @@ import (
 )
 
 // watchdog reports loops that do not turn: a handler that computes, sleeps or
-// blocks on a channel or mutex holds up every connection of its loop.
+// blocks on a channel or mutex holds up every connection of its loop. It looks at
+// them from outside, so that a turn costs no clock.
 type watchdog struct {
-	rt   *Runtime
-	done chan struct{}
+	rt    *Runtime
+	done  chan struct{}
+	watch []watched
+}
+
+// watched is what was seen of a loop.
+type watched struct {
+	turn     uint64
+	awake    bool      // it was, within that turn: a loop sleeps at a turn's beginning only
+	since    time.Time // when that was seen first
+	reported bool
 }
 
 func startWatchdog(rt *Runtime) *watchdog {
-	if rt.options.logger == nil || rt.options.stallLimit == 0 {
+	if rt.options.stallLimit == 0 {
 		return nil
 	}
-	w := &watchdog{rt, make(chan struct{})}
+	w := &watchdog{rt, make(chan struct{}), make([]watched, len(rt.loops))}
 	go w.run()
 	return w
 }
@@ -29,28 +39,41 @@ func (w *watchdog) stop() {
 }
 
 func (w *watchdog) run() {
-	tick := time.NewTicker(w.rt.options.stallLimit)
+	tick := time.NewTicker(max(w.rt.options.stallLimit/2, 1))
 	defer tick.Stop()
-	seen := make([]uint64, len(w.rt.loops))
-	reported := make([]bool, len(w.rt.loops))
 	for {
 		select {
 		case <-w.done:
 			return
-		case <-tick.C:
-		}
-		for i, l := range w.rt.loops {
-			turns := l.turns.Load()
-			stalled := turns == seen[i] && turns > 0 && !l.inbox.sleeping.Load()
-			if stalled && !reported[i] {
-				w.report(l)
+		case now := <-tick.C:
+			for i, l := range w.rt.loops {
+				w.look(l, &w.watch[i], now)
 			}
-			seen[i], reported[i] = turns, stalled
 		}
 	}
 }
 
+// look compares a loop with what was seen of it before.
+func (w *watchdog) look(l *Loop, seen *watched, now time.Time) {
+	turn, awake := l.turns.Load(), !l.inbox.sleeping.Load()
+	if turn != seen.turn || !awake || !seen.awake {
+		*seen = watched{turn: turn, awake: awake, since: now}
+		return
+	}
+	held := now.Sub(seen.since)
+	if held > time.Duration(l.longest.Load()) {
+		l.longest.Store(int64(held))
+	}
+	if held >= w.rt.options.stallLimit && !seen.reported {
+		seen.reported = true
+		w.report(l)
+	}
+}
+
 func (w *watchdog) report(l *Loop) {
+	if w.rt.options.logger == nil {
+		return
+	}
 	w.rt.options.logger.Warn("loop stalled: a handler or callback holds its thread; it should Await, or use futures.Blocking",
 		"loop", l.index, "longer than", w.rt.options.stallLimit, "stack", string(lockedStacks()))
 }

@@ -72,6 +72,7 @@ var required = map[string]bool{
 	"IORING_OP_SENDMSG":       true,
 	"IORING_OP_SHUTDOWN":      true,
 	"IORING_OP_TIMEOUT":       true,
+	"IORING_OP_WRITE":         true,
 	FeatureBufferRing:         true,
 	FeatureMultishotAccept:    true,
 	FeatureMultishotReceive:   true,

@@ -44,6 +44,7 @@ const PollMultishot uint32 = 1 << 0
 // Poll masks, those of poll(2).
 const (
 	PollIn    uint32 = 0x0001
+	PollPri   uint32 = 0x0002
 	PollOut   uint32 = 0x0004
 	PollErr   uint32 = 0x0008
 	PollHup   uint32 = 0x0010
@@ -52,12 +53,13 @@ const (
 
 // Message flags, those of recv(2) and send(2) on Linux.
 const (
-	MsgPeek     uint32 = 0x2
-	MsgCtrunc   uint32 = 0x8  // reported: control messages did not fit
-	MsgTrunc    uint32 = 0x20 // reported: the message did not fit; asked for: tell its whole length
-	MsgDontWait uint32 = 0x40
-	MsgWaitAll  uint32 = 0x100
-	MsgNoSignal uint32 = 0x4000
+	MsgPeek        uint32 = 0x2
+	MsgCTrunc      uint32 = 0x8  // reported: control messages did not fit
+	MsgTrunc       uint32 = 0x20 // reported: the message did not fit; asked for: tell its whole length
+	MsgDontWait    uint32 = 0x40
+	MsgWaitAll     uint32 = 0x100
+	MsgNoSignal    uint32 = 0x4000
+	MsgCMsgCloexec uint32 = 0x40000000
 )
 
 // Fields is a submission entry field by field, as the kernel lays it out
@@ -128,7 +130,7 @@ type RecvmsgOut struct {
 	Namelen    uint32 // of the sender's address, before it was cut to its room
 	Controllen uint32 // of the control messages
 	Payloadlen uint32 // of the message; with MsgTrunc asked for, before it was cut
-	Flags      uint32 // MsgTrunc, MsgCtrunc
+	Flags      uint32 // MsgTrunc, MsgCTrunc
 }
 
 // SizeofRecvmsgOut is the size of RecvmsgOut.
@@ -206,8 +208,9 @@ func (e *SQE) PrepSendmsg(fd int, m *Msghdr, flags uint32) {
 	e.SetOpFlags(flags)
 }
 
-// PrepRecvmsg receives a message (recvmsg(2)). The header is written to when
-// it completes and is the queue's until then; its vector is copied. Linux 5.3.
+// PrepRecvmsg receives a message (recvmsg(2)). The vector is copied at
+// submission; header, name and control belong to the queue until the
+// completion, for the kernel writes into them. Linux 5.3.
 func (e *SQE) PrepRecvmsg(fd int, m *Msghdr, flags uint32) {
 	e.PrepOperation(uint8(OpRecvmsg), int32(fd), pinned(uintptr(unsafe.Pointer(m))), 1, 0)
 	e.SetOpFlags(flags)
@@ -229,6 +232,14 @@ func (e *SQE) PrepMultishotRecvmsg(fd int, m *Msghdr, group uint16, flags uint32
 // pipe or an eventfd (read(2)). Linux 5.6.
 func (e *SQE) PrepRead(fd int, p []byte) {
 	e.PrepOperation(uint8(OpRead), int32(fd), address(p), uint32(len(p)), ^uint64(0))
+}
+
+// PrepReadProvided reads, as PrepRead does, into a buffer of a group. Unlike a
+// receive, a read that finds the end takes a buffer. Linux 5.7.
+func (e *SQE) PrepReadProvided(fd int, group uint16) {
+	e.PrepOperation(uint8(OpRead), int32(fd), 0, 0, ^uint64(0))
+	e.SetFlags(SQEBufferSelect)
+	e.SetBufGroup(group)
 }
 
 // PrepWrite writes to a descriptor that has no position. Linux 5.6.

@@ -176,6 +176,33 @@ var streams = []testCase{
 		h.final(1, 13)
 		require.Equal(h, "one two three", string(h.read(peer, 13)))
 	}},
+	{"descriptors come with a message", func(h *harness) {
+		ours, peer := h.pair()
+		passed := h.eventfd()
+		p, control := make([]byte, 8), make([]byte, unix.CmsgSpace(4))
+		v := &ring.Iovec{Base: &p[0], Len: uintptr(len(p))}
+		m := &ring.Msghdr{Iov: v, Iovlen: 1, Control: &control[0], Controllen: uintptr(len(control))}
+		h.entry(1, func(e *ring.SQE) { e.PrepRecvmsg(ours, m, ring.MsgCMsgCloexec) })
+		h.quiet(1)
+		rights := unix.UnixRights(passed)
+		w := &ring.Iovec{Base: &[]byte("with it")[0], Len: 7}
+		h.entry(2, func(e *ring.SQE) {
+			e.PrepSendmsg(peer, &ring.Msghdr{Iov: w, Iovlen: 1, Control: &rights[0], Controllen: uintptr(len(rights))}, ring.MsgWaitAll)
+		})
+		h.final(2, 7)
+		h.final(1, 7)
+		require.Equal(h, "with it", string(p[:7]))
+		require.Zero(h, uint32(m.Flags)&ring.MsgCTrunc)
+		messages, err := unix.ParseSocketControlMessage(control[:m.Controllen])
+		require.NoError(h, err)
+		require.Len(h, messages, 1)
+		fds, err := unix.ParseUnixRights(&messages[0])
+		require.NoError(h, err)
+		h.owned(fds...)
+		flags, err := unix.FcntlInt(uintptr(fds[0]), unix.F_GETFD, 0)
+		require.NoError(h, err)
+		require.NotZero(h, flags&unix.FD_CLOEXEC)
+	}},
 	{"sending to a closed peer is EPIPE and no signal", func(h *harness) {
 		ours, peer := h.pair()
 		h.close(peer)
@@ -248,6 +275,20 @@ var buffers = []testCase{
 		c := h.final(1, 0)
 		require.Zero(h, c.Flags()&ring.CQEFBuffer, "the end takes no buffer")
 		require.Zero(h, h.InFlight())
+	}},
+	{"a read picks a provided buffer, at the end too", func(h *harness) {
+		var p [2]int
+		require.NoError(h, unix.Pipe2(p[:], unix.O_CLOEXEC))
+		h.owned(p[0])
+		g := h.group(2, 64, false)
+		h.entry(1, func(e *ring.SQE) { e.PrepReadProvided(p[0], groupID) })
+		h.quiet(1)
+		h.write(p[1], "piped")
+		require.Equal(h, "piped", g.bytes(h, h.final(1, 5)))
+		require.NoError(h, unix.Close(p[1]))
+		h.entry(2, func(e *ring.SQE) { e.PrepReadProvided(p[0], groupID) })
+		c := h.final(2, 0)
+		require.NotZero(h, c.Flags()&ring.CQEFBuffer)
 	}},
 	{"an empty group ends a multishot with ENOBUFS, and it can be armed again", func(h *harness) {
 		ours, peer := h.tcpPair()

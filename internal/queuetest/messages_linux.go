@@ -141,9 +141,9 @@ var messages = []testCase{
 				require.NoError(h, err)
 				require.Len(h, list, 1)
 				require.EqualValues(h, unix.IP_PKTINFO, list[0].Header.Type)
-				require.Zero(h, out.Flags&ring.MsgCtrunc)
+				require.Zero(h, out.Flags&ring.MsgCTrunc)
 			} else {
-				require.NotZero(h, out.Flags&ring.MsgCtrunc)
+				require.NotZero(h, out.Flags&ring.MsgCTrunc)
 			}
 			h.entry(9, func(e *ring.SQE) { e.PrepCancel(uint64(ud), 0) })
 			h.final(9, 0)

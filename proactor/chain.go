@@ -1,0 +1,493 @@
+package proactor
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+
+	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/ring"
+)
+
+// Step is one operation of a chain, made by Conn.SendStep, Conn.RecvStep,
+// Conn.RecvFullStep and Operation, among others. A Step may be used again once
+// its chain has ended.
+type Step struct {
+	prepare func(*ring.SQE, []StepResult)
+	failed  func(syscall.Errno) error
+	done    func(n int)
+	invalid error // why it cannot be performed
+	conn    *Conn
+	sends   bool
+	full    int   // bytes that it must move
+	short   error // what fewer are
+	open    bool  // the chain goes on in user space behind it, see RecvStep
+	waits   bool  // needs the results before it
+	always  bool
+}
+
+// StepResult is what became of a step: a number of bytes, a descriptor, or what
+// else the operation returns, and its error. A step that did not run because
+// another failed has futures.ErrCanceled.
+type StepResult struct {
+	N   int
+	Err error
+}
+
+// Operation makes a step of any operation of the queue: prepare fills the entry,
+// user data and link flags apart, on the loop's thread, and what the entry
+// points to must stay reachable through prepare itself. name is the system call
+// that errors show.
+func Operation(name string, prepare func(*ring.SQE)) Step {
+	return Step{
+		prepare: func(sqe *ring.SQE, _ []StepResult) { prepare(sqe) },
+		failed:  func(e syscall.Errno) error { return os.NewSyscallError(name, e) },
+	}
+}
+
+// OperationAfter is Operation for a step that needs the results of those before
+// it: a read of the descriptor that an open returned. Such a step is not linked
+// but submitted when they have succeeded.
+func OperationAfter(name string, prepare func(*ring.SQE, []StepResult)) Step {
+	s := Operation(name, nil)
+	s.prepare, s.waits = prepare, true
+	return s
+}
+
+// Full makes fewer than n bytes a failure of the step, with io.ErrUnexpectedEOF,
+// as they are to the kernel's links for reads and writes.
+func (s Step) Full(n int) Step {
+	s.full, s.short = n, io.ErrUnexpectedEOF
+	return s
+}
+
+// Always makes a step run even if one before it has failed: the close of what an
+// earlier one opened. Its error counts if it is the first.
+func (s Step) Always() Step {
+	s.always, s.waits = true, true
+	return s
+}
+
+// SendStep sends all of p in a chain. p belongs to the library until the chain
+// has ended.
+func (c *Conn) SendStep(p []byte) Step {
+	s := Step{conn: c, sends: true, full: len(p), short: io.ErrShortWrite, failed: c.failure("write")}
+	if len(p) > maxTransfer {
+		s.invalid = c.opError("write", fmt.Errorf("%d bytes in one step, at most %d: %w", len(p), maxTransfer, syscall.EINVAL))
+	}
+	s.prepare = func(sqe *ring.SQE, _ []StepResult) {
+		raceRead(p)
+		if c.medium == file {
+			sqe.PrepWrite(c.fd, p)
+		} else {
+			sqe.PrepSend(c.fd, p, ring.MsgWaitAll|ring.MsgNoSignal)
+		}
+	}
+	return s
+}
+
+// RecvStep receives into p what comes first, a byte at least; the end of the
+// stream is io.EOF. p belongs to the library until the chain has ended. What
+// follows it in the chain is submitted when it has ended: the kernel takes the
+// end of a stream for a success.
+func (c *Conn) RecvStep(p []byte) Step {
+	s := c.recvStep(p, 0)
+	s.full, s.short, s.open = 1, io.EOF, true
+	return s
+}
+
+// RecvFullStep receives exactly len(p) bytes; if the stream ends before that,
+// the error is io.ErrUnexpectedEOF. p belongs to the library until the chain has
+// ended.
+func (c *Conn) RecvFullStep(p []byte) Step {
+	s := c.recvStep(p, ring.MsgWaitAll)
+	s.full, s.short = len(p), io.ErrUnexpectedEOF
+	return s
+}
+
+func (c *Conn) recvStep(p []byte, flags uint32) Step {
+	s := Step{conn: c, failed: c.failure("read"), done: func(n int) { raceWrote(p[:n]) }}
+	if len(p) == 0 || len(p) > maxTransfer {
+		s.invalid = c.opError("read", fmt.Errorf("%d bytes in one step, want 1 to %d: %w", len(p), maxTransfer, syscall.EINVAL))
+	}
+	s.prepare = func(sqe *ring.SQE, _ []StepResult) {
+		if c.medium == file {
+			sqe.PrepRead(c.fd, p)
+		} else {
+			sqe.PrepRecv(c.fd, p, flags)
+		}
+	}
+	return s
+}
+
+func (c *Conn) failure(op string) func(syscall.Errno) error {
+	return func(e syscall.Errno) error { return c.failed(op, e) }
+}
+
+var (
+	errChainUnread  = errors.New("a chain receives, but data or an end that nobody has taken is there before it: receive that first")
+	errChainWaiting = errors.New("a chain receives, but somebody else does already")
+	errChainLoops   = errors.New("the steps of a chain are on connections of different loops: move one")
+)
+
+// Chain performs the steps one after the other, each when the one before has
+// succeeded, and hands those that need nothing of each other's results to the
+// queue at once (IOSQE_IO_LINK, Linux 5.3): connect, send and receive cost one
+// system call and one wake-up. The future fails with the first failure, and the
+// steps behind it are cancelled; its value has the result of each step in either
+// case. Memory in the steps belongs to the library until then.
+//
+// On a connection a chain keeps its place among the sends: it begins when those
+// called before it have gone out, and later ones wait until it has ended. If it
+// receives, nothing else may be receiving when it begins; a Recv called
+// meanwhile waits. A send that fails or is cut ends the connection's sending.
+//
+// The chain runs on the loop of its connections, which must be one, else on the
+// caller's. A chain longer than the queue (1024 entries) fails with
+// syscall.ENOSPC. Cancelling ends the step under way and so the rest.
+func (rt *Runtime) Chain(steps ...Step) futures.Future[[]StepResult] {
+	c := &chain{steps: steps, results: make([]StepResult, len(steps)), answer: futures.NewPromise[[]StepResult]()}
+	c.answer.SetCanceler(c)
+	for _, s := range steps {
+		switch {
+		case s.prepare == nil:
+			return futures.Failed[[]StepResult](fmt.Errorf("proactor: a chain's step is the zero Step: %w", syscall.EINVAL))
+		case s.invalid != nil:
+			return futures.Failed[[]StepResult](s.invalid)
+		case s.conn == nil:
+		case c.loop == nil:
+			c.loop = s.conn.loop
+		case c.loop != s.conn.loop:
+			return futures.Failed[[]StepResult](s.conn.misused("chain", errChainLoops))
+		}
+	}
+	if c.loop == nil {
+		c.loop = rt.someLoop()
+	}
+	if !c.loop.perform(c.begin) {
+		c.answer.Fail(ErrClosed)
+	}
+	return c.answer.Future()
+}
+
+// chain is one under way.
+type chain struct {
+	pendingPlace
+	loop    *Loop
+	steps   []Step
+	results []StepResult
+	ops     []chainOp
+	claims  []*claim
+	answer  *futures.Promise[[]StepResult]
+
+	waiting int   // claims not granted yet
+	next    int   // step to be submitted next
+	live    int   // steps with the queue
+	failure error // the first
+	reason  error // why it is being cancelled
+	started bool
+	ended   bool
+}
+
+// chainOp is a step that is with the queue.
+type chainOp struct {
+	chain    *chain
+	step     int
+	userData uint64
+	live     bool
+}
+
+func (c *chain) begin() {
+	if c.loop.stop {
+		c.answer.Fail(ErrClosed)
+		return
+	}
+	c.loop.pending.add(c)
+	c.ops = make([]chainOp, len(c.steps))
+	c.waiting = 1
+	for i := range c.steps {
+		if s := &c.steps[i]; s.conn != nil {
+			c.claim(s)
+		}
+	}
+	for _, claim := range c.claims {
+		if err := claim.possible(); err != nil {
+			c.refuse(err)
+			return
+		}
+	}
+	for _, claim := range c.claims {
+		claim.queue()
+	}
+	c.granted()
+}
+
+// claim notes which sides of which connections the chain needs.
+func (c *chain) claim(s *Step) {
+	for _, has := range c.claims {
+		if has.conn == s.conn && has.sends == s.sends {
+			return
+		}
+	}
+	c.claims = append(c.claims, &claim{chain: c, conn: s.conn, sends: s.sends})
+	c.waiting++
+}
+
+// granted is called for each claim, and for the end of begin.
+func (c *chain) granted() {
+	if c.waiting--; c.waiting == 0 && !c.ended {
+		c.started = true
+		c.proceed()
+	}
+}
+
+// refuse ends a chain that has not started.
+func (c *chain) refuse(err error) {
+	c.failure = err
+	for i := range c.results {
+		c.results[i].Err = futures.ErrCanceled
+	}
+	c.finish()
+}
+
+// proceed submits what is next, or ends.
+func (c *chain) proceed() {
+	broken := c.failure != nil || c.reason != nil
+	for broken && c.next < len(c.steps) && !c.steps[c.next].always {
+		c.results[c.next].Err = futures.ErrCanceled
+		c.next++
+		if c.failure == nil {
+			c.failure = c.reason
+		}
+	}
+	if c.next == len(c.steps) {
+		c.finish()
+		return
+	}
+	end := c.next + 1
+	for end < len(c.steps) && !c.steps[end].waits && !c.steps[end-1].open && !broken {
+		end++
+	}
+	c.submit(end)
+}
+
+// submit hands the steps up to end to the queue, as links in one submission.
+func (c *chain) submit(end int) {
+	l := c.loop
+	if err := l.queue.Reserve(end - c.next); err != nil {
+		c.failure = fmt.Errorf("proactor: chain of %d linked steps: %w", end-c.next, err)
+		for ; c.next < end; c.next++ {
+			c.results[c.next].Err = futures.ErrCanceled
+		}
+		c.proceed()
+		return
+	}
+	for i := c.next; i < end; i++ {
+		s, op := &c.steps[i], &c.ops[i]
+		sqe := l.queue.Next()
+		s.prepare(sqe, c.results[:i])
+		if i < end-1 {
+			sqe.SetFlags(ring.SQELink)
+		}
+		*op = chainOp{chain: c, step: i, live: true}
+		op.userData = l.submit(sqe, op)
+		c.live++
+		if s.conn != nil {
+			s.conn.others++
+		}
+	}
+	c.next = end
+}
+
+// complete implements operation: a step has ended.
+func (o *chainOp) complete(result int32, flags uint32) {
+	if flags&ring.CQEFMore != 0 {
+		return
+	}
+	c := o.chain
+	o.live = false
+	c.live--
+	c.take(o.step, result)
+	if s := &c.steps[o.step]; s.conn != nil {
+		s.conn.others--
+		defer s.conn.settled()
+	}
+	switch {
+	case c.ended: // abandoned
+	case c.live == 0:
+		c.proceed()
+	case c.reason != nil:
+		c.cancelLive()
+	}
+}
+
+// take notes what became of step i.
+func (c *chain) take(i int, result int32) {
+	s, r := &c.steps[i], &c.results[i]
+	switch {
+	case result >= 0:
+		r.N = int(result)
+		if s.done != nil {
+			s.done(r.N)
+		}
+		if r.N < s.full {
+			r.Err = s.short
+			if c.reason != nil {
+				r.Err = c.reason
+			} else if s.conn != nil && s.short != io.EOF {
+				r.Err = s.conn.opError(s.direction(), s.short)
+			}
+		}
+	case syscall.Errno(-result) == syscall.ECANCELED && c.failure != nil:
+		r.Err = futures.ErrCanceled
+	case c.reason != nil:
+		r.Err = c.reason
+	case syscall.Errno(-result) == syscall.ECANCELED && s.conn != nil && s.conn.state >= connEnding:
+		r.Err = s.conn.closedError(s.direction())
+	default:
+		r.Err = s.failed(syscall.Errno(-result))
+	}
+	if r.Err != nil && c.failure == nil {
+		c.failure = r.Err
+	}
+	if r.Err != nil && s.sends && (r.N > 0 || result < 0 && syscall.Errno(-result) != syscall.ECANCELED) {
+		s.conn.send.err = r.Err // the stream has a hole, or no other end
+	}
+}
+
+func (s *Step) direction() string {
+	if s.sends {
+		return "write"
+	}
+	return "read"
+}
+
+// cancelLive cancels the step under way. A queue finds those that are linked
+// behind it only when their turn has come.
+func (c *chain) cancelLive() {
+	for i := range c.ops {
+		if c.ops[i].live {
+			c.loop.cancel(c.ops[i].userData)
+			return
+		}
+	}
+}
+
+// Cancel implements futures.Canceler.
+func (c *chain) Cancel() {
+	c.loop.Do(func() { c.end(futures.ErrCanceled) }) // behind the start, which may still be on its way
+}
+
+// end implements pendingOperation.
+func (c *chain) end(reason error) {
+	switch {
+	case c.ended || c.reason != nil:
+	case !c.started:
+		c.refuse(reason)
+	default:
+		c.reason = reason
+		c.cancelLive()
+	}
+}
+
+// abandon implements pendingOperation.
+func (c *chain) abandon(err error) {
+	if !c.ended {
+		c.live = 0
+		c.refuse(err)
+	}
+}
+
+func (c *chain) finish() {
+	c.ended = true
+	c.loop.pending.remove(c)
+	for _, claim := range c.claims {
+		claim.release()
+	}
+	c.loop.later(func() { c.answer.Settle(c.results, c.failure) })
+}
+
+// claim is a chain's claim to one side of a connection.
+type claim struct {
+	chain  *chain
+	conn   *Conn
+	sends  bool
+	queued bool
+	has    bool
+}
+
+// possible says why the chain cannot have that side, nil if it can.
+func (m *claim) possible() error {
+	if m.sends {
+		return m.conn.send.refusal()
+	}
+	r := &m.conn.recv
+	switch {
+	case m.conn.state != connOpen:
+		return m.conn.closedError("read")
+	case m.conn.readExpired():
+		return m.conn.timedOut("read")
+	case r.handler != nil:
+		return m.conn.misused("read", errHandlerReceives)
+	case r.line.len() > 0 || r.direct != nil || r.claim != nil:
+		return m.conn.misused("read", errChainWaiting)
+	case r.unread.len() > 0 || r.err != nil:
+		return m.conn.misused("read", errChainUnread)
+	}
+	return nil
+}
+
+// queue has the claim granted, at once or later.
+func (m *claim) queue() {
+	m.queued = true
+	if m.sends {
+		s := &m.conn.send
+		s.queue.push(segment{claim: m})
+		s.start()
+		return
+	}
+	r := &m.conn.recv
+	r.claim = m
+	if r.armed && !r.pausing {
+		r.pausing = true
+		m.conn.loop.cancel(r.userData)
+	}
+	r.arm()
+}
+
+func (m *claim) grant() {
+	if !m.has {
+		m.has = true
+		m.chain.granted()
+	}
+}
+
+// quiet is called when the receiver has nothing armed.
+func (m *claim) quiet() {
+	r := &m.conn.recv
+	switch {
+	case m.has || m.chain.ended:
+	case m.conn.state >= connEnding:
+		m.chain.refuse(m.conn.closedError("read"))
+	case r.unread.len() > 0 || r.err != nil:
+		m.chain.refuse(m.conn.misused("read", errChainUnread))
+	default:
+		m.grant()
+	}
+}
+
+// release lets the connection go on.
+func (m *claim) release() {
+	switch {
+	case !m.queued:
+	case m.sends:
+		m.queued = false
+		m.conn.send.unclaim(m)
+	default:
+		m.queued = false
+		m.conn.recv.claim = nil
+		m.conn.recv.arm()
+	}
+}

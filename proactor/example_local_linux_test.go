@@ -1,0 +1,126 @@
+package proactor_test
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/goproactor/goproactor/proactor"
+	"golang.org/x/sys/unix"
+)
+
+func ExampleRuntime_SocketPair() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	one, other, err := rt.SocketPair("unixpacket")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	one.SendBytes([]byte("first message"))
+	one.SendBytes([]byte("second"))
+	for range 2 {
+		buf := must(other.Recv().Await(context.Background()))
+		fmt.Printf("%s\n", buf.Bytes())
+		buf.Release()
+	}
+	// Output:
+	// first message
+	// second
+}
+
+func ExampleRuntime_Pipe() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	r, w, err := rt.Pipe()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	w.SendBytes([]byte("through the pipe"))
+	buf := must(r.Recv().Await(context.Background()))
+	fmt.Printf("%s\n", buf.Bytes())
+	buf.Release()
+	// Output: through the pipe
+}
+
+func ExampleConn_SendFiles() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	one, other := peerOf(rt)
+	r, w, err := os.Pipe()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	must(one.SendFiles([]byte("a pipe"), w).Await(context.Background()))
+	w.Close()
+
+	p := make([]byte, 64)
+	got := must(other.RecvFiles(p, 1).Await(context.Background()))
+	fmt.Fprintf(got.Files[0], "written by who was passed %s", p[:got.N])
+	got.Files[0].Close()
+	n := must(r.Read(p))
+	fmt.Printf("%s\n", p[:n])
+	r.Close()
+	// Output: written by who was passed a pipe
+}
+
+func ExampleConn_PeerCredentials() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	c, _ := peerOf(rt)
+	cred := must(c.PeerCredentials())
+	fmt.Println(cred.PID == os.Getpid(), cred.UID == os.Getuid())
+	// Output: true true
+}
+
+func ExampleRuntime_FileConn() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	// A timerfd, read like any stream: each read is the number of times it fired.
+	fd := must(unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC))
+	f := os.NewFile(uintptr(fd), "timerfd")
+	defer f.Close()
+	unix.TimerfdSettime(fd, 0, &unix.ItimerSpec{Value: unix.NsecToTimespec(int64(time.Millisecond))}, nil)
+	c := must(rt.FileConn(f))
+	buf := must(c.Recv().Await(context.Background()))
+	fmt.Println("fired", binary.NativeEndian.Uint64(buf.Bytes()), "time")
+	buf.Release()
+	// Output: fired 1 time
+}
+
+func ExampleRuntime_Poll() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	dir := must(os.MkdirTemp("", "watched"))
+	defer os.RemoveAll(dir)
+	fd := must(unix.InotifyInit1(unix.IN_CLOEXEC))
+	defer unix.Close(fd)
+	must(unix.InotifyAddWatch(fd, dir, unix.IN_CREATE))
+	ready := rt.Poll(fd, proactor.Readable)
+	os.WriteFile(filepath.Join(dir, "file"), nil, 0o600)
+	fmt.Println(must(ready.Await(context.Background())))
+	// Output: readable
+}
+
+func ExampleRuntime_PollAll() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	fd := must(unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK))
+	defer unix.Close(fd)
+	events := rt.PollAll(fd, proactor.Readable)
+	for range 3 {
+		unix.Write(fd, binary.NativeEndian.AppendUint64(nil, 1))
+		fmt.Println(must(events.Next().Await(context.Background())) & proactor.Readable)
+		unix.Read(fd, make([]byte, 8))
+	}
+	must(events.Stop().Await(context.Background()))
+	// Output:
+	// readable
+	// readable
+	// readable
+}

@@ -1,0 +1,27 @@
+package proactor
+
+// medium is what a connection's descriptor is, as far as receiving and sending
+// differ.
+type medium uint8
+
+const (
+	stream  medium = iota // a byte stream that is a socket
+	packets               // a SOCK_SEQPACKET socket: what one Send sends, one Recv receives
+	file                  // no socket: a pipe, a terminal, an eventfd; it reads and writes
+)
+
+func mediumOf(network string) medium {
+	switch network {
+	case "unixpacket":
+		return packets
+	case "pipe", "file":
+		return file
+	}
+	return stream
+}
+
+// fileAddr is the address of what has none.
+type fileAddr string
+
+func (a fileAddr) Network() string { return string(a) }
+func (a fileAddr) String() string  { return string(a) }

@@ -1,0 +1,144 @@
+package proactor
+
+import (
+	"errors"
+
+	"github.com/goproactor/goproactor/futures"
+)
+
+// ErrMoved is what operations on a connection fail with once it was moved to
+// another loop; net.ErrClosed finds it too.
+var ErrMoved error = movedError{}
+
+type movedError struct{}
+
+func (movedError) Error() string        { return "proactor: the connection was moved to another loop" }
+func (movedError) Is(target error) bool { return target == ErrClosed }
+
+var errMoving = errors.New("proactor: the connection is being moved already")
+
+// Move hands the connection over to another loop. The future resolves with the
+// Conn that stands for it there; c is over then, and its operations fail with
+// ErrMoved.
+//
+// Nothing is lost and the order stays: what c has queued is sent first, what it
+// has received and nobody has taken is there for the first Recv of the new Conn.
+// A Recv that waits on c, and a handler of OnRecv, end with ErrMoved. Deadlines
+// are not taken along. The place in the listener's limit is.
+//
+// A Move that fails leaves c as it was, but for those that waited to receive:
+// with syscall.EMFILE when there is no descriptor for the hand-over, with what
+// ended c's sending, or because the runtime shuts down. Cancelling does nothing: a Move ends with the sends
+// before it. Moving to c's own loop moves too.
+func (c *Conn) Move(to *Loop) futures.Future[*Conn] {
+	p := futures.NewPromise[*Conn]()
+	p.SetCanceler(notCanceled{})
+	m := &move{conn: c, to: to, promise: p}
+	if !c.loop.perform(m.begin) {
+		p.Fail(c.closedError("move"))
+	}
+	return p.Future()
+}
+
+type notCanceled struct{}
+
+func (notCanceled) Cancel() {}
+
+// move is one under way. It holds both sides of the connection, as a chain
+// does; when the queue has let go of it, it takes it along.
+type move struct {
+	conn    *Conn
+	to      *Loop
+	promise *futures.Promise[*Conn]
+}
+
+func (m *move) begin() {
+	c := m.conn
+	if err := c.send.refusal(); err != nil {
+		m.promise.Fail(err)
+		return
+	}
+	switch {
+	case c.moving != nil:
+		m.promise.Fail(c.opError("move", errMoving))
+		return
+	case c.recv.claim != nil:
+		m.promise.Fail(c.misused("move", errChainWaiting))
+		return
+	}
+	c.moving = m
+	c.recv.expire(c.opError("read", ErrMoved))
+	c.recv.handler = nil
+	if c.recv.armed && !c.recv.pausing && c.recv.direct == nil {
+		c.recv.pausing = true
+		c.loop.cancel(c.recv.userData)
+	}
+	if c.recv.watching {
+		c.loop.cancel(c.recv.hangupData)
+	}
+	c.settled()
+}
+
+// ready hands over what nothing is in flight on any more.
+func (m *move) ready() {
+	c := m.conn
+	c.moving = nil
+	fd, err := -1, c.send.err
+	switch {
+	case err != nil:
+	case len(c.loop.draining) > 0: // the other loop may believe itself empty already
+		err = errShutdownDone
+	default:
+		fd, err = duplicateNumber(c.fd)
+	}
+	if err != nil {
+		c.loop.later(func() { m.promise.Fail(c.opError("move", err)) })
+		c.recv.arm()
+		return
+	}
+	moved := m.to.newConn(fd, c.network)
+	moved.acceptor, c.acceptor = c.acceptor, nil
+	moved.addresses.Store(c.addresses.Load())
+	moved.recv.err, moved.recv.filesCome = c.recv.err, c.recv.filesCome
+	var unread [][]byte
+	for c.recv.unread.len() > 0 {
+		b := c.recv.pop()
+		unread = append(unread, append([]byte(nil), b.Bytes()...))
+		b.lease.end()
+	}
+	c.send.err = c.opError("write", ErrMoved)
+	c.movedAway = true
+	// Behind what is ready, so that the registration of the old number is gone
+	// before the new one is used.
+	c.beginEnd()
+	if !m.to.Do(func() { moved.arrive(unread, m.promise) }) {
+		moved.lost()
+		m.promise.Fail(c.opError("move", errShutdownDone))
+	}
+}
+
+// arrive is the other end of the move, on the new loop.
+func (c *Conn) arrive(unread [][]byte, p *futures.Promise[*Conn]) {
+	c.join()
+	for _, data := range unread {
+		c.recv.unread.push(c.loop.buffers.lease(data, nil))
+		c.recv.unreadBytes += len(data)
+	}
+	switch {
+	case c.loop.stop:
+		c.abort(c.closedError("write"))
+	case len(c.loop.draining) > 0:
+		c.stopReceiving()
+	}
+	if !p.Resolve(c) {
+		c.beginClose() // nobody to take it
+	}
+}
+
+// lost closes a connection whose new loop has ended.
+func (c *Conn) lost() {
+	closeSocket(c.fd)
+	if c.acceptor != nil {
+		c.acceptor.left()
+	}
+}

@@ -1,0 +1,213 @@
+package proactor
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/ring"
+)
+
+// Events are what may hold of a descriptor, the masks of poll(2).
+type Events uint32
+
+const (
+	Readable   = Events(ring.PollIn)    // reading does not wait
+	Urgent     = Events(ring.PollPri)   // there is out-of-band data, or a changed file
+	Writable   = Events(ring.PollOut)   // writing does not wait
+	Broken     = Events(ring.PollErr)   // an error is pending, or the reading end of the pipe is closed; always reported
+	HungUp     = Events(ring.PollHup)   // nothing will come any more; always reported
+	PeerClosed = Events(ring.PollRDHup) // the peer has shut down its sending side
+)
+
+var eventNames = []struct {
+	event Events
+	name  string
+}{
+	{Readable, "readable"}, {Urgent, "urgent"}, {Writable, "writable"},
+	{Broken, "broken"}, {HungUp, "hung up"}, {PeerClosed, "peer closed"},
+}
+
+func (e Events) String() string {
+	var names []string
+	for _, n := range eventNames {
+		if e&n.event != 0 {
+			names = append(names, n.name)
+			e &^= n.event
+		}
+	}
+	if e != 0 || len(names) == 0 {
+		names = append(names, fmt.Sprintf("%#x", uint32(e)))
+	}
+	return strings.Join(names, "|")
+}
+
+// Poll resolves with the events that hold of descriptor fd, once one of those
+// in want does, or Broken or HungUp: at once if one does already (poll(2), Linux
+// 5.1). It reads nothing. fd is the caller's, any that can be polled (a socket, a
+// pipe, an eventfd, timerfd, signalfd, inotify descriptor, …), and must stay
+// open until the future resolves; cancel it first.
+//
+// Any goroutine may call Poll; on a loop the poll is that loop's. Errors are
+// *os.SyscallError: syscall.EBADF for what is not open, syscall.EINVAL for what
+// cannot be waited for; or futures.ErrCanceled, or ErrClosed when the runtime
+// ends.
+func (rt *Runtime) Poll(fd int, want Events) futures.Future[Events] {
+	return rt.someLoop().Poll(fd, want)
+}
+
+// Poll is Runtime.Poll on this loop.
+func (l *Loop) Poll(fd int, want Events) futures.Future[Events] {
+	p := &poll{loop: l, fd: fd, want: want, answer: futures.NewPromise[Events]()}
+	p.answer.SetCanceler(p)
+	if !l.perform(p.begin) {
+		p.answer.Fail(ErrClosed)
+	}
+	return p.answer.Future()
+}
+
+// PollAll delivers the events of descriptor fd each time that one of those in
+// want comes up (edge-triggered, as a multishot poll of Linux 5.13), beginning
+// with what holds already. A reader that falls behind finds events merged.
+// Otherwise it is like Poll; the error that ends it ends the stream.
+func (rt *Runtime) PollAll(fd int, want Events) *Poller { return rt.someLoop().PollAll(fd, want) }
+
+// PollAll is Runtime.PollAll on this loop.
+func (l *Loop) PollAll(fd int, want Events) *Poller {
+	p := &Poller{Stream: futures.NewStream[Events](nil, 1)}
+	p.Stream.OnDrain(func() { l.perform(p.flush) })
+	p.poll = poll{loop: l, fd: fd, want: want, poller: p}
+	if !l.perform(p.poll.begin) {
+		p.Stream.Close(ErrClosed)
+	}
+	return p
+}
+
+// Poller is a stream of events, see PollAll.
+type Poller struct {
+	*futures.Stream[Events]
+	poll   poll
+	merged Events // came while the one before was unread
+}
+
+// Stop ends the polling. The future resolves when the queue has let go of the
+// descriptor, which may be closed then; the stream ends with it.
+func (p *Poller) Stop() futures.Future[struct{}] {
+	done := futures.NewPromise[struct{}]()
+	ok := p.poll.loop.perform(func() {
+		if p.poll.ended {
+			done.Resolve(struct{}{})
+			return
+		}
+		p.poll.stopped = append(p.poll.stopped, done)
+		p.poll.end(nil)
+	})
+	if !ok {
+		done.Resolve(struct{}{})
+	}
+	return done.Future()
+}
+
+func (p *Poller) flush() {
+	if p.merged != 0 && p.Stream.Len() == 0 {
+		events := p.merged
+		p.merged = 0
+		p.Stream.Push(events)
+	}
+}
+
+// poll is a poll under way, of one shot or many.
+type poll struct {
+	pendingPlace
+	loop     *Loop
+	fd       int
+	want     Events
+	userData uint64
+	ending   bool
+	ended    bool
+	reason   error // why it is being cancelled
+	answer   *futures.Promise[Events]
+	poller   *Poller // nil of one shot
+	stopped  []*futures.Promise[struct{}]
+}
+
+func (p *poll) begin() {
+	if p.loop.stop {
+		p.settle(0, ErrClosed)
+		return
+	}
+	p.loop.pending.add(p)
+	p.arm()
+}
+
+func (p *poll) arm() {
+	sqe := p.loop.queue.Next()
+	if p.poller != nil {
+		sqe.PrepMultishotPoll(p.fd, uint32(p.want))
+	} else {
+		sqe.PrepPoll(p.fd, uint32(p.want))
+	}
+	p.userData = p.loop.submit(sqe, p)
+}
+
+// Cancel implements futures.Canceler.
+func (p *poll) Cancel() {
+	p.loop.Do(func() { p.end(futures.ErrCanceled) }) // behind the start, which may still be on its way
+}
+
+// end implements pendingOperation.
+func (p *poll) end(reason error) {
+	if p.ended || p.ending {
+		return
+	}
+	p.ending, p.reason = true, reason
+	p.loop.cancel(p.userData)
+}
+
+// complete implements operation.
+func (p *poll) complete(result int32, flags uint32) {
+	last := flags&ring.CQEFMore == 0
+	switch {
+	case p.poller != nil && result > 0:
+		p.poller.merged |= Events(result)
+		p.poller.flush()
+		if !last {
+			return
+		}
+		if !p.ending { // the kernel gave up the multishot: again
+			p.arm()
+			return
+		}
+		p.settle(0, p.reason)
+	case !last:
+	case result >= 0:
+		p.settle(Events(result), nil)
+	case p.ending && syscall.Errno(-result) == syscall.ECANCELED:
+		p.settle(0, p.reason)
+	default:
+		p.settle(0, os.NewSyscallError("poll", syscall.Errno(-result)))
+	}
+}
+
+// abandon implements pendingOperation.
+func (p *poll) abandon(err error) { p.settle(0, err) }
+
+func (p *poll) settle(events Events, err error) {
+	p.ended = true
+	p.loop.pending.remove(p)
+	p.loop.later(func() {
+		if p.poller == nil {
+			p.answer.Settle(events, err)
+			return
+		}
+		if p.poller.merged != 0 {
+			p.poller.Stream.Push(p.poller.merged)
+		}
+		p.poller.Stream.Close(err)
+		for _, done := range p.stopped {
+			done.Resolve(struct{}{})
+		}
+	})
+}

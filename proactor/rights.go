@@ -1,0 +1,147 @@
+package proactor
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+
+	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/ring"
+)
+
+// maxRights is how many descriptors one message passes (SCM_MAX_FD).
+const maxRights = 253
+
+// rights are descriptors that go with a segment. They are duplicates of our
+// own, so that the caller may close the files at once.
+type rights struct {
+	fds     []int
+	control []byte // belongs to the queue while the send is under way
+}
+
+func (r *rights) close() {
+	closeAll(r.fds)
+	r.fds = nil
+}
+
+// SendFiles sends all of p, and with its first byte descriptors for files, to
+// the process at the other end of a Unix socket (unix(7), SCM_RIGHTS), which
+// takes them with RecvFiles. p must hold a byte at least, for descriptors do not
+// travel alone, and belongs to the library until the future resolves; the files
+// may be closed at once. Sends keep their order. At most 253 files go with one
+// send.
+//
+// Errors are those of Send; also syscall.EINVAL for an empty p or too many
+// files, os.ErrClosed for a closed file, syscall.EMFILE when no descriptor is
+// left for the copies, and syscall.ENOTSUP if the connection is no Unix socket.
+func (c *Conn) SendFiles(p []byte, files ...*os.File) futures.Future[int] {
+	g := segment{data: p}
+	switch {
+	case c.network != "unix" && c.network != "unixpacket":
+		return futures.Failed[int](c.opError("write", syscall.ENOTSUP))
+	case len(files) == 0:
+		return c.sendSegment(g)
+	case len(p) == 0:
+		return futures.Failed[int](c.opError("write", fmt.Errorf("descriptors need a byte to go with: %w", syscall.EINVAL)))
+	case len(files) > maxRights:
+		return futures.Failed[int](c.opError("write", fmt.Errorf("%d files in one send, at most %d: %w", len(files), maxRights, syscall.EINVAL)))
+	}
+	g.rights = new(rights)
+	for _, f := range files {
+		fd, err := duplicate(f)
+		if err != nil {
+			g.rights.close()
+			return futures.Failed[int](c.opError("write", err))
+		}
+		g.rights.fds = append(g.rights.fds, fd)
+	}
+	g.rights.control = encodeRights(g.rights.fds)
+	return c.sendSegment(g)
+}
+
+// Received is a message that may have come with descriptors.
+type Received struct {
+	N     int        // bytes
+	Files []*os.File // close-on-exec; the receiver's to close
+	Cut   bool       // more descriptors came than were asked for: the kernel closed those
+}
+
+// RecvFiles receives into p as RecvInto does, together with at most max
+// descriptors that came with the data (recvmsg(2), SCM_RIGHTS). Files nobody
+// takes are closed: those of a future that failed at once, those of a result
+// that is dropped when the garbage collector finds it.
+//
+// Recv and RecvInto take data only, and the descriptors with it are closed by
+// the kernel: a connection on which files may come is received with RecvFiles
+// from the beginning. On a stream, data with descriptors is never joined with
+// what comes behind it.
+//
+// The error is io.EOF at the end, syscall.EINVAL for an empty p or a max that is
+// not 0 to 253, else as of RecvInto.
+func (c *Conn) RecvFiles(p []byte, max int) futures.Future[Received] {
+	if len(p) == 0 || max < 0 || max > maxRights {
+		return futures.Failed[Received](c.opError("read", fmt.Errorf("%d bytes and %d files: want at least a byte and 0 to %d files: %w", len(p), max, maxRights, syscall.EINVAL)))
+	}
+	answer := futures.NewPromise[Received]()
+	o := &into{conn: c, rights: newRightsReceiver(p, max)}
+	answer.SetCanceler(elsewhere{o})
+	ok := c.loop.perform(func() {
+		o.promise.Bind(c.loop, o)
+		o.promise.Renew().Then(func(n int, err error) {
+			r := Received{N: n, Files: o.rights.files, Cut: o.rights.cut}
+			if err != nil || !answer.Settle(r, nil) {
+				o.rights.close()
+				answer.Settle(Received{N: n}, err)
+			}
+		})
+		c.recv.filesCome = true
+		o.begin(p)
+	})
+	if !ok {
+		answer.Fail(c.closedError("read"))
+	}
+	return answer.Future()
+}
+
+// rightsReceiver is the header of a receive that takes descriptors. The kernel
+// writes into it until the completion.
+type rightsReceiver struct {
+	header  ring.Msghdr
+	vector  ring.Iovec
+	control []byte
+	files   []*os.File
+	cut     bool
+}
+
+func newRightsReceiver(p []byte, max int) *rightsReceiver {
+	r := &rightsReceiver{vector: ring.Iovec{Base: &p[0], Len: uintptr(len(p))}}
+	r.header.Iov, r.header.Iovlen = &r.vector, 1
+	if max > 0 {
+		r.control = make([]byte, rightsSpace(max))
+		r.header.Control = &r.control[0]
+	}
+	return r
+}
+
+// arm sets what an attempt before may have changed.
+func (r *rightsReceiver) arm() *ring.Msghdr {
+	r.header.Controllen, r.header.Flags = uintptr(len(r.control)), 0
+	return &r.header
+}
+
+// take makes files of the descriptors that came.
+func (r *rightsReceiver) take() {
+	r.cut = uint32(r.header.Flags)&ring.MsgCTrunc != 0
+	n := min(int(r.header.Controllen), len(r.control))
+	raceWrote(r.control[:n])
+	for _, fd := range decodeRights(r.control[:n]) {
+		r.files = append(r.files, os.NewFile(uintptr(fd), fmt.Sprintf("descriptor %d", fd)))
+	}
+}
+
+func (r *rightsReceiver) close() {
+	for _, f := range r.files {
+		f.Close()
+	}
+	r.files = nil
+}

@@ -1,0 +1,25 @@
+package proactor
+
+import "golang.org/x/sys/unix"
+
+// encodeRights makes the control message that passes descriptors (unix(7),
+// SCM_RIGHTS).
+func encodeRights(fds []int) []byte { return unix.UnixRights(fds...) }
+
+// decodeRights takes the descriptors out of received control messages. What
+// else is there is left alone.
+func decodeRights(control []byte) (fds []int) {
+	messages, err := unix.ParseSocketControlMessage(control)
+	if err != nil {
+		return nil
+	}
+	for i := range messages {
+		if more, err := unix.ParseUnixRights(&messages[i]); err == nil {
+			fds = append(fds, more...)
+		}
+	}
+	return fds
+}
+
+// rightsSpace is the room that n descriptors take in a control message.
+func rightsSpace(n int) int { return unix.CmsgSpace(4 * n) }
