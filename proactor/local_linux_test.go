@@ -617,14 +617,6 @@ var local = []behaviour{
 	}},
 }
 
-// shutDown begins a Shutdown, and returns the test's context.
-func shutDown(t *testing.T, rt *proactor.Runtime) context.Context {
-	done := make(chan error, 1)
-	go func() { done <- rt.Shutdown(context.Background()) }()
-	t.Cleanup(func() { require.NoError(t, <-done) })
-	return t.Context()
-}
-
 func eventfd(t *testing.T) int {
 	t.Helper()
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)

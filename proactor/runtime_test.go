@@ -94,6 +94,14 @@ func listen(t *testing.T, rt *proactor.Runtime) *proactor.Listener {
 	return ln
 }
 
+// shutDown begins a Shutdown, and returns the test's context.
+func shutDown(t *testing.T, rt *proactor.Runtime) context.Context {
+	done := make(chan error, 1)
+	go func() { done <- rt.Shutdown(context.Background()) }()
+	t.Cleanup(func() { require.NoError(t, <-done) })
+	return t.Context()
+}
+
 // serve runs handler on a listener of its own until the test ends.
 func serve(t *testing.T, rt *proactor.Runtime, handler func(context.Context, *proactor.Conn) error) net.Addr {
 	t.Helper()

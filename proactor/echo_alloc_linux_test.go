@@ -1,0 +1,122 @@
+package proactor_test
+
+import (
+	"context"
+	"net"
+	"runtime"
+	"syscall"
+	"testing"
+
+	"github.com/goproactor/goproactor/proactor"
+	"github.com/stretchr/testify/require"
+)
+
+// TestEchoAllocatesNothing counts allocations of the whole process over many
+// round trips between two connections of one runtime's loop.
+func TestEchoAllocatesNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates on its own")
+	}
+	for _, style := range styles {
+		t.Run(style, func(t *testing.T) {
+			onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+				c := rawDial(t, serveEcho(t, rt, style))
+				msg := make([]byte, 64)
+				for range 100 {
+					c.roundTrip(t, msg)
+				}
+				var before, after runtime.MemStats
+				runtime.GC()
+				runtime.ReadMemStats(&before)
+				const n = 500
+				for range n {
+					c.roundTrip(t, msg)
+				}
+				runtime.ReadMemStats(&after)
+				// The runtime itself allocates now and then; an allocation an
+				// operation would show as thousands.
+				require.Less(t, after.Mallocs-before.Mallocs, uint64(n/20))
+			})
+		})
+	}
+}
+
+// rawConn is a client that allocates nothing: blocking system calls.
+type rawConn int
+
+func rawDial(t testing.TB, addr net.Addr) rawConn {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { syscall.Close(fd) })
+	a := &syscall.SockaddrInet4{Port: addr.(*net.TCPAddr).Port}
+	copy(a.Addr[:], addr.(*net.TCPAddr).IP.To4())
+	require.NoError(t, syscall.Connect(fd, a))
+	require.NoError(t, syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1))
+	return rawConn(fd)
+}
+
+func (c rawConn) roundTrip(t testing.TB, p []byte) {
+	if n, err := syscall.Write(int(c), p); err != nil || n != len(p) {
+		t.Fatal(n, err)
+	}
+	for got := 0; got < len(p); {
+		n, err := syscall.Read(int(c), p[got:])
+		if err != nil || n == 0 {
+			t.Fatal(n, err)
+		}
+		got += n
+	}
+}
+
+func BenchmarkEcho(b *testing.B) {
+	for _, backend := range backends {
+		for _, style := range styles {
+			b.Run(backend.String()+"/"+style, func(b *testing.B) {
+				rt, err := proactor.New(proactor.WithBackend(backend), proactor.WithLoops(1))
+				require.NoError(b, err)
+				defer rt.Close()
+				c := rawDial(b, benchEcho(b, rt, style))
+				msg := make([]byte, 64)
+				b.ReportAllocs()
+				for b.Loop() {
+					c.roundTrip(b, msg)
+				}
+			})
+		}
+	}
+}
+
+func benchEcho(b *testing.B, rt *proactor.Runtime, style string) net.Addr {
+	ln, err := rt.Listen("tcp", "127.0.0.1:0")
+	require.NoError(b, err)
+	if style == "callback" {
+		require.NoError(b, ln.OnConn(func(c *proactor.Conn) {
+			c.OnRecv(func(buf proactor.Buffer, err error) {
+				if err != nil {
+					c.Close()
+					return
+				}
+				c.Queue(buf)
+			})
+		}))
+		return ln.Addr()
+	}
+	go ln.Serve(context.Background(), func(ctx context.Context, c *proactor.Conn) error {
+		for {
+			buf, err := c.Recv().Await(ctx)
+			if err != nil {
+				return err
+			}
+			if style == "queue" {
+				_, err = c.Queue(buf).Await(ctx)
+			} else {
+				_, err = c.Send(buf).Await(ctx)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	})
+	return ln.Addr()
+}
