@@ -3,6 +3,7 @@ package epollfallback
 import (
 	"os"
 	"runtime"
+	"runtime/debug"
 	"testing"
 
 	"github.com/goproactor/goproactor/ring"
@@ -20,6 +21,10 @@ type bench struct {
 func open(t testing.TB) *bench {
 	runtime.LockOSThread()
 	t.Cleanup(runtime.UnlockOSThread)
+	// The memory that entries point to must stay reachable until their final
+	// completion. The tests give much that nothing else refers to.
+	percent := debug.SetGCPercent(-1)
+	t.Cleanup(func() { debug.SetGCPercent(percent) })
 	q, err := Open(Options{Entries: 64})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, q.Close()) })

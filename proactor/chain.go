@@ -444,7 +444,7 @@ func (m *claim) queue() {
 	m.queued = true
 	if m.sends {
 		s := &m.conn.send
-		s.queue.push(segment{claim: m})
+		s.queue.push(&s.conn.loop.segments, segment{claim: m})
 		s.start()
 		return
 	}

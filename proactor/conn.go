@@ -18,23 +18,23 @@ import (
 // but themselves. Its methods may be called from any goroutine; from elsewhere
 // a call travels to the loop first.
 type Conn struct {
-	loop    *Loop
-	fd      int
-	network string
-	medium  medium
-	state   connState
-	others  int32 // operations in flight besides the receive and the send
-	index   int32 // in loop.conns
+	loop      *Loop
+	fd        int
+	network   string
+	medium    medium
+	state     connState
+	movedAway bool  // another Conn has its socket
+	gone      bool  // the descriptor is not ours any more; guarded by naming
+	others    int32 // operations in flight besides the receive and the send
+	index     int32 // in loop.conns
 
 	recv receiver
 	send sender
 
 	acceptor  *acceptor // that brought it, if any
 	moving    *move     // to another loop, once nothing is in flight
-	movedAway bool      // another Conn has its socket
 	deadlines *deadlines
 	naming    sync.Mutex // keeps the descriptor ours while its addresses are looked up
-	gone      bool       // it is not any more
 	addresses atomic.Pointer[addresses]
 	closed    *futures.Promise[struct{}]
 }

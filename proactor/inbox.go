@@ -42,7 +42,7 @@ func (b *inbox) put(r futures.Runnable) (wake, ok bool) {
 // not because something came in.
 func (b *inbox) sleep() bool {
 	b.sleeping.Store(true)
-	if b.head.Load() != nil {
+	if head := b.head.Load(); head != nil && head != closedInbox {
 		b.sleeping.Store(false)
 		return false
 	}

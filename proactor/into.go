@@ -151,11 +151,11 @@ func (o *into) failed(e syscall.Errno) {
 	case e == syscall.ECANCELED && r.conn.state >= connEnding:
 		o.promise.Fail(r.conn.closedError("read"))
 	case e == syscall.ECANCELED, e == syscall.EINTR:
-		r.line.unpop(demand{into: o}) // it meant somebody else, or nobody: again
+		r.line.unpop(&r.conn.loop.demands, demand{into: o}) // it meant somebody else, or nobody: again
 	case e == syscall.EAGAIN && o.reason != nil:
 		o.promise.Fail(o.reason)
 	case e == syscall.EAGAIN:
-		r.line.unpop(demand{into: o})
+		r.line.unpop(&r.conn.loop.demands, demand{into: o})
 		r.awaitReadable()
 	default:
 		r.finish(r.conn.failed("read", e))

@@ -111,13 +111,13 @@ func (l *Loop) finished() bool {
 		l.tasks.Len() == 0 && l.ready.len() == 0 || l.failure != nil
 }
 
-// close releases what the loop owns. Work that came in too late still runs, to
-// learn that it did.
+// close releases what the loop owns.
 func (l *Loop) close() {
-	for m := l.inbox.close(); m != nil; m = m.next {
-		l.ready.push(m.work)
+	if l.failure != nil { // what was posted since has had no turn
+		l.refusePosts()
+		l.runRest()
+		l.buryConns(l.failure)
 	}
-	l.runRest()
 	if l.tasks.Len() == 0 { // after a failure some may wait for what never comes
 		l.tasks.Close()
 	}
@@ -127,6 +127,14 @@ func (l *Loop) close() {
 	}
 	l.wake.close()
 	l.Unclaim()
+}
+
+// refusePosts closes the inbox. What is in it still runs, to do its work or to
+// learn that it came too late.
+func (l *Loop) refusePosts() {
+	for m := l.inbox.close(); m != nil; m = m.next {
+		l.ready.push(m.work)
+	}
 }
 
 // runRest runs everything that is ready, whatever becomes of each.
@@ -156,6 +164,19 @@ func (l *Loop) fail(err error) {
 		log.Error("loop failed", "loop", l.index, "error", err)
 	}
 	l.stop = true
+	l.buryConns(err)
+	l.residents.each(func(r resident) { r.bury(err) })
+	l.tasks.CancelAll(err)
+	l.pending.abandon(err)
+	l.timers.drop()
+	for _, a := range append([]*acceptor(nil), l.acceptors...) {
+		a.armed = false
+		a.listener.stopAccepting(err)
+	}
+}
+
+// buryConns ends connections whose completions will never come.
+func (l *Loop) buryConns(err error) {
 	for _, c := range append([]*Conn(nil), l.conns...) {
 		c.send.inFlight = 0
 		c.send.fail(err)
@@ -165,13 +186,5 @@ func (l *Loop) fail(err error) {
 		c.beginEnd()
 		closeSocket(c.fd)
 		(*release)(c).complete(0, 0)
-	}
-	l.residents.each(func(r resident) { r.bury(err) })
-	l.tasks.CancelAll(err)
-	l.pending.abandon(err)
-	l.timers.drop()
-	for _, a := range append([]*acceptor(nil), l.acceptors...) {
-		a.armed = false
-		a.listener.stopAccepting(err)
 	}
 }

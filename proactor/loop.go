@@ -43,6 +43,10 @@ type Loop struct {
 	tasks    *futures.Scheduler
 	ready    fifo[futures.Runnable]
 
+	segments lender[segment] // memory of the queues of connections
+	demands  lender[demand]
+	unread   lender[Buffer]
+
 	cancellations []*cancellation // to be used again
 
 	conns     []*Conn // every open connection of this loop
@@ -92,6 +96,12 @@ func (l *Loop) live() {
 			l.live()
 		}
 	}()
+	for !l.finished() {
+		l.turn()
+	}
+	// What was posted until now may begin something, such as a connection that
+	// moves here, and that has to end too.
+	l.refusePosts()
 	for !l.finished() {
 		l.turn()
 	}

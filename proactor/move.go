@@ -121,7 +121,7 @@ func (m *move) ready() {
 func (c *Conn) arrive(unread [][]byte, p *futures.Promise[*Conn]) {
 	c.join()
 	for _, data := range unread {
-		c.recv.unread.push(c.loop.buffers.lease(data, nil))
+		c.recv.unread.push(&c.loop.unread, c.loop.buffers.lease(data, nil))
 		c.recv.unreadBytes += len(data)
 	}
 	switch {

@@ -26,30 +26,31 @@ const shortReceives = 2
 // comes in bulk: the kernel runs a multishot up to 32 times before anyone can
 // tell it to stop, which is more than a slow reader should hold.
 type receiver struct {
-	conn       *Conn
+	conn        *Conn
+	armed       bool  // its final completion is still to come
+	multishot   bool  // it is a multishot
+	pausing     bool  // a cancel for it is on its way
+	short       uint8 // receives in a row that left room
+	watching    bool  // a hangup is armed
+	hungUp      bool  // one has fired
+	starved     bool  // waits in the pool's list
+	held        bool  // the handler is not to be called now
+	draining    bool  // deliverUnread is running
+	filesCome   bool  // RecvFiles is used: no multishot, which would drop them
+	unreadBytes int
+
 	userData   uint64 // of the armed receive
-	armed      bool   // its final completion is still to come
-	multishot  bool   // it is a multishot
-	pausing    bool   // a cancel for it is on its way
-	short      uint8  // receives in a row that left room
-	watching   bool   // a hangup is armed
-	hangupData uint64 // its user data
-	hungUp     bool   // one has fired
-	starved    bool   // waits in the pool's list
-	held       bool   // the handler is not to be called now
-	draining   bool   // deliverUnread is running
-	filesCome  bool   // RecvFiles is used: no multishot, which would drop them
+	hangupData uint64 // of the armed hangup
 
 	handler func(Buffer, error)
 	claim   *claim                   // a chain receives, or is about to
-	line    fifo[demand]             // Recvs and RecvIntos that wait, first come first
+	line    loan[demand]             // Recvs and RecvIntos that wait, first come first
 	own     *futures.Promise[Buffer] // serves one Recv after another
 	ownInto *into                    // serves one RecvInto after another
 	direct  *into                    // receives straight into its memory; armed is for it
 
-	unread      fifo[Buffer]
-	unreadBytes int
-	err         error // what follows the unread data for good: io.EOF or a failure
+	unread loan[Buffer]
+	err    error // what follows the unread data for good: io.EOF or a failure
 }
 
 // demand is one that waits for data: a Recv or a RecvInto.
@@ -94,7 +95,7 @@ func (r *receiver) arm() {
 	}
 	c := r.conn
 	if r.line.len() > 0 && r.line.at(0).into != nil {
-		r.armDirect(r.line.pop().into)
+		r.armDirect(r.line.pop(&r.conn.loop.demands).into)
 		return
 	}
 	if r.multishot = r.short >= shortReceives && !r.hungUp && !r.filesCome && c.medium == stream; r.multishot {
@@ -248,9 +249,9 @@ func (r *receiver) deliver(b Buffer) {
 	case r.handler != nil:
 		r.handler(b, nil)
 	case r.line.len() > 0:
-		r.give(r.line.pop(), b)
+		r.give(r.line.pop(&r.conn.loop.demands), b)
 		for r.line.len() > 0 && r.unread.len() > 0 {
-			r.give(r.line.pop(), r.pop())
+			r.give(r.line.pop(&r.conn.loop.demands), r.pop())
 		}
 	default:
 		r.keep(b)
@@ -264,7 +265,7 @@ func (r *receiver) keep(b Buffer) {
 	if pool.scarce() {
 		b = pool.copied(b)
 	}
-	r.unread.push(b)
+	r.unread.push(&r.conn.loop.unread, b)
 	r.unreadBytes += b.Len()
 	if r.full() && r.armed && !r.pausing {
 		r.pausing = true
@@ -288,7 +289,7 @@ func (r *receiver) finish(err error) {
 
 func (r *receiver) tellEnd() {
 	for r.line.len() > 0 {
-		r.line.pop().fail(r.conn.loop, r.err)
+		r.line.pop(&r.conn.loop.demands).fail(r.conn.loop, r.err)
 	}
 	if h := r.handler; h != nil && !r.held {
 		r.handler = nil
@@ -311,7 +312,7 @@ func (r *receiver) give(d demand, b Buffer) {
 		return
 	}
 	if b.lease.data = b.lease.data[n:]; len(b.lease.data) > 0 {
-		r.unread.unpop(b)
+		r.unread.unpop(&r.conn.loop.unread, b)
 		r.unreadBytes += b.Len()
 	} else {
 		b.lease.end()
@@ -321,7 +322,7 @@ func (r *receiver) give(d demand, b Buffer) {
 
 // pop takes the first of the unread data.
 func (r *receiver) pop() Buffer {
-	b := r.unread.pop()
+	b := r.unread.pop(&r.conn.loop.unread)
 	r.unreadBytes -= b.Len()
 	return b
 }
@@ -342,7 +343,7 @@ func (r *receiver) serve(d demand) {
 	case r.err != nil:
 		d.fail(r.conn.loop, r.err)
 	default:
-		r.line.push(d)
+		r.line.push(&r.conn.loop.demands, d)
 		r.arm()
 	}
 }
@@ -350,12 +351,12 @@ func (r *receiver) serve(d demand) {
 // withdraw takes a demand out of the line and fails it; data that comes later
 // stays unread. False if it was not in line.
 func (r *receiver) withdraw(gone demand, err error) (found bool) {
-	for _, d := range r.line.cut(0) {
+	for _, d := range r.line.cut(&r.conn.loop.demands, 0) {
 		if d == gone {
 			found = true
 			continue
 		}
-		r.line.push(d)
+		r.line.push(&r.conn.loop.demands, d)
 	}
 	if found {
 		gone.fail(r.conn.loop, err)
@@ -365,7 +366,7 @@ func (r *receiver) withdraw(gone demand, err error) (found bool) {
 
 // expire fails everyone who waits.
 func (r *receiver) expire(err error) {
-	for _, d := range r.line.cut(0) {
+	for _, d := range r.line.cut(&r.conn.loop.demands, 0) {
 		d.fail(r.conn.loop, err)
 	}
 	if r.direct != nil {

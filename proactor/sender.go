@@ -15,7 +15,7 @@ type sender struct {
 	userData uint64 // of the send under way
 	inFlight int    // segments in it, 0 when none is under way
 	reason   error  // why it is being cancelled, if it is
-	queue    fifo[segment]
+	queue    loan[segment]
 	pending  int   // bytes queued and in flight
 	err      error // why nothing is sent any more
 
@@ -51,7 +51,7 @@ func (s *sender) push(g segment) {
 		return
 	}
 	raceRead(g.data)
-	s.queue.push(g)
+	s.queue.push(&s.conn.loop.segments, g)
 	s.pending += len(g.data)
 	s.start()
 }
@@ -140,7 +140,7 @@ func (s *sender) complete(result int32, _ uint32) {
 		// Those behind them were told when the cancel went out; what has been
 		// queued since is none of its business.
 		for ; cut > 0; cut-- {
-			g := s.queue.pop()
+			g := s.queue.pop(&s.conn.loop.segments)
 			s.pending -= len(g.data)
 			s.conclude(g, reason)
 		}
@@ -172,7 +172,7 @@ func (s *sender) account(n int) (concluded int) {
 		n -= len(g.data)
 		g.sent += len(g.data)
 		concluded++
-		s.conclude(s.queue.pop(), nil)
+		s.conclude(s.queue.pop(&s.conn.loop.segments), nil)
 	}
 	return concluded
 }
@@ -224,7 +224,7 @@ func (s *sender) fail(err error) {
 
 // abandon fails what is queued and not under way.
 func (s *sender) abandon(err error) {
-	for _, g := range s.queue.cut(s.inFlight) {
+	for _, g := range s.queue.cut(&s.conn.loop.segments, s.inFlight) {
 		s.pending -= len(g.data)
 		s.conclude(g, err)
 	}
@@ -273,9 +273,9 @@ func (s *sender) unclaim(m *claim) {
 		if i < s.inFlight {
 			s.inFlight = 0
 		}
-		tail := s.queue.cut(i)
+		tail := s.queue.cut(&s.conn.loop.segments, i)
 		for _, g := range tail[1:] {
-			s.queue.push(g)
+			s.queue.push(&s.conn.loop.segments, g)
 		}
 		break
 	}
@@ -388,9 +388,9 @@ func (s *sender) retract(p *futures.Promise[int]) {
 			s.cancel(futures.ErrCanceled)
 			return
 		}
-		for j, g := range s.queue.cut(i) {
+		for j, g := range s.queue.cut(&s.conn.loop.segments, i) {
 			if j > 0 {
-				s.queue.push(g)
+				s.queue.push(&s.conn.loop.segments, g)
 				continue
 			}
 			s.pending -= len(g.data)

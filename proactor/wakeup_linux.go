@@ -43,9 +43,7 @@ func (w *wakeup) arm() {
 
 // complete implements operation: somebody has posted; turn looks at the inbox.
 func (w *wakeup) complete(int32, uint32) {
-	if !w.loop.finished() {
-		w.arm()
-	}
+	w.arm()
 }
 
 // signal makes the read complete. Any goroutine may call it.

@@ -8,10 +8,14 @@ package ring
 //
 // The zero value is an empty table. It belongs to one goroutine.
 type Slots[T any] struct {
-	slots []slot[T]
+	pages []*[slotsPerPage]slot[T]
 	free  uint32 // index + 1 of the first free slot, 0 when there is none
 	used  int
 }
+
+// slotsPerPage is how many slots the table grows by. One array that moves when
+// it grows would leave several times its size behind as garbage.
+const slotsPerPage = 256
 
 type slot[T any] struct {
 	value      T
@@ -24,24 +28,39 @@ type slot[T any] struct {
 // only when the table grows.
 func (s *Slots[T]) Put(v T) uint64 {
 	if s.free == 0 {
-		s.slots = append(s.slots, slot[T]{})
-		s.free = uint32(len(s.slots))
+		s.grow()
 	}
 	i := s.free - 1
-	e := &s.slots[i]
+	e := s.at(i)
 	s.free = e.next
 	e.value, e.taken = v, true
 	s.used++
 	return uint64(e.generation)<<32 | uint64(i)
 }
 
+// grow adds a page of free slots.
+func (s *Slots[T]) grow() {
+	first := uint32(len(s.pages)) * slotsPerPage
+	page := new([slotsPerPage]slot[T])
+	for i := range uint32(slotsPerPage - 1) {
+		page[i].next = first + i + 2
+	}
+	s.pages = append(s.pages, page)
+	s.free = first + 1
+}
+
+// at is the slot of an index that there is.
+func (s *Slots[T]) at(i uint32) *slot[T] {
+	return &s.pages[i/slotsPerPage][i%slotsPerPage]
+}
+
 // Get finds what userData stands for; false if that use of the slot is over.
 func (s *Slots[T]) Get(userData uint64) (v T, ok bool) {
 	i := uint32(userData)
-	if uint64(i) >= uint64(len(s.slots)) {
+	if uint64(i) >= uint64(len(s.pages))*slotsPerPage {
 		return v, false
 	}
-	e := &s.slots[i]
+	e := s.at(i)
 	if !e.taken || e.generation != uint32(userData>>32) {
 		return v, false
 	}
@@ -53,7 +72,7 @@ func (s *Slots[T]) Remove(userData uint64) bool {
 	if _, ok := s.Get(userData); !ok {
 		return false
 	}
-	e := &s.slots[uint32(userData)]
+	e := s.at(uint32(userData))
 	var zero T
 	e.value, e.taken = zero, false
 	// 0xffff_ffff is the upper half of ReservedUserData: skip it.

@@ -65,11 +65,11 @@ func TestSlotsAgainstModel(t *testing.T) {
 func TestSlotsNeverGiveReservedUserData(t *testing.T) {
 	var s Slots[int]
 	ud := s.Put(0)
-	s.slots[0].generation = 1<<32 - 2
+	s.at(0).generation = 1<<32 - 2
 	require.False(t, s.Remove(ud))
-	s.slots[0].taken = true
+	s.at(0).taken = true
 	require.True(t, s.Remove(uint64(1<<32-2)<<32))
-	require.Zero(t, s.slots[0].generation, "a generation of all ones is skipped")
+	require.Zero(t, s.at(0).generation, "a generation of all ones is skipped")
 }
 
 func TestSlotsAllocateOnlyToGrow(t *testing.T) {

@@ -3,6 +3,7 @@ package queuetest
 import (
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"testing"
 	"time"
 
@@ -30,6 +31,9 @@ type testCase struct {
 func run(t *testing.T, open func() (ring.Queue, error), body func(*harness)) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	// The memory that entries point to must stay reachable until their final
+	// completion. The cases give much that nothing else refers to.
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	before := descriptors(t)
 	q, err := open()
 	require.NoError(t, err)
