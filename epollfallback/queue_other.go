@@ -17,3 +17,17 @@ type Queue struct{ ring.Queue }
 func Open(Options) (*Queue, error) {
 	return nil, fmt.Errorf("epollfallback on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }
+
+// Description tells of one operation what the fallback does for it.
+type Description struct {
+	Operation string
+	Op        ring.Op
+	Needs     string
+	Emulation string
+}
+
+// FirstKernel is empty on this system.
+func (d Description) FirstKernel() string { return "" }
+
+// Descriptions is empty on this system.
+func Descriptions() []Description { return nil }

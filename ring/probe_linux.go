@@ -49,7 +49,7 @@ func support(name, since string, ok bool, reason string) Support {
 	if ok {
 		reason = ""
 	}
-	return Support{Name: name, Since: since, OK: ok, Reason: reason}
+	return Support{Name: name, Since: since, OK: ok, Reason: reason, Required: required[name]}
 }
 
 // refuse fills the report with one reason for everything.
@@ -67,6 +67,21 @@ func (r *Report) refuse(reason string) {
 		r.Features = append(r.Features, support(t.name, t.since, false, reason))
 	}
 }
+
+// since is the first kernel of everything that has a name.
+var since = func() map[string]string {
+	all := map[string]string{}
+	for _, op := range operations {
+		all[op.name] = op.since
+	}
+	for _, f := range slices.Concat(requiredFlags, optionalFlags, kernelFeatures) {
+		all[f.name] = f.since
+	}
+	for _, t := range trials {
+		all[t.name] = t.since
+	}
+	return all
+}()
 
 // operation is an operation code as the kernel's header names it.
 type operation struct {

@@ -7,10 +7,11 @@ import (
 
 // Support says whether the kernel offers something, and why not if not.
 type Support struct {
-	Name   string // "IORING_OP_RECV", "multishot receive"
-	Since  string // first kernel that has it, "5.6"
-	OK     bool
-	Reason string // empty if OK
+	Name     string // "IORING_OP_RECV", "multishot receive"
+	Since    string // first kernel that has it, "5.6"
+	OK       bool
+	Reason   string // empty if OK
+	Required bool   // io_uring is no backend without it
 }
 
 // Report is what Probe found out.

@@ -24,3 +24,11 @@ func Probe() Report { return Report{Kernel: KernelRelease(), Setup: errNoRing} }
 
 // KernelRelease names the system; its release is of no interest here.
 func KernelRelease() string { return runtime.GOOS }
+
+type operation struct{ name string }
+
+// There is nothing to name or to date on this system.
+var (
+	operations []operation
+	since      map[string]string
+)

@@ -1,0 +1,47 @@
+package epollfallback
+
+import "github.com/goproactor/goproactor/ring"
+
+// Description tells of one operation what the fallback does for it.
+type Description struct {
+	Operation string // what it does, in a few words
+	Op        ring.Op
+	Needs     string // the feature it needs of io_uring besides the opcode, empty if none
+	Emulation string // the system calls, and when they are made
+}
+
+// FirstKernel is the first kernel whose io_uring has the operation.
+func (d Description) FirstKernel() string {
+	if d.Needs != "" {
+		return ring.FirstKernel(d.Needs)
+	}
+	return ring.FirstKernel(d.Op.String())
+}
+
+// Descriptions describes every operation the fallback performs. Each row of the
+// table of emulations has one here; docs/operations.md is printed from them.
+func Descriptions() []Description { return descriptions }
+
+var descriptions = []Description{
+	{"nothing", ring.OpNop, "", "completes at once"},
+	{"accept", ring.OpAccept, "", "accept4(2) on a listener made non-blocking; waits for EPOLLIN"},
+	{"accept, multishot", ring.OpAccept, ring.FeatureMultishotAccept, "accept4(2) until EAGAIN at each edge, 33 connections a turn"},
+	{"connect", ring.OpConnect, "", "connect(2) on a socket made non-blocking for it; waits for EPOLLOUT, then SO_ERROR"},
+	{"receive", ring.OpRecv, "", "recvfrom(2) with MSG_DONTWAIT at once; parks on EAGAIN until EPOLLIN"},
+	{"receive, multishot", ring.OpRecv, ring.FeatureMultishotReceive, "recvfrom(2) into the group's buffers until a short one or EAGAIN, 33 a turn"},
+	{"send", ring.OpSend, "", "sendto(2) with MSG_DONTWAIT at once; the rest of a MSG_WAITALL send parks until EPOLLOUT"},
+	{"receive message", ring.OpRecvmsg, "", "recvmsg(2) with MSG_DONTWAIT at once; parks on EAGAIN until EPOLLIN"},
+	{"receive messages, multishot", ring.OpRecvmsg, ring.FeatureMultishotMessages, "recvmmsg(2) in batches into the group's buffers, each behind the header io_uring puts there"},
+	{"send message", ring.OpSendmsg, "", "sendmsg(2) with MSG_DONTWAIT at once, those that follow each other to addresses by sendmmsg(2); parks until EPOLLOUT"},
+	{"read", ring.OpRead, "", "preadv2(2) with RWF_NOWAIT at once; parks on EAGAIN until EPOLLIN"},
+	{"write", ring.OpWrite, "", "pwritev2(2) with RWF_NOWAIT at once; parks on EAGAIN until EPOLLOUT"},
+	{"shut down", ring.OpShutdown, "", "shutdown(2) when the rest of the submission has been tried"},
+	{"close", ring.OpClose, "", "close(2) on the way out of Enter; what is parked on the file moves to a duplicate"},
+	{"poll", ring.OpPollAdd, "", "ppoll(2) at once, then the descriptor's epoll registration; multishot stays on it"},
+	{"remove or update poll", ring.OpPollRemove, "", "takes it off the descriptor's list, or changes what epoll watches"},
+	{"timeout", ring.OpTimeout, "", "a heap of timers, whose first limits epoll_pwait2(2); those that count look at the completions"},
+	{"remove or update timeout", ring.OpTimeoutRemove, "", "takes it out of the heap"},
+	{"link timeout", ring.OpLinkTimeout, "", "a timer that cancels the operation before it"},
+	{"cancel", ring.OpAsyncCancel, "", "finds the operation by user data and ends it with ECANCELED"},
+	{"cancel by descriptor, or all", ring.OpAsyncCancel, ring.FeatureCancelByDescriptor, "ends what is parked on the descriptor, or anywhere"},
+}
