@@ -32,3 +32,6 @@ func (rt *Runtime) Draining() (is bool) {
 	}
 	return is
 }
+
+// Asleep reports that the loop waits for completions, or is about to.
+func Asleep(l *Loop) bool { return l.inbox.sleeping.Load() }

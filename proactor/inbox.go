@@ -42,11 +42,17 @@ func (b *inbox) put(r futures.Runnable) (wake, ok bool) {
 // not because something came in.
 func (b *inbox) sleep() bool {
 	b.sleeping.Store(true)
-	if head := b.head.Load(); head != nil && head != closedInbox {
+	if b.filled() {
 		b.sleeping.Store(false)
 		return false
 	}
 	return true
+}
+
+// filled says that something came in.
+func (b *inbox) filled() bool {
+	head := b.head.Load()
+	return head != nil && head != closedInbox
 }
 
 // awake ends the announcement of sleep.

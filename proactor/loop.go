@@ -130,7 +130,7 @@ func (l *Loop) turn() {
 // patience is how long the loop may wait for a completion: not at all when
 // something is ready to run, else until the next timer.
 func (l *Loop) patience() time.Duration {
-	if l.ready.len() > 0 {
+	if l.ready.len() > 0 || l.rt.options.busyPoll > 0 && l.poll() {
 		return 0
 	}
 	// Announce the sleep first and look at the inbox second: whoever posts in
@@ -140,6 +140,42 @@ func (l *Loop) patience() time.Duration {
 	}
 	return l.timers.wait(l)
 }
+
+// poll looks for something to do, for as long as busy polling was asked for,
+// and reports whether there is. A timer that comes due ends it, and so does a
+// queue that fails: enter meets that failure again.
+func (l *Loop) poll() bool {
+	begun := l.now()
+	until := begun + l.rt.options.busyPoll
+	if wait := l.timers.wait(l); wait >= 0 {
+		until = min(until, begun+wait)
+	}
+	for {
+		for range pollsPerLook {
+			if l.queue.Enter(0) != nil {
+				return true
+			}
+			if l.end = l.queue.Reap(l.reaped[:]); l.end > 0 {
+				l.begin = 0
+				return true
+			}
+			if l.inbox.filled() {
+				return true
+			}
+		}
+		switch now := l.now(); {
+		case now >= until:
+			return false
+		case now-l.yielded >= slice: // there may be other goroutines
+			l.yielded = now
+			runtime.Gosched()
+		}
+	}
+}
+
+// pollsPerLook is how often a polling loop looks for completions before it
+// looks at the clock, which costs more.
+const pollsPerLook = 16
 
 // enter submits and waits. A queue that fails for good takes the loop down.
 func (l *Loop) enter(wait time.Duration) {

@@ -26,6 +26,7 @@ type options struct {
 	maxConns          int
 	listenBacklog     int
 	stallLimit        time.Duration
+	busyPoll          time.Duration
 	logger            *slog.Logger
 }
 
@@ -122,6 +123,21 @@ func WithMaxConns(n int) Option {
 			return fmt.Errorf("proactor: at most %d connections: want zero (no limit) or more", n)
 		}
 		o.maxConns = n
+		return nil
+	}
+}
+
+// WithBusyPoll makes a loop with nothing to do look for completions for d
+// before it sleeps: what comes in within that time is answered without the cost
+// of waking up, and a processor is busy meanwhile. Give each such loop a
+// processor of its own (WithPinning, and fewer loops than GOMAXPROCS). The
+// default, zero, is to sleep at once.
+func WithBusyPoll(d time.Duration) Option {
+	return func(o *options) error {
+		if d < 0 {
+			return fmt.Errorf("proactor: busy polling for %v: want zero (off) or more", d)
+		}
+		o.busyPoll = d
 		return nil
 	}
 }

@@ -205,6 +205,7 @@ func TestOptionsRefuseNonsense(t *testing.T) {
 		"drain":      proactor.WithDrainTimeout(-1),
 		"conn":       proactor.WithMaxConns(-1),
 		"stall":      proactor.WithStallLimit(-1),
+		"polling":    proactor.WithBusyPoll(-1),
 		"backend":    proactor.WithBackend(proactor.Backend(9)),
 	} {
 		_, err := proactor.New(opt)

@@ -23,6 +23,25 @@ var (
 	_ = register(ours("epoll", "await", ceilingEpoll))
 )
 
+// The same, polling instead of sleeping: for what that does to latency.
+var (
+	_ = register(polling(ours("io_uring", "callback", ceilingRing)))
+	_ = register(polling(ours("epoll", "callback", ceilingEpoll)))
+)
+
+func polling(c Contestant) Contestant {
+	build := c.Build
+	c.Name += "-polling"
+	c.About += ", with busy polling"
+	c.MaxConns, c.Limit = 1, "busy polling is for latency, and compared with one connection"
+	c.Serve, c.ServeMessages = nil, nil
+	c.Build = func(ctx context.Context, dir string) ([]string, error) {
+		argv, err := build(ctx, dir)
+		return append(argv, "-busypoll", "1s"), err
+	}
+	return c
+}
+
 func ours(backend, style, against string) Contestant {
 	return Contestant{
 		Name:    "goproactor-" + backend + "-" + style,

@@ -31,6 +31,7 @@ type config struct {
 	style         string
 	loops         int
 	pin           bool
+	busyPoll      time.Duration
 }
 
 // styles are the two ways to write a handler.
@@ -63,6 +64,7 @@ func parse(args []string) (c config, err error) {
 	flags.StringVar(&c.style, "style", "await", "how the handler is written: await or callback")
 	flags.IntVar(&c.loops, "loops", runtime.GOMAXPROCS(0), "event loops")
 	flags.BoolVar(&c.pin, "pin", false, "bind each loop to a processor")
+	flags.DurationVar(&c.busyPoll, "busypoll", 0, "how long a loop with nothing to do polls before it sleeps")
 	backend := flags.String("backend", "auto", "auto, io_uring or epoll")
 	// One line about the bad flag, from main; the whole list only on -help.
 	flags.SetOutput(io.Discard)
@@ -82,12 +84,18 @@ func parse(args []string) (c config, err error) {
 	if c.loops < 1 {
 		return c, fmt.Errorf("%d loops: want 1 or more", c.loops)
 	}
+	if c.busyPoll < 0 {
+		return c, fmt.Errorf("busy polling for %v: want 0 (off) or more", c.busyPoll)
+	}
 	c.backend, err = proactor.ParseBackend(*backend)
 	return c, err
 }
 
 func run(ctx context.Context, c config) error {
 	opts := []proactor.Option{proactor.WithBackend(c.backend), proactor.WithLoops(c.loops)}
+	if c.busyPoll > 0 {
+		opts = append(opts, proactor.WithBusyPoll(c.busyPoll))
+	}
 	if c.pin {
 		opts = append(opts, proactor.WithPinning())
 	}
