@@ -90,7 +90,32 @@ func (q *Queue) transferNow(op *operation, call uintptr, addr uint64, n uint32) 
 func (q *Queue) vectored(call uintptr, fd int32, addr uint64, n uint32, off uint64, flags uintptr) (int, unix.Errno) {
 	q.scratch.vector = iovec{uintptr(addr), uintptr(n)}
 	// Both halves of the offset; a 64-bit kernel ignores the second.
-	return q.raw(call, uintptr(fd), addressOf(&q.scratch.vector), 1, uintptr(off), uintptr(off>>32), flags)
+	got, errno := q.raw(call, uintptr(fd), addressOf(&q.scratch.vector), 1, uintptr(off), uintptr(off>>32), flags)
+	if errno != unix.ENOSYS {
+		return got, errno
+	}
+	if flags != 0 {
+		return 0, unix.EOPNOTSUPP
+	}
+	got, errno = q.raw(withoutFlags(call, off), uintptr(fd), addressOf(&q.scratch.vector), 1, uintptr(off), uintptr(off>>32), 0)
+	if errno == unix.ESPIPE && off != ^uint64(0) { // no position: the kernel's ring ignores it then
+		got, errno = q.raw(withoutFlags(call, ^uint64(0)), uintptr(fd), addressOf(&q.scratch.vector), 1, 0, 0, 0)
+	}
+	return got, errno
+}
+
+// withoutFlags is the call that does the same where preadv2 and pwritev2 are
+// missing, as they are before Linux 4.6 and in emulations of it (qemu-user).
+func withoutFlags(call uintptr, off uint64) uintptr {
+	switch reads := call == unix.SYS_PREADV2; {
+	case reads && off == ^uint64(0):
+		return unix.SYS_READV
+	case reads:
+		return unix.SYS_PREADV
+	case off == ^uint64(0):
+		return unix.SYS_WRITEV
+	}
+	return unix.SYS_PWRITEV
 }
 
 // transferBlocking reads or writes a file that epoll cannot watch.
@@ -104,6 +129,9 @@ func (q *Queue) transferBlocking(op *operation) {
 	}
 	q.scratch.vector = iovec{uintptr(addr), uintptr(n)}
 	got, errno := q.blocking(call, uintptr(op.fd), addressOf(&q.scratch.vector), 1, uintptr(op.off), uintptr(op.off>>32), 0)
+	if errno == unix.ENOSYS {
+		got, errno = q.blocking(withoutFlags(call, op.off), uintptr(op.fd), addressOf(&q.scratch.vector), 1, uintptr(op.off), uintptr(op.off>>32), 0)
+	}
 	if errno != 0 {
 		op.endError(errno)
 		return

@@ -874,20 +874,29 @@ var running = []behaviour{
 		require.Zero(t, rt.Stats().Total().Timers)
 	}},
 	{name: "sleeps end in order", show: func(t *testing.T, rt *proactor.Runtime) {
-		var order []int
+		const n = 20
+		durations := rand.Perm(n) // in ms, in the order of their starts
+		var ended [n]int          // which of those that ended it was
+		ends := 0
 		_, err := rt.Go(t.Context(), func(ctx context.Context) error {
 			var fs []futures.Future[struct{}]
-			for _, i := range rand.Perm(20) {
-				f := rt.Sleep(time.Duration(i) * time.Millisecond)
-				f.Then(func(struct{}, error) { order = append(order, i) })
+			for i, ms := range durations {
+				f := rt.Sleep(time.Duration(ms) * time.Millisecond)
+				f.Then(func(struct{}, error) { ends++; ended[i] = ends })
 				fs = append(fs, f)
 			}
 			_, err := futures.All(fs...).Await(ctx)
 			return err
 		}).Await(t.Context())
 		require.NoError(t, err)
-		require.Len(t, order, 20)
-		require.IsIncreasing(t, order)
+		require.Equal(t, n, ends)
+		for first := range n {
+			for later := first + 1; later < n; later++ {
+				if durations[first] < durations[later] { // however long the starting took
+					require.Less(t, ended[first], ended[later], "%v", durations)
+				}
+			}
+		}
 	}},
 	{name: "sleeps of no time and less", show: func(t *testing.T, rt *proactor.Runtime) {
 		check := func(ctx context.Context) error {

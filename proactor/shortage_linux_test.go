@@ -26,9 +26,7 @@ func TestDescriptorShortage(t *testing.T) {
 	}
 	for _, b := range backends {
 		t.Run(b.String(), func(t *testing.T) {
-			if b == proactor.IOUring && ioUringOff() {
-				t.Skip("io_uring is switched off on this machine")
-			}
+			requireBackend(t, b)
 			server := exec.Command(os.Args[0], "-test.run=^TestDescriptorShortage$", "-test.v")
 			server.Env = append(os.Environ(), "GOPROACTOR_SHORT_OF_DESCRIPTORS="+b.String())
 			stdin, err := server.StdinPipe()

@@ -8,5 +8,6 @@ import (
 )
 
 func TestContract(t *testing.T) {
+	ring.RequireKernel(t)
 	queuetest.Run(t, func() (ring.Queue, error) { return ring.Open(ring.Options{Entries: 64}) })
 }
