@@ -12,9 +12,9 @@ import (
 // dial is a Dial under way: a look-up at first, then attempts to connect, of
 // which the first to succeed wins. All but the look-up happens on the loop.
 type dial struct {
+	pendingPlace
 	Dialer
 	loop             *Loop
-	place            int
 	ctx              context.Context
 	network, address string
 	host, service    string
@@ -43,25 +43,23 @@ type attempt struct {
 	closing  bool
 }
 
-func (t *dial) position() *int { return &t.place }
-func (t *dial) drain()         { t.end(t.opError(nil, ErrClosed)) }
-func (t *dial) evict(error)    { t.end(t.opError(nil, ErrClosed)) }
+func (t *dial) drain()           { t.end(ErrClosed) }
+func (t *dial) end(reason error) { t.giveUp(t.opError(nil, reason)) }
 
 func (t *dial) begin() {
 	l := t.loop
 	if l.stop || len(l.draining) > 0 {
-		t.place = -1
 		t.promise.Fail(t.opError(nil, errShutdownDone))
 		return
 	}
 	l.residents.add(t)
 	if t.ctx.Done() != nil {
 		t.unwatch = context.AfterFunc(t.ctx, func() {
-			l.Do(func() { t.end(t.opError(nil, contextEnded(t.ctx))) })
+			l.Do(func() { t.end(contextEnded(t.ctx)) })
 		})
 	}
 	if t.Timeout > 0 {
-		t.limit.expired = func(error) { t.end(t.opError(nil, errDialTimeout)) }
+		t.limit.expired = func(error) { t.end(errDialTimeout) }
 		l.timers.add(&t.limit, l.after(t.Timeout))
 	}
 	t.next.expired = func(err error) {
@@ -186,8 +184,8 @@ func (t *dial) note(err error) {
 	}
 }
 
-// end gives up, for that reason.
-func (t *dial) end(reason error) {
+// giveUp ends what is under way, for that reason.
+func (t *dial) giveUp(reason error) {
 	if t.won || t.reason != nil || t.over() {
 		return
 	}
@@ -200,7 +198,7 @@ func (t *dial) end(reason error) {
 }
 
 // Cancel implements futures.Canceler.
-func (t *dial) Cancel() { t.loop.Do(func() { t.end(t.opError(nil, futures.ErrCanceled)) }) }
+func (t *dial) Cancel() { t.loop.Do(func() { t.end(futures.ErrCanceled) }) }
 
 func (t *dial) cancelAttempts() {
 	for _, a := range t.attempts {
@@ -228,7 +226,7 @@ func (t *dial) forget(gone *attempt) {
 }
 
 // over says that it has been settled.
-func (t *dial) over() bool { return t.place < 0 }
+func (t *dial) over() bool { return *t.place() == 0 }
 
 // settle ends it once nothing of it is left with the kernel.
 func (t *dial) settle() {
@@ -258,11 +256,10 @@ func (t *dial) depart() {
 	t.loop.timers.remove(&t.next)
 	t.loop.timers.remove(&t.limit)
 	t.loop.residents.remove(t)
-	t.place = -1
 }
 
-// bury implements resident.
-func (t *dial) bury(err error) {
+// abandon implements pendingOperation.
+func (t *dial) abandon(err error) {
 	for _, a := range t.attempts {
 		closeSocket(a.fd)
 	}

@@ -77,7 +77,7 @@ func (r *readShutdown) complete(int32, uint32) {
 
 // drained tells those who wait for it that everything has ended of itself.
 func (l *Loop) drained() {
-	if len(l.conns) > 0 || len(l.acceptors) > 0 || len(l.residents.list) > 0 || l.tasks.Len() > 0 {
+	if len(l.conns) > 0 || len(l.acceptors) > 0 || len(l.residents) > 0 || l.tasks.Len() > 0 {
 		return
 	}
 	waiting := l.draining
@@ -99,7 +99,7 @@ func (l *Loop) beginStop() {
 	for _, c := range append([]*Conn(nil), l.conns...) {
 		c.abort(c.closedError("write"))
 	}
-	l.residents.each(func(r resident) { r.evict(ErrClosed) })
+	l.residents.end(ErrClosed)
 	l.tasks.CancelAll(ErrClosed)
 	l.pending.end(ErrClosed)
 	l.timers.drop()
@@ -107,7 +107,7 @@ func (l *Loop) beginStop() {
 
 // finished says that the loop was told to stop and nothing holds it up.
 func (l *Loop) finished() bool {
-	return l.stop && len(l.conns) == 0 && len(l.acceptors) == 0 && len(l.residents.list) == 0 && len(l.pending) == 0 &&
+	return l.stop && len(l.conns) == 0 && len(l.acceptors) == 0 && len(l.residents) == 0 && len(l.pending) == 0 &&
 		l.tasks.Len() == 0 && l.ready.len() == 0 || l.failure != nil
 }
 
@@ -165,7 +165,7 @@ func (l *Loop) fail(err error) {
 	}
 	l.stop = true
 	l.buryConns(err)
-	l.residents.each(func(r resident) { r.bury(err) })
+	l.residents.abandon(err)
 	l.tasks.CancelAll(err)
 	l.pending.abandon(err)
 	l.timers.drop()

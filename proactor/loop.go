@@ -51,8 +51,8 @@ type Loop struct {
 
 	conns     []*Conn // every open connection of this loop
 	acceptors []*acceptor
-	residents residents         // whatever else lives on it
-	pending   pendingOperations // of no connection
+	residents roster[resident]         // a Shutdown waits for them
+	pending   roster[pendingOperation] // it does not wait for these
 
 	inbox   inbox
 	wake    wakeup

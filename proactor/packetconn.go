@@ -22,8 +22,8 @@ import (
 // Messages can get lost, on the way and where nobody reads them. Those that the
 // kernel delivers are received whole and in its order.
 type PacketConn struct {
+	pendingPlace
 	loop      *Loop
-	place     int
 	fd        int
 	network   string
 	family    int

@@ -33,9 +33,8 @@ func (c *PacketConn) Closed() futures.Future[struct{}] {
 	return p.Future()
 }
 
-func (c *PacketConn) position() *int { return &c.place }
-func (c *PacketConn) drain()         { c.beginClose() }
-func (c *PacketConn) evict(error)    { c.abort(c.closedError("write")) }
+func (c *PacketConn) drain()    { c.beginClose() }
+func (c *PacketConn) end(error) { c.abort(c.closedError("write")) }
 
 func (c *PacketConn) beginClose() {
 	if c.state != connOpen {
@@ -119,8 +118,8 @@ func (r *packetRelease) complete(int32, uint32) {
 	}
 }
 
-// bury implements resident.
-func (c *PacketConn) bury(err error) {
+// abandon implements pendingOperation.
+func (c *PacketConn) abandon(err error) {
 	c.state = connDraining
 	c.send.inFlight, c.send.polling = 0, false
 	c.send.cancel(c.opError("write", err))
