@@ -46,25 +46,11 @@ func dialSocket(to, local net.Addr, address *sockaddr) (fd int, err error) {
 			}
 		}
 		if from, ok := local.(*net.TCPAddr); ok && from != nil {
-			err = bindTo(fd, family, from)
+			err = os.NewSyscallError("bind", unix.Bind(fd, bindAddress(family, from)))
 		}
 		return fd, err
 	}
 	return fd, net.UnknownNetworkError(to.Network())
-}
-
-func bindTo(fd, family int, from *net.TCPAddr) error {
-	var sa unix.Sockaddr
-	if family == unix.AF_INET {
-		sa4 := &unix.SockaddrInet4{Port: from.Port}
-		copy(sa4.Addr[:], from.IP.To4())
-		sa = sa4
-	} else {
-		sa6 := &unix.SockaddrInet6{Port: from.Port, ZoneId: zoneIndex(from.Zone)}
-		copy(sa6.Addr[:], from.IP.To16())
-		sa = sa6
-	}
-	return os.NewSyscallError("bind", unix.Bind(fd, sa))
 }
 
 // connectedToItself says that both ends of a TCP connection are this one.

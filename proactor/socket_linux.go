@@ -73,7 +73,7 @@ func listenTCP(network string, a *net.TCPAddr, backlog int, shared bool) (fd int
 	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err == unix.EAFNOSUPPORT && dual {
 		// No IPv6 here: the wildcard is IPv4's.
-		family, sa, dual = unix.AF_INET, &unix.SockaddrInet4{Port: a.Port}, false
+		family, sa, dual = unix.AF_INET, bindAddress(unix.AF_INET, &net.TCPAddr{Port: a.Port}), false
 		fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	}
 	if err != nil {
@@ -141,19 +141,23 @@ func setOption(fd int, o socketOption) error {
 // tcpSockaddr decides family and address; dual says that one IPv6 socket is to
 // take IPv4 too.
 func tcpSockaddr(network string, a *net.TCPAddr) (family int, sa unix.Sockaddr, dual bool) {
-	if ip4 := a.IP.To4(); ip4 != nil || network == "tcp4" {
-		sa4 := &unix.SockaddrInet4{Port: a.Port}
-		copy(sa4.Addr[:], ip4)
-		return unix.AF_INET, sa4, false
+	if a.IP.To4() != nil || network == "tcp4" {
+		return unix.AF_INET, bindAddress(unix.AF_INET, a), false
 	}
-	sa6 := &unix.SockaddrInet6{Port: a.Port}
-	copy(sa6.Addr[:], a.IP.To16())
-	if a.Zone != "" {
-		if i, err := net.InterfaceByName(a.Zone); err == nil {
-			sa6.ZoneId = uint32(i.Index)
-		}
+	return unix.AF_INET6, bindAddress(unix.AF_INET6, a), network == "tcp" && (a.IP == nil || a.IP.IsUnspecified())
+}
+
+// bindAddress is an address of a socket of that family, its wildcard if a has
+// none.
+func bindAddress(family int, a *net.TCPAddr) unix.Sockaddr {
+	if family == unix.AF_INET {
+		sa := &unix.SockaddrInet4{Port: a.Port}
+		copy(sa.Addr[:], a.IP.To4())
+		return sa
 	}
-	return unix.AF_INET6, sa6, network == "tcp" && (a.IP == nil || a.IP.IsUnspecified())
+	sa := &unix.SockaddrInet6{Port: a.Port, ZoneId: zoneIndex(a.Zone)}
+	copy(sa.Addr[:], a.IP.To16())
+	return sa
 }
 
 func listenUnix(a *net.UnixAddr, backlog int) (fd int, err error) {

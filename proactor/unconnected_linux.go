@@ -1,7 +1,6 @@
 package proactor
 
 import (
-	"encoding/binary"
 	"fmt"
 	"net"
 	"net/netip"
@@ -25,7 +24,7 @@ func (rt *Runtime) Unconnected(network, address string) (*Conn, Step, error) {
 		return nil, Step{}, &net.OpError{Op: "dial", Net: network, Err: err}
 	}
 	family, kind := unix.AF_UNIX, unix.SOCK_STREAM
-	var raw []byte
+	to := new(sockaddr)
 	switch network {
 	case "tcp", "tcp4", "tcp6":
 		a, err := netip.ParseAddrPort(address)
@@ -35,15 +34,19 @@ func (rt *Runtime) Unconnected(network, address string) (*Conn, Step, error) {
 		if four := a.Addr().Unmap().Is4(); four && network == "tcp6" || !four && network == "tcp4" {
 			return fail(&net.AddrError{Err: "the address is of another family", Addr: address})
 		}
-		family, raw = rawAddrPort(a)
+		a = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+		family = unix.AF_INET
+		if a.Addr().Is6() {
+			family = unix.AF_INET6
+		}
+		to.setIP(a, a.Addr().Is6())
 	case "unixpacket":
 		kind = unix.SOCK_SEQPACKET
 		fallthrough
 	case "unix":
-		if address == "" || len(address) >= len(unix.RawSockaddrUnix{}.Path) {
+		if address == "" || !to.setUnix(address) {
 			return fail(fmt.Errorf("a path of %d bytes: %w", len(address), syscall.EINVAL))
 		}
-		raw = rawUnixPath(address)
 	default:
 		return fail(net.UnknownNetworkError(network))
 	}
@@ -58,45 +61,14 @@ func (rt *Runtime) Unconnected(network, address string) (*Conn, Step, error) {
 	if err != nil {
 		return fail(err)
 	}
-	return c, c.connectStep(raw), nil
+	return c, c.connectStep(to), nil
 }
 
-func (c *Conn) connectStep(raw []byte) Step {
+func (c *Conn) connectStep(to *sockaddr) Step {
 	return Step{
 		conn:    c,
 		sends:   true,
-		prepare: func(sqe *ring.SQE, _ []StepResult) { sqe.PrepConnect(c.fd, raw) },
+		prepare: func(sqe *ring.SQE, _ []StepResult) { sqe.PrepConnect(c.fd, to.bytes()) },
 		failed:  func(e syscall.Errno) error { return c.opError("dial", os.NewSyscallError("connect", e)) },
 	}
-}
-
-// rawAddrPort is struct sockaddr_in or sockaddr_in6.
-func rawAddrPort(a netip.AddrPort) (family int, raw []byte) {
-	ip := a.Addr().Unmap()
-	if ip.Is4() {
-		raw = binary.NativeEndian.AppendUint16(raw, unix.AF_INET)
-		raw = binary.BigEndian.AppendUint16(raw, a.Port())
-		raw = append(raw, ip.AsSlice()...)
-		return unix.AF_INET, append(raw, make([]byte, 8)...)
-	}
-	raw = binary.NativeEndian.AppendUint16(raw, unix.AF_INET6)
-	raw = binary.BigEndian.AppendUint16(raw, a.Port())
-	raw = append(raw, 0, 0, 0, 0) // flow
-	raw = append(raw, ip.AsSlice()...)
-	scope := 0
-	if i, err := net.InterfaceByName(ip.Zone()); err == nil {
-		scope = i.Index
-	}
-	return unix.AF_INET6, binary.NativeEndian.AppendUint32(raw, uint32(scope))
-}
-
-// rawUnixPath is struct sockaddr_un. An abstract name begins with a zero byte
-// and ends with the address.
-func rawUnixPath(path string) []byte {
-	raw := append(binary.NativeEndian.AppendUint16(nil, unix.AF_UNIX), path...)
-	if path[0] == '@' {
-		raw[2] = 0
-		return raw
-	}
-	return append(raw, 0)
 }
