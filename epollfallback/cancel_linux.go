@@ -37,6 +37,8 @@ func (q *Queue) cancel(op *operation) outcome {
 		return op.end(int32(n))
 	case n == 0:
 		return op.endError(unix.ENOENT)
+	case w.running:
+		return op.endError(unix.EALREADY)
 	}
 	return op.end(0)
 }
@@ -47,6 +49,13 @@ type wanted struct {
 	userData uint64
 	opcode   ring.Op
 	d        *descriptor
+	running  bool // found one that is past cancelling
+}
+
+// count notes what came of cancelling one that matches.
+func (w *wanted) count(cancelled bool) int {
+	w.running = w.running || !cancelled
+	return 1
 }
 
 func (w *wanted) all() bool { return w.flags&(ring.CancelAll|ring.CancelAny) != 0 }
@@ -82,8 +91,7 @@ func (q *Queue) cancelMatching(w *wanted) (n int) {
 		if op == nil {
 			return 0
 		}
-		q.cancelOne(op)
-		return 1
+		return w.count(q.cancelOne(op))
 	}
 	buckets := q.registry.buckets
 	if w.byUserData() {
@@ -94,8 +102,8 @@ func (q *Queue) cancelMatching(w *wanted) (n int) {
 			for op != nil {
 				next := op.hashNext
 				if waitsForFile(op) == files && w.matches(op) {
-					q.cancelOne(op)
-					if n++; !w.all() {
+					n += w.count(q.cancelOne(op))
+					if !w.all() {
 						return n
 					}
 				}
@@ -107,10 +115,14 @@ func (q *Queue) cancelMatching(w *wanted) (n int) {
 }
 
 // cancelOne ends one operation in flight. What it has transferred already is
-// its result; a transfer of nothing ends with ECANCELED.
-func (q *Queue) cancelOne(op *operation) {
-	if op.cancelled {
-		return
+// its result; a transfer of nothing ends with ECANCELED. What a worker performs
+// is past cancelling: then it returns false.
+func (q *Queue) cancelOne(op *operation) bool {
+	switch {
+	case op.cancelled:
+		return true
+	case op.state == pooled && !q.workers.withdraw(op):
+		return false
 	}
 	op.cancelled = true
 	if op.timer != 0 {
@@ -125,10 +137,11 @@ func (q *Queue) cancelOne(op *operation) {
 	q.endLater(op, unix.ECANCELED)
 	if op.done > 0 && op.opcode != ring.OpConnect {
 		op.result = int32(op.done)
-		if op.holding {
-			op.flags = q.commit(op, op.done)
-		}
 	}
+	if op.holding {
+		op.flags = q.commit(op, op.done)
+	}
+	return true
 }
 
 // cancelEverything is the queue's end: all that is in flight ends, whatever it

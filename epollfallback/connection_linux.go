@@ -194,18 +194,23 @@ func (q *Queue) closeFile(op *operation) outcome {
 // isPrivate reports whether a number does not stand for a file as far as the
 // program knows: it is closed already, or ours.
 func (q *Queue) isPrivate(fd int32) bool {
-	if len(q.closing) > 0 && slices.Contains(q.closing, fd) || fd == q.epoll {
+	if len(q.closing) > 0 && slices.Contains(q.closing, fd) || fd == q.epoll || fd == q.workers.bell && fd >= 0 {
 		return true
 	}
 	d := q.lookup(fd)
-	return d != nil && d.owned
+	return d != nil && (d.owned || d.closing)
 }
 
 // closeNumbers keeps the promise. The file lives on while operations are parked
-// on it.
+// on it, or with workers.
 func (q *Queue) closeNumbers() {
 	for _, fd := range q.closing {
-		if d := q.lookup(fd); d != nil {
+		d := q.lookup(fd)
+		if d != nil && d.jobs > 0 {
+			d.closing = true
+			continue
+		}
+		if d != nil {
 			q.vacate(d)
 		}
 		// It may wait, if the socket lingers.

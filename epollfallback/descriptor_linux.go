@@ -1,7 +1,6 @@
 package epollfallback
 
 import (
-	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
 )
 
@@ -36,6 +35,7 @@ type descriptor struct {
 	queues [2]opList // what waits to read and what waits to write
 	polls  opList
 	users  int // operations that refer to it, the cancelled and unposted included
+	jobs   int // of them, those that are with the workers or queued for them
 
 	fd         int32 // -1 once the file is lost
 	generation int32
@@ -45,6 +45,7 @@ type descriptor struct {
 	// the registration. Once it has, nothing that a short read says is trusted.
 	signalled uint32
 	owned     bool // fd is our duplicate: the number in the program is gone
+	closing   bool // to be closed when no job is left on it: the number in the program is gone
 	again     uint8
 	confirmed uint64 // the epoch in which the registration was confirmed last
 
@@ -197,7 +198,9 @@ func (q *Queue) register(d *descriptor, events uint32) (*descriptor, unix.Errno)
 		errno = q.control(unix.EPOLL_CTL_MOD, d, events)
 	}
 	if errno != 0 {
-		q.lose(d)
+		if errno != unix.EPERM || d.jobs == 0 {
+			q.lose(d)
+		}
 		return nil, errno
 	}
 	q.registrations++
@@ -213,7 +216,7 @@ func (q *Queue) newGeneration(d *descriptor) {
 // the number stands for now. Adding the number to epoll again fails with
 // EEXIST if so, and changes nothing.
 func (q *Queue) confirm(d *descriptor) bool {
-	if d.confirmed == q.epoch {
+	if d.confirmed == q.epoch || d.events == 0 && d.jobs > 0 {
 		return true
 	}
 	q.scratch.event = unix.EpollEvent{Events: d.events, Fd: d.fd, Pad: q.generation + 1}
@@ -230,6 +233,11 @@ func (q *Queue) confirm(d *descriptor) bool {
 		now.events = events
 		q.trust(now)
 		return now == d
+	case unix.EPERM:
+		if d.unverified {
+			q.unpark(d)
+			return false
+		}
 	}
 	q.lose(d) // the number is closed, or stands for what cannot be watched
 	return false
@@ -373,16 +381,38 @@ func (q *Queue) askKind(fd int32) kind {
 	return other
 }
 
-// unpollable ends an operation that would block on something epoll cannot
-// watch, such as a regular file. Until files go to workers it blocks here.
+// unpollable takes an operation that would block on something epoll cannot
+// watch, such as a regular file: reads and writes go to the workers. It returns
+// false if it ended the operation.
 func (q *Queue) unpollable(op *operation, errno unix.Errno) bool {
-	if errno == unix.EPERM && (op.opcode == ring.OpRead || op.opcode == ring.OpWrite) {
-		q.transferBlocking(op)
-	} else {
+	if errno == unix.EPERM && op.transfers() {
+		errno = 0
+	}
+	if errno != 0 {
 		op.endError(errno)
+	} else if q.employTransfer(op) == held {
+		return true
 	}
 	q.finish(op)
 	return false
+}
+
+// unpark takes what is parked on d off it: the number stands for a file that
+// cannot be watched. They trusted a registration of an earlier one.
+func (q *Queue) unpark(d *descriptor) {
+	d.users++ // it stays for a moment
+	q.lose(d)
+	defer q.leave(d)
+	for way := range d.queues {
+		for op := d.queues[way].pop(); op != nil; op = d.queues[way].pop() {
+			if op.registered {
+				q.registry.remove(op)
+			}
+			op.d = nil
+			d.users--
+			q.unpollable(op, unix.EPERM)
+		}
+	}
 }
 
 // unconfirmedList is the descriptors with operations that parked trusting a

@@ -12,11 +12,12 @@ import (
 const maxVector = 1024
 
 // message is the copy of what an entry describes elsewhere: header and vector
-// of a message, or an address. Most operations end inside Enter and never need
-// it.
+// of a message, an address, or paths. Most operations end inside Enter and never
+// need it.
 type message struct {
 	header  msghdr
 	vector  []iovec
+	paths   []byte
 	name    [unix.SizeofSockaddrAny + 16]byte // struct sockaddr_storage
 	namelen uint32
 	control uintptr
@@ -30,7 +31,7 @@ func (q *Queue) newMessage() *message {
 		return new(message)
 	}
 	q.free.messages = m.next
-	*m = message{vector: m.vector[:0]}
+	*m = message{vector: m.vector[:0], paths: m.paths[:0]}
 	return m
 }
 

@@ -51,6 +51,7 @@ type operation struct {
 	holding    bool // owns provided buffer number buffer
 	restore    bool // clear O_NONBLOCK when done
 	kept       bool // keep has run
+	employed   bool // counts in its descriptor's jobs
 }
 
 // opState is what an operation is doing.
@@ -59,6 +60,8 @@ type opState uint8
 const (
 	starting opState = iota // not performed yet
 	parked                  // waits in a queue of its descriptor
+	queued                  // waits for room in the pool of workers
+	pooled                  // is with the workers
 	timing                  // waits in the heap of timers
 	ending                  // result is set, the completion is to be posted
 )
@@ -109,6 +112,19 @@ var emulations = [256]emulation{
 	ring.OpSendmsg:       {prepare: (*Queue).prepareSendmsg, perform: (*Queue).sendmsg, keep: (*Queue).keepMessage, queue: writing, ioprio: true, file: true},
 	ring.OpRead:          {prepare: (*Queue).prepareReadWrite, perform: (*Queue).read, queue: reading, ioprio: true, buffers: true, file: true},
 	ring.OpWrite:         {prepare: (*Queue).prepareReadWrite, perform: (*Queue).write, queue: writing, ioprio: true, file: true},
+	ring.OpReadv:         {prepare: (*Queue).prepareVector, perform: (*Queue).readVector, keep: (*Queue).keepVector, queue: reading, ioprio: true, file: true},
+	ring.OpWritev:        {prepare: (*Queue).prepareVector, perform: (*Queue).writeVector, keep: (*Queue).keepVector, queue: writing, ioprio: true, file: true},
+	ring.OpFsync:         {prepare: (*Queue).prepareFsync, perform: (*Queue).employ, queue: neither, file: true},
+	ring.OpFallocate:     {prepare: (*Queue).prepareFallocate, perform: (*Queue).employ, queue: neither, file: true},
+	ring.OpFtruncate:     {prepare: (*Queue).prepareFtruncate, perform: (*Queue).employ, queue: neither, file: true},
+	ring.OpFadvise:       {prepare: (*Queue).prepareFadvise, perform: (*Queue).employ, queue: neither, file: true},
+	ring.OpOpenat:        {prepare: (*Queue).prepareOpenat, perform: (*Queue).employ, keep: (*Queue).keepPath, queue: neither},
+	ring.OpStatx:         {prepare: (*Queue).prepareStatx, perform: (*Queue).employ, keep: (*Queue).keepPath, queue: neither},
+	ring.OpUnlinkat:      {prepare: (*Queue).prepareUnlinkat, perform: (*Queue).employ, keep: (*Queue).keepPath, queue: neither},
+	ring.OpMkdirat:       {prepare: (*Queue).prepareMkdirat, perform: (*Queue).employ, keep: (*Queue).keepPath, queue: neither},
+	ring.OpRenameat:      {prepare: (*Queue).prepareTwoPaths, perform: (*Queue).employ, keep: (*Queue).keepPaths, queue: neither},
+	ring.OpLinkat:        {prepare: (*Queue).prepareTwoPaths, perform: (*Queue).employ, keep: (*Queue).keepPaths, queue: neither},
+	ring.OpSymlinkat:     {prepare: (*Queue).prepareSymlinkat, perform: (*Queue).employ, keep: (*Queue).keepPaths, queue: neither},
 	ring.OpShutdown:      {prepare: (*Queue).prepareShutdown, perform: (*Queue).shutdown, queue: neither, file: true},
 	ring.OpClose:         {prepare: (*Queue).prepareClose, perform: (*Queue).closeFile, queue: neither},
 	ring.OpPollAdd:       {prepare: (*Queue).preparePoll, perform: (*Queue).pollAdd, queue: neither, file: true},
@@ -190,7 +206,7 @@ func (op *operation) dontWait() bool {
 		return op.opFlags&ring.MsgDontWait != 0
 	case ring.OpAccept:
 		return op.ioprio&acceptDontWait != 0
-	case ring.OpRead, ring.OpWrite:
+	case ring.OpRead, ring.OpWrite, ring.OpReadv, ring.OpWritev:
 		return op.opFlags&rwfNoWait != 0
 	}
 	return false
@@ -256,6 +272,9 @@ func (q *Queue) finish(op *operation) {
 		q.restoreBlocking(op)
 	}
 	if op.d != nil {
+		if op.employed {
+			q.unemploy(op.d)
+		}
 		q.leave(op.d)
 	}
 	if op.message != nil {

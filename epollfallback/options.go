@@ -10,6 +10,11 @@ type Options struct {
 	// Entries. The default is four times Entries. More completions than that
 	// are kept too, and counted in Stats.Overflows.
 	CQEntries uint32
+	// Workers is how many goroutines at most perform what may block and cannot
+	// be waited for, the operations on files. Each holds a thread while it does.
+	// They are started when there is work. What they have no time for stays
+	// queued, in the order of submission. The default is 16.
+	Workers uint32
 }
 
 func (o Options) sizes() (entries, completions int) {
@@ -20,6 +25,13 @@ func (o Options) sizes() (entries, completions int) {
 		o.CQEntries = 4 * o.Entries
 	}
 	return powerOfTwo(int(o.Entries)), powerOfTwo(int(o.CQEntries))
+}
+
+func (o Options) workers() int {
+	if o.Workers == 0 {
+		return 16
+	}
+	return int(o.Workers)
 }
 
 // powerOfTwo rounds n up.

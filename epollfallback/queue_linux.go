@@ -41,6 +41,7 @@ type Queue struct {
 	closing    []int32       // numbers to be closed on the way out of Enter
 	deferred   opList        // heads of chains behind a drain
 	heldBack   int           // operations in deferred, chains included
+	workers    workers
 	draining   bool
 	drainNext  bool
 
@@ -75,6 +76,7 @@ type Queue struct {
 		zeroCopy    zeroCopy
 		batch       messageBatch
 		value, size int32
+		stat        unix.Stat_t
 	}
 	events [128]unix.EpollEvent
 }
@@ -90,7 +92,7 @@ func Open(o Options) (*Queue, error) {
 		return nil, fmt.Errorf("epollfallback: epoll_create1: %w", err)
 	}
 	entries, completions := o.sizes()
-	return &Queue{
+	q := &Queue{
 		emulations: &emulations,
 		sq:         make([]ring.SQE, entries),
 		cq:         newCompletionQueue(completions),
@@ -98,7 +100,9 @@ func Open(o Options) (*Queue, error) {
 		registry:   newRegistry(completions),
 		clock:      newClock(),
 		credit:     turnCredit,
-	}, nil
+	}
+	q.workers.init(o.workers())
+	return q, nil
 }
 
 // Next implements ring.Queue.
@@ -140,6 +144,7 @@ func (q *Queue) Enter(wait time.Duration) error {
 	before := q.stats.Syscalls
 	q.epoch++
 	q.submit()
+	q.harvest()
 	q.resume()
 	q.advance()
 	q.credit -= enterCost
@@ -246,6 +251,7 @@ func (q *Queue) Close() error {
 	}
 	q.submit()
 	q.cancelEverything()
+	q.endWorkers()
 	q.discard()
 	q.closed = true
 	err := unix.Close(int(q.epoll))

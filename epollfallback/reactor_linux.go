@@ -2,6 +2,7 @@ package epollfallback
 
 import (
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/goproactor/goproactor/ring"
@@ -36,6 +37,9 @@ func (q *Queue) await(limit time.Duration) error {
 		until = q.clock.now() + min(limit, farAway)
 	}
 	for {
+		if q.workers.single && q.workers.handed > 0 {
+			runtime.Gosched() // nobody else gives them the processor
+		}
 		err := q.collect(q.patience(until))
 		if err != nil || q.interrupted {
 			return err
@@ -123,6 +127,10 @@ func (q *Queue) wait(timeout time.Duration) (int, unix.Errno) {
 
 // serve gives an event to what waits for it.
 func (q *Queue) serve(e *unix.EpollEvent) {
+	if e.Fd == q.workers.bell && e.Pad == bellGeneration {
+		q.harvest()
+		return
+	}
 	d := q.lookup(e.Fd)
 	if d == nil || d.generation != e.Pad {
 		q.stale++

@@ -67,6 +67,16 @@ func (q *Queue) blocking(trap, a, b, c, d, e, f uintptr) (int, unix.Errno) {
 	return int(r), errno
 }
 
+// sleep makes a system call that may block, on a worker's goroutine.
+func sleep(trap, a, b, c, d, e uintptr) (int, unix.Errno) {
+	for {
+		r, _, errno := syscall.Syscall6(trap, a, b, c, d, e, 0)
+		if errno != unix.EINTR {
+			return int(r), errno
+		}
+	}
+}
+
 func (q *Queue) recvfrom(fd int32, addr uint64, n, flags uint32) (int, unix.Errno) {
 	return q.raw(unix.SYS_RECVFROM, uintptr(fd), uintptr(addr), uintptr(n), uintptr(flags|unix.MSG_DONTWAIT), 0, 0)
 }

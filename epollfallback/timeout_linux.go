@@ -200,6 +200,11 @@ func (q *Queue) strike(op *operation) {
 		q.finish(op)
 		return
 	}
+	if target.state == pooled && !q.workers.withdraw(target) {
+		op.endError(unix.EALREADY)
+		q.finish(op)
+		return
+	}
 	op.endError(unix.ETIME)
 	q.finish(op)
 	q.cancelOne(target)

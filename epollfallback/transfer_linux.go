@@ -16,7 +16,7 @@ func (q *Queue) prepareReadWrite(op *operation, f *ring.Fields) unix.Errno {
 
 func (q *Queue) read(op *operation) outcome {
 	addr, n := op.addr, op.len
-	if op.provided() {
+	if op.provided() && !op.holding {
 		var ok bool
 		if addr, n, ok = q.choose(op); !ok {
 			if !op.waited && !q.isOpen(op.fd) {
@@ -25,7 +25,8 @@ func (q *Queue) read(op *operation) outcome {
 			return op.endError(unix.ENOBUFS)
 		}
 	}
-	o := q.transfer(op, unix.SYS_PREADV2, addr, n)
+	q.scratch.vector = iovec{uintptr(addr), uintptr(n)}
+	o := q.transfer(op, unix.SYS_PREADV2, &q.scratch.vector, 1)
 	// Unlike a receive, a read that finds the end takes the buffer.
 	if o == finished && op.provided() && op.result >= 0 {
 		op.flags = q.commit(op, uint32(op.result))
@@ -34,72 +35,127 @@ func (q *Queue) read(op *operation) outcome {
 }
 
 func (q *Queue) write(op *operation) outcome {
-	return q.transfer(op, unix.SYS_PWRITEV2, op.addr, op.len)
+	q.scratch.vector = iovec{uintptr(op.addr), uintptr(op.len)}
+	return q.transfer(op, unix.SYS_PWRITEV2, &q.scratch.vector, 1)
 }
 
-// transfer reads or writes once. A transfer shorter than asked for breaks a
-// chain.
-func (q *Queue) transfer(op *operation, call uintptr, addr uint64, n uint32) outcome {
-	got, errno := q.transferNow(op, call, addr, n)
+func (q *Queue) readVector(op *operation) outcome { return q.transferVector(op, unix.SYS_PREADV2) }
+
+func (q *Queue) writeVector(op *operation) outcome { return q.transferVector(op, unix.SYS_PWRITEV2) }
+
+func (q *Queue) transferVector(op *operation, call uintptr) outcome {
+	pieces := op.pieces()
+	if len(pieces) == 0 {
+		q.scratch.vector = iovec{}
+		return q.transfer(op, call, &q.scratch.vector, 1)
+	}
+	return q.transfer(op, call, &pieces[0], len(pieces))
+}
+
+// transfer reads or writes once; vector is of n pieces. A transfer shorter than
+// asked for breaks a chain.
+func (q *Queue) transfer(op *operation, call uintptr, vector *iovec, n int) outcome {
+	if !op.dontWait() && q.goesAround(op) {
+		return q.employTransfer(op)
+	}
+	want := op.wants()
+	if n == 1 {
+		want = uint64(vector.len)
+	}
+	got, errno := q.transferNow(op, call, vector, n)
 	switch {
 	case errno == unix.EAGAIN && call == unix.SYS_PREADV2 && q.isOver(op):
 		return op.end(0)
+	case errno == unix.EAGAIN && q.waitsAsJob(op):
+		return q.employTransfer(op)
 	case errno == unix.EAGAIN:
 		return op.wouldBlock()
+	case errno == unix.EOPNOTSUPP && op.d == nil && !op.dontWait():
+		return q.employTransfer(op) // this file system does not know whether it would wait
 	case errno != 0:
 		return op.endError(errno)
+	case got > 0 && uint64(got) < want && op.d == nil && !op.dontWait() && q.isPlain(op.fd):
+		q.pass(op, vector, got)
+		return q.employTransfer(op) // the rest is not in the page cache, or not there
 	}
 	op.end(int32(got))
-	op.failed = uint32(got) != n
+	op.failed = uint64(got) != want
 	return finished
 }
 
+// waitsAsJob reports whether others wait on the same file, and they do with the
+// workers: then epoll need not be asked whether it can watch it.
+func (q *Queue) waitsAsJob(op *operation) bool {
+	d := q.lookup(op.fd)
+	return op.d == nil && !op.dontWait() && d != nil && d.jobs > 0 && d.events == 0
+}
+
+// pass moves op past the n bytes that went to or came from the vector.
+func (q *Queue) pass(op *operation, vector *iovec, n int) {
+	if op.vectored() {
+		q.keep(op)
+		op.message.advance(n)
+		op.done += uint32(n)
+	} else {
+		if op.provided() && !op.holding {
+			q.reserve(op)
+			op.addr, op.len = uint64(vector.base), uint32(vector.len)
+		}
+		op.transferred(uint32(n))
+	}
+	if op.off != ^uint64(0) {
+		op.off += uint64(n)
+	}
+}
+
 // transferNow finds a call that does not wait, whatever the descriptor is,
-// without trusting anything remembered of its number.
-func (q *Queue) transferNow(op *operation, call uintptr, addr uint64, n uint32) (int, unix.Errno) {
-	if n == 0 && call == unix.SYS_PWRITEV2 {
+// without trusting anything remembered of its number. For a file that is not
+// waited for it may find none: EOPNOTSUPP.
+func (q *Queue) transferNow(op *operation, call uintptr, vector *iovec, n int) (int, unix.Errno) {
+	if n == 1 && vector.len == 0 && call == unix.SYS_PWRITEV2 {
 		// pwritev2(2) never gets to a datagram socket with an empty datagram.
-		if got, errno := q.sendto(op.fd, addr, n, 0); errno != unix.ENOTSOCK {
+		if got, errno := q.sendto(op.fd, uint64(vector.base), 0, 0); errno != unix.ENOTSOCK {
 			return got, errno
 		}
 	}
 	// RWF_NOWAIT serves pipes and sockets since Linux 6.4, others longer.
-	got, errno := q.vectored(call, op.fd, addr, n, op.off, rwfNoWait)
+	got, errno := q.vectored(call, op.fd, vector, n, op.off, rwfNoWait)
 	if errno == unix.ESPIPE && op.off != ^uint64(0) {
 		op.off = ^uint64(0) // no position: the kernel's ring ignores it then
-		got, errno = q.vectored(call, op.fd, addr, n, op.off, rwfNoWait)
+		got, errno = q.vectored(call, op.fd, vector, n, op.off, rwfNoWait)
 	}
-	if errno != unix.EOPNOTSUPP {
+	if errno != unix.EOPNOTSUPP || op.d == nil && q.isPlain(op.fd) {
 		return got, errno
 	}
-	if call == unix.SYS_PREADV2 {
-		got, errno = q.recvfrom(op.fd, addr, n, 0)
-	} else {
-		got, errno = q.sendto(op.fd, addr, n, 0)
-	}
-	if errno != unix.ENOTSOCK {
-		return got, errno
+	if n == 1 {
+		if call == unix.SYS_PREADV2 {
+			got, errno = q.recvfrom(op.fd, uint64(vector.base), uint32(vector.len), 0)
+		} else {
+			got, errno = q.sendto(op.fd, uint64(vector.base), uint32(vector.len), 0)
+		}
+		if errno != unix.ENOTSOCK {
+			return got, errno
+		}
 	}
 	// Neither: an eventfd being written, a terminal, a pipe of an old kernel.
 	if _, errno = q.setNonblock(op.fd, true); errno != 0 {
 		return 0, errno
 	}
-	return q.vectored(call, op.fd, addr, n, op.off, 0)
+	return q.vectored(call, op.fd, vector, n, op.off, 0)
 }
 
-func (q *Queue) vectored(call uintptr, fd int32, addr uint64, n uint32, off uint64, flags uintptr) (int, unix.Errno) {
-	q.scratch.vector = iovec{uintptr(addr), uintptr(n)}
+func (q *Queue) vectored(call uintptr, fd int32, vector *iovec, n int, off uint64, flags uintptr) (int, unix.Errno) {
 	// Both halves of the offset; a 64-bit kernel ignores the second.
-	got, errno := q.raw(call, uintptr(fd), addressOf(&q.scratch.vector), 1, uintptr(off), uintptr(off>>32), flags)
+	got, errno := q.raw(call, uintptr(fd), addressOf(vector), uintptr(n), uintptr(off), uintptr(off>>32), flags)
 	if errno != unix.ENOSYS {
 		return got, errno
 	}
 	if flags != 0 {
 		return 0, unix.EOPNOTSUPP
 	}
-	got, errno = q.raw(withoutFlags(call, off), uintptr(fd), addressOf(&q.scratch.vector), 1, uintptr(off), uintptr(off>>32), 0)
+	got, errno = q.raw(withoutFlags(call, off), uintptr(fd), addressOf(vector), uintptr(n), uintptr(off), uintptr(off>>32), 0)
 	if errno == unix.ESPIPE && off != ^uint64(0) { // no position: the kernel's ring ignores it then
-		got, errno = q.raw(withoutFlags(call, ^uint64(0)), uintptr(fd), addressOf(&q.scratch.vector), 1, 0, 0, 0)
+		got, errno = q.raw(withoutFlags(call, ^uint64(0)), uintptr(fd), addressOf(vector), uintptr(n), 0, 0, 0)
 	}
 	return got, errno
 }
@@ -116,29 +172,4 @@ func withoutFlags(call uintptr, off uint64) uintptr {
 		return unix.SYS_WRITEV
 	}
 	return unix.SYS_PWRITEV
-}
-
-// transferBlocking reads or writes a file that epoll cannot watch.
-func (q *Queue) transferBlocking(op *operation) {
-	call, addr, n := uintptr(unix.SYS_PWRITEV2), op.addr, op.len
-	if op.opcode == ring.OpRead {
-		call = unix.SYS_PREADV2
-		if op.provided() {
-			addr, n, _ = q.choose(op)
-		}
-	}
-	q.scratch.vector = iovec{uintptr(addr), uintptr(n)}
-	got, errno := q.blocking(call, uintptr(op.fd), addressOf(&q.scratch.vector), 1, uintptr(op.off), uintptr(op.off>>32), 0)
-	if errno == unix.ENOSYS {
-		got, errno = q.blocking(withoutFlags(call, op.off), uintptr(op.fd), addressOf(&q.scratch.vector), 1, uintptr(op.off), uintptr(op.off>>32), 0)
-	}
-	if errno != 0 {
-		op.endError(errno)
-		return
-	}
-	op.end(int32(got))
-	op.failed = uint32(got) != n
-	if op.provided() {
-		op.flags = q.commit(op, uint32(got))
-	}
 }

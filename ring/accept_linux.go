@@ -2,10 +2,11 @@ package ring
 
 import "slices"
 
-// acceptSet is the user data of the accepts in flight, once for each. A
-// completion does not say what its operation was, and the descriptor that an
-// accept brings must not be lost when Close discards it. A loop has few
-// accepts in flight, and those are multishots: a slice is cheaper than a map.
+// acceptSet is the user data of the accepts and opens in flight, once for each.
+// A completion does not say what its operation was, and the descriptor that an
+// accept or open brings must not be lost when Close discards it. A loop has few
+// accepts in flight, and those are multishots, and seldom an open: a slice is
+// cheaper than a map.
 type acceptSet []uint64
 
 // remove forgets one accept with that user data, if there is one.
@@ -19,14 +20,14 @@ func (s *acceptSet) remove(userData uint64) {
 
 func (s acceptSet) has(userData uint64) bool { return slices.Contains(s, userData) }
 
-// noteAccepts adds the accepts among the entries that are handed over for the
+// noteAccepts adds the accepts and opens among the entries that are handed over for the
 // first time.
 func (r *Ring) noteAccepts() {
 	for ; r.noted != r.tail; r.noted++ {
 		f := r.m.sqes[r.noted&r.sqMask].Fields()
-		// An accept into the table of direct files (SpliceFD, Linux 5.19)
+		// What goes into the table of direct files (SpliceFD, Linux 5.19)
 		// brings an index, not a descriptor.
-		if f.Opcode == OpAccept && f.SpliceFD == 0 {
+		if (f.Opcode == OpAccept || f.Opcode == OpOpenat) && f.SpliceFD == 0 {
 			r.accepts = append(r.accepts, f.UserData)
 		}
 	}

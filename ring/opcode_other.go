@@ -24,4 +24,17 @@ const (
 	OpRecv
 	OpShutdown
 	OpSendZC
+	OpReadv
+	OpWritev
+	OpFsync
+	OpFallocate
+	OpOpenat
+	OpStatx
+	OpFadvise
+	OpRenameat
+	OpUnlinkat
+	OpMkdirat
+	OpSymlinkat
+	OpLinkat
+	OpFtruncate
 )

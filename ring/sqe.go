@@ -229,7 +229,7 @@ func (e *SQE) PrepMultishotRecvmsg(fd int, m *Msghdr, group uint16, flags uint32
 }
 
 // PrepRead reads from a descriptor that has no position, such as a socket, a
-// pipe or an eventfd (read(2)). Linux 5.6.
+// pipe or an eventfd, or at the cursor of a file (read(2)). Linux 5.6.
 func (e *SQE) PrepRead(fd int, p []byte) {
 	e.PrepOperation(uint8(OpRead), int32(fd), address(p), uint32(len(p)), ^uint64(0))
 }
@@ -242,7 +242,8 @@ func (e *SQE) PrepReadProvided(fd int, group uint16) {
 	e.SetBufGroup(group)
 }
 
-// PrepWrite writes to a descriptor that has no position. Linux 5.6.
+// PrepWrite writes to a descriptor that has no position, or at the cursor of a
+// file. Linux 5.6.
 func (e *SQE) PrepWrite(fd int, p []byte) {
 	e.PrepOperation(uint8(OpWrite), int32(fd), address(p), uint32(len(p)), ^uint64(0))
 }

@@ -60,8 +60,8 @@ var basics = []testCase{
 	{"bad entries", func(h *harness) {
 		ours, _ := h.pair()
 		h.entry(1, func(e *ring.SQE) { e.PrepOperation(250, -1, 0, 0, 0) })
-		h.entry(2, func(e *ring.SQE) { e.PrepRecv(1<<20, make([]byte, 8), 0) })
-		h.entry(3, func(e *ring.SQE) { e.PrepRecv(h.eventfd(), make([]byte, 8), 0) })
+		h.entry(2, func(e *ring.SQE) { e.PrepRecv(1<<20, h.memory(8), 0) })
+		h.entry(3, func(e *ring.SQE) { e.PrepRecv(h.eventfd(), h.memory(8), 0) })
 		h.entry(4, func(e *ring.SQE) { e.PrepRecvProvided(ours, 99, 0) })
 		h.entry(5, func(e *ring.SQE) { e.PrepMultishotAccept(ours, 0) })
 		h.fails(1, unix.EINVAL)
@@ -111,18 +111,18 @@ var streams = []testCase{
 	}},
 	{"MSG_DONTWAIT does not wait", func(h *harness) {
 		ours, _ := h.pair()
-		h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, make([]byte, 1), ring.MsgDontWait) })
+		h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, h.memory(1), ring.MsgDontWait) })
 		h.fails(1, unix.EAGAIN)
 	}},
 	{"the end of the stream is 0", func(h *harness) {
 		ours, peer := h.tcpPair()
 		require.NoError(h, unix.Shutdown(peer, unix.SHUT_WR))
-		h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, make([]byte, 1), 0) })
+		h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, h.memory(1), 0) })
 		h.final(1, 0)
 	}},
 	{"a reset is an error", func(h *harness) {
 		ours, peer := h.tcpPair()
-		h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, make([]byte, 1), 0) })
+		h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, h.memory(1), 0) })
 		h.quiet(1)
 		h.reset(peer)
 		h.fails(1, unix.ECONNRESET)
@@ -151,7 +151,7 @@ var streams = []testCase{
 		large := bytes.Repeat([]byte("0123456789abcdef"), 1<<18) // 4 MiB
 		const flags = ring.MsgWaitAll | ring.MsgNoSignal
 		h.entry(1, func(e *ring.SQE) { e.PrepSend(ours, large, flags); e.SetFlags(ring.SQELink) })
-		h.entry(2, func(e *ring.SQE) { e.PrepSend(ours, []byte("tail"), flags) })
+		h.entry(2, func(e *ring.SQE) { e.PrepSend(ours, h.text("tail"), flags) })
 		h.quiet(1)
 		got := make(chan []byte)
 		go func() { got <- h.read(peer, len(large)+4) }()
@@ -185,9 +185,9 @@ var streams = []testCase{
 		h.entry(1, func(e *ring.SQE) { e.PrepRecvmsg(ours, m, ring.MsgCMsgCloexec) })
 		h.quiet(1)
 		rights := unix.UnixRights(passed)
-		w := &ring.Iovec{Base: &[]byte("with it")[0], Len: 7}
+		w := &ring.Iovec{Base: &h.text("with it")[0], Len: 7}
 		h.entry(2, func(e *ring.SQE) {
-			e.PrepSendmsg(peer, &ring.Msghdr{Iov: w, Iovlen: 1, Control: &rights[0], Controllen: uintptr(len(rights))}, ring.MsgWaitAll)
+			e.PrepSendmsg(peer, h.header(ring.Msghdr{Iov: w, Iovlen: 1, Control: &rights[0], Controllen: uintptr(len(rights))}), ring.MsgWaitAll)
 		})
 		h.final(2, 7)
 		h.final(1, 7)
@@ -206,7 +206,7 @@ var streams = []testCase{
 	{"sending to a closed peer is EPIPE and no signal", func(h *harness) {
 		ours, peer := h.pair()
 		h.close(peer)
-		h.entry(1, func(e *ring.SQE) { e.PrepSend(ours, []byte("x"), 0) })
+		h.entry(1, func(e *ring.SQE) { e.PrepSend(ours, h.text("x"), 0) })
 		h.fails(1, unix.EPIPE)
 	}},
 	{"shutdown", func(h *harness) {
@@ -224,7 +224,7 @@ var streams = []testCase{
 		buf := make([]byte, 8)
 		h.entry(1, func(e *ring.SQE) { e.PrepRead(p[0], buf) })
 		h.quiet(1)
-		h.entry(2, func(e *ring.SQE) { e.PrepWrite(p[1], []byte("pipe")) })
+		h.entry(2, func(e *ring.SQE) { e.PrepWrite(p[1], h.text("pipe")) })
 		h.final(2, 4)
 		h.final(1, 4)
 		require.Equal(h, "pipe", string(buf[:4]))
@@ -232,7 +232,7 @@ var streams = []testCase{
 		fd := h.eventfd()
 		h.entry(3, func(e *ring.SQE) { e.PrepRead(fd, buf) })
 		h.quiet(3)
-		h.entry(4, func(e *ring.SQE) { e.PrepWrite(fd, []byte{1, 0, 0, 0, 0, 0, 0, 0}) })
+		h.entry(4, func(e *ring.SQE) { e.PrepWrite(fd, h.text("\x01\x00\x00\x00\x00\x00\x00\x00")) })
 		h.final(4, 8)
 		h.final(3, 8)
 		require.Equal(h, byte(1), buf[0])
@@ -404,16 +404,16 @@ var polls = []testCase{
 
 var timeouts = []testCase{
 	{"a timeout ends with ETIME", func(h *harness) {
-		h.entry(1, func(e *ring.SQE) { e.PrepTimeout(after(time.Millisecond), 0, 0) })
+		h.entry(1, func(e *ring.SQE) { e.PrepTimeout(h.after(time.Millisecond), 0, 0) })
 		h.fails(1, unix.ETIME)
 	}},
 	{"a timeout with a count ends with that many completions", func(h *harness) {
-		h.entry(1, func(e *ring.SQE) { e.PrepTimeout(after(time.Hour), 2, 0) })
+		h.entry(1, func(e *ring.SQE) { e.PrepTimeout(h.after(time.Hour), 2, 0) })
 		h.quiet(1 << 41)
 		h.final(1, 0)
 	}},
 	{"a timeout can be removed", func(h *harness) {
-		h.entry(1, func(e *ring.SQE) { e.PrepTimeout(after(time.Hour), 0, 0) })
+		h.entry(1, func(e *ring.SQE) { e.PrepTimeout(h.after(time.Hour), 0, 0) })
 		h.quiet(1)
 		h.entry(2, func(e *ring.SQE) { e.PrepTimeoutRemove(1) })
 		h.final(2, 0)
@@ -423,7 +423,7 @@ var timeouts = []testCase{
 	}},
 	{"timeouts end in the order of their times", func(h *harness) {
 		for i, d := range []time.Duration{3, 1, 2} {
-			h.entry(uint64(d), func(e *ring.SQE) { e.PrepTimeout(after(d*2*time.Millisecond), 0, 0) })
+			h.entry(uint64(d), func(e *ring.SQE) { e.PrepTimeout(h.after(d*2*time.Millisecond), 0, 0) })
 			_ = i
 		}
 		var order []uint64
@@ -438,8 +438,9 @@ var timeouts = []testCase{
 	}},
 }
 
-func after(d time.Duration) *ring.Timespec {
+func (h *harness) after(d time.Duration) *ring.Timespec {
 	t := ring.NewTimespec(d)
+	h.kept = append(h.kept, &t)
 	return &t
 }
 
@@ -455,7 +456,7 @@ var links = []testCase{
 		h.final(2, 0)
 	}},
 	{"a failure breaks the rest of a chain", func(h *harness) {
-		h.entry(1, func(e *ring.SQE) { e.PrepRecv(1<<20, make([]byte, 1), 0); e.SetFlags(ring.SQELink) })
+		h.entry(1, func(e *ring.SQE) { e.PrepRecv(1<<20, h.memory(1), 0); e.SetFlags(ring.SQELink) })
 		h.entry(2, func(e *ring.SQE) { e.PrepNop(); e.SetFlags(ring.SQELink) })
 		h.entry(3, (*ring.SQE).PrepNop)
 		h.entry(4, (*ring.SQE).PrepNop)
@@ -465,7 +466,7 @@ var links = []testCase{
 		h.final(4, 0)
 	}},
 	{"a hard link does not break", func(h *harness) {
-		h.entry(1, func(e *ring.SQE) { e.PrepTimeout(after(time.Millisecond), 0, 0); e.SetFlags(ring.SQEHardLink) })
+		h.entry(1, func(e *ring.SQE) { e.PrepTimeout(h.after(time.Millisecond), 0, 0); e.SetFlags(ring.SQEHardLink) })
 		h.entry(2, (*ring.SQE).PrepNop)
 		h.fails(1, unix.ETIME)
 		h.final(2, 0)
@@ -475,7 +476,7 @@ var links = []testCase{
 		h.write(peer, "ab")
 		require.NoError(h, unix.Shutdown(peer, unix.SHUT_WR))
 		h.entry(1, func(e *ring.SQE) {
-			e.PrepRecv(ours, make([]byte, 4), ring.MsgWaitAll)
+			e.PrepRecv(ours, h.memory(4), ring.MsgWaitAll)
 			e.SetFlags(ring.SQELink)
 		})
 		h.entry(2, (*ring.SQE).PrepNop)
@@ -484,16 +485,16 @@ var links = []testCase{
 	}},
 	{"a link timeout ends what takes too long", func(h *harness) {
 		ours, _ := h.pair()
-		h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, make([]byte, 1), 0); e.SetFlags(ring.SQELink) })
-		h.entry(2, func(e *ring.SQE) { e.PrepLinkTimeout(after(time.Millisecond), 0) })
+		h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, h.memory(1), 0); e.SetFlags(ring.SQELink) })
+		h.entry(2, func(e *ring.SQE) { e.PrepLinkTimeout(h.after(time.Millisecond), 0) })
 		h.fails(1, unix.ECANCELED)
 		h.fails(2, unix.ETIME)
 	}},
 	{"a link timeout that is not needed is cancelled", func(h *harness) {
 		ours, peer := h.pair()
 		h.write(peer, "x")
-		h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, make([]byte, 1), 0); e.SetFlags(ring.SQELink) })
-		h.entry(2, func(e *ring.SQE) { e.PrepLinkTimeout(after(time.Hour), 0) })
+		h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, h.memory(1), 0); e.SetFlags(ring.SQELink) })
+		h.entry(2, func(e *ring.SQE) { e.PrepLinkTimeout(h.after(time.Hour), 0) })
 		h.final(1, 1)
 		h.fails(2, unix.ECANCELED)
 	}},
@@ -502,7 +503,7 @@ var links = []testCase{
 var cancels = []testCase{
 	{"cancel by user data", func(h *harness) {
 		ours, _ := h.pair()
-		h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, make([]byte, 1), 0) })
+		h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, h.memory(1), 0) })
 		h.quiet(1)
 		h.entry(2, func(e *ring.SQE) { e.PrepCancel(1, 0) })
 		h.final(2, 0)
@@ -513,7 +514,7 @@ var cancels = []testCase{
 	{"cancel every match counts them", func(h *harness) {
 		ours, _ := h.pair()
 		for range 3 {
-			h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, make([]byte, 1), 0) })
+			h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, h.memory(1), 0) })
 		}
 		h.quiet(1)
 		h.entry(2, func(e *ring.SQE) { e.PrepCancel(1, ring.CancelAll) })
@@ -525,9 +526,9 @@ var cancels = []testCase{
 	{"cancel by descriptor", func(h *harness) {
 		ours, _ := h.pair()
 		other, _ := h.pair()
-		h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, make([]byte, 1), 0) })
+		h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, h.memory(1), 0) })
 		h.entry(2, func(e *ring.SQE) { e.PrepPoll(ours, ring.PollHup) })
-		h.entry(3, func(e *ring.SQE) { e.PrepRecv(other, make([]byte, 1), 0) })
+		h.entry(3, func(e *ring.SQE) { e.PrepRecv(other, h.memory(1), 0) })
 		h.quiet(1)
 		h.entry(4, func(e *ring.SQE) { e.PrepCancelFD(ours, ring.CancelAll) })
 		h.final(4, 2)
@@ -538,9 +539,9 @@ var cancels = []testCase{
 	{"cancel everything", func(h *harness) {
 		ours, _ := h.pair()
 		ln, _ := h.listener()
-		h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, make([]byte, 1), 0) })
+		h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, h.memory(1), 0) })
 		h.entry(2, func(e *ring.SQE) { e.PrepMultishotAccept(ln, 0) })
-		h.entry(3, func(e *ring.SQE) { e.PrepTimeout(after(time.Hour), 0, 0) })
+		h.entry(3, func(e *ring.SQE) { e.PrepTimeout(h.after(time.Hour), 0, 0) })
 		h.quiet(1)
 		h.entry(4, (*ring.SQE).PrepCancelAny)
 		h.final(4, 3)
@@ -599,7 +600,7 @@ var endings = []testCase{
 			peer := h.dial(addr)
 			fd, _, err := unix.Accept4(ln, unix.SOCK_CLOEXEC)
 			require.NoError(h, err)
-			h.entry(1, func(e *ring.SQE) { e.PrepRecv(fd, make([]byte, 8), 0) })
+			h.entry(1, func(e *ring.SQE) { e.PrepRecv(fd, h.memory(8), 0) })
 			h.quiet(1)
 			h.write(peer, "x")
 			h.final(1, 1)
@@ -616,10 +617,10 @@ var endings = []testCase{
 		h.group(2, 64, false)
 		h.entry(1, func(e *ring.SQE) { e.PrepMultishotRecv(ours, groupID, 0) })
 		h.entry(2, func(e *ring.SQE) { e.PrepMultishotAccept(ln, unix.SOCK_CLOEXEC) })
-		h.entry(3, func(e *ring.SQE) { e.PrepTimeout(after(time.Hour), 0, 0) })
+		h.entry(3, func(e *ring.SQE) { e.PrepTimeout(h.after(time.Hour), 0, 0) })
 		h.entry(4, func(e *ring.SQE) { e.PrepMultishotPoll(h.eventfd(), ring.PollIn) })
-		h.entry(5, func(e *ring.SQE) { e.PrepSend(full, make([]byte, 16<<20), ring.MsgWaitAll|ring.MsgNoSignal) })
-		h.entry(6, func(e *ring.SQE) { e.PrepRead(h.eventfd(), make([]byte, 8)) })
+		h.entry(5, func(e *ring.SQE) { e.PrepSend(full, h.memory(16<<20), ring.MsgWaitAll|ring.MsgNoSignal) })
+		h.entry(6, func(e *ring.SQE) { e.PrepRead(h.eventfd(), h.memory(8)) })
 		require.NoError(h, h.Enter(0))
 		for range 3 {
 			h.dial(addr) // accepted, and never reaped

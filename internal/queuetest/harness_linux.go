@@ -14,7 +14,7 @@ import (
 
 // Run runs the suite on queues that open makes.
 func Run(t *testing.T, open func() (ring.Queue, error)) {
-	for _, list := range [][]testCase{basics, streams, buffers, accepts, polls, timeouts, links, cancels, endings, messages} {
+	for _, list := range [][]testCase{basics, streams, buffers, accepts, polls, timeouts, links, cancels, endings, messages, files} {
 		for _, c := range list {
 			t.Run(c.name, func(t *testing.T) { run(t, open, c.run) })
 		}
@@ -63,7 +63,25 @@ type harness struct {
 	ring.Queue
 	done map[uint64][]ring.CQE // reaped and not asked for yet
 	fds  []int
+	kept []any // memory that entries point to
 }
+
+// text, memory, name and header make memory that stays reachable for as long as
+// the queue may use it: an entry does not keep it so.
+func (h *harness) text(s string) []byte {
+	p := []byte(s)
+	h.kept = append(h.kept, p)
+	return p
+}
+
+func (h *harness) memory(n int) []byte { return h.text(string(make([]byte, n))) }
+
+func (h *harness) header(m ring.Msghdr) *ring.Msghdr {
+	h.kept = append(h.kept, &m)
+	return &m
+}
+
+func (h *harness) name(s string) *byte { return &h.text(s + "\x00")[0] }
 
 // patience bounds how long a failing case waits; a passing one never does.
 const patience = 10 * time.Second

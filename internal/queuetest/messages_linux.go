@@ -96,7 +96,7 @@ var messages = []testCase{
 		for i := range n {
 			h.sendTo(peer, string(rune('0'+i)), at)
 		}
-		h.entry(1, func(e *ring.SQE) { e.PrepMultishotRecvmsg(ours, &ring.Msghdr{}, groupID, 0) })
+		h.entry(1, func(e *ring.SQE) { e.PrepMultishotRecvmsg(ours, h.header(ring.Msghdr{}), groupID, 0) })
 		for i := range n {
 			c := h.result(1)
 			require.True(h, c.More())
@@ -166,7 +166,7 @@ var messages = []testCase{
 		ours, at := h.udp()
 		peer, _ := h.udp()
 		g := h.group(1, 64, false)
-		h.entry(1, func(e *ring.SQE) { e.PrepMultishotRecvmsg(ours, &ring.Msghdr{}, groupID, 0) })
+		h.entry(1, func(e *ring.SQE) { e.PrepMultishotRecvmsg(ours, h.header(ring.Msghdr{}), groupID, 0) })
 		h.quiet(1)
 		h.sendTo(peer, "one", at)
 		h.sendTo(peer, "two", at)
@@ -175,7 +175,7 @@ var messages = []testCase{
 		h.fails(1, unix.ENOBUFS)
 		g.Add(g.mem[0], 0)
 		g.Publish()
-		h.entry(2, func(e *ring.SQE) { e.PrepMultishotRecvmsg(ours, &ring.Msghdr{}, groupID, 0) })
+		h.entry(2, func(e *ring.SQE) { e.PrepMultishotRecvmsg(ours, h.header(ring.Msghdr{}), groupID, 0) })
 		_, _, _, payload = g.message(h, h.result(2), ring.Msghdr{})
 		require.Equal(h, "two", string(payload))
 	}},
@@ -183,7 +183,7 @@ var messages = []testCase{
 		ours, at := h.udp()
 		peer, _ := h.udp()
 		g := h.group(1, 64, true)
-		h.entry(1, func(e *ring.SQE) { e.PrepMultishotRecvmsg(ours, &ring.Msghdr{}, groupID, 0) })
+		h.entry(1, func(e *ring.SQE) { e.PrepMultishotRecvmsg(ours, h.header(ring.Msghdr{}), groupID, 0) })
 		h.sendTo(peer, "12345678", at)
 		c := h.result(1)
 		require.EqualValues(h, 24, c.Result())
@@ -199,14 +199,19 @@ var messages = []testCase{
 		peer, _ := h.udp()
 		stream, _ := h.pair()
 		h.group(4, 32, false)
-		h.entry(1, func(e *ring.SQE) { e.PrepMultishotRecvmsg(ours, &ring.Msghdr{Namelen: 16, Controllen: 16}, groupID, 0) })
-		h.entry(2, func(e *ring.SQE) { e.PrepMultishotRecvmsg(ours, &ring.Msghdr{}, groupID, ring.MsgWaitAll) })
-		h.entry(3, func(e *ring.SQE) { e.PrepMultishotRecvmsg(ours, &ring.Msghdr{}, groupID, 0); e.Fields().Flags = 0 })
-		h.entry(4, func(e *ring.SQE) { e.PrepMultishotRecvmsg(1<<20, &ring.Msghdr{}, groupID, 0) })
-		h.entry(5, func(e *ring.SQE) { e.PrepMultishotRecvmsg(h.eventfd(), &ring.Msghdr{}, groupID, 0) })
-		h.entry(6, func(e *ring.SQE) { e.PrepMultishotRecvmsg(stream, &ring.Msghdr{}, 99, 0) })
+		h.entry(1, func(e *ring.SQE) {
+			e.PrepMultishotRecvmsg(ours, h.header(ring.Msghdr{Namelen: 16, Controllen: 16}), groupID, 0)
+		})
+		h.entry(2, func(e *ring.SQE) { e.PrepMultishotRecvmsg(ours, h.header(ring.Msghdr{}), groupID, ring.MsgWaitAll) })
+		h.entry(3, func(e *ring.SQE) {
+			e.PrepMultishotRecvmsg(ours, h.header(ring.Msghdr{}), groupID, 0)
+			e.Fields().Flags = 0
+		})
+		h.entry(4, func(e *ring.SQE) { e.PrepMultishotRecvmsg(1<<20, h.header(ring.Msghdr{}), groupID, 0) })
+		h.entry(5, func(e *ring.SQE) { e.PrepMultishotRecvmsg(h.eventfd(), h.header(ring.Msghdr{}), groupID, 0) })
+		h.entry(6, func(e *ring.SQE) { e.PrepMultishotRecvmsg(stream, h.header(ring.Msghdr{}), 99, 0) })
 		h.entry(7, func(e *ring.SQE) {
-			e.PrepMultishotRecvmsg(ours, &ring.Msghdr{Iovlen: 2, Iov: new(ring.Iovec)}, groupID, 0)
+			e.PrepMultishotRecvmsg(ours, h.header(ring.Msghdr{Iovlen: 2, Iov: new(ring.Iovec)}), groupID, 0)
 		})
 		h.entry(8, func(e *ring.SQE) { e.PrepMultishotRecvmsg(ours, nil, groupID, 0) })
 		h.sendTo(peer, "nobody takes it", at)
@@ -225,7 +230,7 @@ var messages = []testCase{
 		require.NoError(h, unix.Connect(ours, at))
 		h.close(gone)
 		h.group(2, 64, false)
-		h.entry(1, func(e *ring.SQE) { e.PrepMultishotRecvmsg(ours, &ring.Msghdr{}, groupID, 0) })
+		h.entry(1, func(e *ring.SQE) { e.PrepMultishotRecvmsg(ours, h.header(ring.Msghdr{}), groupID, 0) })
 		h.quiet(1)
 		h.write(ours, "anybody there?")
 		h.fails(1, unix.ECONNREFUSED)
@@ -233,7 +238,7 @@ var messages = []testCase{
 	{"the end of a stream of messages", func(h *harness) {
 		ours, peer := h.pair()
 		g := h.group(4, 64, false)
-		h.entry(1, func(e *ring.SQE) { e.PrepMultishotRecvmsg(ours, &ring.Msghdr{}, groupID, 0) })
+		h.entry(1, func(e *ring.SQE) { e.PrepMultishotRecvmsg(ours, h.header(ring.Msghdr{}), groupID, 0) })
 		h.write(peer, "last words")
 		_, _, _, payload := g.message(h, h.result(1), ring.Msghdr{})
 		require.Equal(h, "last words", string(payload))

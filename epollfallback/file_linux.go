@@ -1,0 +1,293 @@
+package epollfallback
+
+import (
+	"unsafe"
+
+	"github.com/goproactor/goproactor/ring"
+	"golang.org/x/sys/unix"
+)
+
+// Operations on files and names. Names are looked up by a worker. Bytes that
+// are in the page cache are read at once, without one.
+
+func (q *Queue) prepareVector(op *operation, f *ring.Fields) unix.Errno {
+	switch {
+	case f.Len > maxVector:
+		return unix.EINVAL
+	case f.Addr == 0 && f.Len > 0:
+		return unix.EFAULT
+	}
+	return q.prepareReadWrite(op, f)
+}
+
+func (q *Queue) prepareFsync(op *operation, f *ring.Fields) unix.Errno {
+	if f.Addr != 0 || f.BufGroup != 0 || f.SpliceFD != 0 || f.OpFlags&^ring.FsyncDataSync != 0 || f.Off != 0 || f.Len != 0 {
+		return unix.EINVAL // a part of a file, which the kernel's ring knows, the contract does not
+	}
+	return 0
+}
+
+func (q *Queue) prepareFallocate(op *operation, f *ring.Fields) unix.Errno {
+	return invalidIf(f.BufGroup != 0 || f.OpFlags != 0 || f.SpliceFD != 0)
+}
+
+func (q *Queue) prepareFtruncate(op *operation, f *ring.Fields) unix.Errno {
+	return invalidIf(f.OpFlags != 0 || f.Addr != 0 || f.Len != 0 || f.BufGroup != 0 || f.SpliceFD != 0 || f.Addr3 != 0)
+}
+
+func (q *Queue) prepareFadvise(op *operation, f *ring.Fields) unix.Errno {
+	return invalidIf(f.BufGroup != 0 || f.SpliceFD != 0)
+}
+
+func (q *Queue) prepareOpenat(op *operation, f *ring.Fields) unix.Errno {
+	if f.SpliceFD != 0 && f.BufGroup == 0 && f.Flags&ring.SQEFixedFile == 0 {
+		return unix.ENXIO // a direct slot: there is no table of those
+	}
+	return preparePath(f, f.BufGroup != 0 || f.SpliceFD != 0)
+}
+
+func (q *Queue) prepareStatx(op *operation, f *ring.Fields) unix.Errno {
+	return preparePath(f, f.BufGroup != 0 || f.SpliceFD != 0)
+}
+
+func (q *Queue) prepareUnlinkat(op *operation, f *ring.Fields) unix.Errno {
+	return preparePath(f, f.Off != 0 || f.Len != 0 || f.BufGroup != 0 || f.SpliceFD != 0 || f.OpFlags&^unix.AT_REMOVEDIR != 0)
+}
+
+func (q *Queue) prepareMkdirat(op *operation, f *ring.Fields) unix.Errno {
+	return preparePath(f, f.Off != 0 || f.OpFlags != 0 || f.BufGroup != 0 || f.SpliceFD != 0)
+}
+
+func (q *Queue) prepareSymlinkat(op *operation, f *ring.Fields) unix.Errno {
+	if errno := preparePath(f, f.Len != 0 || f.OpFlags != 0 || f.BufGroup != 0 || f.SpliceFD != 0); errno != 0 {
+		return errno
+	}
+	return checkPath(f.Off)
+}
+
+func (q *Queue) prepareTwoPaths(op *operation, f *ring.Fields) unix.Errno {
+	if errno := preparePath(f, f.BufGroup != 0 || f.SpliceFD != 0); errno != 0 {
+		return errno
+	}
+	return checkPath(f.Off)
+}
+
+func invalidIf(bad bool) unix.Errno {
+	if bad {
+		return unix.EINVAL
+	}
+	return 0
+}
+
+// preparePath checks an entry with a path as the kernel does, which knows no
+// registered directories.
+func preparePath(f *ring.Fields, bad bool) unix.Errno {
+	switch {
+	case bad:
+		return unix.EINVAL
+	case f.Flags&ring.SQEFixedFile != 0:
+		return unix.EBADF
+	}
+	return checkPath(f.Addr)
+}
+
+func checkPath(addr uint64) unix.Errno {
+	switch {
+	case addr == 0:
+		return unix.EFAULT
+	case len(pathAt(addr)) == unix.PathMax:
+		return unix.ENAMETOOLONG
+	}
+	return 0
+}
+
+// pathAt is the path at an address, without its zero; of one that is too long
+// the beginning.
+func pathAt(addr uint64) []byte {
+	n := 0
+	for p := pointer(addr); n < unix.PathMax && *(*byte)(unsafe.Add(p, n)) != 0; n++ {
+	}
+	return unsafe.Slice((*byte)(pointer(addr)), n)
+}
+
+// keepPath copies the path of an entry.
+func (q *Queue) keepPath(op *operation) {
+	m := q.newMessage()
+	m.paths = append(append(m.paths, pathAt(op.addr)...), 0)
+	op.addr = uint64(addressOf(&m.paths[0]))
+	op.message = m
+}
+
+// keepPaths copies both.
+func (q *Queue) keepPaths(op *operation) {
+	m := q.newMessage()
+	m.paths = append(append(m.paths, pathAt(op.addr)...), 0)
+	second := len(m.paths)
+	m.paths = append(append(m.paths, pathAt(op.off)...), 0)
+	op.addr, op.off = uint64(addressOf(&m.paths[0])), uint64(addressOf(&m.paths[second]))
+	op.message = m
+}
+
+// keepVector copies the vector of an entry.
+func (q *Queue) keepVector(op *operation) {
+	m := q.newMessage()
+	m.vector = append(m.vector, op.pieces()...)
+	op.message = m
+}
+
+// pieces is what is still to be transferred of a vector.
+func (op *operation) pieces() []iovec {
+	if m := op.message; m != nil {
+		return m.vector[m.rest:]
+	}
+	return unsafe.Slice((*iovec)(pointer(op.addr)), op.len)
+}
+
+// transfers reports whether op reads or writes.
+func (op *operation) transfers() bool { return op.reads() || op.writes() }
+
+func (op *operation) reads() bool  { return op.opcode == ring.OpRead || op.opcode == ring.OpReadv }
+func (op *operation) writes() bool { return op.opcode == ring.OpWrite || op.opcode == ring.OpWritev }
+
+func (op *operation) vectored() bool {
+	return op.opcode == ring.OpReadv || op.opcode == ring.OpWritev
+}
+
+// block performs an operation on the calling goroutine, a worker's. scratch is
+// memory of the worker for system calls.
+func (op *operation) block(scratch *iovec) (n int, errno unix.Errno) {
+	path := uintptr(op.addr)
+	switch op.opcode {
+	case ring.OpRead, ring.OpWrite, ring.OpReadv, ring.OpWritev:
+		return op.blockTransfer(scratch)
+	case ring.OpFsync:
+		if op.opFlags&ring.FsyncDataSync != 0 {
+			return without(unix.Fdatasync(int(op.fd)))
+		}
+		return without(unix.Fsync(int(op.fd)))
+	case ring.OpFallocate:
+		return without(unix.Fallocate(int(op.fd), op.len, int64(op.off), int64(op.addr)))
+	case ring.OpFtruncate:
+		return without(unix.Ftruncate(int(op.fd), int64(op.off)))
+	case ring.OpFadvise:
+		return without(unix.Fadvise(int(op.fd), int64(op.off), int64(op.len), int(op.opFlags)))
+	case ring.OpOpenat:
+		// The kernel's ring opens large files whatever the flags say.
+		return sleep(unix.SYS_OPENAT, uintptr(op.fd), path, uintptr(op.opFlags|unix.O_LARGEFILE), uintptr(op.len), 0)
+	case ring.OpStatx:
+		return sleep(unix.SYS_STATX, uintptr(op.fd), path, uintptr(op.opFlags), uintptr(op.len), uintptr(op.off))
+	case ring.OpUnlinkat:
+		return sleep(unix.SYS_UNLINKAT, uintptr(op.fd), path, uintptr(op.opFlags), 0, 0)
+	case ring.OpMkdirat:
+		return sleep(unix.SYS_MKDIRAT, uintptr(op.fd), path, uintptr(op.len), 0, 0)
+	case ring.OpRenameat:
+		return sleep(unix.SYS_RENAMEAT2, uintptr(op.fd), path, uintptr(int32(op.len)), uintptr(op.off), uintptr(op.opFlags))
+	case ring.OpLinkat:
+		return sleep(unix.SYS_LINKAT, uintptr(op.fd), path, uintptr(int32(op.len)), uintptr(op.off), uintptr(op.opFlags))
+	case ring.OpSymlinkat:
+		return sleep(unix.SYS_SYMLINKAT, path, uintptr(op.fd), uintptr(op.off), 0, 0)
+	}
+	return 0, unix.EINVAL
+}
+
+func (op *operation) blockTransfer(scratch *iovec) (int, unix.Errno) {
+	call := uintptr(unix.SYS_PWRITEV2)
+	if op.reads() {
+		call = unix.SYS_PREADV2
+	}
+	vector, count := addressOf(scratch), 1
+	*scratch = iovec{uintptr(op.addr), uintptr(op.len)}
+	if op.vectored() {
+		pieces := op.pieces()
+		if len(pieces) == 0 {
+			return 0, 0
+		}
+		vector, count = addressOf(&pieces[0]), len(pieces)
+	}
+	n, errno := sleep(call, uintptr(op.fd), vector, uintptr(count), uintptr(op.off), uintptr(op.off>>32))
+	if errno == unix.ENOSYS {
+		return sleep(withoutFlags(call, op.off), uintptr(op.fd), vector, uintptr(count), uintptr(op.off), uintptr(op.off>>32))
+	}
+	return n, errno
+}
+
+// without makes an errno of an error of package unix.
+func without(err error) (int, unix.Errno) {
+	errno, _ := err.(unix.Errno)
+	return 0, errno
+}
+
+// conclude sets the result of what a worker did. Bytes that came before an error
+// are what counts, and fewer than asked for break a chain.
+func (op *operation) conclude(n int, errno unix.Errno) {
+	if !op.transfers() {
+		if errno != 0 {
+			op.endError(errno)
+		} else {
+			op.end(int32(n))
+		}
+		return
+	}
+	if errno != 0 && op.done == 0 {
+		op.endError(errno)
+		return
+	}
+	short := errno != 0 || uint64(n) < op.wants()
+	op.end(int32(op.done) + int32(max(n, 0)))
+	op.failed = short
+}
+
+// wants is how many bytes a transfer still has to move.
+func (op *operation) wants() uint64 {
+	if !op.vectored() {
+		return uint64(op.len)
+	}
+	n := uint64(0)
+	for _, v := range op.pieces() {
+		n += uint64(v.len)
+	}
+	return n
+}
+
+// employTransfer leaves a read or write to the workers. One that takes a
+// provided buffer takes it now.
+func (q *Queue) employTransfer(op *operation) outcome {
+	if op.provided() && !op.holding {
+		addr, n, ok := q.choose(op)
+		if !ok {
+			return op.endError(unix.ENOBUFS)
+		}
+		q.reserve(op)
+		op.addr, op.len = addr, n
+	}
+	return q.employ(op)
+}
+
+// isPlain reports whether a number stands for something that is not waited for
+// but worked on: a regular file, a directory, a block device.
+func (q *Queue) isPlain(fd int32) bool {
+	if d := q.lookup(fd); d != nil && d.jobs > 0 && d.events == 0 {
+		return true
+	}
+	if unix.Fstat(int(fd), &q.scratch.stat) != nil {
+		return false
+	}
+	switch q.scratch.stat.Mode & unix.S_IFMT {
+	case unix.S_IFREG, unix.S_IFDIR, unix.S_IFBLK:
+		return true
+	}
+	return false
+}
+
+// goesAround reports whether op is on a file that was opened with O_DIRECT: then
+// nothing is in the page cache, and RWF_NOWAIT waits for the device.
+func (q *Queue) goesAround(op *operation) bool {
+	if op.d != nil {
+		return false // it can be waited for
+	}
+	if d := q.lookup(op.fd); d != nil && d.events != 0 {
+		return false
+	}
+	flags, errno := q.raw(unix.SYS_FCNTL, uintptr(op.fd), unix.F_GETFL, 0, 0, 0, 0)
+	return errno == 0 && flags&unix.O_DIRECT != 0 && q.isPlain(op.fd)
+}

@@ -1,0 +1,257 @@
+package epollfallback
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/goproactor/goproactor/ring"
+	"golang.org/x/sys/unix"
+)
+
+// workers perform what may block and cannot be waited for with epoll: the
+// operations on files and names. They are goroutines, started when there is
+// work, never more than size.
+//
+// The owner hands over as much as keeps them busy, one operation for each beside
+// the one it performs; the rest stays in its backlog, in the order of submission.
+// An operation belongs to the pool from push until take has it.
+type workers struct {
+	size    int
+	backlog opList // the owner's
+	taken   opList // has ended; the owner's
+	handed  int    // operations with the pool; the owner's
+	single  bool   // there is one processor to run Go code
+
+	finished atomic.Bool // done is not empty
+	bell     int32       // eventfd that wakes the owner; -1 before the first operation
+	one      uint64      // what is written to it
+	ended    sync.WaitGroup
+
+	mu      sync.Mutex
+	work    sync.Cond // something is pending, or the pool closes
+	idle    sync.Cond // nothing runs
+	pending opList
+	done    opList
+	running int
+	waiting int // workers that have nothing to do
+	alive   int
+	closing bool
+}
+
+func (w *workers) init(size int) {
+	w.size, w.bell, w.one = size, -1, 1
+	w.work.L, w.idle.L = &w.mu, &w.mu
+	w.single = runtime.GOMAXPROCS(0) == 1
+}
+
+// full says that the pool takes no more for now.
+func (w *workers) full() bool { return w.handed >= 2*w.size }
+
+// push hands op to the pool.
+func (w *workers) push(op *operation) {
+	w.handed++
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	op.state = pooled
+	w.pending.push(op)
+	switch {
+	case w.waiting > 0:
+		w.work.Signal()
+	case w.alive < w.size:
+		w.alive++
+		w.ended.Add(1)
+		go w.live()
+	}
+}
+
+// withdraw takes op back, if no worker has begun with it.
+func (w *workers) withdraw(op *operation) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if op.list != &w.pending {
+		return false
+	}
+	w.pending.remove(op)
+	op.state = queued
+	w.handed--
+	return true
+}
+
+// take moves what has ended to the owner's list, in that order.
+func (w *workers) take() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.finished.Store(false)
+	for op := w.done.pop(); op != nil; op = w.done.pop() {
+		w.handed--
+		w.taken.push(op)
+	}
+}
+
+// live is a worker.
+func (w *workers) live() {
+	defer w.ended.Done()
+	var scratch iovec
+	vector := &scratch
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for {
+		op := w.pending.pop()
+		if op == nil {
+			if w.closing {
+				w.alive--
+				return
+			}
+			w.waiting++
+			w.work.Wait()
+			w.waiting--
+			continue
+		}
+		w.running++
+		w.mu.Unlock()
+		n, errno := op.block(vector)
+		w.mu.Lock()
+		w.running--
+		op.conclude(n, errno)
+		w.report(op)
+	}
+}
+
+// report tells the owner, once for all that it has not seen yet.
+func (w *workers) report(op *operation) {
+	w.done.push(op)
+	if !w.finished.Swap(true) {
+		w.ring()
+	}
+	if w.running == 0 {
+		w.idle.Broadcast()
+	}
+}
+
+// ring wakes the owner.
+func (w *workers) ring() {
+	syscall.RawSyscall(unix.SYS_WRITE, uintptr(w.bell), addressOf(&w.one), 8)
+}
+
+// rest waits until nothing runs.
+func (w *workers) rest() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.running > 0 || !w.pending.empty() {
+		w.idle.Wait()
+	}
+}
+
+// close ends the workers, which have nothing to do.
+func (w *workers) close() {
+	w.mu.Lock()
+	w.closing = true
+	w.work.Broadcast()
+	w.mu.Unlock()
+	w.ended.Wait()
+	if w.bell >= 0 {
+		unix.Close(int(w.bell))
+		w.bell = -1
+	}
+}
+
+// bellGeneration tells the bell's events from those of descriptors.
+const bellGeneration = -1
+
+// hangBell makes the bell: an eventfd that is never read, for each write is an edge.
+func (q *Queue) hangBell() unix.Errno {
+	fd, errno := q.raw(unix.SYS_EVENTFD2, 0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK, 0, 0, 0, 0)
+	if errno != 0 {
+		return errno
+	}
+	q.fresh(int32(fd))
+	q.scratch.event = unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: int32(fd), Pad: bellGeneration}
+	if errno := q.controlRaw(unix.EPOLL_CTL_ADD, int32(fd)); errno != 0 {
+		unix.Close(fd)
+		return errno
+	}
+	q.workers.bell = int32(fd)
+	return 0
+}
+
+// employ leaves an operation to the workers. If it is one on a descriptor, the
+// number is not closed before it has ended: a worker knows nothing but numbers.
+func (q *Queue) employ(op *operation) outcome {
+	if q.workers.bell < 0 {
+		if errno := q.hangBell(); errno != 0 {
+			return op.endError(errno)
+		}
+	}
+	e := &q.emulations[op.opcode]
+	if e.file && op.d == nil {
+		if !q.isOpen(op.fd) {
+			return op.endError(unix.EBADF)
+		}
+		d := q.lookup(op.fd)
+		if d == nil {
+			d = q.adopt(op.fd)
+		}
+		d.users++
+		d.jobs++
+		op.d, op.employed = d, true
+	}
+	q.keep(op)
+	q.registry.add(op)
+	q.workers.backlog.push(op)
+	op.state = queued
+	q.feed()
+	return held
+}
+
+// feed hands over what the workers have room for.
+func (q *Queue) feed() {
+	for !q.workers.full() {
+		op := q.workers.backlog.pop()
+		if op == nil {
+			return
+		}
+		q.workers.push(op)
+	}
+}
+
+// harvest ends what the workers have done.
+func (q *Queue) harvest() {
+	if !q.workers.finished.Load() {
+		return
+	}
+	q.workers.take()
+	q.feed()
+	for op := q.workers.taken.pop(); op != nil; op = q.workers.taken.pop() {
+		op.state = ending
+		if op.opcode == ring.OpOpenat && op.result >= 0 {
+			q.fresh(op.result)
+		}
+		if op.holding {
+			op.flags |= q.commit(op, uint32(max(op.result, 0)))
+		}
+		q.finish(op)
+	}
+}
+
+// unemploy ends what op's descriptor had to wait for.
+func (q *Queue) unemploy(d *descriptor) {
+	if d.jobs--; d.jobs == 0 && d.closing {
+		d.closing = false
+		if d.fd >= 0 {
+			q.closing = append(q.closing, d.fd)
+		}
+	}
+}
+
+// endWorkers is the pool's end: what runs is waited for, and what follows it in
+// chains is cancelled.
+func (q *Queue) endWorkers() {
+	for q.workers.handed > 0 {
+		q.workers.rest()
+		q.harvest()
+		q.cancelEverything()
+	}
+	q.workers.close()
+}
