@@ -16,19 +16,30 @@ const retryCancel = 10 * time.Millisecond
 // quiesce hands over what is queued, then cancels until nothing is in flight.
 // Where completions were lost, it is until nothing is left to cancel.
 func (r *Ring) quiesce(lost bool) error {
-	r.enter(false, 0)
-	r.discard()
+	r.settleDeferred()
 	for r.inFlight > 0 && r.err == nil {
 		found, err := r.cancelAll()
 		if err != nil {
 			return err
 		}
 		r.enter(true, retryCancel)
-		if n := r.discard(); lost && n == 0 && found == 0 {
+		if n := r.settleDeferred(); lost && n == 0 && found == 0 {
 			return nil
 		}
 	}
 	return r.err
+}
+
+// settleDeferred reaps what has ended and what the kernel ends when asked: it
+// does some twenty of the operations that are ready each time.
+func (r *Ring) settleDeferred() (n int) {
+	for {
+		r.enter(false, 0)
+		n += r.discard()
+		if r.err != nil || !r.kernelHasMore() {
+			return n
+		}
+	}
 }
 
 // discard reaps everything, and closes the descriptors that accepts brought.
