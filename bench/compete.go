@@ -225,7 +225,7 @@ func (m *match) announce() (runs int, total time.Duration) {
 		total += time.Duration(m.rounds)*m.estimate(c) + m.estimateCount(c)
 		runs += m.rounds*len(c.playing)*(1+b2i(m.opens(c))) + len(c.playing)*b2i(m.counted(c))
 	}
-	return runs, total + total/10 + 2*time.Second
+	return runs, total + total/10 + m.busy
 }
 
 // play measures: round by round all cells, in each cell all contestants, so

@@ -45,6 +45,7 @@ func TestBadFlags(t *testing.T) {
 		"-seconds NaN":                     "-seconds NaN",
 		"-warmup -1":                       "-warmup -1",
 		"-rate -5":                         "-rate -5",
+		"-busy -1":                         "-busy -1",
 		"-server-core 1 -client-core 1":    "a processor each",
 		"-client-core 1000":                "may not run",
 		"-quick -work churn":               "no cell",
@@ -99,11 +100,8 @@ func TestQuickIsQuick(t *testing.T) {
 }
 
 func TestCompete(t *testing.T) {
-	if testing.Short() {
-		t.Skip("measures, and wants the machine to itself: run go test without -short")
-	}
 	dir := t.TempDir()
-	args := "-only net,epoll-lt,select,c-io_uring -size 64 -conns 4,2000 -rounds 2 -seconds 0.05 -warmup 0.02 -open -o " + dir
+	args := "-only net,epoll-lt,select,c-io_uring -size 64 -conns 4,2000 -rounds 2 -seconds 0.05 -warmup 0.02 -busy 60 -open -o " + dir
 	began := time.Now()
 	require.NoError(t, dispatch(t.Context(), strings.Fields(args)))
 	r, err := report.Load(filepath.Join(dir, "report.json"))

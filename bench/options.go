@@ -26,6 +26,7 @@ type options struct {
 	rounds  int
 	seconds time.Duration // measured in each run
 	warmup  time.Duration
+	busy    time.Duration // added to the time announced
 
 	open  bool    // measure latency at a constant rate, too
 	rate  float64 // that rate, zero for half of what the baseline did
@@ -70,6 +71,7 @@ func parse(args []string) (*options, error) {
 	f.IntVar(&o.rounds, "rounds", 5, "rounds; in each, every contestant has its turn")
 	seconds := f.Float64("seconds", 0.4, "seconds measured in each run; longer where much is on the way at once")
 	warmup := f.Float64("warmup", 0.15, "seconds of load before that")
+	busy := f.Float64("busy", 2, "seconds to add to the time announced, for a machine that does something else as well")
 	f.BoolVar(&o.open, "open", true, "also measure latency at a constant rate: in the standard cells that are for it, or, when this flag or -rate is given, in those given")
 	f.Float64Var(&o.rate, "rate", 0, "that rate in messages a second (default half of what "+contestant.Baseline+" does at full load)")
 	f.BoolVar(&o.count, "count", true, "also count system calls and allocations, in a run of their own")
@@ -90,19 +92,20 @@ func parse(args []string) (*options, error) {
 	if *quick {
 		quickly(given, o, only, seconds, warmup)
 	}
-	for name, v := range map[string]float64{"seconds": *seconds, "warmup": *warmup, "rate": o.rate} {
+	for name, v := range map[string]float64{"seconds": *seconds, "warmup": *warmup, "busy": *busy, "rate": o.rate} {
 		if v < 0 || math.IsNaN(v) || math.IsInf(v, 0) || name == "seconds" && v == 0 {
 			return nil, usagef("-%s %v: want a positive number", name, v)
 		}
 	}
-	if *seconds > 3600 || *warmup > 3600 {
-		return nil, usagef("-seconds and -warmup go up to 3600")
+	if *seconds > 3600 || *warmup > 3600 || *busy > 3600 {
+		return nil, usagef("-seconds, -warmup and -busy go up to 3600")
 	}
 	if o.rounds < 1 || o.rounds > 1000 {
 		return nil, usagef("-rounds %d: want 1 to 1000", o.rounds)
 	}
 	o.seconds = time.Duration(*seconds * float64(time.Second))
 	o.warmup = time.Duration(*warmup * float64(time.Second))
+	o.busy = time.Duration(*busy * float64(time.Second))
 	if err := o.checkCores(); err != nil {
 		return nil, err
 	}

@@ -753,6 +753,8 @@ var packets = []behaviour{
 		require.NoError(t, err)
 		s, _ := readFrom(t, peer)
 		require.Equal(t, "by stream", s)
+		// The lease goes back to the stream's loop, which may be the other one.
+		eventually(t, func() bool { return rt.Stats().Total().BuffersOut == 0 }, rt.Describe)
 	}},
 	{name: "a slow reader is paused", show: func(t *testing.T, rt *proactor.Runtime) {
 		c := packetConn(t, rt, "udp", "127.0.0.1:0", proactor.WithSocketBuffers(4<<20, 0))
