@@ -30,6 +30,7 @@ var descriptions = []Description{
 	{"receive", ring.OpRecv, "", "recvfrom(2) with MSG_DONTWAIT at once; parks on EAGAIN until EPOLLIN"},
 	{"receive, multishot", ring.OpRecv, ring.FeatureMultishotReceive, "recvfrom(2) into the group's buffers until a short one or EAGAIN, 33 a turn"},
 	{"send", ring.OpSend, "", "sendto(2) with MSG_DONTWAIT at once; the rest of a MSG_WAITALL send parks until EPOLLOUT"},
+	{"send, zero copy", ring.OpSendZC, "", "a send, and the notification behind its result: the bytes are copied"},
 	{"receive message", ring.OpRecvmsg, "", "recvmsg(2) with MSG_DONTWAIT at once; parks on EAGAIN until EPOLLIN"},
 	{"receive messages, multishot", ring.OpRecvmsg, ring.FeatureMultishotMessages, "recvmmsg(2) in batches into the group's buffers, each behind the header io_uring puts there"},
 	{"send message", ring.OpSendmsg, "", "sendmsg(2) with MSG_DONTWAIT at once, those that follow each other to addresses by sendmmsg(2); parks until EPOLLOUT"},

@@ -52,6 +52,7 @@ type operation struct {
 	restore    bool // clear O_NONBLOCK when done
 	kept       bool // keep has run
 	employed   bool // counts in its descriptor's jobs
+	notifies   bool // a notification follows the result
 }
 
 // opState is what an operation is doing.
@@ -108,6 +109,7 @@ var emulations = [256]emulation{
 	ring.OpConnect:       {prepare: (*Queue).prepareConnect, perform: (*Queue).connect, keep: (*Queue).keepAddress, queue: writing, file: true},
 	ring.OpRecv:          {prepare: (*Queue).prepareRecv, perform: (*Queue).recv, queue: reading, ioprio: true, buffers: true, file: true},
 	ring.OpSend:          {prepare: (*Queue).prepareSend, perform: (*Queue).send, queue: writing, ioprio: true, file: true},
+	ring.OpSendZC:        {prepare: (*Queue).prepareSendZC, perform: (*Queue).sendZC, queue: writing, ioprio: true, file: true},
 	ring.OpRecvmsg:       {prepare: (*Queue).prepareRecvmsg, perform: (*Queue).recvmsg, keep: (*Queue).keepMessage, queue: reading, ioprio: true, buffers: true, file: true},
 	ring.OpSendmsg:       {prepare: (*Queue).prepareSendmsg, perform: (*Queue).sendmsg, keep: (*Queue).keepMessage, queue: writing, ioprio: true, file: true},
 	ring.OpRead:          {prepare: (*Queue).prepareReadWrite, perform: (*Queue).read, queue: reading, ioprio: true, buffers: true, file: true},
@@ -202,7 +204,7 @@ func (q *Queue) mustQueue(op *operation) bool {
 // dontWait reports whether EAGAIN is an answer, not a reason to wait.
 func (op *operation) dontWait() bool {
 	switch op.opcode {
-	case ring.OpRecv, ring.OpSend, ring.OpRecvmsg, ring.OpSendmsg:
+	case ring.OpRecv, ring.OpSend, ring.OpSendZC, ring.OpRecvmsg, ring.OpSendmsg:
 		return op.opFlags&ring.MsgDontWait != 0
 	case ring.OpAccept:
 		return op.ioprio&acceptDontWait != 0
@@ -258,7 +260,11 @@ func (q *Queue) keep(op *operation) {
 
 // finish posts the final completion and ends the operation.
 func (q *Queue) finish(op *operation) {
-	q.post(op, op.result, op.flags)
+	if op.notifies {
+		q.postNotified(op)
+	} else {
+		q.post(op, op.result, op.flags)
+	}
 	if op.timer != 0 {
 		q.timers.remove(op)
 	}

@@ -34,7 +34,7 @@ func (op *operation) provided() bool { return op.sqeFlags&ring.SQEBufferSelect !
 // pollsFirst reports whether op wants to be parked before it is tried.
 func (op *operation) pollsFirst() bool {
 	switch op.opcode {
-	case ring.OpRecv, ring.OpSend, ring.OpRecvmsg, ring.OpSendmsg:
+	case ring.OpRecv, ring.OpSend, ring.OpSendZC, ring.OpRecvmsg, ring.OpSendmsg:
 		return !op.waited && op.ioprio&ring.RecvSendPollFirst != 0
 	case ring.OpAccept:
 		return !op.waited && op.ioprio&acceptPollFirst != 0

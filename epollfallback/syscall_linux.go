@@ -13,6 +13,7 @@ const (
 	rwfNoWait         = 0x8    // RWF_NOWAIT of preadv2(2)
 	acceptDontWait    = 1 << 1 // IORING_ACCEPT_DONTWAIT, Linux 6.10
 	acceptPollFirst   = 1 << 2 // IORING_ACCEPT_POLL_FIRST, Linux 6.10
+	recvSendFixed     = 1 << 2 // IORING_RECVSEND_FIXED_BUF, Linux 6.0
 	nopInjectResult   = 1 << 0 // IORING_NOP_INJECT_RESULT, Linux 6.10
 	cancelFDFixed     = 1 << 3 // IORING_ASYNC_CANCEL_FD_FIXED, Linux 6.0
 	cancelUserData    = 1 << 4 // IORING_ASYNC_CANCEL_USERDATA, Linux 6.6

@@ -175,6 +175,25 @@ func (c *Conn) SendBytes(p []byte) futures.Future[int] {
 	return c.sendSegment(segment{data: p})
 }
 
+// SendZeroCopy sends all of p without copying it, where socket and device can do
+// so (IORING_OP_SEND_ZC, Linux 6.0); where they cannot, on a Unix socket, a pipe or
+// the epoll backend, it is SendBytes with the same result. p belongs to the
+// library until the future resolves, and that is when nobody reads p any more:
+// when the peer has acknowledged the bytes, not when the socket has taken them.
+// Awaiting each one therefore costs a round trip and, if it is short, the 40 ms by
+// which a peer may delay its acknowledgement. Small ones are copied faster than
+// they are pinned: docs/performance.md has from what size on it pays.
+// Over loopback the kernel copies anyway.
+//
+// It takes its place among the connection's other sends; those behind it do not
+// wait for the acknowledgement. Close waits for it, for at most the drain timeout.
+// A cancel, or a write deadline that passes, when part of p or all of it is with
+// the socket resets the connection: nothing less makes the kernel let go of p. See
+// also WithZeroCopy.
+func (c *Conn) SendZeroCopy(p []byte) futures.Future[int] {
+	return c.sendSegment(segment{data: p, noCopy: true})
+}
+
 // SendVector sends the pieces of p one behind the other, as one message of the
 // connection: nothing else comes between them. They belong to the library
 // until the future resolves with the number of bytes of them all. On a
@@ -346,7 +365,7 @@ func (c *Conn) beginClose() {
 		return
 	}
 	c.state = connDraining
-	if c.send.queue.len() == 0 {
+	if c.send.idle() {
 		c.beginEnd()
 		return
 	}
@@ -401,7 +420,7 @@ func (c *Conn) busy() bool {
 // settled is called whenever an operation of the connection has ended, and
 // takes the closing on.
 func (c *Conn) settled() {
-	if m := c.moving; m != nil && (c.state != connOpen || c.send.queue.len() == 0 && !c.busy()) {
+	if m := c.moving; m != nil && (c.state != connOpen || c.send.idle() && !c.busy()) {
 		if c.state == connOpen {
 			m.ready()
 			return
@@ -409,7 +428,7 @@ func (c *Conn) settled() {
 		c.moving = nil
 		c.loop.later(func() { m.promise.Fail(c.closedError("move")) })
 	}
-	if c.state == connDraining && c.send.queue.len() == 0 && c.others == 0 {
+	if c.state == connDraining && c.send.idle() && c.others == 0 {
 		c.beginEnd()
 		return
 	}

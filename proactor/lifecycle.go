@@ -178,7 +178,7 @@ func (l *Loop) fail(err error) {
 // buryConns ends connections whose completions will never come.
 func (l *Loop) buryConns(err error) {
 	for _, c := range append([]*Conn(nil), l.conns...) {
-		c.send.inFlight = 0
+		c.send.inFlight, c.send.unnotified = 0, 0
 		c.send.fail(err)
 		c.recv.finish(err)
 		c.recv.drop()

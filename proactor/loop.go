@@ -48,6 +48,7 @@ type Loop struct {
 	unread   lender[Buffer]
 
 	cancellations []*cancellation // to be used again
+	zeroCopies    []*zeroCopy     // to be used again
 
 	conns     []*Conn // every open connection of this loop
 	acceptors []*acceptor
@@ -293,7 +294,7 @@ func (c *cancellation) submit() {
 // allows waits for the next one where no cancel finds it: that one is tried
 // again, behind that turn.
 func (c *cancellation) complete(result int32, _ uint32) {
-	if _, live := c.loop.slots.Get(c.target); live && syscall.Errno(-result) == syscall.ENOENT {
+	if op, live := c.loop.slots.Get(c.target); live && syscall.Errno(-result) == syscall.ENOENT && !isSent(op) {
 		c.submit()
 		return
 	}

@@ -22,6 +22,7 @@ type options struct {
 	bufferCount       int
 	bufferIncremental bool
 	highWater         int
+	zeroCopy          int
 	drainTimeout      time.Duration
 	maxConns          int
 	listenBacklog     int
@@ -98,6 +99,20 @@ func WithHighWater(bytes int) Option {
 			return fmt.Errorf("proactor: high-water mark of %d bytes: want at least 1", bytes)
 		}
 		o.highWater = bytes
+		return nil
+	}
+}
+
+// WithZeroCopy has every send of a connection of at least that many bytes go out
+// as by SendZeroCopy, futures and leases ending as late included. The default,
+// zero, is never: it costs more than a copy unless the messages are large and the
+// network is real.
+func WithZeroCopy(bytes int) Option {
+	return func(o *options) error {
+		if bytes < 0 {
+			return fmt.Errorf("proactor: sends without copy from %d bytes on: want zero (never) or more", bytes)
+		}
+		o.zeroCopy = bytes
 		return nil
 	}
 }

@@ -16,8 +16,12 @@ type sender struct {
 	inFlight int    // segments in it, 0 when none is under way
 	reason   error  // why it is being cancelled, if it is
 	queue    loan[segment]
-	pending  int   // bytes queued and in flight
-	err      error // why nothing is sent any more
+	pending  int // bytes queued and in flight
+	// unnotified counts the sends without copy that the kernel has and whose
+	// memory it still reads.
+	unnotified int
+	waiting    *zeroCopy // those of which nothing is left to send
+	err        error     // why nothing is sent any more
 
 	own *futures.Promise[int]      // serves one Send after another
 	low *futures.Promise[struct{}] // whoever waits for the queue to shrink
@@ -37,6 +41,8 @@ type segment struct {
 	promise *futures.Promise[int] // of the Send, if somebody wants to know
 	rights  *rights               // descriptors that go with its first byte
 	claim   *claim                // instead of data: a chain sends when its turn has come
+	noCopy  bool                  // asked for by SendZeroCopy
+	zero    *zeroCopy             // sends it without copying
 }
 
 // push queues a segment and starts sending; if a send is under way the segment
@@ -51,6 +57,9 @@ func (s *sender) push(g segment) {
 		return
 	}
 	raceRead(g.data)
+	if s.sendsUncopied(&g) {
+		g.zero = s.conn.loop.newZeroCopy(s.conn)
+	}
 	s.queue.push(&s.conn.loop.segments, g)
 	s.pending += len(g.data)
 	s.start()
@@ -86,6 +95,11 @@ func (s *sender) start() {
 		first.claim.grant()
 		return
 	}
+	if first.zero != nil && !first.zero.refused {
+		s.inFlight = 1
+		s.userData = first.zero.submit(first.data[:min(len(first.data), maxTransfer)])
+		return
+	}
 	n = s.gathered(n)
 	sqe := l.queue.Next()
 	const flags = ring.MsgWaitAll | ring.MsgNoSignal
@@ -118,7 +132,7 @@ func (s *sender) gathered(n int) int {
 	bytes := len(s.queue.at(0).data)
 	for i := 1; i < n; i++ {
 		g := s.queue.at(i)
-		if bytes += len(g.data); bytes > maxTransfer || g.rights != nil || g.claim != nil {
+		if bytes += len(g.data); bytes > maxTransfer || g.rights != nil || g.claim != nil || g.zero != nil {
 			return i
 		}
 	}
@@ -240,11 +254,19 @@ func (s *sender) cancel(reason error) {
 		s.conn.loop.cancel(s.userData)
 	}
 	s.abandon(reason)
+	for z := s.waiting; z != nil; z = z.next {
+		z.giveUp(reason)
+	}
 }
 
 // conclude ends a segment: its lease goes back, and its Send learns how much
 // was sent.
 func (s *sender) conclude(g segment, err error) {
+	if z := g.zero; z != nil {
+		g.zero = nil
+		z.conclude(g, err)
+		return
+	}
 	if g.lease.lease != nil {
 		g.lease.giveBack(s.conn.loop)
 	}
@@ -397,6 +419,12 @@ func (s *sender) retract(p *futures.Promise[int]) {
 			defer s.conclude(g, futures.ErrCanceled)
 		}
 		return
+	}
+	for z := s.waiting; z != nil; z = z.next {
+		if z.segment.promise == p {
+			z.giveUp(futures.ErrCanceled)
+			return
+		}
 	}
 }
 

@@ -71,6 +71,7 @@ var required = map[string]bool{
 	"IORING_OP_RECVMSG":       true,
 	"IORING_OP_SEND":          true,
 	"IORING_OP_SENDMSG":       true,
+	"IORING_OP_SEND_ZC":       true,
 	"IORING_OP_SHUTDOWN":      true,
 	"IORING_OP_TIMEOUT":       true,
 	"IORING_OP_WRITE":         true,

@@ -19,6 +19,7 @@ const (
 const (
 	RecvSendPollFirst uint16 = 1 << 0 // expect to wait: arm the poll before trying
 	RecvMultishot     uint16 = 1 << 1 // keep receiving until it ends without CQEFMore (Linux 6.0)
+	SendZCReportUsage uint16 = 1 << 3 // the notification says whether the bytes were copied after all (Linux 6.2)
 	RecvSendBundle    uint16 = 1 << 4 // fill or send several provided buffers (Linux 6.10)
 
 	AcceptMultishot uint16 = 1 << 0 // keep accepting (Linux 5.19)
@@ -196,6 +197,22 @@ func (e *SQE) PrepSend(fd int, p []byte, flags uint32) {
 	e.PrepOperation(uint8(OpSend), int32(fd), address(p), uint32(len(p)), 0)
 	e.SetOpFlags(flags)
 }
+
+// PrepSendZC sends p without copying it, where socket and device can do so. The
+// first completion has the result, as of PrepSend, and CQEFMore; the last one
+// has CQEFNotif, and only then is p free. One that fails has both, too. A socket
+// that is neither TCP nor UDP answers EOPNOTSUPP. It may begin a chain, but not
+// be linked behind another entry: when that one fails, the kernel posts the
+// ECANCELED of this one without CQEFMore and the notification behind it (seen
+// on 6.18). Linux 6.0.
+func (e *SQE) PrepSendZC(fd int, p []byte, flags uint32) {
+	e.PrepOperation(uint8(OpSendZC), int32(fd), address(p), uint32(len(p)), 0)
+	e.SetOpFlags(flags)
+}
+
+// ZeroCopyCopied is the result of a notification with SendZCReportUsage when the
+// bytes were copied; it is 0 when they were not.
+const ZeroCopyCopied int32 = -1 << 31
 
 // PrepSendmsg sends a message (sendmsg(2)). Header, address and vector are
 // copied at submission, the bytes and control messages are not. Linux 5.3.

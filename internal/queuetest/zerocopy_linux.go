@@ -1,0 +1,99 @@
+package queuetest
+
+import (
+	"bytes"
+
+	"github.com/goproactor/goproactor/ring"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// notified waits for the two completions of a zero-copy send.
+func (h *harness) notified(userData uint64, want int) {
+	h.Helper()
+	c := h.result(userData)
+	require.Equal(h, int32(want), c.Result(), "result of %d: %v", userData, errnoOf(c))
+	require.True(h, c.More(), "the notification of %d is to follow", userData)
+	c = h.final(userData, 0)
+	require.Equal(h, ring.CQEFNotif, c.Flags())
+}
+
+var zeroCopies = []testCase{
+	{"a zero-copy send has a result and a notification", func(h *harness) {
+		ours, peer := h.tcpPair()
+		h.entry(1, func(e *ring.SQE) { e.PrepSendZC(ours, []byte("hello"), 0) })
+		h.notified(1, 5)
+		require.Equal(h, "hello", string(h.read(peer, 5)))
+		require.Zero(h, h.InFlight())
+	}},
+	{"a zero-copy send of nothing", func(h *harness) {
+		ours, _ := h.tcpPair()
+		h.entry(1, func(e *ring.SQE) { e.PrepSendZC(ours, nil, 0) })
+		h.notified(1, 0)
+	}},
+	{"a zero-copy send to a socket that is none", func(h *harness) {
+		ours, _ := h.pair()
+		h.entry(1, func(e *ring.SQE) { e.PrepSendZC(ours, []byte("hello"), 0) })
+		h.entry(2, func(e *ring.SQE) { e.PrepSendZC(h.eventfd(), []byte("hello"), 0) })
+		h.entry(3, func(e *ring.SQE) { e.PrepSendZC(1<<20, []byte("hello"), 0) })
+		h.notified(1, -int(unix.EOPNOTSUPP))
+		h.notified(2, -int(unix.ENOTSOCK))
+		h.notified(3, -int(unix.EBADF))
+	}},
+	{"a zero-copy send that is refused", func(h *harness) {
+		ours, _ := h.tcpPair()
+		h.entry(1, func(e *ring.SQE) {
+			e.PrepSendZC(ours, []byte("hello"), 0)
+			e.SetIoprio(1 << 14)
+		})
+		h.notified(1, -int(unix.EINVAL))
+		h.entry(2, func(e *ring.SQE) {
+			e.PrepSendZC(ours, []byte("hello"), 0)
+			e.SetIoprio(ring.SendZCReportUsage)
+		})
+		c := h.result(2)
+		require.EqualValues(h, 5, c.Result())
+		h.final(2, int(ring.ZeroCopyCopied)) // loopback copies
+	}},
+	{"a zero-copy send to a peer that is gone", func(h *harness) {
+		ours, peer := h.tcpPair()
+		h.reset(peer)
+		h.entry(3, func(e *ring.SQE) { e.PrepPoll(ours, ring.PollErr) })
+		c := h.result(3)
+		require.Positive(h, c.Result())
+		h.entry(1, func(e *ring.SQE) { e.PrepSendZC(ours, []byte("hello"), ring.MsgNoSignal) })
+		h.notified(1, -int(unix.ECONNRESET))
+		h.entry(2, func(e *ring.SQE) { e.PrepSendZC(ours, []byte("hello"), ring.MsgNoSignal) })
+		h.notified(2, -int(unix.EPIPE))
+	}},
+	{"a zero-copy send of much waits, in its place", func(h *harness) {
+		ours, peer := h.tcpPair()
+		big := bytes.Repeat([]byte("0123456789abcdef"), 1<<20)
+		h.entry(1, func(e *ring.SQE) { e.PrepSendZC(ours, big, ring.MsgWaitAll) })
+		h.entry(2, func(e *ring.SQE) { e.PrepRecv(peer, make([]byte, 1), 0) })
+		h.final(2, 1)
+		in := make([]byte, len(big)-1)
+		h.entry(3, func(e *ring.SQE) { e.PrepRecv(peer, in, ring.MsgWaitAll) })
+		h.notified(1, len(big))
+		h.final(3, len(in))
+		require.True(h, bytes.Equal(big[1:], in))
+	}},
+	{"a zero-copy send that is cancelled", func(h *harness) {
+		ours, _ := h.tcpPair()
+		for err := error(nil); err == nil; {
+			_, err = unix.SendmsgN(ours, make([]byte, 1<<16), nil, nil, unix.MSG_DONTWAIT)
+		}
+		h.entry(1, func(e *ring.SQE) { e.PrepSendZC(ours, []byte("hello"), ring.MsgWaitAll) })
+		h.quiet(1)
+		h.entry(2, func(e *ring.SQE) { e.PrepCancel(1, 0) })
+		h.final(2, 0)
+		h.notified(1, -int(unix.ECANCELED))
+	}},
+	{"a chain that begins with a zero-copy send", func(h *harness) {
+		ours, _ := h.tcpPair()
+		h.entry(1, func(e *ring.SQE) { e.PrepSendZC(ours, []byte("hello"), ring.MsgWaitAll); e.SetFlags(ring.SQELink) })
+		h.entry(2, (*ring.SQE).PrepNop)
+		h.notified(1, 5)
+		h.final(2, 0)
+	}},
+}

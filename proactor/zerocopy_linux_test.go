@@ -1,0 +1,282 @@
+package proactor_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/proactor"
+	"github.com/stretchr/testify/require"
+)
+
+func TestConformanceZeroCopy(t *testing.T) {
+	conform(t, zeroCopying)
+	t.Run("by size", func(t *testing.T) {
+		conform(t, []behaviour{{name: "from a size on", show: bySize, opts: []proactor.Option{proactor.WithZeroCopy(1000)}}})
+	})
+}
+
+// pattern is bytes of which no run repeats soon.
+func pattern(n int) []byte {
+	p := make([]byte, n)
+	for i := range p {
+		p[i] = byte(i*7>>3) ^ byte(i>>13)
+	}
+	return p
+}
+
+var zeroCopying = []behaviour{
+	{name: "SendZeroCopy sends all of it, in its place", show: func(t *testing.T, rt *proactor.Runtime) {
+		c, peer := accepted(t, rt)
+		big := pattern(1 << 20)
+		bothWays(t, rt, c, func(ctx context.Context) {
+			var all []futures.Future[int]
+			for i := range 10 {
+				c.SendBytes(fmt.Appendf(nil, "before %d ", i))
+				all = append(all, c.SendZeroCopy(big))
+				c.SendVector([]byte("be"), []byte("hind "))
+			}
+			aside(t, ctx, func() {
+				for i := range 10 {
+					require.Equal(t, fmt.Sprintf("before %d ", i), readFull(t, peer, 9))
+					require.True(t, readFull(t, peer, len(big)) == string(big))
+					require.Equal(t, "behind ", readFull(t, peer, 7))
+				}
+			})
+			for _, f := range all {
+				n, err := f.Await(ctx)
+				require.NoError(t, err)
+				require.Equal(t, len(big), n)
+			}
+		})
+	}},
+	{name: "SendZeroCopy of nothing", show: func(t *testing.T, rt *proactor.Runtime) {
+		c, _ := accepted(t, rt)
+		bothWays(t, rt, c, func(ctx context.Context) {
+			n, err := c.SendZeroCopy(nil).Await(ctx)
+			require.NoError(t, err)
+			require.Zero(t, n)
+		})
+	}},
+	{name: "SendZeroCopy where nothing can is a send", show: func(t *testing.T, rt *proactor.Runtime) {
+		c, peer := socketPair(t, rt, "unix")
+		packets, other := socketPair(t, rt, "unixpacket")
+		r, w, err := rt.Pipe()
+		require.NoError(t, err)
+		bothWays(t, rt, c, func(ctx context.Context) {
+			c.SendBytes([]byte("one "))
+			f := c.SendZeroCopy([]byte("two "))
+			c.SendBytes([]byte("three"))
+			n, err := f.Await(ctx)
+			require.NoError(t, err)
+			require.Equal(t, 4, n)
+			require.Equal(t, "one two three", readFull(t, peer, 13))
+		})
+		bothWays(t, rt, packets, func(ctx context.Context) {
+			n, err := packets.SendZeroCopy([]byte("message")).Await(ctx)
+			require.NoError(t, err)
+			require.Equal(t, 7, n)
+			p := make([]byte, 100)
+			n, err = other.Read(p)
+			require.NoError(t, err)
+			require.Equal(t, "message", string(p[:n]))
+		})
+		n, err := w.SendZeroCopy([]byte("pipe")).Await(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 4, n)
+		require.Equal(t, "pipe", received(t, t.Context(), r))
+	}},
+	{name: "SendZeroCopy cut short tells how much went out", show: func(t *testing.T, rt *proactor.Runtime) {
+		c, peer := accepted(t, rt)
+		f, behind := c.SendZeroCopy(make([]byte, stuffed)), c.SendZeroCopy([]byte("never sent"))
+		readFull(t, peer, 100_000)
+		require.NoError(t, peer.SetLinger(0))
+		require.NoError(t, peer.Close())
+		n, err := f.Await(t.Context())
+		gone(t, err)
+		require.GreaterOrEqual(t, n, 100_000)
+		require.Less(t, n, stuffed)
+		n, err = behind.Await(t.Context())
+		gone(t, err)
+		require.Zero(t, n)
+	}},
+	{name: "SendZeroCopy cancelled", show: func(t *testing.T, rt *proactor.Runtime) {
+		for _, where := range []string{"outside", "inside"} {
+			c, _ := accepted(t, rt)
+			check := func(ctx context.Context) {
+				f, queued := c.SendZeroCopy(make([]byte, stuffed)), c.SendZeroCopy([]byte("queued"))
+				queued.Cancel()
+				n, err := queued.Await(ctx)
+				require.ErrorIs(t, err, futures.ErrCanceled)
+				require.Zero(t, n)
+				limited, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+				defer cancel()
+				_, err = f.Await(limited)
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				_, err = c.Closed().Await(ctx) // it was reset
+				require.NoError(t, err)
+			}
+			if where == "outside" {
+				check(t.Context())
+			} else {
+				inTask(t, rt, c, check)
+			}
+			c.Abort()
+		}
+	}},
+	{name: "SendZeroCopy cancelled when the socket has all of it", show: func(t *testing.T, rt *proactor.Runtime) {
+		for range 100 {
+			c, peer := accepted(t, rt)
+			f := c.SendZeroCopy([]byte("hello"))
+			require.Equal(t, "hello", readFull(t, peer, 5))
+			f.Cancel()
+			n, err := f.Await(t.Context())
+			require.Equal(t, 5, n)
+			if err != nil { // came before the notification
+				require.ErrorIs(t, err, futures.ErrCanceled)
+				_, err = c.Closed().Await(t.Context())
+				require.NoError(t, err)
+			}
+			c.Close()
+			peer.Close()
+		}
+	}},
+	{name: "SendZeroCopy past its deadline", show: func(t *testing.T, rt *proactor.Runtime) {
+		c, _ := accepted(t, rt)
+		f := c.SendZeroCopy(make([]byte, stuffed))
+		require.NoError(t, c.SetWriteDeadline(time.Now().Add(10*time.Millisecond)))
+		_, err := f.Await(t.Context())
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		_, err = c.Closed().Await(t.Context())
+		require.NoError(t, err)
+	}},
+	{name: "SendZeroCopy and Close", show: func(t *testing.T, rt *proactor.Runtime) {
+		c, peer := accepted(t, rt)
+		big := pattern(4 << 20)
+		f := c.SendZeroCopy(big)
+		require.NoError(t, c.Close())
+		got, err := io.ReadAll(peer)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(big, got))
+		n, err := f.Await(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, len(big), n)
+		_, err = c.Closed().Await(t.Context())
+		require.NoError(t, err)
+		_, err = c.SendZeroCopy(big).Await(t.Context())
+		require.ErrorIs(t, err, proactor.ErrClosed)
+		var op *net.OpError
+		require.ErrorAs(t, err, &op)
+		require.Equal(t, "write", op.Op)
+	}},
+	{name: "SendZeroCopy and Abort", show: func(t *testing.T, rt *proactor.Runtime) {
+		c, _ := accepted(t, rt)
+		f := c.SendZeroCopy(make([]byte, stuffed))
+		c.Abort()
+		_, err := f.Await(t.Context())
+		require.ErrorIs(t, err, proactor.ErrClosed)
+		_, err = c.Closed().Await(t.Context())
+		require.NoError(t, err)
+	}},
+	{name: "SendZeroCopy and CloseWrite", show: func(t *testing.T, rt *proactor.Runtime) {
+		c, peer := accepted(t, rt)
+		f := c.SendZeroCopy([]byte("all"))
+		_, err := c.CloseWrite().Await(t.Context())
+		require.NoError(t, err)
+		got, err := io.ReadAll(peer)
+		require.NoError(t, err)
+		require.Equal(t, "all", string(got))
+		n, err := f.Await(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 3, n)
+		_, err = c.SendZeroCopy([]byte("more")).Await(t.Context())
+		require.ErrorIs(t, err, syscall.EPIPE)
+	}},
+	{name: "SendZeroCopy and the end of the runtime", show: func(t *testing.T, rt *proactor.Runtime) {
+		c, _ := accepted(t, rt)
+		f := c.SendZeroCopy(make([]byte, stuffed))
+		require.NoError(t, rt.Close())
+		_, err := f.Await(t.Context())
+		require.ErrorIs(t, err, proactor.ErrClosed)
+	}},
+}
+
+// bySize has long sends go without copying, leases included, and short ones not.
+func bySize(t *testing.T, rt *proactor.Runtime) {
+	c, peer := accepted(t, rt)
+	long := strings.Repeat("long ", 1000)
+	inTask(t, rt, c, func(ctx context.Context) {
+		for range 20 {
+			wrote(t, peer, long)
+			for n := 0; n < len(long); {
+				b, err := c.Recv().Await(ctx)
+				require.NoError(t, err)
+				n += b.Len()
+				_, err = c.Send(b).Await(ctx)
+				require.NoError(t, err)
+			}
+			_, err := c.SendBytes([]byte("short")).Await(ctx)
+			require.NoError(t, err)
+			require.Equal(t, long+"short", readFull(t, peer, len(long)+5))
+		}
+	})
+	rt2, err := proactor.New(proactor.WithZeroCopy(-1))
+	require.Nil(t, rt2)
+	require.ErrorContains(t, err, "-1 bytes")
+}
+
+func TestSendZeroCopyAllocatesNothing(t *testing.T) {
+	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		if raceEnabled {
+			t.Skip("the race detector allocates")
+		}
+		c, peer := accepted(t, rt)
+		// Much at a time: little would wait for a delayed acknowledgement.
+		p, in := make([]byte, 256<<10), make([]byte, 64<<10)
+		go func() {
+			for err := error(nil); err == nil; {
+				_, err = peer.Read(in)
+			}
+		}()
+		inTask(t, rt, c, func(ctx context.Context) {
+			once := func() {
+				if _, err := c.SendZeroCopy(p).Await(ctx); err != nil {
+					panic(err)
+				}
+			}
+			for range 100 {
+				once()
+			}
+			require.Zero(t, testing.AllocsPerRun(200, once))
+		})
+		closedDown(t, c)
+	})
+}
+
+func ExampleConn_SendZeroCopy() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	ln := must(rt.Listen("tcp", "127.0.0.1:0"))
+	c := must(rt.Dial(context.Background(), "tcp", ln.Addr().String()).Await(context.Background()))
+	peer := must(ln.Accept().Await(context.Background()))
+	big := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
+	sent := c.SendZeroCopy(big) // big is the library's
+	received := 0
+	for received < len(big) {
+		buf := must(peer.Recv().Await(context.Background()))
+		received += buf.Len()
+		buf.Release()
+	}
+	n := must(sent.Await(context.Background())) // and ours again
+	clear(big)
+	fmt.Println(n, received)
+	// Output: 1048576 1048576
+}
