@@ -82,7 +82,7 @@ func (rt *Runtime) pairOf(p [2]int, network string) (one, other *Conn, err error
 }
 
 // duplicate returns a descriptor of its own for f's file.
-func duplicate(f *os.File) (fd int, err error) {
+func duplicate(f syscall.Conn) (fd int, err error) {
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return -1, err

@@ -5,6 +5,7 @@ package proactor
 import (
 	"errors"
 	"os"
+	"syscall"
 )
 
 // FileConn exists on Linux only.
@@ -28,8 +29,8 @@ type Credentials struct {
 // PeerCredentials exists on Linux only.
 func (c *Conn) PeerCredentials() (Credentials, error) { return Credentials{}, errors.ErrUnsupported }
 
-func duplicate(*os.File) (int, error)  { return -1, errors.ErrUnsupported }
-func duplicateNumber(int) (int, error) { return -1, errors.ErrUnsupported }
-func encodeRights([]int) []byte        { return nil }
-func decodeRights([]byte) []int        { return nil }
-func rightsSpace(int) int              { return 0 }
+func duplicate(syscall.Conn) (int, error) { return -1, errors.ErrUnsupported }
+func duplicateNumber(int) (int, error)    { return -1, errors.ErrUnsupported }
+func encodeRights([]int) []byte           { return nil }
+func decodeRights([]byte) []int           { return nil }
+func rightsSpace(int) int                 { return 0 }

@@ -444,7 +444,7 @@ func (m *claim) queue() {
 	m.queued = true
 	if m.sends {
 		s := &m.conn.send
-		s.queue.push(&s.conn.loop.segments, segment{claim: m})
+		s.queue.push(&s.conn.loop.segments, segment{turn: m})
 		s.start()
 		return
 	}
@@ -462,6 +462,15 @@ func (m *claim) grant() {
 		m.has = true
 		m.chain.granted()
 	}
+}
+
+// end implements turn.
+func (m *claim) end(reason error) { m.chain.end(reason) }
+
+// refuse implements turn.
+func (m *claim) refuse(err error) {
+	m.queued = false
+	m.chain.abandon(err)
 }
 
 // quiet is called when the receiver has nothing armed.

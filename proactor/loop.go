@@ -49,6 +49,7 @@ type Loop struct {
 
 	cancellations []*cancellation // to be used again
 	zeroCopies    []*zeroCopy     // to be used again
+	fileMemory    [][]byte        // to be used again
 
 	conns     []*Conn // every open connection of this loop
 	acceptors []*acceptor

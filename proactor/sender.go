@@ -40,7 +40,7 @@ type segment struct {
 	lease   Buffer                // of data, if it came as a lease
 	promise *futures.Promise[int] // of the Send, if somebody wants to know
 	rights  *rights               // descriptors that go with its first byte
-	claim   *claim                // instead of data: a chain sends when its turn has come
+	turn    turn                  // instead of data: somebody else sends when it has come
 	noCopy  bool                  // asked for by SendZeroCopy
 	zero    *zeroCopy             // sends it without copying
 }
@@ -90,9 +90,9 @@ func (s *sender) start() {
 	}
 	l := s.conn.loop
 	first := s.queue.at(0)
-	if first.claim != nil {
+	if first.turn != nil {
 		s.inFlight = 1
-		first.claim.grant()
+		first.turn.grant()
 		return
 	}
 	if first.zero != nil && !first.zero.refused {
@@ -132,7 +132,7 @@ func (s *sender) gathered(n int) int {
 	bytes := len(s.queue.at(0).data)
 	for i := 1; i < n; i++ {
 		g := s.queue.at(i)
-		if bytes += len(g.data); bytes > maxTransfer || g.rights != nil || g.claim != nil || g.zero != nil {
+		if bytes += len(g.data); bytes > maxTransfer || g.rights != nil || g.turn != nil || g.zero != nil {
 			return i
 		}
 	}
@@ -247,8 +247,8 @@ func (s *sender) abandon(err error) {
 
 // cancel ends the send under way and what waits behind it, for that reason.
 func (s *sender) cancel(reason error) {
-	if s.inFlight > 0 && s.queue.at(0).claim != nil {
-		s.queue.at(0).claim.chain.end(reason)
+	if s.inFlight > 0 && s.queue.at(0).turn != nil {
+		s.queue.at(0).turn.end(reason)
 	} else if s.inFlight > 0 && s.reason == nil {
 		s.reason = reason
 		s.conn.loop.cancel(s.userData)
@@ -273,9 +273,8 @@ func (s *sender) conclude(g segment, err error) {
 	if g.rights != nil {
 		g.rights.close()
 	}
-	if g.claim != nil {
-		g.claim.queued = false
-		g.claim.chain.abandon(err)
+	if g.turn != nil {
+		g.turn.refuse(err)
 	}
 	switch {
 	case g.promise == nil:
@@ -286,10 +285,18 @@ func (s *sender) conclude(g segment, err error) {
 	}
 }
 
-// unclaim takes a chain's claim out of the queue; what is behind it goes on.
-func (s *sender) unclaim(m *claim) {
+// turn is a place in the queue of somebody who sends by himself: a chain, or a
+// file.
+type turn interface {
+	grant()           // it has come; unclaim ends it
+	end(error)        // it is to end, for that reason
+	refuse(err error) // it will not come, or is over
+}
+
+// unclaim takes a turn out of the queue; what is behind it goes on.
+func (s *sender) unclaim(m turn) {
 	for i := range s.queue.len() {
-		if s.queue.at(i).claim != m {
+		if s.queue.at(i).turn != m {
 			continue
 		}
 		if i < s.inFlight {

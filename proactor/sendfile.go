@@ -1,0 +1,278 @@
+package proactor
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"syscall"
+
+	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/ring"
+)
+
+// A file goes out piece by piece through memory of the loop, which keeps a few
+// such for the next.
+const (
+	filePiece      = 256 << 10
+	fileMemoryKept = 8
+)
+
+var errFileMessages = errors.New("a file is sent on a stream, and this connection has messages")
+
+// SendFile sends n bytes of f from offset off on, whose cursor it does not use. The
+// future resolves when the kernel has taken all of them, with their number; an
+// error comes with the number sent before it: io.ErrUnexpectedEOF if the file ends
+// before n bytes (or is cut while it is being sent), an *fs.PathError of the
+// reading, or what SendBytes would give. f is an *os.File, say; the library keeps
+// a descriptor of its own and f may be closed at once.
+//
+// It takes its place among the connection's other sends. A cancel, or a write
+// deadline that passes, after the first byte ends the connection's sending.
+//
+// Bytes go through memory of the loop's: a read from the page cache and a send
+// cost no thread but the loop's own, where splice(2) on a ring goes to a worker of
+// the kernel twice for each piece.
+func (c *Conn) SendFile(f syscall.Conn, off, n int64) futures.Future[int64] {
+	s := &fileSend{conn: c, off: off, left: n, promise: futures.NewPromise[int64]()}
+	if err := s.take(f); err != nil {
+		return futures.Failed[int64](err)
+	}
+	s.promise.SetCanceler(s)
+	if !c.loop.perform(s.begin) {
+		s.refuse(c.closedError("write"))
+	}
+	return s.promise.Future()
+}
+
+// fileSend is a file that is being sent.
+type fileSend struct {
+	conn    *Conn
+	fd      int // a duplicate
+	name    string
+	off     int64
+	left    int64
+	sent    int64
+	memory  []byte
+	rest    []byte // of it: read and not sent yet
+	promise *futures.Promise[int64]
+
+	userData uint64
+	stage    fileStage
+	live     bool // with the queue
+	begun    bool
+	over     bool
+	reason   error // why it is to end
+}
+
+type fileStage uint8
+
+const (
+	fileReading fileStage = iota
+	fileSending
+	fileWaiting // for room in a socket that was made non-blocking behind our back
+)
+
+// take checks the arguments and duplicates the descriptor.
+func (s *fileSend) take(f syscall.Conn) error {
+	c := s.conn
+	switch {
+	case s.off < 0 || s.left < 0 || s.left > math.MaxInt64-s.off:
+		return c.opError("sendfile", fmt.Errorf("%d bytes at offset %d: want neither negative nor beyond 63 bits: %w", s.left, s.off, syscall.EINVAL))
+	case c.medium == packets:
+		return c.misused("sendfile", errFileMessages)
+	case f == nil:
+		return c.opError("sendfile", os.ErrInvalid)
+	}
+	if named, ok := f.(interface{ Name() string }); ok {
+		s.name = named.Name()
+	}
+	var err error
+	if s.fd, err = duplicate(f); err != nil {
+		return c.opError("sendfile", err)
+	}
+	return nil
+}
+
+func (s *fileSend) begin() {
+	out := &s.conn.send
+	if err := out.refusal(); err != nil {
+		s.refuse(err)
+		return
+	}
+	if s.left == 0 {
+		s.refuse(nil)
+		return
+	}
+	out.queue.push(&s.conn.loop.segments, segment{turn: s})
+	out.start()
+}
+
+// grant implements turn.
+func (s *fileSend) grant() {
+	if s.begun {
+		return
+	}
+	s.begun = true
+	l := s.conn.loop
+	if n := len(l.fileMemory); n > 0 {
+		s.memory, l.fileMemory = l.fileMemory[n-1], l.fileMemory[:n-1]
+	} else {
+		s.memory = make([]byte, filePiece)
+	}
+	s.read()
+}
+
+func (s *fileSend) read() {
+	sqe := s.conn.loop.queue.Next()
+	sqe.PrepRead(s.fd, s.memory[:min(s.left, int64(len(s.memory)))])
+	sqe.Fields().Off = uint64(s.off)
+	s.submit(sqe, fileReading)
+}
+
+func (s *fileSend) send() {
+	sqe := s.conn.loop.queue.Next()
+	if s.conn.medium == file {
+		sqe.PrepWrite(s.conn.fd, s.rest)
+	} else {
+		sqe.PrepSend(s.conn.fd, s.rest, ring.MsgWaitAll|ring.MsgNoSignal)
+	}
+	s.submit(sqe, fileSending)
+}
+
+func (s *fileSend) submit(sqe *ring.SQE, stage fileStage) {
+	s.stage, s.live = stage, true
+	s.conn.others++
+	s.userData = s.conn.loop.submit(sqe, s)
+}
+
+// complete implements operation.
+func (s *fileSend) complete(result int32, _ uint32) {
+	s.live = false
+	s.conn.others--
+	switch {
+	case s.over: // abandoned
+	case s.stage == fileReading:
+		s.wasRead(result)
+	case s.stage == fileSending:
+		s.wasSent(result)
+	case s.reason != nil:
+		s.stop()
+	default:
+		s.send()
+	}
+	s.conn.settled()
+}
+
+func (s *fileSend) wasRead(result int32) {
+	switch e := syscall.Errno(-result); {
+	case s.reason != nil:
+		s.stop()
+	case e == syscall.EINTR:
+		s.read()
+	case result < 0:
+		s.finish(&fs.PathError{Op: "read", Path: s.name, Err: e})
+	case result == 0:
+		s.finish(s.conn.opError("sendfile", io.ErrUnexpectedEOF))
+	default:
+		s.off += int64(result)
+		s.rest = s.memory[:result]
+		s.send()
+	}
+}
+
+func (s *fileSend) wasSent(result int32) {
+	c := s.conn
+	if result > 0 {
+		s.sent += int64(result)
+		s.left -= int64(result)
+		s.rest = s.rest[result:]
+	}
+	switch e := syscall.Errno(-result); {
+	case s.left == 0:
+		s.finish(nil)
+	case s.reason != nil:
+		s.stop()
+	case result > 0 && len(s.rest) == 0:
+		s.read()
+	case result > 0, e == syscall.EINTR:
+		s.send()
+	case e == syscall.EAGAIN:
+		sqe := c.loop.queue.Next()
+		sqe.PrepPoll(c.fd, ring.PollOut)
+		s.submit(sqe, fileWaiting)
+	case e == syscall.ECANCELED:
+		s.fail(c.closedError("write"))
+	case e == 0:
+		s.fail(c.failed("write", syscall.EPIPE))
+	default:
+		s.fail(c.failed("write", e))
+	}
+}
+
+// fail is finish with an error after which nothing can be sent any more.
+func (s *fileSend) fail(err error) {
+	if s.conn.send.err == nil {
+		s.conn.send.err = err
+	}
+	s.finish(err)
+}
+
+// stop ends what was cancelled. A stream of which part was sent cannot go on.
+func (s *fileSend) stop() {
+	if s.sent > 0 {
+		s.fail(s.conn.opError("write", s.reason))
+		return
+	}
+	s.finish(s.reason)
+}
+
+func (s *fileSend) finish(err error) {
+	s.refuse(err)
+	s.conn.send.unclaim(s)
+}
+
+// refuse implements turn: it is over, or never began.
+func (s *fileSend) refuse(err error) {
+	if s.over {
+		return
+	}
+	s.over = true
+	closeSocket(s.fd)
+	l := s.conn.loop
+	if s.memory != nil && !s.live && len(l.fileMemory) < fileMemoryKept {
+		l.fileMemory = append(l.fileMemory, s.memory)
+	}
+	sent, p := s.sent, s.promise
+	if !l.Inside() {
+		p.Settle(sent, err)
+		return
+	}
+	l.later(func() { p.Settle(sent, err) })
+}
+
+// end implements turn.
+func (s *fileSend) end(reason error) {
+	if s.over || s.reason != nil {
+		return
+	}
+	s.reason = reason
+	if s.live {
+		s.conn.loop.cancel(s.userData)
+	}
+}
+
+// Cancel implements futures.Canceler.
+func (s *fileSend) Cancel() {
+	s.conn.loop.Do(func() { // behind the start, which may still be on its way
+		switch {
+		case s.over:
+		case s.begun:
+			s.end(futures.ErrCanceled)
+		default:
+			s.finish(futures.ErrCanceled)
+		}
+	})
+}
