@@ -101,7 +101,12 @@ func (m Message) control(level, kind int32) []byte {
 	if n == 0 {
 		return nil
 	}
-	list := m.head[ring.SizeofRecvmsgOut+int(m.name):][:n]
+	return findControl(m.head[ring.SizeofRecvmsgOut+int(m.name):][:n], level, kind)
+}
+
+// findControl is the data of the first control message of that kind in a list,
+// nil if there is none.
+func findControl(list []byte, level, kind int32) []byte {
 	for len(list) >= sizeofCmsghdr {
 		h := (*cmsghdr)(unsafe.Pointer(unsafe.SliceData(list)))
 		size := int(h.len)
