@@ -32,9 +32,8 @@ var errFileMessages = errors.New("a file is sent on a stream, and this connectio
 // It takes its place among the connection's other sends. A cancel, or a write
 // deadline that passes, after the first byte ends the connection's sending.
 //
-// Bytes go through memory of the loop's: a read from the page cache and a send
-// cost no thread but the loop's own, where splice(2) on a ring goes to a worker of
-// the kernel twice for each piece.
+// Bytes go through memory of the loop's: what splice(2) would save is little, and
+// a ring leaves each to a worker thread, see docs/performance.md.
 func (c *Conn) SendFile(f syscall.Conn, off, n int64) futures.Future[int64] {
 	s := &fileSend{conn: c, off: off, left: n, promise: futures.NewPromise[int64]()}
 	if err := s.take(f); err != nil {

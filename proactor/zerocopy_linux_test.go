@@ -280,3 +280,53 @@ func ExampleConn_SendZeroCopy() {
 	fmt.Println(n, received)
 	// Output: 1048576 1048576
 }
+
+// BenchmarkSend compares a copy with none, over loopback, where the kernel copies
+// in any case: what remains is what it costs to do without.
+func BenchmarkSend(b *testing.B) {
+	for _, size := range []int{1 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20} {
+		for _, how := range []string{"copy", "zero copy"} {
+			b.Run(fmt.Sprintf("%s/%dK", how, size>>10), func(b *testing.B) {
+				rt, err := proactor.New(proactor.WithBackend(proactor.IOUring), proactor.WithLoops(1))
+				if err != nil {
+					b.Skip(err)
+				}
+				defer rt.Close()
+				ln := must(rt.Listen("tcp", "127.0.0.1:0"))
+				peer := must(net.Dial("tcp", ln.Addr().String()))
+				defer peer.Close()
+				c := must(ln.Accept().Await(b.Context()))
+				go io.Copy(io.Discard, peer)
+				p := make([]byte, size)
+				const inFlight = 8
+				b.SetBytes(int64(size))
+				start := cpuTime()
+				_, err = c.Loop().Go(b.Context(), func(ctx context.Context) error {
+					var sent [inFlight]futures.Future[int]
+					for i := range b.N {
+						if i >= inFlight {
+							if _, err := sent[i%inFlight].Await(ctx); err != nil && err != futures.ErrStale {
+								return err
+							}
+						}
+						if how == "copy" {
+							sent[i%inFlight] = c.SendBytes(p)
+						} else {
+							sent[i%inFlight] = c.SendZeroCopy(p)
+						}
+					}
+					return nil
+				}).Await(context.Background())
+				require.NoError(b, err)
+				b.ReportMetric(float64(cpuTime()-start)/float64(b.N)/1e3, "cpu-µs/op")
+			})
+		}
+	}
+}
+
+// cpuTime is the processor time of the process so far.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
