@@ -6,7 +6,8 @@
 //	go -C bench run . -only net,ours -work echo -size 64 -conns 64 -rounds 7
 //	go -C bench run . list                what there is to choose from
 //	go -C bench run . compare A.json B.json
-//	go -C bench run . report A.json       the tables of a report again; with -o DIR its page and charts
+//	go -C bench run . report A.json       the tables of a report again; with -o DIR its page and charts,
+//	                                      with -summary the table in the README
 //
 // 'bench -h' lists the flags. Linux only.
 package main
@@ -138,6 +139,7 @@ func generate() error {
 func show(args []string) error {
 	flags := flag.NewFlagSet("report", flag.ContinueOnError)
 	dir := flags.String("o", "", "folder for report.html and the charts as SVG")
+	summary := flags.Bool("summary", false, "print the short table, in Markdown, that the README shows")
 	if err := parseFlags(flags, args); err != nil {
 		return err
 	}
@@ -147,6 +149,9 @@ func show(args []string) error {
 	r, err := report.Load(flags.Arg(0))
 	if err != nil {
 		return err
+	}
+	if *summary {
+		return r.Summary(os.Stdout)
 	}
 	if *dir == "" {
 		return r.Table(os.Stdout)

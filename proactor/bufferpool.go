@@ -10,6 +10,7 @@ import (
 const (
 	bufferGroup  = 0 // for streams
 	messageGroup = 1 // for messages, once there is a PacketConn
+	bulkGroup    = 2 // for streams that fill buffers of the first group
 )
 
 // bufferPool is the memory that a loop's receives choose from: blocks provided
@@ -25,18 +26,19 @@ const (
 // ring holds no more than are needed at a time, and what it is given is what
 // came back last.
 type bufferPool struct {
-	loop   *Loop
-	ring   *ring.BufferRing
-	group  uint16
-	size   int // bytes of a block
-	limit  int // blocks at most
-	blocks []*block
-	spare  []*block // neither in the ring nor out, the warmest last
-	inRing int
-	target int // of inRing
-	least  int // inRing was, since turns began to count
-	turns  int // in which the ring was not seen running low
-	free   *lease
+	loop    *Loop
+	ring    *ring.BufferRing
+	group   uint16
+	size    int // bytes of a block
+	limit   int // blocks at most
+	blocks  []*block
+	spare   []*block // neither in the ring nor out, the warmest last
+	inRing  int
+	target  int // of inRing
+	least   int // inRing was, since turns began to count
+	turns   int // in which the ring was not seen running low
+	free    *lease
+	refused bool // a receive found nothing, and went elsewhere
 
 	starved fifo[starveling] // were refused for want of a buffer, first come first
 }
@@ -57,7 +59,8 @@ const (
 	// takes no memory.
 	slab = 4 << 20
 
-	// firstTarget is how many blocks the ring holds until more are needed.
+	// firstTarget is how many blocks the ring holds until more are needed, less
+	// if a slab has not as many.
 	firstTarget = 32
 
 	// After so many turns in which half of the ring was never needed, it is
@@ -75,8 +78,8 @@ func (p *bufferPool) open(l *Loop, group uint16, size, count int, incremental bo
 		return fmt.Errorf("provide %d buffers of %d bytes: %w", count, size, err)
 	}
 	p.loop, p.ring, p.group, p.size, p.limit = l, r, group, size, count
-	p.target = firstTarget
 	p.grow()
+	p.target = min(firstTarget, len(p.blocks))
 	p.publish()
 	return nil
 }
@@ -106,6 +109,33 @@ func (p *bufferPool) grow() {
 	}
 }
 
+// openBulk opens the pool of larger buffers, if it is not open: false if there
+// are none, and the others have to do.
+//
+// The kernel's part of receiving and sending on costs about a microsecond a
+// piece, whatever its size: 256 KiB in eight pieces took half as long again as
+// in one. But larger buffers for everyone would never be in the cache.
+func (l *Loop) openBulk() bool {
+	if l.bulk.ring != nil {
+		return true
+	}
+	o := &l.rt.options
+	size, count := o.bufferSize*bulkFactor, o.bufferCount/bulkFactor
+	if l.withoutBulk || size > maxBulk || count < 2 {
+		return false
+	}
+	if err := l.bulk.open(l, bulkGroup, size, count, false); err != nil {
+		l.bulk.ring, l.withoutBulk = nil, true // for want of memory that may be locked
+		return false
+	}
+	return true
+}
+
+const (
+	bulkFactor = 8       // the larger buffers are so much larger, and so many fewer
+	maxBulk    = 4 << 20 // bytes
+)
+
 func (p *bufferPool) provide(b *block) {
 	b.inRing, b.consumed = true, 0
 	p.inRing++
@@ -114,8 +144,12 @@ func (p *bufferPool) provide(b *block) {
 
 // publish shows the queue what came back since the last time.
 func (p *bufferPool) publish() {
+	if p.ring == nil {
+		return
+	}
 	starved := p.starved.len() > 0
-	if starved {
+	if starved || p.refused {
+		p.refused = false
 		p.widen()
 	} else {
 		p.narrow()
@@ -147,7 +181,7 @@ func (p *bufferPool) narrow() {
 		return
 	}
 	if p.least > p.target/2 {
-		p.target = max(p.target/2, firstTarget)
+		p.target = max(p.target/2, min(firstTarget, p.limit))
 	}
 	p.least, p.turns = p.target, 0
 }

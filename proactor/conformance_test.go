@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"runtime"
@@ -127,6 +128,36 @@ var receiving = []behaviour{
 		none.Release()
 		none.Release()
 		require.Empty(t, none.Bytes())
+	}},
+	{name: "data in bulk comes in larger buffers, while there are any", opts: []proactor.Option{proactor.WithBuffers(4096, 16)}, show: func(t *testing.T, rt *proactor.Runtime) {
+		c, peer := accepted(t, rt)
+		const size = 1 << 20
+		sent := make([]byte, size)
+		rand.NewChaCha8([32]byte{7}).Read(sent)
+		var writing sync.WaitGroup
+		writing.Go(func() { peer.Write(sent) })
+		defer writing.Wait()
+		var got []byte
+		var held []proactor.Buffer // two of eight times the size is all there are: the rest comes in the usual ones
+		largest := 0
+		for len(got) < size {
+			b, err := c.Recv().Await(t.Context())
+			require.NoError(t, err)
+			largest = max(largest, b.Len())
+			got = append(got, b.Bytes()...)
+			if b.Len() > 4096 && len(held) < 2 {
+				held = append(held, b)
+				continue
+			}
+			b.Release()
+		}
+		require.True(t, bytes.Equal(sent, got))
+		require.Greater(t, largest, 4096)
+		require.LessOrEqual(t, largest, 8*4096)
+		for _, b := range held {
+			b.Release()
+		}
+		closedDown(t, c)
 	}},
 	{name: "Send and Queue take the lease", show: func(t *testing.T, rt *proactor.Runtime) {
 		c, peer := accepted(t, rt)

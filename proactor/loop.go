@@ -30,18 +30,21 @@ type Loop struct {
 	rt    *Runtime
 	index int
 
-	queue    ring.Queue
-	slots    ring.Slots[operation]
-	reaped   [128]ring.CQE
-	begin    int       // of the completions reaped and not delivered
-	end      int       // of them
-	serving  operation // whose completion is being delivered
-	vectors  vectorArena
-	buffers  bufferPool
-	messages bufferPool // opened with the first PacketConn
-	timers   timerHeap
-	tasks    *futures.Scheduler
-	ready    fifo[futures.Runnable]
+	queue       ring.Queue
+	slots       ring.Slots[operation]
+	reaped      [128]ring.CQE
+	begin       int       // of the completions reaped and not delivered
+	end         int       // of them
+	serving     operation // whose completion is being delivered
+	vectors     vectorArena
+	buffers     bufferPool
+	withoutBulk bool
+	bulk        bufferPool // of larger ones, opened with the first connection that fills a buffer
+	messages    bufferPool // opened with the first PacketConn
+	timers      timerHeap
+	tasks       *futures.Scheduler
+	ready       fifo[futures.Runnable]
+	sending     []*sender // that have something to send and nothing in flight
 
 	segments lender[segment] // memory of the queues of connections
 	demands  lender[demand]
@@ -114,15 +117,15 @@ func (l *Loop) live() {
 // what is due, what others posted and what became ready, give buffers back.
 func (l *Loop) turn() {
 	defer l.recovered()
+	l.startSends()
 	l.enter(l.patience())
 	l.deliver()
 	l.timers.expire(l)
 	l.collectInbox()
 	l.runReady()
 	l.buffers.publish()
-	if l.messages.ring != nil {
-		l.messages.publish()
-	}
+	l.bulk.publish()
+	l.messages.publish()
 	if len(l.draining) > 0 {
 		l.drained()
 	}

@@ -122,7 +122,7 @@ func (c *Conn) arrive(unread [][]byte, p *futures.Promise[*Conn]) {
 	c.join()
 	for _, data := range unread {
 		c.recv.unread.push(&c.loop.unread, c.loop.buffers.lease(data, nil))
-		c.recv.unreadBytes += len(data)
+		c.recv.unreadBytes += int32(len(data))
 	}
 	switch {
 	case c.loop.stop:

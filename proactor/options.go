@@ -77,11 +77,12 @@ func WithPinning() Option {
 
 // WithBuffers sets the size in bytes of a receive buffer and how many of them
 // a loop may have. Memory is taken as it is needed. The default is 4096 of
-// 32 KiB.
+// 32 KiB. Connections that fill such buffers use others eight times as large,
+// of which a loop may have an eighth as many.
 func WithBuffers(size, count int) Option {
 	return func(o *options) error {
-		if size < 64 || size > 1<<30 {
-			return fmt.Errorf("proactor: buffers of %d bytes: want 64 to %d", size, 1<<30)
+		if size < 64 || size > 16<<20 {
+			return fmt.Errorf("proactor: buffers of %d bytes: want 64 to %d", size, 16<<20)
 		}
 		if count < 1 || count > ring.MaxBufferRing {
 			return fmt.Errorf("proactor: buffer count %d: want 1 to %d", count, ring.MaxBufferRing)

@@ -36,8 +36,10 @@ type receiver struct {
 	starved     bool  // waits in the pool's list
 	held        bool  // the handler is not to be called now
 	draining    bool  // deliverUnread is running
+	bulk        bool  // the last receive filled its buffer: the next takes a larger one
+	inBulk      bool  // the armed receive does
 	filesCome   bool  // RecvFiles is used: no multishot, which would drop them
-	unreadBytes int
+	unreadBytes int32
 
 	userData   uint64 // of the armed receive
 	hangupData uint64 // of the armed hangup
@@ -101,14 +103,18 @@ func (r *receiver) arm() {
 	if r.multishot = r.short >= shortReceives && !r.hungUp && !r.filesCome && c.medium == stream; r.multishot {
 		r.watch()
 	}
+	group := uint16(bufferGroup)
+	if r.inBulk = r.bulk && !r.multishot && c.medium != packets && c.loop.openBulk(); r.inBulk {
+		group = bulkGroup
+	}
 	sqe := c.loop.queue.Next()
 	switch {
 	case r.multishot:
 		sqe.PrepMultishotRecv(c.fd, bufferGroup, 0)
 	case c.medium == file:
-		sqe.PrepReadProvided(c.fd, bufferGroup)
+		sqe.PrepReadProvided(c.fd, group)
 	default:
-		sqe.PrepRecvProvided(c.fd, bufferGroup, c.messageFlags())
+		sqe.PrepRecvProvided(c.fd, group, c.messageFlags())
 	}
 	r.userData = c.loop.submit(sqe, r)
 	r.armed = true
@@ -148,19 +154,19 @@ func (h *hangup) complete(result int32, _ uint32) {
 
 // complete implements operation.
 func (r *receiver) complete(result int32, flags uint32) {
-	l := r.conn.loop
+	pool := r.pool()
 	if flags&ring.CQEFMore == 0 {
 		r.armed, r.pausing = false, false
 	}
 	switch {
-	case int(result) > l.buffers.size: // a message, and only part of it is here
-		l.buffers.release(l.buffers.received(uint16(flags>>16), l.buffers.size, flags).lease)
+	case int(result) > pool.size: // a message, and only part of it is here
+		pool.release(pool.received(uint16(flags>>16), pool.size, flags).lease)
 		r.finish(r.conn.failed("read", syscall.EMSGSIZE))
 	case result > 0:
 		r.measure(int(result))
-		r.deliver(l.buffers.received(uint16(flags>>16), int(result), flags))
+		r.deliver(pool.received(uint16(flags>>16), int(result), flags))
 	case flags&ring.CQEFBuffer != 0:
-		l.buffers.unused(uint16(flags>>16), flags)
+		pool.unused(uint16(flags>>16), flags)
 		fallthrough
 	default:
 		r.stopped(-result)
@@ -171,12 +177,20 @@ func (r *receiver) complete(result int32, flags uint32) {
 	}
 }
 
-// measure keeps count of receives that left room in the buffer.
+// pool is the one whose buffers the armed receive takes.
+func (r *receiver) pool() *bufferPool {
+	if r.inBulk {
+		return &r.conn.loop.bulk
+	}
+	return &r.conn.loop.buffers
+}
+
+// measure keeps count of receives that left room in a buffer of the usual size.
 func (r *receiver) measure(n int) {
 	if n >= r.conn.loop.buffers.size {
-		r.short = 0
-	} else if r.short < shortReceives {
-		r.short++
+		r.short, r.bulk = 0, true
+	} else if r.short++; r.short >= shortReceives {
+		r.short, r.bulk = shortReceives, false
 	}
 }
 
@@ -193,6 +207,10 @@ func (r *receiver) stopped(errno int32) {
 	case syscall.ENOBUFS:
 		// No buffer was free: everyday under load, and not the peer's fault.
 		l.counts.noBuffers++
+		if r.inBulk {
+			l.bulk.refused, r.bulk = true, false
+			return // one of the usual size will do
+		}
 		r.starved = true
 		l.buffers.starved.push(r)
 	default:
@@ -261,12 +279,11 @@ func (r *receiver) deliver(b Buffer) {
 // keep stores data that nobody waits for, and pauses the receive when that
 // becomes too much: one slow reader must not empty the pool for the others.
 func (r *receiver) keep(b Buffer) {
-	pool := &r.conn.loop.buffers
-	if pool.scarce() {
+	if pool := b.lease.pool; pool.scarce() {
 		b = pool.copied(b)
 	}
 	r.unread.push(&r.conn.loop.unread, b)
-	r.unreadBytes += b.Len()
+	r.unreadBytes += int32(b.Len())
 	if r.full() && r.armed && !r.pausing {
 		r.pausing = true
 		r.conn.loop.counts.paused++
@@ -313,7 +330,7 @@ func (r *receiver) give(d demand, b Buffer) {
 	}
 	if b.lease.data = b.lease.data[n:]; len(b.lease.data) > 0 {
 		r.unread.unpop(&r.conn.loop.unread, b)
-		r.unreadBytes += b.Len()
+		r.unreadBytes += int32(b.Len())
 	} else {
 		b.lease.end()
 	}
@@ -323,7 +340,7 @@ func (r *receiver) give(d demand, b Buffer) {
 // pop takes the first of the unread data.
 func (r *receiver) pop() Buffer {
 	b := r.unread.pop(&r.conn.loop.unread)
-	r.unreadBytes -= b.Len()
+	r.unreadBytes -= int32(b.Len())
 	return b
 }
 

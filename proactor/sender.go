@@ -16,10 +16,11 @@ type sender struct {
 	inFlight int    // segments in it, 0 when none is under way
 	reason   error  // why it is being cancelled, if it is
 	queue    loan[segment]
-	pending  int // bytes queued and in flight
+	pending  int  // bytes queued and in flight
+	due      bool // in the loop's list of those to start
 	// unnotified counts the sends without copy that the kernel has and whose
 	// memory it still reads.
-	unnotified int
+	unnotified int32
 	waiting    *zeroCopy // those of which nothing is left to send
 	err        error     // why nothing is sent any more
 
@@ -45,8 +46,8 @@ type segment struct {
 	zero    *zeroCopy             // sends it without copying
 }
 
-// push queues a segment and starts sending; if a send is under way the segment
-// joins the next one.
+// push queues a segment. It goes out at the end of the loop's turn, with what
+// else is queued until then; if a send is under way, with the next one.
 func (s *sender) push(g segment) {
 	if err := s.refusal(); err != nil {
 		s.conclude(g, err)
@@ -62,7 +63,20 @@ func (s *sender) push(g segment) {
 	}
 	s.queue.push(&s.conn.loop.segments, g)
 	s.pending += len(g.data)
-	s.start()
+	if s.inFlight == 0 && !s.due {
+		s.due = true
+		s.conn.loop.sending = append(s.conn.loop.sending, s)
+	}
+}
+
+// startSends starts the sends of this turn.
+func (l *Loop) startSends() {
+	for last := len(l.sending) - 1; last >= 0; last = len(l.sending) - 1 {
+		s := l.sending[last]
+		l.sending[last], l.sending = nil, l.sending[:last]
+		s.due = false
+		s.start()
+	}
 }
 
 // refusal is why a new segment cannot be sent, nil if it can.
