@@ -49,7 +49,7 @@ func (f Future[T]) Await(ctx context.Context) (T, error) {
 	t, ok := ctx.(*Task)
 	if ok && p.exec == t.scheduler.exec && p.exec.Inside() && p.generation == f.generation {
 		if p.state == resolved {
-			return p.value, p.err
+			return p.taken()
 		}
 		if t.scheduler.current == t && p.task == nil && !t.over.Load() {
 			p.task = t
@@ -59,7 +59,7 @@ func (f Future[T]) Await(ctx context.Context) (T, error) {
 			}
 			p.task = nil
 			if p.state == resolved {
-				return p.value, p.err
+				return p.taken()
 			}
 		}
 	}

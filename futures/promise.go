@@ -13,6 +13,13 @@ import (
 // promise, on any goroutine and with no lock held for a free one.
 type Canceler interface{ Cancel() }
 
+// Recycler is told when the result of a bound promise's operation has been
+// taken, by a task's Await or a callback of Then, so that the promise may be
+// renewed for another: the future is over then. That is on the executor, and
+// possibly several times for one operation. A result that is taken in another
+// way, or never, is not reported.
+type Recycler interface{ Recycle() }
+
 type state uint8
 
 const (
@@ -31,6 +38,7 @@ const (
 type Promise[T any] struct {
 	exec       Executor // nil: free
 	canceler   Canceler
+	recycler   Recycler // nil: nobody wants to know
 	mu         sync.Mutex // guards a free promise; a bound one is its executor's
 	generation uint32
 	state      state
@@ -50,6 +58,10 @@ func NewPromise[T any]() *Promise[T] { return &Promise[T]{started: true} }
 // Bind makes p a promise of exec, whose operation c cancels; a nil c means
 // that there is nothing to cancel. It must be called before p is used.
 func (p *Promise[T]) Bind(exec Executor, c Canceler) { p.exec, p.canceler = exec, c }
+
+// SetRecycler has r told when a result has been taken. Call it after Bind, before
+// p is used.
+func (p *Promise[T]) SetRecycler(r Recycler) { p.recycler = r }
 
 // SetCanceler tells a free promise how to cancel its operation. It does
 // nothing for one that is resolved.
@@ -215,7 +227,20 @@ func (p *Promise[T]) notify(v T, err error) {
 	}
 	if then != nil {
 		p.call(then, v, err)
+		if p.recycler != nil {
+			p.recycler.Recycle()
+		}
 	}
+}
+
+// taken is the result, taken by a task. Whoever recycles the promise may renew
+// it.
+func (p *Promise[T]) taken() (T, error) {
+	v, err := p.value, p.err
+	if p.recycler != nil {
+		p.recycler.Recycle()
+	}
+	return v, err
 }
 
 // deliver settles a list that is off the promise already. Nobody goes without

@@ -17,7 +17,7 @@ func chooseBackend(o *options) ([]candidate, error) {
 	epoll := candidate{
 		info: BackendInfo{Backend: Epoll, Kernel: kernel},
 		open: func() (ring.Queue, error) {
-			return epollfallback.Open(epollfallback.Options{Entries: o.entries})
+			return epollfallback.Open(epollfallback.Options{Entries: o.entries, Workers: uint32(o.fileWorkers)})
 		},
 	}
 	if o.backend == Epoll {

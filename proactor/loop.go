@@ -53,6 +53,7 @@ type Loop struct {
 	cancellations []*cancellation // to be used again
 	zeroCopies    []*zeroCopy     // to be used again
 	fileMemory    [][]byte        // to be used again
+	transfers     []*transfer     // to be used again
 
 	conns     []*Conn // every open connection of this loop
 	acceptors []*acceptor
@@ -278,14 +279,22 @@ func (l *Loop) cancel(target uint64) {
 	} else {
 		c = &cancellation{loop: l}
 	}
-	c.target = target
+	c.target, c.insists = target, true
+	c.submit()
+}
+
+// cancelOnce is cancel for what is found at once or cannot be cancelled, such as
+// a read that a device is at work on.
+func (l *Loop) cancelOnce(target uint64) {
+	c := &cancellation{loop: l, target: target}
 	c.submit()
 }
 
 // cancellation is a cancel under way.
 type cancellation struct {
-	loop   *Loop
-	target uint64
+	loop    *Loop
+	target  uint64
+	insists bool
 }
 
 func (c *cancellation) submit() {
@@ -298,7 +307,7 @@ func (c *cancellation) submit() {
 // allows waits for the next one where no cancel finds it: that one is tried
 // again, behind that turn.
 func (c *cancellation) complete(result int32, _ uint32) {
-	if op, live := c.loop.slots.Get(c.target); live && syscall.Errno(-result) == syscall.ENOENT && !isSent(op) {
+	if op, live := c.loop.slots.Get(c.target); live && c.insists && syscall.Errno(-result) == syscall.ENOENT && !isSent(op) {
 		c.submit()
 		return
 	}

@@ -28,6 +28,7 @@ type options struct {
 	listenBacklog     int
 	stallLimit        time.Duration
 	busyPoll          time.Duration
+	fileWorkers       int
 	logger            *slog.Logger
 }
 
@@ -42,6 +43,7 @@ func defaultOptions() options {
 		drainTimeout:  10 * time.Second,
 		listenBacklog: 4096,
 		stallLimit:    time.Second,
+		fileWorkers:   16,
 	}
 }
 
@@ -154,6 +156,20 @@ func WithBusyPoll(d time.Duration) Option {
 			return fmt.Errorf("proactor: busy polling for %v: want zero (off) or more", d)
 		}
 		o.busyPoll = d
+		return nil
+	}
+}
+
+// WithFileWorkers sets how many goroutines of a loop at most, each with a thread
+// while it works, perform what may block on epoll: the operations on files. They
+// are started when there is work. What they have no time for waits in its order.
+// With io_uring the kernel has its own. The default is 16.
+func WithFileWorkers(n int) Option {
+	return func(o *options) error {
+		if n < 1 || n > 1024 {
+			return fmt.Errorf("proactor: %d file workers: want 1 to 1024", n)
+		}
+		o.fileWorkers = n
 		return nil
 	}
 }

@@ -198,6 +198,7 @@ func TestOptionsRefuseNonsense(t *testing.T) {
 		"conn":       proactor.WithMaxConns(-1),
 		"stall":      proactor.WithStallLimit(-1),
 		"polling":    proactor.WithBusyPoll(-1),
+		"workers":    proactor.WithFileWorkers(0),
 		"backend":    proactor.WithBackend(proactor.Backend(9)),
 	} {
 		_, err := proactor.New(opt)

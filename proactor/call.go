@@ -1,0 +1,141 @@
+package proactor
+
+import (
+	"syscall"
+
+	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/ring"
+)
+
+// call is an operation on a file or a name, other than a read or write.
+type call[T any] struct {
+	pendingPlace
+	loop    *Loop
+	file    *File // that it is on; nil for names
+	prepare func(*ring.SQE)
+	// take makes the value of a result that is no error. If it has more to do
+	// it says so and has changed prepare.
+	take func(result int32) (v T, err error, again bool)
+	// fails may do the same of an errno, nil if it is the end.
+	fails func(syscall.Errno) (err error, again bool)
+	// wrap makes the error of its cause.
+	wrap func(error) error
+	// unwanted takes back what a cancelled operation brought, if not nil.
+	unwanted func(result int32)
+	// otherwise is tried on a goroutine when the queue answers EINVAL.
+	otherwise func() error
+
+	promise  *futures.Promise[T]
+	userData uint64
+	reason   error // why it is being cancelled
+	ended    bool
+}
+
+// start begins it, from any goroutine.
+func (c *call[T]) start() futures.Future[T] {
+	c.promise = futures.NewPromise[T]()
+	c.promise.SetCanceler(c)
+	if !c.loop.perform(c.begin) {
+		c.promise.Fail(c.wrap(errFileClosed))
+	}
+	return c.promise.Future()
+}
+
+func (c *call[T]) begin() {
+	if c.loop.stop || c.file != nil && c.file.state != fileOpen {
+		c.ended = true
+		c.promise.Fail(c.wrap(errFileClosed))
+		return
+	}
+	c.loop.pending.add(c)
+	if c.file != nil {
+		c.file.inFlight++
+	}
+	c.submit()
+}
+
+func (c *call[T]) submit() {
+	sqe := c.loop.queue.Next()
+	c.prepare(sqe)
+	c.userData = c.loop.submit(sqe, c)
+}
+
+// complete implements operation.
+func (c *call[T]) complete(result int32, _ uint32) {
+	var value T
+	var err error
+	again := false
+	errno := syscall.Errno(-result)
+	switch {
+	case c.ended: // abandoned
+		return
+	case result >= 0 && c.reason != nil && c.unwanted != nil:
+		c.unwanted(result)
+		err = c.reason
+	case result >= 0:
+		value, err, again = c.take(result)
+	case errno == syscall.EINTR:
+		again = true
+	case errno == syscall.ECANCELED && c.reason != nil:
+		err = c.reason
+	case errno == syscall.EINVAL && c.otherwise != nil:
+		c.elsewhere()
+		return
+	case c.fails != nil:
+		err, again = c.fails(errno)
+	default:
+		err = errno
+	}
+	switch {
+	case again && c.reason != nil:
+		c.settle(value, c.wrap(c.reason))
+	case again:
+		c.submit()
+	case err != nil:
+		c.settle(value, c.wrap(err))
+	default:
+		c.settle(value, nil)
+	}
+}
+
+// elsewhere does it without the queue.
+func (c *call[T]) elsewhere() {
+	go func() {
+		err := c.otherwise()
+		c.loop.Do(func() {
+			if err != nil {
+				err = c.wrap(err)
+			}
+			c.settle(*new(T), err)
+		})
+	}()
+}
+
+func (c *call[T]) settle(v T, err error) {
+	if c.ended {
+		return
+	}
+	c.ended = true
+	c.loop.pending.remove(c)
+	if c.file != nil {
+		c.file.inFlight--
+		c.file.settled()
+	}
+	c.loop.later(func() { c.promise.Settle(v, err) })
+}
+
+// Cancel implements futures.Canceler.
+func (c *call[T]) Cancel() {
+	c.loop.Do(func() { c.end(futures.ErrCanceled) }) // behind the start, which may still be on its way
+}
+
+// end implements pendingOperation.
+func (c *call[T]) end(reason error) {
+	if !c.ended && c.reason == nil {
+		c.reason = reason
+		c.loop.cancelOnce(c.userData)
+	}
+}
+
+// abandon implements pendingOperation.
+func (c *call[T]) abandon(err error) { c.settle(*new(T), c.wrap(err)) }

@@ -1,0 +1,360 @@
+package proactor
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/ring"
+)
+
+// File is an open file. It belongs to one loop, where its operations cost
+// nothing but themselves; its methods may be called from any goroutine, and from
+// elsewhere a call travels to the loop first.
+//
+// ReadAt, WriteAt and the others that name an offset may be under way at once,
+// as many as you like, and end in any order. Those at the cursor come one after
+// the other, in the order of the calls.
+//
+// Errors are *fs.PathError, as those of os.File: errors.Is finds the errno, and
+// fs.ErrClosed after Close. Cancelling ends what has not begun yet; what the
+// device is working on ends when it is done, with its result.
+//
+// On epoll a pool of goroutines does what may block, see WithFileWorkers.
+type File struct {
+	pendingPlace
+	loop *Loop
+	fd   int
+	name string
+
+	append   bool
+	slot     int32 // in the loop's table of direct descriptors plus one, 0 if it has a number
+	state    fileState
+	inFlight int             // operations of any kind
+	line     fifo[*transfer] // at the cursor, the first is under way
+	closed   []func(error)   // whom to tell
+	ending   bool            // what is in flight has been cancelled
+	number   atomic.Int64    // fd, for Fd; -1 once closed
+}
+
+type fileState uint8
+
+const (
+	fileOpen    fileState = iota
+	fileWaiting           // Close was called: what is under way goes on
+	fileClosing           // the descriptor is being closed
+	fileClosed
+)
+
+// errFileClosed is fs.ErrClosed, and ErrClosed too.
+var errFileClosed error = fileClosedError{}
+
+type fileClosedError struct{}
+
+func (fileClosedError) Error() string        { return fs.ErrClosed.Error() }
+func (fileClosedError) Is(target error) bool { return target == fs.ErrClosed || target == ErrClosed }
+
+var (
+	errNegativeOffset = errors.New("negative offset")
+	errAppendWriteAt  = errors.New("proactor: WriteAt on a file opened with O_APPEND, which writes at its end: use Write")
+)
+
+// Open opens a file for reading (openat(2), Linux 5.6). The file belongs to the
+// loop that the caller runs on, else to each in turn.
+func (rt *Runtime) Open(name string) futures.Future[*File] {
+	return rt.OpenFile(name, os.O_RDONLY, 0)
+}
+
+// Create makes a file, or empties the one there is, and opens it for reading and
+// writing.
+func (rt *Runtime) Create(name string) futures.Future[*File] {
+	return rt.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o666)
+}
+
+// OpenFile opens a file with flags of package os (O_RDWR, O_CREATE, …) or of
+// package syscall (O_DIRECT, see Runtime.Buffers), and perm, less the umask, for
+// one that it makes. It is closed on exec.
+//
+// Cancelling closes the file if it was opened all the same. Errors are
+// *fs.PathError with Op "open"; errors.Is finds fs.ErrNotExist, fs.ErrExist,
+// fs.ErrPermission, syscall.EISDIR and so on, and ErrClosed once the runtime
+// shuts down.
+func (rt *Runtime) OpenFile(name string, flag int, perm fs.FileMode) futures.Future[*File] {
+	l := rt.someLoop()
+	path, err := pathBytes(name)
+	if err != nil {
+		return futures.Failed[*File](&fs.PathError{Op: "open", Path: name, Err: err})
+	}
+	o := &opening{loop: l, name: name, append: flag&os.O_APPEND != 0}
+	c := &call[*File]{loop: l, take: o.take, wrap: pathError("open", name), unwanted: o.close}
+	c.prepare = func(sqe *ring.SQE) {
+		sqe.PrepOpenat(currentDir, &path[0], uint32(flag|closeOnExec), uint32(permissions(perm)))
+	}
+	return c.start()
+}
+
+// opening makes a File of a descriptor.
+type opening struct {
+	loop   *Loop
+	name   string
+	append bool
+}
+
+func (o *opening) take(result int32) (*File, error, bool) {
+	f := &File{loop: o.loop, fd: int(result), name: o.name, append: o.append}
+	f.number.Store(int64(result))
+	o.loop.pending.add(f)
+	return f, nil, false
+}
+
+// close takes back a descriptor that nobody wants any more.
+func (o *opening) close(result int32) {
+	sqe := o.loop.queue.Next()
+	sqe.PrepClose(int(result))
+	o.loop.submit(sqe, ignore{})
+}
+
+// Name is the name the file was opened with.
+func (f *File) Name() string { return f.name }
+
+// Loop is the loop the file belongs to.
+func (f *File) Loop() *Loop { return f.loop }
+
+// Fd is the file's descriptor, which is the library's to close; -1 once it is
+// closed, and for a file opened in a chain (see Runtime.OpenStep), which has
+// none.
+func (f *File) Fd() int { return int(f.number.Load()) }
+
+// Close closes the file when what is under way has ended. Operations that begin
+// later fail with fs.ErrClosed. The future resolves when the file is closed, with
+// what close(2) had to say; a second Close fails with fs.ErrClosed.
+func (f *File) Close() futures.Future[struct{}] {
+	p := futures.NewPromise[struct{}]()
+	ok := f.loop.perform(func() {
+		if f.state != fileOpen {
+			p.Fail(f.failed("close", errFileClosed))
+			return
+		}
+		f.closed = append(f.closed, func(err error) { p.Settle(struct{}{}, err) })
+		f.shut()
+	})
+	if !ok {
+		p.Fail(f.failed("close", errFileClosed))
+	}
+	return p.Future()
+}
+
+// shut begins the closing.
+func (f *File) shut() {
+	if f.state == fileOpen {
+		f.state = fileWaiting
+		f.settled()
+	}
+}
+
+// settled is called whenever an operation has ended, and takes the closing on.
+func (f *File) settled() {
+	if f.state != fileWaiting || f.inFlight > 0 {
+		return
+	}
+	f.state = fileClosing
+	f.number.Store(-1)
+	sqe := f.loop.queue.Next()
+	f.prepareClose(sqe)
+	f.loop.submit(sqe, (*fileRelease)(f))
+}
+
+// fileRelease is the closing of the descriptor.
+type fileRelease File
+
+func (r *fileRelease) complete(result int32, _ uint32) {
+	f := (*File)(r)
+	var err error
+	if result < 0 {
+		err = f.failed("close", syscall.Errno(-result))
+	}
+	f.gone(err)
+}
+
+func (f *File) gone(err error) {
+	f.state = fileClosed
+	f.number.Store(-1)
+	f.loop.pending.remove(f)
+	for _, tell := range f.closed {
+		f.loop.later(func() { tell(err) })
+	}
+	f.closed = nil
+}
+
+// end implements pendingOperation: the loop stops.
+func (f *File) end(error) {
+	if !f.ending && f.inFlight > 0 && f.state < fileClosing && f.slot == 0 {
+		f.ending = true
+		sqe := f.loop.queue.Next()
+		sqe.PrepCancelFD(f.fd, ring.CancelAll)
+		f.loop.submit(sqe, ignore{})
+	}
+	f.shut()
+}
+
+// abandon implements pendingOperation.
+func (f *File) abandon(err error) {
+	for f.line.len() > 0 {
+		f.line.pop().abandon(err)
+	}
+	if f.state < fileClosed {
+		if f.slot == 0 {
+			closeSocket(f.fd)
+		}
+		f.gone(err)
+	}
+}
+
+// target has an entry work on the file.
+func (f *File) target(sqe *ring.SQE) {
+	if f.slot > 0 {
+		sqe.SetFlags(ring.SQEFixedFile)
+	}
+}
+
+func (f *File) prepareClose(sqe *ring.SQE) {
+	sqe.PrepClose(f.fd)
+}
+
+func (f *File) failed(op string, cause error) error {
+	return &fs.PathError{Op: op, Path: f.name, Err: cause}
+}
+
+// refusal says why no operation may begin, nil if one may.
+func (f *File) refusal(op string) error {
+	if f.state != fileOpen || f.loop.stop {
+		return f.failed(op, errFileClosed)
+	}
+	return nil
+}
+
+// ReadAt reads len(p) bytes from offset into p (pread(2)). The future resolves
+// with the number of bytes; fewer come with an error, which is io.EOF at the end
+// of the file. p belongs to the library until then.
+//
+// On the file's loop the future serves one operation after another: once a task
+// has awaited it or a callback of Then was called, the next operation on any file
+// may take it, and it answers futures.ErrStale from then on.
+func (f *File) ReadAt(p []byte, offset int64) futures.Future[int] {
+	return f.transfer(transferring{verb: readsAt, memory: p, offset: offset})
+}
+
+// WriteAt writes all of p at offset (pwrite(2)); fewer bytes come with an error.
+// p belongs to the library until the future resolves, which serves one operation
+// after another, see ReadAt. It is an error on a file opened with os.O_APPEND.
+func (f *File) WriteAt(p []byte, offset int64) futures.Future[int] {
+	return f.transfer(transferring{verb: writesAt, memory: p, offset: offset})
+}
+
+// Read reads at the cursor what one read(2) brings, up to len(p) bytes, and
+// moves it. The end is io.EOF. p belongs to the library until the future
+// resolves, which serves one operation after another, see ReadAt.
+func (f *File) Read(p []byte) futures.Future[int] {
+	return f.transfer(transferring{verb: reads, memory: p})
+}
+
+// Write writes all of p at the cursor (write(2)) and moves it; at the end, if
+// the file was opened with os.O_APPEND. p belongs to the library until the future
+// resolves, which serves one operation after another, see ReadAt.
+func (f *File) Write(p []byte) futures.Future[int] {
+	return f.transfer(transferring{verb: writes, memory: p})
+}
+
+// ReadVectorAt is ReadAt into the pieces of p, one behind the other (preadv(2)).
+// The pieces and p itself belong to the library until the future resolves.
+func (f *File) ReadVectorAt(p [][]byte, offset int64) futures.Future[int] {
+	return f.transfer(transferring{verb: readsAt, pieces: p, vector: true, offset: offset})
+}
+
+// WriteVectorAt is WriteAt of the pieces of p, one behind the other
+// (pwritev(2)). The pieces and p itself belong to the library until the future
+// resolves.
+func (f *File) WriteVectorAt(p [][]byte, offset int64) futures.Future[int] {
+	return f.transfer(transferring{verb: writesAt, pieces: p, vector: true, offset: offset})
+}
+
+// Sync waits until what was written is on the device (fsync(2)). Of writes that
+// are under way it knows nothing: await them, or chain it behind (WriteStep).
+func (f *File) Sync() futures.Future[struct{}] { return f.sync(0) }
+
+// SyncData is Sync without what is not needed to read the data back, such as the
+// time of the last change (fdatasync(2)).
+func (f *File) SyncData() futures.Future[struct{}] { return f.sync(ring.FsyncDataSync) }
+
+func (f *File) sync(flags uint32) futures.Future[struct{}] {
+	return f.perform("sync", func(sqe *ring.SQE) { sqe.PrepFsync(f.fd, flags) })
+}
+
+// Allocate sees to it that there is room on the device for size bytes from
+// offset, and extends the file to there (fallocate(2)). errors.Is finds
+// syscall.ENOSPC, and syscall.EOPNOTSUPP where the file system cannot.
+func (f *File) Allocate(offset, size int64) futures.Future[struct{}] {
+	return f.perform("allocate", func(sqe *ring.SQE) { sqe.PrepFallocate(f.fd, 0, offset, size) })
+}
+
+// Truncate sets the length of the file; the cursor stays where it is
+// (ftruncate(2), Linux 6.9, before that by a system call on a goroutine).
+func (f *File) Truncate(size int64) futures.Future[struct{}] {
+	c := &call[struct{}]{loop: f.loop, file: f, wrap: pathError("truncate", f.name), take: nothing}
+	c.prepare = func(sqe *ring.SQE) { sqe.PrepFtruncate(f.fd, size); f.target(sqe) }
+	if f.slot == 0 {
+		// EINVAL: the kernel's ring is too old, or it is no file to truncate.
+		// The system call knows which.
+		c.otherwise = func() error { return truncate(f.fd, size) }
+	}
+	return c.start()
+}
+
+// perform does what has no result but an error.
+func (f *File) perform(op string, prepare func(*ring.SQE)) futures.Future[struct{}] {
+	c := &call[struct{}]{loop: f.loop, file: f, wrap: pathError(op, f.name), take: nothing}
+	c.prepare = func(sqe *ring.SQE) { prepare(sqe); f.target(sqe) }
+	return c.start()
+}
+
+func nothing(int32) (struct{}, error, bool) { return struct{}{}, nil, false }
+
+// Stat describes the file (statx(2), Linux 5.6). Sys of the result is a
+// *unix.Statx_t.
+func (f *File) Stat() futures.Future[fs.FileInfo] {
+	if f.slot > 0 {
+		return futures.Failed[fs.FileInfo](f.failed("stat", syscall.EBADF)) // statx(2) takes numbers only
+	}
+	return statCall(&call[fs.FileInfo]{loop: f.loop, file: f, wrap: pathError("stat", f.name)}, f.name, f.fd, "", statOpenFile)
+}
+
+// pathBytes is a path as the kernel wants it.
+func pathBytes(name string) ([]byte, error) {
+	if strings.IndexByte(name, 0) >= 0 {
+		return nil, syscall.EINVAL
+	}
+	return append([]byte(name), 0), nil
+}
+
+func pathError(op, path string) func(error) error {
+	return func(err error) error { return &fs.PathError{Op: op, Path: path, Err: err} }
+}
+
+// permissions are the mode bits of a permission, as package os has them.
+func permissions(perm fs.FileMode) (bits fs.FileMode) {
+	bits = perm.Perm()
+	if perm&fs.ModeSetuid != 0 {
+		bits |= 0o4000
+	}
+	if perm&fs.ModeSetgid != 0 {
+		bits |= 0o2000
+	}
+	if perm&fs.ModeSticky != 0 {
+		bits |= 0o1000
+	}
+	return bits
+}

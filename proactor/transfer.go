@@ -1,0 +1,319 @@
+package proactor
+
+import (
+	"io"
+	"syscall"
+
+	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/ring"
+)
+
+// transfer is a read or write of a file under way. It is used for one operation
+// after another.
+type transfer struct {
+	transferring
+	file     *File
+	promise  futures.Promise[int]
+	answer   *futures.Promise[int] // instead of promise, if it was called from elsewhere
+	userData uint64
+	done     int // bytes moved so far
+	attempt  []ring.Iovec
+	reason   error // why it is being cancelled
+	ended    bool
+	spare    bool // among those to be used again
+}
+
+// transferring is what a transfer is to do.
+type transferring struct {
+	verb   verb
+	vector bool
+	memory []byte
+	pieces [][]byte
+	offset int64
+}
+
+// verb is what a transfer does.
+type verb uint8
+
+const (
+	readsAt verb = iota
+	writesAt
+	reads // at the cursor
+	writes
+)
+
+func (v verb) isRead() bool   { return v == readsAt || v == reads }
+func (v verb) atCursor() bool { return v == reads || v == writes }
+
+// op is what errors call it.
+func (v verb) op() string {
+	if v.isRead() {
+		return "read"
+	}
+	return "write"
+}
+
+// maxPieces is how many pieces one attempt takes (IOV_MAX).
+const maxPieces = 1024
+
+// transfer starts one.
+func (f *File) transfer(t transferring) futures.Future[int] {
+	l := f.loop
+	if !l.Inside() {
+		return f.transferElsewhere(t)
+	}
+	o := l.takeTransfer()
+	future := o.promise.Renew()
+	o.transferring, o.file = t, f
+	o.begin()
+	return future
+}
+
+// takeTransfer is one to be used again, or a new one.
+func (l *Loop) takeTransfer() *transfer {
+	if last := len(l.transfers) - 1; last >= 0 {
+		o := l.transfers[last]
+		l.transfers = l.transfers[:last]
+		o.spare = false
+		return o
+	}
+	o := new(transfer)
+	o.promise.Bind(l, o)
+	o.promise.SetRecycler(o)
+	return o
+}
+
+// Recycle implements futures.Recycler.
+func (o *transfer) Recycle() {
+	if o.spare || o.file == nil || !o.ended {
+		return
+	}
+	l := o.file.loop
+	o.spare, o.file = true, nil
+	l.transfers = append(l.transfers, o)
+}
+
+func (f *File) transferElsewhere(t transferring) futures.Future[int] {
+	o := &transfer{transferring: t, file: f, answer: futures.NewPromise[int]()}
+	o.answer.SetCanceler(transferElsewhere{o})
+	if !t.verb.isRead() {
+		raceRead(t.memory)
+		for _, p := range t.pieces {
+			raceRead(p)
+		}
+	}
+	if !f.loop.Do(o.begin) {
+		o.answer.Fail(f.failed(t.verb.op(), errFileClosed))
+	}
+	return o.answer.Future()
+}
+
+// transferElsewhere cancels one that was called from another goroutine.
+type transferElsewhere struct{ *transfer }
+
+func (e transferElsewhere) Cancel() { e.file.loop.Do(e.transfer.Cancel) }
+
+// begin checks and submits.
+func (o *transfer) begin() {
+	f := o.file
+	o.done, o.reason, o.ended = 0, nil, false
+	err := f.refusal(o.verb.op())
+	switch {
+	case err != nil:
+	case o.offset < 0:
+		err = f.failed(o.verb.op()+"at", errNegativeOffset)
+	case o.verb == writesAt && f.append:
+		err = f.failed("writeat", errAppendWriteAt)
+	case !o.vector && len(o.memory) > 0 || o.vector && o.more():
+		f.inFlight++
+		if !o.verb.atCursor() {
+			o.submit()
+			return
+		}
+		f.line.push(o)
+		if f.line.len() == 1 {
+			o.submit()
+		}
+		return
+	}
+	o.ended = true
+	o.settle(0, err)
+}
+
+// more reports whether a vector has bytes left, and drops what has none.
+func (o *transfer) more() bool {
+	for len(o.pieces) > 0 && len(o.pieces[0]) == 0 {
+		o.pieces = o.pieces[1:]
+	}
+	return len(o.pieces) > 0
+}
+
+// submit hands over what is left, or as much as one attempt takes.
+func (o *transfer) submit() {
+	f := o.file
+	sqe := f.loop.queue.Next()
+	at := o.offset + int64(o.done)
+	if o.verb.atCursor() {
+		at = ring.AtCursor
+	}
+	if o.vector {
+		o.prepareVector(sqe, at)
+	} else if p := o.memory[o.done:min(len(o.memory), o.done+maxTransfer)]; o.verb.isRead() {
+		sqe.PrepReadAt(f.fd, p, at)
+	} else {
+		raceRead(p)
+		sqe.PrepWriteAt(f.fd, p, at)
+	}
+	f.target(sqe)
+	o.userData = f.loop.submit(sqe, o)
+}
+
+func (o *transfer) prepareVector(sqe *ring.SQE, at int64) {
+	o.attempt = o.attempt[:0]
+	room := maxTransfer
+	for _, p := range o.pieces {
+		if room == 0 || len(o.attempt) == maxPieces {
+			break
+		}
+		if p = p[:min(len(p), room)]; len(p) > 0 {
+			o.attempt = append(o.attempt, ring.Iovec{Base: &p[0], Len: uintptr(len(p))})
+			room -= len(p)
+			if !o.verb.isRead() {
+				raceRead(p)
+			}
+		}
+	}
+	if o.verb.isRead() {
+		sqe.PrepReadv(o.file.fd, o.attempt, at)
+	} else {
+		sqe.PrepWritev(o.file.fd, o.attempt, at)
+	}
+}
+
+// complete implements operation.
+func (o *transfer) complete(result int32, _ uint32) {
+	errno := syscall.Errno(-result)
+	switch {
+	case result > 0:
+		if left := o.advance(int(result)); left && o.verb != reads {
+			o.goOn()
+			return
+		}
+		o.end(nil)
+	case result == 0 && o.verb.isRead():
+		o.end(io.EOF)
+	case result == 0:
+		o.end(o.file.failed(o.verb.op(), io.ErrUnexpectedEOF))
+	case errno == syscall.EINTR:
+		o.goOn()
+	case errno == syscall.ECANCELED && o.reason != nil:
+		o.end(o.reason)
+	case errno == syscall.ECANCELED && o.file.ending:
+		o.end(o.file.failed(o.verb.op(), errFileClosed))
+	default:
+		o.end(o.file.failed(o.verb.op(), errno))
+	}
+}
+
+// advance moves past n bytes, and reports whether any are left.
+func (o *transfer) advance(n int) (left bool) {
+	if !o.vector {
+		if o.verb.isRead() {
+			raceWrote(o.memory[o.done : o.done+n])
+		}
+		o.done += n
+		return o.done < len(o.memory)
+	}
+	o.done += n
+	for n > 0 {
+		k := min(n, len(o.pieces[0]))
+		if o.verb.isRead() {
+			raceWrote(o.pieces[0][:k])
+		}
+		if n -= k; k == len(o.pieces[0]) {
+			o.pieces = o.pieces[1:]
+			continue
+		}
+		// The piece is the caller's, the list of them the library's to change.
+		o.pieces[0] = o.pieces[0][k:]
+	}
+	return o.more()
+}
+
+// goOn submits the rest, unless it is wanted no more.
+func (o *transfer) goOn() {
+	switch {
+	case o.reason != nil:
+		o.end(o.reason)
+	case o.file.ending:
+		o.end(o.file.failed(o.verb.op(), errFileClosed))
+	default:
+		o.submit()
+	}
+}
+
+// end leaves the file, and then tells.
+func (o *transfer) end(err error) {
+	f := o.file
+	if o.verb.atCursor() {
+		f.line.pop()
+		for f.line.len() > 0 && f.ending {
+			f.line.pop().leave(f.failed(o.verb.op(), errFileClosed))
+		}
+		if f.line.len() > 0 {
+			(*f.line.at(0)).submit()
+		}
+	}
+	o.leave(err)
+}
+
+// leave ends it, in the line or not.
+func (o *transfer) leave(err error) {
+	f := o.file
+	f.inFlight--
+	o.ended = true
+	f.settled()
+	o.settle(o.done, err)
+}
+
+// settle gives the result.
+func (o *transfer) settle(n int, err error) {
+	o.memory, o.pieces = nil, nil
+	if o.answer != nil {
+		o.answer.Settle(n, err)
+		return
+	}
+	o.promise.Settle(n, err)
+}
+
+// Cancel implements futures.Canceler: one in line leaves it, of one in flight
+// the final completion tells.
+func (o *transfer) Cancel() {
+	if o.ended || o.reason != nil || o.file == nil {
+		return
+	}
+	o.reason = futures.ErrCanceled
+	line := &o.file.line
+	if o.verb.atCursor() && *line.at(0) != o {
+		for i := range line.len() {
+			if *line.at(i) == o {
+				rest := line.cut(i)
+				for _, other := range rest[1:] {
+					line.push(other)
+				}
+				o.leave(o.reason)
+				return
+			}
+		}
+	}
+	o.file.loop.cancelOnce(o.userData)
+}
+
+// abandon ends it: no completion will come.
+func (o *transfer) abandon(err error) {
+	if !o.ended {
+		o.ended = true
+		o.file.inFlight--
+		o.settle(o.done, o.file.failed(o.verb.op(), err))
+	}
+}
