@@ -38,7 +38,7 @@ const (
 type Promise[T any] struct {
 	exec       Executor // nil: free
 	canceler   Canceler
-	recycler   Recycler // nil: nobody wants to know
+	recycler   Recycler   // nil: nobody wants to know
 	mu         sync.Mutex // guards a free promise; a bound one is its executor's
 	generation uint32
 	state      state

@@ -45,7 +45,7 @@ type fileState uint8
 
 const (
 	fileOpen    fileState = iota
-	fileWaiting           // Close was called: what is under way goes on
+	fileShut              // Close was called: what is under way goes on
 	fileClosing           // the descriptor is being closed
 	fileClosed
 )
@@ -151,14 +151,14 @@ func (f *File) Close() futures.Future[struct{}] {
 // shut begins the closing.
 func (f *File) shut() {
 	if f.state == fileOpen {
-		f.state = fileWaiting
+		f.state = fileShut
 		f.settled()
 	}
 }
 
 // settled is called whenever an operation has ended, and takes the closing on.
 func (f *File) settled() {
-	if f.state != fileWaiting || f.inFlight > 0 {
+	if f.state != fileShut || f.inFlight > 0 {
 		return
 	}
 	f.state = fileClosing
