@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/goproactor/goproactor/proactor"
+	"github.com/stretchr/testify/require"
+)
+
+// TestMain is the program itself when a test starts it.
+func TestMain(m *testing.M) {
+	if os.Getenv("COPY_MAIN") != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// copied runs the program, and returns what it printed and its status.
+func copied(t *testing.T, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	c := exec.CommandContext(t.Context(), os.Args[0], args...)
+	c.Env = append(os.Environ(), "COPY_MAIN=1")
+	c.Stdout, c.Stderr = &out, &errs
+	if err := c.Run(); err != nil {
+		require.IsType(t, new(exec.ExitError), err)
+	}
+	return out.String(), errs.String(), c.ProcessState.ExitCode()
+}
+
+func onEach(t *testing.T, test func(t *testing.T, backend string)) {
+	for _, b := range []proactor.Backend{proactor.IOUring, proactor.Epoll} {
+		t.Run(b.String(), func(t *testing.T) {
+			rt, err := proactor.New(proactor.WithBackend(b), proactor.WithLoops(1))
+			if err != nil && b == proactor.IOUring {
+				t.Skip("io_uring is switched off on this machine: ", err)
+			}
+			require.NoError(t, err)
+			require.NoError(t, rt.Close())
+			test(t, b.String())
+		})
+	}
+}
+
+func TestCopies(t *testing.T) {
+	onEach(t, func(t *testing.T, backend string) {
+		for _, size := range []int{0, 1, block - 1, block, block + 1, depth * block, 20<<20 + 12345} {
+			dir := t.TempDir()
+			from, to := filepath.Join(dir, "from"), filepath.Join(dir, "to")
+			data := make([]byte, size)
+			rand.NewChaCha8([32]byte{byte(size)}).Read(data)
+			require.NoError(t, os.WriteFile(from, data, 0o640))
+			require.NoError(t, os.WriteFile(to, []byte("what was there before"), 0o600))
+			stdout, stderr, status := copied(t, "-backend", backend, from, to)
+			require.Zero(t, status, stderr)
+			require.Contains(t, stdout, "backend="+backend)
+			require.Empty(t, stderr, "no bar: it is no terminal")
+			got, err := os.ReadFile(to)
+			require.NoError(t, err)
+			require.True(t, bytes.Equal(data, got), "%d bytes", size)
+			info, err := os.Stat(to)
+			require.NoError(t, err)
+			require.EqualValues(t, 0o640, info.Mode().Perm())
+			onlyThese(t, dir, "from", "to")
+		}
+	})
+}
+
+func onlyThese(t *testing.T, dir string, names ...string) {
+	t.Helper()
+	list, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	var found []string
+	for _, e := range list {
+		found = append(found, e.Name())
+	}
+	require.ElementsMatch(t, names, found)
+}
+
+func TestRefuses(t *testing.T) {
+	onEach(t, func(t *testing.T, backend string) {
+		dir := t.TempDir()
+		from, sub := filepath.Join(dir, "from"), filepath.Join(dir, "sub")
+		require.NoError(t, os.WriteFile(from, []byte("x"), 0o600))
+		require.NoError(t, os.Mkdir(sub, 0o700))
+		for _, c := range []struct{ from, to, says string }{
+			{filepath.Join(dir, "missing"), filepath.Join(dir, "to"), "no such file or directory"},
+			{from, sub, "is a directory"},
+			{sub, filepath.Join(dir, "to"), "not a regular file"},
+			{from, filepath.Join(dir, "no/to"), "no such file or directory"},
+			{from, os.DevNull, "not a regular file"},
+		} {
+			_, stderr, status := copied(t, "-backend", backend, c.from, c.to)
+			require.Equal(t, 1, status)
+			require.Contains(t, stderr, c.says)
+			onlyThese(t, dir, "from", "sub")
+		}
+	})
+	_, stderr, status := copied(t, "only-one")
+	require.Equal(t, 2, status)
+	require.Contains(t, stderr, "want SRC and DST")
+	_, stderr, status = copied(t, "-backend", "carrier-pigeon", "a", "b")
+	require.Equal(t, 2, status)
+	require.Contains(t, stderr, "carrier-pigeon")
+}
