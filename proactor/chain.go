@@ -12,7 +12,7 @@ import (
 )
 
 // Step is one operation of a chain, made by Conn.SendStep, Conn.RecvStep,
-// Conn.RecvFullStep and Operation, among others. A Step may be used again once
+// File.WriteStep, File.SyncStep and Operation, among others. A Step may be used again once
 // its chain has ended.
 type Step struct {
 	prepare func(*ring.SQE, []StepResult)
@@ -20,7 +20,10 @@ type Step struct {
 	done    func(n int)
 	invalid error // why it cannot be performed
 	conn    *Conn
+	file    *File
+	op      string // what a file's errors call it
 	sends   bool
+	closes  bool  // closes file
 	full    int   // bytes that it must move
 	short   error // what fewer are
 	open    bool  // the chain goes on in user space behind it, see RecvStep
@@ -129,7 +132,7 @@ func (c *Conn) failure(op string) func(syscall.Errno) error {
 var (
 	errChainUnread  = errors.New("a chain receives, but data or an end that nobody has taken is there before it: receive that first")
 	errChainWaiting = errors.New("a chain receives, but somebody else does already")
-	errChainLoops   = errors.New("the steps of a chain are on connections of different loops: move one")
+	errChainLoops   = errors.New("the steps of a chain are on connections or files of different loops: move a connection")
 )
 
 // Chain performs the steps one after the other, each when the one before has
@@ -137,15 +140,16 @@ var (
 // queue at once (IOSQE_IO_LINK, Linux 5.3): connect, send and receive cost one
 // system call and one wake-up. The future fails with the first failure, and the
 // steps behind it are cancelled; its value has the result of each step in either
-// case. Memory in the steps belongs to the library until then.
+// case. Memory in the steps belongs to the library until then, and a Close of their
+// files waits for it.
 //
 // On a connection a chain keeps its place among the sends: it begins when those
 // called before it have gone out, and later ones wait until it has ended. If it
 // receives, nothing else may be receiving when it begins; a Recv called
 // meanwhile waits. A send that fails or is cut ends the connection's sending.
 //
-// The chain runs on the loop of its connections, which must be one, else on the
-// caller's. A chain longer than the queue (1024 entries) fails with
+// The chain runs on the loop of its connections and files, which must be one,
+// else on the caller's. A chain longer than the queue (1024 entries) fails with
 // syscall.ENOSPC. Cancelling ends the step under way and so the rest.
 func (rt *Runtime) Chain(steps ...Step) futures.Future[[]StepResult] {
 	c := &chain{steps: steps, results: make([]StepResult, len(steps)), answer: futures.NewPromise[[]StepResult]()}
@@ -156,11 +160,15 @@ func (rt *Runtime) Chain(steps ...Step) futures.Future[[]StepResult] {
 			return futures.Failed[[]StepResult](fmt.Errorf("proactor: a chain's step is the zero Step: %w", syscall.EINVAL))
 		case s.invalid != nil:
 			return futures.Failed[[]StepResult](s.invalid)
-		case s.conn == nil:
+		}
+		switch l := s.loop(); {
+		case l == nil:
 		case c.loop == nil:
-			c.loop = s.conn.loop
-		case c.loop != s.conn.loop:
+			c.loop = l
+		case c.loop != l && s.conn != nil:
 			return futures.Failed[[]StepResult](s.conn.misused("chain", errChainLoops))
+		case c.loop != l:
+			return futures.Failed[[]StepResult](s.file.failed("chain", errChainLoops))
 		}
 	}
 	if c.loop == nil {
@@ -170,6 +178,17 @@ func (rt *Runtime) Chain(steps ...Step) futures.Future[[]StepResult] {
 		c.answer.Fail(ErrClosed)
 	}
 	return c.answer.Future()
+}
+
+// loop is the loop that the step has to run on, nil if any will do.
+func (s *Step) loop() *Loop {
+	switch {
+	case s.conn != nil:
+		return s.conn.loop
+	case s.file != nil:
+		return s.file.loop
+	}
+	return nil
 }
 
 // chain is one under way.
@@ -197,6 +216,7 @@ type chainOp struct {
 	step     int
 	userData uint64
 	live     bool
+	holds    bool // keeps the step's file open
 }
 
 func (c *chain) begin() {
@@ -211,6 +231,10 @@ func (c *chain) begin() {
 		if s := &c.steps[i]; s.conn != nil {
 			c.claim(s)
 		}
+	}
+	if err := c.hold(); err != nil {
+		c.refuse(err)
+		return
 	}
 	for _, claim := range c.claims {
 		if err := claim.possible(); err != nil {
@@ -266,6 +290,10 @@ func (c *chain) proceed() {
 		c.finish()
 		return
 	}
+	if c.steps[c.next].closes {
+		c.close(c.next)
+		return
+	}
 	end := c.next + 1
 	for end < len(c.steps) && !c.steps[end].waits && !c.steps[end-1].open && !broken {
 		end++
@@ -291,7 +319,7 @@ func (c *chain) submit(end int) {
 		if i < end-1 {
 			sqe.SetFlags(ring.SQELink)
 		}
-		*op = chainOp{chain: c, step: i, live: true}
+		op.chain, op.step, op.live = c, i, true
 		op.userData = l.submit(sqe, op)
 		c.live++
 		if s.conn != nil {
@@ -336,8 +364,8 @@ func (c *chain) take(i int, result int32) {
 			r.Err = s.short
 			if c.reason != nil {
 				r.Err = c.reason
-			} else if s.conn != nil && s.short != io.EOF {
-				r.Err = s.conn.opError(s.direction(), s.short)
+			} else if s.short != io.EOF {
+				r.Err = s.describe(s.short)
 			}
 		}
 	case syscall.Errno(-result) == syscall.ECANCELED && c.failure != nil:
@@ -355,6 +383,17 @@ func (c *chain) take(i int, result int32) {
 	if r.Err != nil && s.sends && (r.N > 0 || result < 0 && syscall.Errno(-result) != syscall.ECANCELED) {
 		s.conn.send.err = r.Err // the stream has a hole, or no other end
 	}
+}
+
+// describe says where an error is from.
+func (s *Step) describe(err error) error {
+	switch {
+	case s.conn != nil:
+		return s.conn.opError(s.direction(), err)
+	case s.file != nil:
+		return s.file.failed(s.op, err)
+	}
+	return err
 }
 
 func (s *Step) direction() string {
@@ -406,6 +445,7 @@ func (c *chain) finish() {
 	for _, claim := range c.claims {
 		claim.release()
 	}
+	c.letGo(nil)
 	c.loop.later(func() { c.answer.Settle(c.results, c.failure) })
 }
 

@@ -1,0 +1,141 @@
+package proactor
+
+import (
+	"fmt"
+	"io"
+	"syscall"
+
+	"github.com/goproactor/goproactor/ring"
+)
+
+// WriteStep writes all of p at offset in a chain; fewer bytes fail it with
+// io.ErrShortWrite. p belongs to the library until the chain has ended. With
+// SyncStep behind it the data is on its device when the chain has ended.
+func (f *File) WriteStep(p []byte, offset int64) Step {
+	s := f.step("write", func(sqe *ring.SQE) {
+		raceRead(p)
+		sqe.PrepWriteAt(f.fd, p, offset)
+	})
+	s.full, s.short = len(p), io.ErrShortWrite
+	switch {
+	case f.append:
+		s.invalid = f.failed("writeat", errAppendWriteAt)
+	case offset < 0:
+		s.invalid = f.failed("writeat", errNegativeOffset)
+	case len(p) > maxTransfer:
+		s.invalid = f.failed("write", fmt.Errorf("%d bytes in one step, at most %d: %w", len(p), maxTransfer, syscall.EINVAL))
+	}
+	return s
+}
+
+// ReadStep reads what there is at offset in a chain, up to len(p) bytes and one
+// at least; the end of the file is io.EOF. p belongs to the library until the
+// chain has ended. What follows is submitted when it has ended: the kernel takes
+// fewer bytes than asked for as a failure.
+func (f *File) ReadStep(p []byte, offset int64) Step {
+	s := f.readStep(p, offset)
+	s.full, s.short, s.open = 1, io.EOF, true
+	return s
+}
+
+// ReadFullStep reads exactly len(p) bytes at offset; where the file ends before
+// that, the error is io.ErrUnexpectedEOF. p belongs to the library until the
+// chain has ended.
+func (f *File) ReadFullStep(p []byte, offset int64) Step {
+	s := f.readStep(p, offset)
+	s.full, s.short = len(p), io.ErrUnexpectedEOF
+	return s
+}
+
+func (f *File) readStep(p []byte, offset int64) Step {
+	s := f.step("read", func(sqe *ring.SQE) { sqe.PrepReadAt(f.fd, p, offset) })
+	s.done = func(n int) { raceWrote(p[:n]) }
+	switch {
+	case offset < 0:
+		s.invalid = f.failed("readat", errNegativeOffset)
+	case len(p) == 0 || len(p) > maxTransfer:
+		s.invalid = f.failed("read", fmt.Errorf("%d bytes in one step, want 1 to %d: %w", len(p), maxTransfer, syscall.EINVAL))
+	}
+	return s
+}
+
+// SyncStep is File.Sync in a chain: behind writes, it waits for them.
+func (f *File) SyncStep() Step {
+	return f.step("sync", func(sqe *ring.SQE) { sqe.PrepFsync(f.fd, 0) })
+}
+
+// SyncDataStep is File.SyncData in a chain.
+func (f *File) SyncDataStep() Step {
+	return f.step("sync", func(sqe *ring.SQE) { sqe.PrepFsync(f.fd, ring.FsyncDataSync) })
+}
+
+// CloseStep closes the file in a chain, as Close does, when the steps before it
+// have ended. From the beginning of the chain on no other operation may begin on
+// the file; if the chain fails before its close, it is open again. With Always it
+// is closed in any case.
+func (f *File) CloseStep() Step {
+	s := f.step("close", func(*ring.SQE) {})
+	s.closes, s.waits, s.open = true, true, true
+	return s
+}
+
+func (f *File) step(op string, prepare func(*ring.SQE)) Step {
+	return Step{
+		file: f, op: op,
+		prepare: func(sqe *ring.SQE, _ []StepResult) { prepare(sqe); f.target(sqe) },
+		failed:  func(e syscall.Errno) error { return f.failed(op, e) },
+	}
+}
+
+// hold keeps the files of a chain open until it has ended, or says why it cannot
+// have them.
+func (c *chain) hold() error {
+	for i := range c.steps {
+		s := &c.steps[i]
+		switch f := s.file; {
+		case f == nil:
+		case f.state != fileOpen:
+			return f.failed(s.op, errFileClosed)
+		default:
+			f.inFlight++
+			c.ops[i].holds = true
+			if s.closes {
+				f.state = fileShut
+			}
+		}
+	}
+	return nil
+}
+
+// letGo is the opposite of hold, for one file or, with nil, for all.
+func (c *chain) letGo(file *File) {
+	for i := range c.ops {
+		f := c.steps[i].file
+		if !c.ops[i].holds || file != nil && f != file {
+			continue
+		}
+		c.ops[i].holds = false
+		f.inFlight--
+		if file == nil && c.steps[i].closes && f.state == fileShut && !f.loop.stop {
+			f.state = fileOpen // the chain did not get there
+		}
+		f.settled()
+	}
+}
+
+// close performs step i, which closes its file.
+func (c *chain) close(i int) {
+	f := c.steps[i].file
+	c.next = i + 1
+	c.live++
+	f.closed = append(f.closed, func(err error) {
+		c.live--
+		if c.results[i].Err = err; err != nil && c.failure == nil {
+			c.failure = err
+		}
+		if !c.ended {
+			c.proceed()
+		}
+	})
+	c.letGo(f)
+}
