@@ -5,6 +5,7 @@
 //	go -C bench run . -quick              in under two minutes
 //	go -C bench run . -only net,ours -work echo -size 64 -conns 64 -rounds 7
 //	go -C bench run . list                what there is to choose from
+//	go -C bench run . files               random reads of a file against os.File
 //	go -C bench run . compare A.json B.json
 //	go -C bench run . report A.json       the tables of a report again; with -o DIR its page and charts,
 //	                                      with -summary the table in the README
@@ -70,6 +71,8 @@ func dispatch(ctx context.Context, args []string) error {
 		return compare(args[1:])
 	case "report":
 		return show(args[1:])
+	case "files":
+		return compareFiles(ctx, args[1:])
 	case "server":
 		return serve(args[1:])
 	case "client":
