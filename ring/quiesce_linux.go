@@ -31,14 +31,14 @@ func (r *Ring) quiesce(lost bool) error {
 }
 
 // settleDeferred reaps what has ended and what the kernel ends when asked: it
-// does some twenty of the operations that are ready each time. A multishot that
-// always has more to say is no reason to go on: it ends when it is cancelled.
+// does some twenty of the operations that are ready each time. It goes on as
+// long as that ends any: a multishot may have more to say for ever.
 func (r *Ring) settleDeferred() (n int) {
 	for {
 		before := r.inFlight
 		r.enter(false, 0)
 		n += r.discard()
-		if r.err != nil || !r.kernelHasMore() || r.inFlight == before {
+		if r.err != nil || r.inFlight == before || !r.kernelHasMore() {
 			return n
 		}
 	}
