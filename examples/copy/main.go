@@ -22,8 +22,6 @@ import (
 
 	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/proactor"
-	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 )
 
 const (
@@ -84,24 +82,28 @@ func run(ctx context.Context, c config) error {
 	defer rt.Close()
 	start := time.Now()
 	j := &job{config: c, rt: rt, part: c.to + ".part"}
-	if _, err := rt.Go(ctx, j.run).Await(context.Background()); err != nil {
+	_, err = rt.Go(ctx, j.run).Await(context.Background())
+	j.progress.end(err == nil)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return errors.New("interrupted")
+	case err != nil:
 		return err
 	}
-	took := time.Since(start)
-	fmt.Printf("%d bytes in %v, %.0f MB/s, backend=%v\n", j.copied, took.Round(time.Millisecond), float64(j.copied)/1e6/took.Seconds(), rt.Backend().Backend)
+	took, bytes := time.Since(start), j.progress.copied.Load()
+	fmt.Printf("%d bytes in %v, %.0f MB/s, backend=%v\n", bytes, took.Round(time.Millisecond), float64(bytes)/1e6/took.Seconds(), rt.Backend().Backend)
 	return nil
 }
 
 // job is a copy under way. All of it runs on one loop.
 type job struct {
 	config
-	rt     *proactor.Runtime
-	part   string
-	src    *proactor.File
-	dst    *proactor.File
-	next   int64 // where the next block begins
-	copied int64
-	bar    *progressbar.ProgressBar // nil if nobody would see it
+	rt       *proactor.Runtime
+	part     string
+	src      *proactor.File
+	dst      *proactor.File
+	next     int64 // where the next block begins
+	progress progress
 }
 
 func (j *job) run(ctx context.Context) (err error) {
@@ -152,21 +154,24 @@ func (j *job) check(ctx context.Context, from fs.FileInfo) error {
 
 // fill copies everything, syncs and closes.
 func (j *job) fill(ctx context.Context, size int64) error {
-	if term.IsTerminal(int(os.Stderr.Fd())) {
-		j.bar = progressbar.DefaultBytes(size, "copying")
-		defer j.bar.Close()
-	}
+	j.progress.show(size)
+	failed, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
 	all := make([]futures.Future[struct{}], depth)
 	for i := range all {
-		all[i] = futures.Go(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, j.blocks(ctx) })
+		all[i] = futures.Go(failed, func(ctx context.Context) (struct{}, error) {
+			err := j.blocks(ctx)
+			if err != nil {
+				fail(err) // the others have nothing left to do
+			}
+			return struct{}{}, err
+		})
 	}
-	var failure error
 	for _, f := range all {
 		// Not with ctx: the buffers are the blocks' until each has ended.
-		if _, err := f.Await(context.WithoutCancel(ctx)); err != nil && failure == nil {
-			failure = err
-		}
+		f.Await(context.WithoutCancel(ctx))
 	}
+	failure := context.Cause(failed) // the first
 	if failure == nil {
 		_, failure = j.dst.Sync().Await(ctx)
 	}
@@ -186,10 +191,7 @@ func (j *job) blocks(ctx context.Context) error {
 		if _, err := j.dst.WriteAt(p[:n], at).Await(ctx); err != nil {
 			return err
 		}
-		j.copied += int64(n)
-		if j.bar != nil {
-			j.bar.Add(n)
-		}
+		j.progress.copied.Add(int64(n))
 		if err == io.EOF {
 			return nil
 		}

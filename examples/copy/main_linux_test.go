@@ -2,14 +2,18 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"syscall"
 	"testing"
 
 	"github.com/goproactor/goproactor/proactor"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // TestMain is the program itself when a test starts it.
@@ -108,4 +112,71 @@ func TestRefuses(t *testing.T) {
 	_, stderr, status = copied(t, "-backend", "carrier-pigeon", "a", "b")
 	require.Equal(t, 2, status)
 	require.Contains(t, stderr, "carrier-pigeon")
+}
+
+// It is told to stop in the middle of a file that has no data, and much of it.
+func TestInterrupted(t *testing.T) {
+	onEach(t, func(t *testing.T, backend string) {
+		dir := t.TempDir()
+		from, to := filepath.Join(dir, "from"), filepath.Join(dir, "to")
+		require.NoError(t, os.WriteFile(from, nil, 0o600))
+		require.NoError(t, os.Truncate(from, 1<<40))
+		require.NoError(t, os.WriteFile(to, []byte("what was there before"), 0o600))
+		var errs bytes.Buffer
+		c := exec.CommandContext(t.Context(), os.Args[0], "-backend", backend, from, to)
+		c.Env = append(os.Environ(), "COPY_MAIN=1")
+		c.Stderr = &errs
+		require.NoError(t, c.Start())
+		for {
+			if info, err := os.Stat(to + ".part"); err == nil && info.Size() > 0 {
+				break
+			}
+			require.NoError(t, t.Context().Err())
+			runtime.Gosched()
+		}
+		require.NoError(t, c.Process.Signal(syscall.SIGINT))
+		require.Error(t, c.Wait())
+		require.Equal(t, 1, c.ProcessState.ExitCode())
+		require.Equal(t, "copy: interrupted\n", errs.String())
+		onlyThese(t, dir, "from", "to")
+		got, err := os.ReadFile(to)
+		require.NoError(t, err)
+		require.Equal(t, "what was there before", string(got))
+	})
+}
+
+// On a terminal there is a bar, and the last line is one of its own.
+func TestProgressOnATerminal(t *testing.T) {
+	onEach(t, func(t *testing.T, backend string) {
+		dir := t.TempDir()
+		from, to := filepath.Join(dir, "from"), filepath.Join(dir, "to")
+		require.NoError(t, os.WriteFile(from, make([]byte, 5<<20), 0o600))
+		terminal, side := openTerminal(t)
+		c := exec.CommandContext(t.Context(), os.Args[0], "-backend", backend, from, to)
+		c.Env = append(os.Environ(), "COPY_MAIN=1")
+		c.Stdout, c.Stderr = side, side
+		require.NoError(t, c.Start())
+		side.Close()
+		var shown bytes.Buffer
+		shown.ReadFrom(terminal) // to EIO: nobody has the other side any more
+		require.NoError(t, c.Wait())
+		require.Contains(t, shown.String(), "copying")
+		require.Contains(t, shown.String(), "100%")
+		require.Contains(t, shown.String(), "\n5242880 bytes in ")
+	})
+}
+
+// openTerminal makes a pseudo terminal, and opens the side that programs see.
+func openTerminal(t *testing.T) (terminal, side *os.File) {
+	t.Helper()
+	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { terminal.Close() })
+	fd := int(terminal.Fd())
+	require.NoError(t, unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0))
+	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	require.NoError(t, err)
+	side, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	require.NoError(t, err)
+	return terminal, side
 }
