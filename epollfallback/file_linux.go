@@ -172,8 +172,7 @@ func (op *operation) block(scratch *iovec) (n int, errno unix.Errno) {
 	case ring.OpFadvise:
 		return without(unix.Fadvise(int(op.fd), int64(op.off), int64(op.len), int(op.opFlags)))
 	case ring.OpOpenat:
-		// The kernel's ring opens large files whatever the flags say.
-		return sleep(unix.SYS_OPENAT, uintptr(op.fd), path, uintptr(op.opFlags|unix.O_LARGEFILE), uintptr(op.len), 0)
+		return op.blockOpen(path)
 	case ring.OpStatx:
 		return sleep(unix.SYS_STATX, uintptr(op.fd), path, uintptr(op.opFlags), uintptr(op.len), uintptr(op.off))
 	case ring.OpUnlinkat:
@@ -188,6 +187,22 @@ func (op *operation) block(scratch *iovec) (n int, errno unix.Errno) {
 		return sleep(unix.SYS_SYMLINKAT, path, uintptr(op.fd), uintptr(op.off), 0, 0)
 	}
 	return 0, unix.EINVAL
+}
+
+// blockOpen opens as the kernel's ring does: large files whatever the flags say,
+// and without waiting for the other end of a named pipe, unless it may make or
+// empty the file.
+func (op *operation) blockOpen(path uintptr) (int, unix.Errno) {
+	flags := op.opFlags | unix.O_LARGEFILE
+	const patient = unix.O_CREAT | unix.O_TRUNC | unix.O_TMPFILE&^unix.O_DIRECTORY | unix.O_PATH | unix.O_NONBLOCK
+	if flags&patient != 0 {
+		return sleep(unix.SYS_OPENAT, uintptr(op.fd), path, uintptr(flags), uintptr(op.len), 0)
+	}
+	fd, errno := sleep(unix.SYS_OPENAT, uintptr(op.fd), path, uintptr(flags|unix.O_NONBLOCK), uintptr(op.len), 0)
+	if errno == 0 {
+		unix.SetNonblock(fd, false)
+	}
+	return fd, errno
 }
 
 func (op *operation) blockTransfer(scratch *iovec) (int, unix.Errno) {

@@ -33,6 +33,7 @@ type workers struct {
 	work    sync.Cond // something is pending, or the pool closes
 	idle    sync.Cond // nothing runs
 	pending opList
+	active  opList // being performed
 	done    opList
 	running int
 	waiting int // workers that have nothing to do
@@ -110,12 +111,31 @@ func (w *workers) live() {
 			continue
 		}
 		w.running++
+		w.active.push(op)
 		w.mu.Unlock()
 		n, errno := op.block(vector)
 		w.mu.Lock()
 		w.running--
+		w.active.remove(op)
 		op.conclude(n, errno)
 		w.report(op)
+	}
+}
+
+// wake ends the wait of an open for the other end of a named pipe, the one
+// operation that may never end, by being that end for a moment. The kernel's
+// ring wakes it with a signal.
+func (op *operation) wake() {
+	if op.opcode != ring.OpOpenat || op.opFlags&unix.O_NONBLOCK != 0 {
+		return
+	}
+	var stat unix.Stat_t
+	path := string(pathAt(op.addr))
+	if unix.Fstatat(int(op.fd), path, &stat, 0) != nil || stat.Mode&unix.S_IFMT != unix.S_IFIFO {
+		return
+	}
+	if fd, err := unix.Openat(int(op.fd), path, unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0); err == nil {
+		unix.Close(fd)
 	}
 }
 
@@ -139,6 +159,9 @@ func (w *workers) ring() {
 func (w *workers) rest() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	for op := w.active.head; op != nil; op = op.next {
+		op.wake()
+	}
 	for w.running > 0 || !w.pending.empty() {
 		w.idle.Wait()
 	}

@@ -22,7 +22,9 @@ func occupied(t *testing.T) (b *bench, release func()) {
 	b = &bench{TB: t, Queue: q}
 	fifo := filepath.Join(t.TempDir(), "fifo")
 	require.NoError(t, unix.Mkfifo(fifo, 0o600))
-	b.entry(1, func(e *ring.SQE) { e.PrepOpenat(unix.AT_FDCWD, path(fifo), unix.O_RDONLY|unix.O_CLOEXEC, 0) })
+	b.entry(1, func(e *ring.SQE) {
+		e.PrepOpenat(unix.AT_FDCWD, path(fifo), unix.O_RDONLY|unix.O_CREAT|unix.O_CLOEXEC, 0)
+	})
 	b.quiet()
 	for busy := false; !busy; runtime.Gosched() {
 		q.workers.mu.Lock()

@@ -334,6 +334,27 @@ var files = []testCase{
 		require.NoError(h, h.Enter(0))
 		// run closes the queue and then counts descriptors.
 	}},
+	{"a named pipe opens without the other end, which a writer needs", func(h *harness) {
+		path := filepath.Join(h.TempDir(), "fifo")
+		require.NoError(h, unix.Mkfifo(path, 0o600))
+		h.entry(1, func(e *ring.SQE) { e.PrepOpenat(here, h.name(path), unix.O_WRONLY|unix.O_CLOEXEC, 0) })
+		h.fails(1, unix.ENXIO)
+		h.entry(2, func(e *ring.SQE) { e.PrepOpenat(here, h.name(path), unix.O_RDONLY|unix.O_CLOEXEC, 0) })
+		c := h.result(2)
+		require.NoError(h, errnoOf(c))
+		h.owned(int(c.Result()))
+		flags, err := unix.FcntlInt(uintptr(c.Result()), unix.F_GETFL, 0)
+		require.NoError(h, err)
+		require.Zero(h, flags&unix.O_NONBLOCK)
+	}},
+	{"closing the queue ends an open that waits for the other end of a pipe", func(h *harness) {
+		for i, flag := range []uint32{unix.O_RDONLY, unix.O_WRONLY} {
+			path := filepath.Join(h.TempDir(), "fifo")
+			require.NoError(h, unix.Mkfifo(path, 0o600))
+			h.entry(uint64(i), func(e *ring.SQE) { e.PrepOpenat(here, h.name(path), flag|unix.O_CREAT|unix.O_CLOEXEC, 0o600) })
+			h.quiet(uint64(i))
+		}
+	}},
 	{"closing the queue waits for what runs on files", func(h *harness) {
 		fd, _ := h.file("")
 		p := bytes.Repeat([]byte("x"), 1<<20)
