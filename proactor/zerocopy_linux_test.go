@@ -95,24 +95,24 @@ var zeroCopying = []behaviour{
 		require.Equal(t, "pipe", received(t, t.Context(), r))
 	}},
 	{name: "SendZeroCopy cut short tells how much went out", show: func(t *testing.T, rt *proactor.Runtime) {
-		c, peer := accepted(t, rt)
-		f, behind := c.SendZeroCopy(make([]byte, stuffed)), c.SendZeroCopy([]byte("never sent"))
+		c, peer := slowly(t, rt)
+		f, behind := c.SendZeroCopy(make([]byte, uncopied)), c.SendZeroCopy([]byte("never sent"))
 		readFull(t, peer, 100_000)
 		require.NoError(t, peer.SetLinger(0))
 		require.NoError(t, peer.Close())
 		n, err := f.Await(t.Context())
 		gone(t, err)
 		require.GreaterOrEqual(t, n, 100_000)
-		require.Less(t, n, stuffed)
+		require.Less(t, n, uncopied)
 		n, err = behind.Await(t.Context())
 		gone(t, err)
 		require.Zero(t, n)
 	}},
 	{name: "SendZeroCopy cancelled", show: func(t *testing.T, rt *proactor.Runtime) {
 		for _, where := range []string{"outside", "inside"} {
-			c, _ := accepted(t, rt)
+			c, _ := slowly(t, rt)
 			check := func(ctx context.Context) {
-				f, queued := c.SendZeroCopy(make([]byte, stuffed)), c.SendZeroCopy([]byte("queued"))
+				f, queued := c.SendZeroCopy(make([]byte, uncopied)), c.SendZeroCopy([]byte("queued"))
 				queued.Cancel()
 				n, err := queued.Await(ctx)
 				require.ErrorIs(t, err, futures.ErrCanceled)
@@ -150,8 +150,8 @@ var zeroCopying = []behaviour{
 		}
 	}},
 	{name: "SendZeroCopy past its deadline", show: func(t *testing.T, rt *proactor.Runtime) {
-		c, _ := accepted(t, rt)
-		f := c.SendZeroCopy(make([]byte, stuffed))
+		c, _ := slowly(t, rt)
+		f := c.SendZeroCopy(make([]byte, uncopied))
 		require.NoError(t, c.SetWriteDeadline(time.Now().Add(10*time.Millisecond)))
 		_, err := f.Await(t.Context())
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
@@ -178,8 +178,8 @@ var zeroCopying = []behaviour{
 		require.Equal(t, "write", op.Op)
 	}},
 	{name: "SendZeroCopy and Abort", show: func(t *testing.T, rt *proactor.Runtime) {
-		c, _ := accepted(t, rt)
-		f := c.SendZeroCopy(make([]byte, stuffed))
+		c, _ := slowly(t, rt)
+		f := c.SendZeroCopy(make([]byte, uncopied))
 		c.Abort()
 		_, err := f.Await(t.Context())
 		require.ErrorIs(t, err, proactor.ErrClosed)
@@ -201,8 +201,8 @@ var zeroCopying = []behaviour{
 		require.ErrorIs(t, err, syscall.EPIPE)
 	}},
 	{name: "SendZeroCopy and the end of the runtime", show: func(t *testing.T, rt *proactor.Runtime) {
-		c, _ := accepted(t, rt)
-		f := c.SendZeroCopy(make([]byte, stuffed))
+		c, _ := slowly(t, rt)
+		f := c.SendZeroCopy(make([]byte, uncopied))
 		require.NoError(t, rt.Close())
 		_, err := f.Await(t.Context())
 		require.ErrorIs(t, err, proactor.ErrClosed)
@@ -211,7 +211,7 @@ var zeroCopying = []behaviour{
 
 // bySize has long sends go without copying, leases included, and short ones not.
 func bySize(t *testing.T, rt *proactor.Runtime) {
-	c, peer := accepted(t, rt)
+	c, peer := slowly(t, rt)
 	long := strings.Repeat("long ", 1000)
 	inTask(t, rt, c, func(ctx context.Context) {
 		for range 20 {
@@ -238,7 +238,7 @@ func TestSendZeroCopyAllocatesNothing(t *testing.T) {
 		if raceEnabled {
 			t.Skip("the race detector allocates")
 		}
-		c, peer := accepted(t, rt)
+		c, peer := slowly(t, rt)
 		// Much at a time: little would wait for a delayed acknowledgement.
 		p, in := make([]byte, 256<<10), make([]byte, 64<<10)
 		go func() {
@@ -329,4 +329,18 @@ func cpuTime() time.Duration {
 	var u syscall.Rusage
 	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// uncopied sends until the buffers of a connection of slowly are full and the
+// send waits. It is less than an ordinary user may lock (RLIMIT_MEMLOCK, 8 MiB),
+// which memory that is sent without copying counts against: beyond that it is a
+// send like any other.
+const uncopied = 4 << 20
+
+// slowly is accepted, of a peer that takes little before it reads.
+func slowly(t *testing.T, rt *proactor.Runtime) (*proactor.Conn, *net.TCPConn) {
+	t.Helper()
+	c, peer := accepted(t, rt)
+	require.NoError(t, peer.SetReadBuffer(1<<14))
+	return c, peer
 }

@@ -68,8 +68,12 @@ var zeroCopies = []testCase{
 	}},
 	{"a zero-copy send of much waits, in its place", func(h *harness) {
 		ours, peer := h.tcpPair()
-		big := bytes.Repeat([]byte("0123456789abcdef"), 1<<20)
+		require.NoError(h, unix.SetsockoptInt(ours, unix.SOL_SOCKET, unix.SO_SNDBUF, 1<<16))
+		require.NoError(h, unix.SetsockoptInt(peer, unix.SOL_SOCKET, unix.SO_RCVBUF, 1<<16))
+		// More than the buffers take, and less than an ordinary user may lock.
+		big := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
 		h.entry(1, func(e *ring.SQE) { e.PrepSendZC(ours, big, ring.MsgWaitAll) })
+		h.quiet(1)
 		h.entry(2, func(e *ring.SQE) { e.PrepRecv(peer, make([]byte, 1), 0) })
 		h.final(2, 1)
 		in := make([]byte, len(big)-1)
