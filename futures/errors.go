@@ -21,9 +21,9 @@ var (
 	// ErrClosed is the answer when the executor of a promise has ended.
 	ErrClosed = errors.New("futures: the loop of this future has ended")
 
-	// ErrNoTask is what Await answers where waiting would block a loop for
-	// ever: on the loop of a pending future, but outside of a task or with a
-	// context that does not come from the task.
+	// ErrNoTask is what Await answers where waiting would block a loop, perhaps
+	// for ever: on a loop, but outside of a task or with a context that does not
+	// come from the task.
 	ErrNoTask = errors.New("futures: Await on a loop without a task: pass the task's context, or use Then")
 
 	// ErrGoexit is the result of a function that called runtime.Goexit, as

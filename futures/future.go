@@ -73,8 +73,7 @@ func (f Future[T]) await(ctx context.Context) (T, error) {
 	t := running(ctx)
 	w := &waiter[T]{task: t}
 	if t == nil {
-		exec := f.promise.exec
-		if exec != nil && exec.Inside() || schedulerOf(ctx) != nil {
+		if schedulerOf(ctx) != nil || executors.here() {
 			return f.now()
 		}
 		w.wake = make(chan struct{})

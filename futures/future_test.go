@@ -316,6 +316,31 @@ func TestLoopEnded(t *testing.T) {
 	require.ErrorIs(t, err, ErrClosed)
 }
 
+// A loop must not be blocked by a future of no loop either: what would resolve
+// it may be behind the caller.
+func TestAwaitOfAFreePromiseWithoutTask(t *testing.T) {
+	l := newLoop(t)
+	p := NewPromise[int]()
+	l.do(func() {
+		_, err := p.Future().Await(t.Context())
+		require.ErrorIs(t, err, ErrNoTask)
+	})
+	err := l.task(func(ctx context.Context) error {
+		_, err := p.Future().Await(context.Background())
+		require.ErrorIs(t, err, ErrNoTask)
+		l.Post(function(func() { p.Resolve(1) }))
+		v, err := p.Future().Await(ctx)
+		require.Equal(t, 1, v)
+		return err
+	})
+	require.NoError(t, err)
+	l.do(func() {
+		v, err := p.Future().Await(context.Background())
+		require.NoError(t, err)
+		require.Equal(t, 1, v)
+	})
+}
+
 func TestAwaitWithoutTask(t *testing.T) {
 	l := newLoop(t)
 	p := newBound(l)

@@ -15,13 +15,22 @@ type Scheduler struct {
 	idle    []*coroutine
 	pool    pool
 	tasks   *Task // the first of a list of all that have not ended
+	known   bool  // the executor is among the executors
 }
 
-// NewScheduler makes the scheduler of an executor.
+// NewScheduler makes the scheduler of an executor. Close ends it.
 func NewScheduler(exec Executor) *Scheduler {
 	s := &Scheduler{exec: exec}
 	s.pool.exec = exec
+	s.open()
 	return s
+}
+
+func (s *Scheduler) open() {
+	if !s.known {
+		s.known = true
+		executors.add(s.exec)
+	}
 }
 
 // Len returns the number of tasks started and not ended.
@@ -126,6 +135,8 @@ func (s *Scheduler) Close() {
 		c.end()
 	}
 	s.idle = nil
+	s.known = false
+	executors.remove(s.exec)
 }
 
 // CancelAll cancels every task, as Task.Cancel does.
@@ -136,6 +147,7 @@ func (s *Scheduler) CancelAll(cause error) {
 }
 
 func (s *Scheduler) add(t *Task) {
+	s.open()
 	s.running++
 	t.next = s.tasks
 	if t.next != nil {

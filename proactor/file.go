@@ -32,7 +32,6 @@ type File struct {
 	name string
 
 	append   bool
-	slot     int32 // in the loop's table of direct descriptors plus one, 0 if it has a number
 	state    fileState
 	inFlight int             // operations of any kind
 	line     fifo[*transfer] // at the cursor, the first is under way
@@ -76,7 +75,7 @@ func (rt *Runtime) Create(name string) futures.Future[*File] {
 }
 
 // OpenFile opens a file with flags of package os (O_RDWR, O_CREATE, …) or of
-// package syscall (O_DIRECT, see Runtime.Buffers), and perm, less the umask, for
+// package syscall (O_DIRECT, with memory aligned as open(2) demands), and perm, less the umask, for
 // one that it makes. It is closed on exec.
 //
 // Cancelling closes the file if it was opened all the same. Errors are
@@ -125,8 +124,7 @@ func (f *File) Name() string { return f.name }
 func (f *File) Loop() *Loop { return f.loop }
 
 // Fd is the file's descriptor, which is the library's to close; -1 once it is
-// closed, and for a file opened in a chain (see Runtime.OpenStep), which has
-// none.
+// closed.
 func (f *File) Fd() int { return int(f.number.Load()) }
 
 // Close closes the file when what is under way has ended. Operations that begin
@@ -192,7 +190,7 @@ func (f *File) gone(err error) {
 
 // end implements pendingOperation: the loop stops.
 func (f *File) end(error) {
-	if !f.ending && f.inFlight > 0 && f.state < fileClosing && f.slot == 0 {
+	if !f.ending && f.inFlight > 0 && f.state < fileClosing {
 		f.ending = true
 		sqe := f.loop.queue.Next()
 		sqe.PrepCancelFD(f.fd, ring.CancelAll)
@@ -207,17 +205,8 @@ func (f *File) abandon(err error) {
 		f.line.pop().abandon(err)
 	}
 	if f.state < fileClosed {
-		if f.slot == 0 {
-			closeSocket(f.fd)
-		}
+		closeSocket(f.fd)
 		f.gone(err)
-	}
-}
-
-// target has an entry work on the file.
-func (f *File) target(sqe *ring.SQE) {
-	if f.slot > 0 {
-		sqe.SetFlags(ring.SQEFixedFile)
 	}
 }
 
@@ -305,19 +294,17 @@ func (f *File) Allocate(offset, size int64) futures.Future[struct{}] {
 // (ftruncate(2), Linux 6.9, before that by a system call on a goroutine).
 func (f *File) Truncate(size int64) futures.Future[struct{}] {
 	c := &call[struct{}]{loop: f.loop, file: f, wrap: pathError("truncate", f.name), take: nothing}
-	c.prepare = func(sqe *ring.SQE) { sqe.PrepFtruncate(f.fd, size); f.target(sqe) }
-	if f.slot == 0 {
-		// EINVAL: the kernel's ring is too old, or it is no file to truncate.
-		// The system call knows which.
-		c.otherwise = func() error { return truncate(f.fd, size) }
-	}
+	c.prepare = func(sqe *ring.SQE) { sqe.PrepFtruncate(f.fd, size) }
+	// EINVAL: the kernel's ring is too old, or it is no file to truncate. The
+	// system call knows which.
+	c.otherwise = func() error { return truncate(f.fd, size) }
 	return c.start()
 }
 
 // perform does what has no result but an error.
 func (f *File) perform(op string, prepare func(*ring.SQE)) futures.Future[struct{}] {
 	c := &call[struct{}]{loop: f.loop, file: f, wrap: pathError(op, f.name), take: nothing}
-	c.prepare = func(sqe *ring.SQE) { prepare(sqe); f.target(sqe) }
+	c.prepare = prepare
 	return c.start()
 }
 
@@ -326,9 +313,6 @@ func nothing(int32) (struct{}, error, bool) { return struct{}{}, nil, false }
 // Stat describes the file (statx(2), Linux 5.6). Sys of the result is a
 // *unix.Statx_t.
 func (f *File) Stat() futures.Future[fs.FileInfo] {
-	if f.slot > 0 {
-		return futures.Failed[fs.FileInfo](f.failed("stat", syscall.EBADF)) // statx(2) takes numbers only
-	}
 	return statCall(&call[fs.FileInfo]{loop: f.loop, file: f, wrap: pathError("stat", f.name)}, f.name, f.fd, "", statOpenFile)
 }
 

@@ -82,7 +82,7 @@ func (f *File) CloseStep() Step {
 func (f *File) step(op string, prepare func(*ring.SQE)) Step {
 	return Step{
 		file: f, op: op,
-		prepare: func(sqe *ring.SQE, _ []StepResult) { prepare(sqe); f.target(sqe) },
+		prepare: func(sqe *ring.SQE, _ []StepResult) { prepare(sqe) },
 		failed:  func(e syscall.Errno) error { return f.failed(op, e) },
 	}
 }

@@ -164,7 +164,6 @@ func (o *transfer) submit() {
 		raceRead(p)
 		sqe.PrepWriteAt(f.fd, p, at)
 	}
-	f.target(sqe)
 	o.userData = f.loop.submit(sqe, o)
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -177,4 +178,25 @@ func TestCompare(t *testing.T) {
 	other := sample(0.8)
 	other.Cells = nil
 	require.ErrorContains(t, report.Compare(&b, sample(0.8), other), "in common")
+}
+
+// The README's table is the committed report's, and so are its charts.
+func TestReadmeShowsTheReport(t *testing.T) {
+	r, err := report.Load("../../docs/benchmark/report.json")
+	require.NoError(t, err)
+	var table strings.Builder
+	require.NoError(t, r.Summary(&table))
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	require.Contains(t, string(readme), table.String(), "print it anew: go -C bench run . report -summary ../docs/benchmark/report.json")
+	charts, err := r.Charts()
+	require.NoError(t, err)
+	for _, name := range []string{"echo-mean", "idle-scaling"} {
+		i := slices.IndexFunc(charts, func(c report.Chart) bool { return c.Name == name })
+		require.GreaterOrEqual(t, i, 0, name)
+		drawn, err := os.ReadFile("../../docs/benchmark/" + name + ".svg")
+		require.NoError(t, err)
+		require.Equal(t, string(charts[i].SVG), string(drawn), "draw it anew: go -C bench run . report -o DIR ../docs/benchmark/report.json")
+		require.Contains(t, string(readme), "docs/benchmark/"+name+".svg")
+	}
 }
