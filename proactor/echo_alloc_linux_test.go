@@ -41,6 +41,45 @@ func TestEchoAllocatesNothing(t *testing.T) {
 	}
 }
 
+// With many connections much is ready in one turn.
+func TestEchoOfManyAllocatesNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates on its own")
+	}
+	for _, style := range styles {
+		t.Run(style, func(t *testing.T) {
+			onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+				addr := serveEcho(t, rt, style)
+				var conns [64]rawConn
+				for i := range conns {
+					conns[i] = rawDial(t, addr)
+				}
+				msg := make([]byte, 64)
+				round := func() {
+					for _, c := range conns {
+						c.write(t, msg)
+					}
+					for _, c := range conns {
+						c.read(t, msg)
+					}
+				}
+				for range 50 {
+					round()
+				}
+				var before, after runtime.MemStats
+				runtime.GC()
+				runtime.ReadMemStats(&before)
+				const n = 50
+				for range n {
+					round()
+				}
+				runtime.ReadMemStats(&after)
+				require.Less(t, after.Mallocs-before.Mallocs, uint64(n*len(conns)/40))
+			})
+		})
+	}
+}
+
 // rawConn is a client that allocates nothing: blocking system calls.
 type rawConn int
 
@@ -57,9 +96,17 @@ func rawDial(t testing.TB, addr net.Addr) rawConn {
 }
 
 func (c rawConn) roundTrip(t testing.TB, p []byte) {
+	c.write(t, p)
+	c.read(t, p)
+}
+
+func (c rawConn) write(t testing.TB, p []byte) {
 	if n, err := syscall.Write(int(c), p); err != nil || n != len(p) {
 		t.Fatal(n, err)
 	}
+}
+
+func (c rawConn) read(t testing.TB, p []byte) {
 	for got := 0; got < len(p); {
 		n, err := syscall.Read(int(c), p[got:])
 		if err != nil || n == 0 {

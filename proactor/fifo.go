@@ -29,9 +29,7 @@ func (q *fifo[T]) push(v T) {
 
 func (q *fifo[T]) pop() T {
 	v := q.take()
-	if q.count == 0 && len(q.items) > fifoKeeps {
-		q.items, q.head = nil, 0
-	}
+	q.trim(fifoKeeps)
 	return v
 }
 
@@ -44,6 +42,14 @@ func (q *fifo[T]) take() T {
 	q.head++
 	q.count--
 	return v
+}
+
+// trim gives up the memory of an empty queue that a rare burst has made larger
+// than so many items.
+func (q *fifo[T]) trim(items int) {
+	if q.count == 0 && len(q.items) > items {
+		q.items, q.head = nil, 0
+	}
 }
 
 // unpop puts v before the front.

@@ -253,9 +253,14 @@ func (l *Loop) complete(userData uint64, result int32, flags uint32) {
 // loop from its completions.
 func (l *Loop) runReady() {
 	for n := l.ready.len(); n > 0; n-- {
-		l.ready.pop().Run()
+		l.ready.take().Run()
 	}
+	l.ready.trim(readyKeeps)
 }
+
+// readyKeeps is up to how many items the queue of what is ready keeps its
+// memory: as many as become ready in a turn of a busy server.
+const readyKeeps = 16 << 10
 
 func (l *Loop) collectInbox() {
 	for item := l.inbox.take(); item != nil; item = item.next {
