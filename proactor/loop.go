@@ -38,8 +38,8 @@ type Loop struct {
 	serving     operation // whose completion is being delivered
 	vectors     vectorArena
 	buffers     bufferPool
-	withoutBulk bool
 	bulk        bufferPool // of larger ones, opened with the first connection that fills a buffer
+	withoutBulk bool       // that failed
 	messages    bufferPool // opened with the first PacketConn
 	timers      timerHeap
 	tasks       *futures.Scheduler
