@@ -34,6 +34,7 @@ func polling(c Contestant) Contestant {
 	c.Name += "-polling"
 	c.About += ", with busy polling"
 	c.MaxConns, c.Limit = 1, "busy polling is for latency, and compared with one connection"
+	c.NoBroadcast = c.Limit
 	c.Serve, c.ServeMessages = nil, nil
 	c.Build = func(ctx context.Context, dir string) ([]string, error) {
 		argv, err := build(ctx, dir)
