@@ -28,7 +28,6 @@ const (
 type bufferPool struct {
 	loop    *Loop
 	ring    *ring.BufferRing
-	group   uint16
 	size    int // bytes of a block
 	limit   int // blocks at most
 	blocks  []*block
@@ -77,7 +76,7 @@ func (p *bufferPool) open(l *Loop, group uint16, size, count int, incremental bo
 	if err := l.queue.RegisterBufferRing(group, r); err != nil {
 		return fmt.Errorf("provide %d buffers of %d bytes: %w", count, size, err)
 	}
-	p.loop, p.ring, p.group, p.size, p.limit = l, r, group, size, count
+	p.loop, p.ring, p.size, p.limit = l, r, size, count
 	p.grow()
 	p.target = min(firstTarget, len(p.blocks))
 	p.publish()
@@ -124,11 +123,9 @@ func (l *Loop) openBulk() bool {
 	if l.withoutBulk || size > maxBulk || count < 2 {
 		return false
 	}
-	if err := l.bulk.open(l, bulkGroup, size, count, false); err != nil {
-		l.bulk.ring, l.withoutBulk = nil, true // for want of memory that may be locked
-		return false
-	}
-	return true
+	err := l.bulk.open(l, bulkGroup, size, count, false)
+	l.withoutBulk = err != nil // for want of memory that may be locked
+	return err == nil
 }
 
 const (

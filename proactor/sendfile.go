@@ -126,8 +126,7 @@ func (s *fileSend) grant() {
 
 func (s *fileSend) read() {
 	sqe := s.conn.loop.queue.Next()
-	sqe.PrepRead(s.fd, s.memory[:min(s.left, int64(len(s.memory)))])
-	sqe.Fields().Off = uint64(s.off)
+	sqe.PrepReadAt(s.fd, s.memory[:min(s.left, int64(len(s.memory)))], s.off)
 	s.submit(sqe, fileReading)
 }
 
