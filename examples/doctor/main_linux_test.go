@@ -3,48 +3,25 @@ package main_test
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"unsafe"
 
+	"github.com/goproactor/goproactor/internal/exampletest"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
 
-// build makes the program once for all tests.
-var build = sync.OnceValues(func() (program string, err error) {
-	dir, err := os.MkdirTemp("", "doctor")
-	if err != nil {
-		return "", err
-	}
-	program = filepath.Join(dir, "doctor")
-	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
-	if err != nil {
-		err = fmt.Errorf("%w: %s", err, out)
-	}
-	return program, err
-})
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if program, err := build(); err == nil {
-		os.RemoveAll(filepath.Dir(program))
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { exampletest.Main(m) }
 
 // says runs the program, which must succeed.
 func says(t *testing.T, args ...string) string {
 	t.Helper()
-	program, err := build()
-	require.NoError(t, err)
+	program := exampletest.Program(t)
 	out, err := exec.Command(program, args...).Output()
 	require.NoError(t, err)
 	return string(out)
@@ -141,8 +118,7 @@ func TestBothOutputs(t *testing.T) {
 
 // TestRefusedBySeccomp is the everyday case: a container's profile.
 func TestRefusedBySeccomp(t *testing.T) {
-	program, err := build()
-	require.NoError(t, err)
+	program := exampletest.Program(t)
 	asJSON, err := refused(exec.Command(program, "-json"))
 	require.NoError(t, err)
 	f := parse(t, string(asJSON))
@@ -213,8 +189,7 @@ func TestTheTableIsPrinted(t *testing.T) {
 }
 
 func TestBadUsage(t *testing.T) {
-	program, err := build()
-	require.NoError(t, err)
+	program := exampletest.Program(t)
 	for says, args := range map[string][]string{
 		`unexpected argument "me"`: {"me"},
 		"want one of them":         {"-json", "-operations"},

@@ -8,45 +8,20 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
+	"github.com/goproactor/goproactor/internal/exampletest"
 	"github.com/stretchr/testify/require"
 )
 
-// build makes the program once for all tests, where any user may run it.
-var build = sync.OnceValues(func() (program string, err error) {
-	dir, err := os.MkdirTemp("", "ping")
-	if err != nil {
-		return "", err
-	}
-	if err := os.Chmod(dir, 0o755); err != nil {
-		return "", err
-	}
-	program = filepath.Join(dir, "ping")
-	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
-	if err != nil {
-		err = fmt.Errorf("%w: %s", err, out)
-	}
-	return program, err
-})
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if program, err := build(); err == nil {
-		os.RemoveAll(filepath.Dir(program))
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { exampletest.Main(m) }
 
 // command is the program to be run, as an ordinary user if asked.
 func command(t *testing.T, ordinary bool, args ...string) *exec.Cmd {
 	t.Helper()
-	program, err := build()
-	require.NoError(t, err)
+	program := exampletest.Program(t)
 	cmd := exec.Command(program, args...)
 	if ordinary && os.Getuid() == 0 {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
