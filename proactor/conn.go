@@ -325,18 +325,24 @@ func (c *Conn) Close() error {
 // Closed resolves when the connection is closed and nothing of it is left with
 // the kernel.
 func (c *Conn) Closed() futures.Future[struct{}] {
+	return c.loop.whenClosed(&c.state, &c.closed)
+}
+
+// whenClosed resolves when state, which is of a connection of the loop, is
+// connClosed: whoever sets that resolves the promise in closed, if there is one.
+func (l *Loop) whenClosed(state *connState, closed **futures.Promise[struct{}]) futures.Future[struct{}] {
 	p := futures.NewPromise[struct{}]()
-	ok := c.loop.perform(func() {
-		if c.state == connClosed {
+	ok := l.perform(func() {
+		if *state == connClosed {
 			p.Resolve(struct{}{})
 			return
 		}
-		if c.closed == nil {
-			c.closed = new(futures.Promise[struct{}])
-			c.closed.Bind(c.loop, nil)
-			c.closed.Renew()
+		if *closed == nil {
+			*closed = new(futures.Promise[struct{}])
+			(*closed).Bind(l, nil)
+			(*closed).Renew()
 		}
-		c.closed.Future().Then(func(struct{}, error) { p.Resolve(struct{}{}) })
+		(*closed).Future().Then(func(struct{}, error) { p.Resolve(struct{}{}) })
 	})
 	if !ok {
 		p.Resolve(struct{}{})

@@ -14,23 +14,7 @@ func (c *PacketConn) Close() error {
 
 // Closed resolves when it is closed and nothing of it is left with the kernel.
 func (c *PacketConn) Closed() futures.Future[struct{}] {
-	p := futures.NewPromise[struct{}]()
-	ok := c.loop.perform(func() {
-		if c.state == connClosed {
-			p.Resolve(struct{}{})
-			return
-		}
-		if c.closed == nil {
-			c.closed = new(futures.Promise[struct{}])
-			c.closed.Bind(c.loop, nil)
-			c.closed.Renew()
-		}
-		c.closed.Future().Then(func(struct{}, error) { p.Resolve(struct{}{}) })
-	})
-	if !ok {
-		p.Resolve(struct{}{})
-	}
-	return p.Future()
+	return c.loop.whenClosed(&c.state, &c.closed)
 }
 
 func (c *PacketConn) drain()    { c.beginClose() }

@@ -2,7 +2,6 @@ package main_test
 
 import (
 	"encoding/json"
-	"errors"
 	"os"
 	"os/exec"
 	"regexp"
@@ -21,8 +20,7 @@ func TestMain(m *testing.M) { exampletest.Main(m) }
 // says runs the program, which must succeed.
 func says(t *testing.T, args ...string) string {
 	t.Helper()
-	program := exampletest.Program(t)
-	out, err := exec.Command(program, args...).Output()
+	out, err := exampletest.Command(t, args...).Output()
 	require.NoError(t, err)
 	return string(out)
 }
@@ -189,17 +187,11 @@ func TestTheTableIsPrinted(t *testing.T) {
 }
 
 func TestBadUsage(t *testing.T) {
-	program := exampletest.Program(t)
 	for says, args := range map[string][]string{
 		`unexpected argument "me"`: {"me"},
 		"want one of them":         {"-json", "-operations"},
 		"-unknown":                 {"-unknown"},
 	} {
-		out, err := exec.Command(program, args...).CombinedOutput()
-		var exit *exec.ExitError
-		require.True(t, errors.As(err, &exit), "%q", args)
-		require.Equal(t, 2, exit.ExitCode())
-		require.Contains(t, string(out), says)
-		require.Equal(t, 1, strings.Count(string(out), "\n"))
+		require.Contains(t, exampletest.Fails(t, 2, args...), says)
 	}
 }

@@ -150,6 +150,7 @@ func TestBadUsage(t *testing.T) {
 		`backend "y"`:              {"-backend", "y"},
 		"0 loops":                  {"-loops", "0"},
 		"-1 loops":                 {"-loops", "-1"},
+		"busy polling for -1s":     {"-busypoll", "-1s"},
 		`invalid value "many"`:     {"-loops", "many"},
 		"-unknown":                 {"-unknown"},
 		`unexpected argument "up"`: {"up"},
@@ -181,10 +182,9 @@ func TestCannotListen(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	program := exampletest.Program(t)
-	out, err := exec.Command(program, "-help").Output()
+	out, err := exampletest.Command(t, "-help").Output()
 	require.NoError(t, err)
-	for _, flag := range []string{"-addr", "-network", "-backend", "-style", "-loops", "-pin"} {
+	for _, flag := range []string{"-addr", "-network", "-backend", "-style", "-loops", "-pin", "-busypoll"} {
 		require.Contains(t, string(out), flag)
 	}
 }

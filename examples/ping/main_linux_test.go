@@ -21,8 +21,7 @@ func TestMain(m *testing.M) { exampletest.Main(m) }
 // command is the program to be run, as an ordinary user if asked.
 func command(t *testing.T, ordinary bool, args ...string) *exec.Cmd {
 	t.Helper()
-	program := exampletest.Program(t)
-	cmd := exec.Command(program, args...)
+	cmd := exampletest.Command(t, args...)
 	if ordinary && os.Getuid() == 0 {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"sync"
 	"syscall"
 	"testing"
@@ -121,8 +120,7 @@ func TestCannotListen(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	program := exampletest.Program(t)
-	out, err := exec.Command(program, "-help").Output()
+	out, err := exampletest.Command(t, "-help").Output()
 	require.NoError(t, err)
 	for _, flag := range []string{"-addr", "-network", "-backend", "-style", "-loops"} {
 		require.Contains(t, string(out), flag)
