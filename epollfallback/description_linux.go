@@ -36,6 +36,8 @@ var descriptions = []Description{
 	{"send message", ring.OpSendmsg, "", "sendmsg(2) with MSG_DONTWAIT at once, those that follow each other to addresses by sendmmsg(2); parks until EPOLLOUT"},
 	{"read", ring.OpRead, "", "preadv2(2) with RWF_NOWAIT at once; parks on EAGAIN until EPOLLIN, or goes to a worker if it is a file"},
 	{"write", ring.OpWrite, "", "pwritev2(2) with RWF_NOWAIT at once; parks on EAGAIN until EPOLLOUT, or goes to a worker if it is a file"},
+	{"read into a registered buffer", ring.OpReadFixed, ring.FeatureRegisteredBuffers, "as read; the table of buffers is the queue's own, and nothing is gained"},
+	{"write from a registered buffer", ring.OpWriteFixed, ring.FeatureRegisteredBuffers, "as write, likewise"},
 	{"read vector", ring.OpReadv, "", "as read"},
 	{"write vector", ring.OpWritev, "", "as write"},
 	{"sync file", ring.OpFsync, "", "fsync(2) or fdatasync(2) by a worker"},

@@ -146,8 +146,13 @@ func (op *operation) pieces() []iovec {
 // transfers reports whether op reads or writes.
 func (op *operation) transfers() bool { return op.reads() || op.writes() }
 
-func (op *operation) reads() bool  { return op.opcode == ring.OpRead || op.opcode == ring.OpReadv }
-func (op *operation) writes() bool { return op.opcode == ring.OpWrite || op.opcode == ring.OpWritev }
+func (op *operation) reads() bool {
+	return op.opcode == ring.OpRead || op.opcode == ring.OpReadFixed || op.opcode == ring.OpReadv
+}
+
+func (op *operation) writes() bool {
+	return op.opcode == ring.OpWrite || op.opcode == ring.OpWriteFixed || op.opcode == ring.OpWritev
+}
 
 func (op *operation) vectored() bool {
 	return op.opcode == ring.OpReadv || op.opcode == ring.OpWritev
@@ -158,7 +163,7 @@ func (op *operation) vectored() bool {
 func (op *operation) block(scratch *iovec) (n int, errno unix.Errno) {
 	path := uintptr(op.addr)
 	switch op.opcode {
-	case ring.OpRead, ring.OpWrite, ring.OpReadv, ring.OpWritev:
+	case ring.OpRead, ring.OpWrite, ring.OpReadFixed, ring.OpWriteFixed, ring.OpReadv, ring.OpWritev:
 		return op.blockTransfer(scratch)
 	case ring.OpFsync:
 		if op.opFlags&ring.FsyncDataSync != 0 {

@@ -99,6 +99,7 @@ type emulation struct {
 	ioprio  bool // Ioprio carries flags
 	buffers bool // takes SQEBufferSelect
 	file    bool // FD names a file: a registered one (SQEFixedFile) does not exist here
+	fixed   bool // BufGroup names a registered buffer
 }
 
 // emulations is the table of what the fallback can do. An opcode without a row
@@ -114,6 +115,8 @@ var emulations = [256]emulation{
 	ring.OpSendmsg:       {prepare: (*Queue).prepareSendmsg, perform: (*Queue).sendmsg, keep: (*Queue).keepMessage, queue: writing, ioprio: true, file: true},
 	ring.OpRead:          {prepare: (*Queue).prepareReadWrite, perform: (*Queue).read, queue: reading, ioprio: true, buffers: true, file: true},
 	ring.OpWrite:         {prepare: (*Queue).prepareReadWrite, perform: (*Queue).write, queue: writing, ioprio: true, file: true},
+	ring.OpReadFixed:     {prepare: (*Queue).prepareFixed, perform: (*Queue).read, queue: reading, ioprio: true, file: true, fixed: true},
+	ring.OpWriteFixed:    {prepare: (*Queue).prepareFixed, perform: (*Queue).write, queue: writing, ioprio: true, file: true, fixed: true},
 	ring.OpReadv:         {prepare: (*Queue).prepareVector, perform: (*Queue).readVector, keep: (*Queue).keepVector, queue: reading, ioprio: true, file: true},
 	ring.OpWritev:        {prepare: (*Queue).prepareVector, perform: (*Queue).writeVector, keep: (*Queue).keepVector, queue: writing, ioprio: true, file: true},
 	ring.OpFsync:         {prepare: (*Queue).prepareFsync, perform: (*Queue).employ, queue: neither, file: true},
@@ -182,6 +185,13 @@ func (q *Queue) issue(op *operation) {
 		q.finish(op)
 		return
 	}
+	if e.fixed {
+		if errno := q.findBuffer(op); errno != 0 {
+			op.endError(errno)
+			q.finish(op)
+			return
+		}
+	}
 	if op.queue != neither && q.mustQueue(op) {
 		q.settle(op, op.wouldBlock())
 		return
@@ -208,7 +218,7 @@ func (op *operation) dontWait() bool {
 		return op.opFlags&ring.MsgDontWait != 0
 	case ring.OpAccept:
 		return op.ioprio&acceptDontWait != 0
-	case ring.OpRead, ring.OpWrite, ring.OpReadv, ring.OpWritev:
+	case ring.OpRead, ring.OpWrite, ring.OpReadFixed, ring.OpWriteFixed, ring.OpReadv, ring.OpWritev:
 		return op.opFlags&rwfNoWait != 0
 	}
 	return false

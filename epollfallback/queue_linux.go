@@ -27,6 +27,7 @@ type Queue struct {
 	resumable   descriptorList // served up to their turn's limit, not drained
 	registry    registry
 	groups      []*group // by number
+	buffers     [][]byte // the registered ones, by index; nil without a table
 	timers      timerHeap
 	counted     countedTimeouts
 	clock       clock
@@ -255,7 +256,7 @@ func (q *Queue) Close() error {
 	q.discard()
 	q.closed = true
 	err := unix.Close(int(q.epoll))
-	q.sq, q.cq.ring, q.descriptors, q.groups = nil, nil, nil, nil
+	q.sq, q.cq.ring, q.descriptors, q.groups, q.buffers = nil, nil, nil, nil, nil
 	if q.live != 0 {
 		err = errors.Join(err, fmt.Errorf("epollfallback: %d operations left on close", q.live))
 	}

@@ -8,7 +8,11 @@ import (
 func (q *Queue) prepareReadWrite(op *operation, f *ring.Fields) unix.Errno {
 	// Ioprio is a scheduling priority here and Buf a registered buffer, which
 	// these opcodes do not use.
-	if f.OpFlags&^rwfNoWait != 0 {
+	return checkTransferFlags(f.OpFlags)
+}
+
+func checkTransferFlags(flags uint32) unix.Errno {
+	if flags&^rwfNoWait != 0 {
 		return unix.EOPNOTSUPP
 	}
 	return 0

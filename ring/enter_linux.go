@@ -21,14 +21,16 @@ const (
 
 // Operations of io_uring_register(2), those that iouring-go lacks.
 const (
-	registerFiles2       = 13 // Linux 5.13
-	registerBufferRing   = 22 // Linux 5.19
-	unregisterBufferRing = 23
-	registerSyncCancel   = 24 // Linux 6.0
-	registerNAPI         = 27 // Linux 6.9
-	unregisterNAPI       = 28
-	registerResize       = 33 // Linux 6.13
-	registerMemRegion    = 34 // Linux 6.13
+	registerFiles2        = 13 // Linux 5.13
+	registerBuffers2      = 15 // Linux 5.13
+	registerBuffersUpdate = 16 // Linux 5.13
+	registerBufferRing    = 22 // Linux 5.19
+	unregisterBufferRing  = 23
+	registerSyncCancel    = 24 // Linux 6.0
+	registerNAPI          = 27 // Linux 6.9
+	unregisterNAPI        = 28
+	registerResize        = 33 // Linux 6.13
+	registerMemRegion     = 34 // Linux 6.13
 )
 
 // extendedArg is struct io_uring_getevents_arg: a signal mask and a time limit.

@@ -36,5 +36,7 @@ const (
 	OpMkdirat       = Op(iouring_syscall.IORING_OP_MKDIRAT)
 	OpSymlinkat     = Op(iouring_syscall.IORING_OP_SYMLINKAT)
 	OpLinkat        = Op(iouring_syscall.IORING_OP_LINKAT)
+	OpReadFixed     = Op(iouring_syscall.IORING_OP_READ_FIXED)
+	OpWriteFixed    = Op(iouring_syscall.IORING_OP_WRITE_FIXED)
 	OpFtruncate     = Op(55)
 )

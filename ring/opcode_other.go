@@ -36,5 +36,7 @@ const (
 	OpMkdirat
 	OpSymlinkat
 	OpLinkat
+	OpReadFixed
+	OpWriteFixed
 	OpFtruncate
 )

@@ -51,6 +51,26 @@ type Queue interface {
 	// not consumed are the caller's again.
 	UnregisterBufferRing(group uint16) error
 
+	// RegisterBuffers makes the table of registered buffers, with n empty
+	// places, 1 to MaxBuffers: EINVAL else, EBUSY if there is one.
+	RegisterBuffers(n int) error
+
+	// UpdateBuffer makes p the registered buffer of that index, which
+	// PrepReadFixed and PrepWriteFixed may name from then on, instead of what
+	// was there; an empty p leaves the place empty. The kernel keeps the pages
+	// of p in memory while p is registered, and counts them against
+	// RLIMIT_MEMLOCK (huge pages as a whole) unless the process has
+	// CAP_IPC_LOCK: ENOMEM over it. EFAULT if p is larger than MaxBufferSize,
+	// EINVAL for an index that the table has not, ENXIO without a table.
+	//
+	// The queue keeps p reachable. What is in flight on the buffer that was there
+	// goes on.
+	UpdateBuffer(index int, p []byte) error
+
+	// UnregisterBuffers ends the table, ENXIO if there is none. What is in flight
+	// goes on (Linux before 6.13 waits for it here: empty the places instead).
+	UnregisterBuffers() error
+
 	// Stats returns counters since the queue was opened.
 	Stats() Stats
 

@@ -33,6 +33,7 @@ const (
 	FeatureBundle                = "receive and send bundles"
 	FeatureCancelByDescriptor    = "cancel by descriptor"
 	FeatureSyncCancel            = "synchronous cancel"
+	FeatureRegisteredBuffers     = "sparse table of registered buffers"
 	FeatureDirectDescriptors     = "sparse table of direct descriptors"
 	FeatureNAPI                  = "NAPI busy polling"
 	FeatureResize                = "ring resize"

@@ -28,6 +28,7 @@ type Ring struct {
 	backlog  backlog
 	accepts  acceptSet
 	groups   map[uint16]*BufferRing // keeps reachable what the kernel reads and writes
+	buffers  [][]byte               // the registered ones, by index; nil without a table
 
 	limit    Timespec // of the wait under way; here because the kernel reads it
 	argument extendedArg
@@ -275,6 +276,6 @@ func (r *Ring) Close() error {
 		err = errors.Join(err, unix.Close(r.fd))
 	}
 	r.fd, r.err = -1, errRingClosed
-	r.backlog, r.accepts, r.groups = backlog{}, nil, nil
+	r.backlog, r.accepts, r.groups, r.buffers = backlog{}, nil, nil, nil
 	return err
 }

@@ -37,6 +37,7 @@ var trials = []trial{
 	}},
 	{FeatureCancelByDescriptor, "5.19", tryCancelFD},
 	{FeatureSyncCancel, "6.0", trySyncCancel},
+	{FeatureRegisteredBuffers, "5.19", tryRegisteredBuffers},
 	{FeatureDirectDescriptors, "5.19", tryDirectDescriptors},
 	{FeatureNAPI, "6.9", tryNAPI},
 	{FeatureResize, "6.13", tryResize},
@@ -117,6 +118,17 @@ func tryCancelFD(r *Ring) error {
 func trySyncCancel(r *Ring) error {
 	_, err := r.cancelAll()
 	return err
+}
+
+// tryRegisteredBuffers registers a buffer in a table made for it.
+func tryRegisteredBuffers(r *Ring) error {
+	if err := r.RegisterBuffers(1); err != nil {
+		return err
+	}
+	if err := r.UpdateBuffer(0, make([]byte, 64)); err != nil {
+		return errors.Join(err, r.UnregisterBuffers())
+	}
+	return r.UnregisterBuffers()
 }
 
 // tryDirectDescriptors makes an empty table (IORING_RSRC_REGISTER_SPARSE).

@@ -1,0 +1,66 @@
+package ring
+
+import (
+	"os"
+	"os/exec"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// TestBufferOverLockedMemory runs itself in a process that the limit of locked
+// memory binds: without CAP_IPC_LOCK.
+func TestBufferOverLockedMemory(t *testing.T) {
+	RequireKernel(t)
+	const child = "GOPROACTOR_MEMLOCK_CHILD"
+	if os.Getenv(child) != "" {
+		registerTooMuch(t)
+		return
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestBufferOverLockedMemory$", "-test.v")
+	cmd.Env = append(os.Environ(), child+"=1")
+	out, err := withoutCapability(t, cmd, unix.CAP_IPC_LOCK)
+	require.NoError(t, err, "%s", out)
+	require.Contains(t, string(out), "--- PASS: TestBufferOverLockedMemory")
+}
+
+func registerTooMuch(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	r, err := Open(Options{Entries: 8})
+	require.NoError(t, err)
+	defer r.Close()
+	require.NoError(t, unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: 64 << 10, Max: 64 << 10}))
+	require.NoError(t, r.RegisterBuffers(2))
+	err = r.UpdateBuffer(0, make([]byte, 8<<20))
+	require.ErrorIs(t, err, unix.ENOMEM)
+	require.ErrorContains(t, err, "register buffer 0, 8388608 bytes")
+	require.ErrorContains(t, err, "RLIMIT_MEMLOCK")
+	require.NoError(t, r.UnregisterBuffers())
+	require.ErrorIs(t, r.UnregisterBuffers(), unix.ENXIO)
+}
+
+// withoutCapability runs cmd in a process that has not the capability: if this
+// one may have it, as root, it is taken out of the bounding set of the thread
+// that starts the other, which ends with its goroutine.
+func withoutCapability(t *testing.T, cmd *exec.Cmd, capability uintptr) (out []byte, err error) {
+	var refused error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread()
+		if has, _ := unix.PrctlRetInt(unix.PR_CAPBSET_READ, capability, 0, 0, 0); has == 1 && os.Getuid() == 0 {
+			if refused = unix.Prctl(unix.PR_CAPBSET_DROP, capability, 0, 0, 0); refused != nil {
+				return
+			}
+		}
+		out, err = cmd.CombinedOutput()
+	}()
+	<-done
+	if refused != nil {
+		t.Skip("cannot give up CAP_IPC_LOCK, which the limit of locked memory does not bind: ", refused)
+	}
+	return out, err
+}
