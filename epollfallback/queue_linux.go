@@ -56,6 +56,7 @@ type Queue struct {
 	stale                        uint64 // events that found no owner
 	noPwait2                     bool
 	noBatch                      bool
+	holds                        bool
 	interrupted                  bool  // the last wait was, by a signal
 	failure                      error // what epoll failed with
 	closed                       bool
@@ -177,6 +178,9 @@ func (q *Queue) Reap(dst []ring.CQE) int {
 	q.stats.Completed += uint64(n)
 	return n
 }
+
+// Hold implements ring.Queue.
+func (q *Queue) Hold(hold bool) { q.holds = hold }
 
 // InFlight implements ring.Queue.
 func (q *Queue) InFlight() int { return q.outstanding + q.queued }

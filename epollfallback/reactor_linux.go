@@ -100,28 +100,33 @@ func (q *Queue) fetch(timeout time.Duration) int {
 	return n
 }
 
-// wait is epoll_wait. Only when it may wait does the scheduler learn of it.
+// wait is epoll_wait. The scheduler learns of it when it may wait, unless the
+// processor is to be held.
 func (q *Queue) wait(timeout time.Duration) (int, unix.Errno) {
 	events, room := addressOf(&q.events[0]), uintptr(len(q.events))
+	call := q.blocking
+	if q.holds {
+		call = q.raw
+	}
 	switch {
 	case timeout == 0:
 		n, errno := q.raw(unix.SYS_EPOLL_PWAIT, uintptr(q.epoll), events, room, 0, 0, 0)
 		return max(n, 0), errno
 	case timeout < 0:
-		n, errno := q.blocking(unix.SYS_EPOLL_PWAIT, uintptr(q.epoll), events, room, ^uintptr(0), 0, 0)
+		n, errno := call(unix.SYS_EPOLL_PWAIT, uintptr(q.epoll), events, room, ^uintptr(0), 0, 0)
 		return max(n, 0), errno
 	case !q.noPwait2:
 		// Nanoseconds came with Linux 5.11. A seccomp filter older than that
 		// refuses what it does not know with EPERM.
 		q.scratch.time = ring.NewTimespec(timeout)
-		n, errno := q.blocking(unix.SYS_EPOLL_PWAIT2, uintptr(q.epoll), events, room, addressOf(&q.scratch.time), 0, 0)
+		n, errno := call(unix.SYS_EPOLL_PWAIT2, uintptr(q.epoll), events, room, addressOf(&q.scratch.time), 0, 0)
 		if errno != unix.ENOSYS && errno != unix.EPERM {
 			return max(n, 0), errno
 		}
 		q.noPwait2 = true
 	}
 	ms := min((timeout+time.Millisecond-1)/time.Millisecond, 1<<31-1)
-	n, errno := q.blocking(unix.SYS_EPOLL_PWAIT, uintptr(q.epoll), events, room, uintptr(ms), 0, 0)
+	n, errno := call(unix.SYS_EPOLL_PWAIT, uintptr(q.epoll), events, room, uintptr(ms), 0, 0)
 	return max(n, 0), errno
 }
 

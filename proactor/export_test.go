@@ -33,5 +33,9 @@ func (rt *Runtime) Draining() (is bool) {
 	return is
 }
 
+// Holds reports, to a caller on the loop, that it holds its processor while it
+// waits.
+func Holds(l *Loop) bool { return l.share.hold }
+
 // Asleep reports that the loop waits for completions, or is about to.
 func Asleep(l *Loop) bool { return l.inbox.sleeping.Load() }

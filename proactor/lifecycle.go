@@ -23,6 +23,7 @@ func (l *Loop) open(open func() (ring.Queue, error)) (err error) {
 	if l.queue, err = open(); err != nil {
 		return err
 	}
+	l.share.open()
 	o := &l.rt.options
 	if err = l.buffers.open(l, bufferGroup, o.bufferSize, o.bufferCount, o.bufferIncremental); err == nil {
 		err = l.wake.open(l)

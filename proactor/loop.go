@@ -65,7 +65,7 @@ type Loop struct {
 	current atomic.Uintptr // the goroutine running on this thread, see Inside
 
 	start    time.Time
-	yielded  time.Duration // when it went through the Go scheduler last
+	share    share
 	turns    atomic.Uint64
 	longest  atomic.Int64 // turn in nanoseconds, as far as the watchdog saw
 	counts   counters
@@ -172,8 +172,8 @@ func (l *Loop) poll() bool {
 		switch now := l.now(); {
 		case now >= until:
 			return false
-		case now-l.yielded >= slice: // there may be other goroutines
-			l.yielded = now
+		case now-l.share.yielded >= slice: // there may be other goroutines
+			l.share.yielded = now
 			runtime.Gosched()
 		}
 	}
@@ -187,36 +187,13 @@ const pollsPerLook = 16
 func (l *Loop) enter(wait time.Duration) {
 	err := l.yield()
 	if err == nil {
-		err = l.queue.Enter(wait)
+		err = l.queue.Enter(l.share.limit(wait))
 	}
 	l.inbox.awake()
 	l.vectors.reset()
 	if err != nil {
 		l.fail(err)
 	}
-}
-
-// slice is how long a loop runs before it goes through the Go scheduler.
-const slice = 8 * time.Millisecond
-
-// yield goes through the Go scheduler once a slice, with nothing left to hand
-// over.
-//
-// A goroutine that has not been scheduled for 10 ms is to be preempted, and one
-// that waits in a system call then loses its processor each time that the
-// scheduler's monitor looks, which is every 20 µs from then on; each time a
-// thread is woken and finds nothing to do. That was a quarter of the processor
-// time of a server under load. A loop never ends and is never scheduled anew
-// unless it asks for it.
-func (l *Loop) yield() error {
-	now := l.now()
-	if now-l.yielded < slice {
-		return nil
-	}
-	l.yielded = now
-	err := l.queue.Enter(0)
-	runtime.Gosched()
-	return err
 }
 
 // deliver hands each completion to its operation.

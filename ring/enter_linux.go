@@ -51,16 +51,19 @@ func enterNow(fd int, submit uint32) syscall.Errno {
 }
 
 // enterWait submits and waits for one completion; arg, if not nil, limits how
-// long.
-func enterWait(fd int, submit uint32, arg *extendedArg) syscall.Errno {
-	if arg == nil {
-		_, _, errno := syscall.Syscall6(iouring_syscall.SYS_IO_URING_ENTER,
-			uintptr(fd), uintptr(submit), 1, enterGetEvents, 0, 0)
+// long. With hold set the scheduler does not learn of it.
+func enterWait(fd int, submit uint32, arg *extendedArg, hold bool) syscall.Errno {
+	flags, size := enterGetEvents, uintptr(0)
+	if arg != nil {
+		flags, size = flags|enterExtArg, unsafe.Sizeof(*arg)
+	}
+	if hold {
+		_, _, errno := syscall.RawSyscall6(iouring_syscall.SYS_IO_URING_ENTER,
+			uintptr(fd), uintptr(submit), 1, flags, uintptr(unsafe.Pointer(arg)), size)
 		return errno
 	}
 	_, _, errno := syscall.Syscall6(iouring_syscall.SYS_IO_URING_ENTER,
-		uintptr(fd), uintptr(submit), 1, enterGetEvents|enterExtArg,
-		uintptr(unsafe.Pointer(arg)), unsafe.Sizeof(*arg))
+		uintptr(fd), uintptr(submit), 1, flags, uintptr(unsafe.Pointer(arg)), size)
 	return errno
 }
 

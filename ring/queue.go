@@ -33,6 +33,13 @@ type Queue interface {
 	// or being interrupted by a signal is not an error.
 	Enter(wait time.Duration) error
 
+	// Hold says how Enter waits from now on. The Go scheduler lends every
+	// goroutine that runs a processor (a P of the runtime, GOMAXPROCS of
+	// them). Enter gives it up for the time that it waits; with hold set it
+	// keeps it, and where no other is free no goroutine runs meanwhile.
+	// Whoever sets it keeps the waits short.
+	Hold(hold bool)
+
 	// Reap moves up to len(dst) completions into dst, in the order they were
 	// posted, and returns how many.
 	Reap(dst []CQE) int

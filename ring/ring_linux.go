@@ -25,6 +25,7 @@ type Ring struct {
 	noted          uint32 // of them, what noteAccepts has seen
 
 	inFlight int
+	hold     bool
 	backlog  backlog
 	accepts  acceptSet
 	groups   map[uint16]*BufferRing // keeps reachable what the kernel reads and writes
@@ -165,11 +166,11 @@ func (r *Ring) call(submit uint32, wait bool, limit time.Duration) syscall.Errno
 	case !wait:
 		return enterNow(r.fd, submit)
 	case limit < 0:
-		return enterWait(r.fd, submit, nil)
+		return enterWait(r.fd, submit, nil, r.hold)
 	}
 	r.limit = NewTimespec(limit)
 	r.argument.timespec = uint64(uintptr(unsafe.Pointer(&r.limit)))
-	return enterWait(r.fd, submit, &r.argument)
+	return enterWait(r.fd, submit, &r.argument, r.hold)
 }
 
 // settle decides what an errno of io_uring_enter means.
@@ -244,6 +245,9 @@ func (r *Ring) account(completions []CQE) {
 	}
 	r.stats.Completed += uint64(len(completions))
 }
+
+// Hold implements Queue.
+func (r *Ring) Hold(hold bool) { r.hold = hold }
 
 // InFlight implements Queue.
 func (r *Ring) InFlight() int { return r.inFlight }

@@ -57,6 +57,21 @@ var basics = []testCase{
 		var some [1]ring.CQE
 		require.Zero(h, h.Reap(some[:]))
 	}},
+	{"a wait that holds the processor ends as any other", func(h *harness) {
+		for _, hold := range []bool{true, false} {
+			h.Hold(hold)
+			require.NoError(h, h.Enter(time.Millisecond), "the limit")
+			limit := ring.NewTimespec(time.Millisecond)
+			h.entry(1, func(e *ring.SQE) { e.PrepTimeout(&limit, 0, 0) })
+			h.fails(1, unix.ETIME)
+			a, b := h.pair()
+			h.entry(2, func(e *ring.SQE) { e.PrepRecv(a, h.memory(8), 0) })
+			require.NoError(h, h.Enter(0))
+			h.write(b, "late")
+			require.NoError(h, h.Enter(ring.Forever))
+			h.final(2, 4)
+		}
+	}},
 	{"bad entries", func(h *harness) {
 		ours, _ := h.pair()
 		h.entry(1, func(e *ring.SQE) { e.PrepOperation(250, -1, 0, 0, 0) })
