@@ -22,6 +22,7 @@ type Step struct {
 	conn    *Conn
 	file    *File
 	op      string // what a file's errors call it
+	memory  []byte // that a file's step reads into or writes
 	sends   bool
 	closes  bool  // closes file
 	full    int   // bytes that it must move
@@ -216,7 +217,8 @@ type chainOp struct {
 	step     int
 	userData uint64
 	live     bool
-	holds    bool // keeps the step's file open
+	holds    bool           // keeps the step's file open
+	aligned  *AlignedMemory // that the step's memory lies within, if any
 }
 
 func (c *chain) begin() {

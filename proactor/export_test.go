@@ -39,3 +39,12 @@ func Holds(l *Loop) bool { return l.share.hold }
 
 // Asleep reports that the loop waits for completions, or is about to.
 func Asleep(l *Loop) bool { return l.inbox.sleeping.Load() }
+
+// Unregister takes m out of the queue's table behind its back: what goes on
+// naming it fails with EFAULT from then on.
+func (m *AlignedMemory) Unregister() (err error) {
+	done := make(chan struct{})
+	m.loop.perform(func() { err = m.loop.queue.UpdateBuffer(m.place, nil); close(done) })
+	<-done
+	return err
+}

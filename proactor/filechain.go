@@ -14,8 +14,9 @@ import (
 func (f *File) WriteStep(p []byte, offset int64) Step {
 	s := f.step("write", func(sqe *ring.SQE) {
 		raceRead(p)
-		sqe.PrepWriteAt(f.fd, p, offset)
+		f.loop.memory.find(p).prepareWrite(sqe, f.fd, p, offset)
 	})
+	s.memory = p
 	s.full, s.short = len(p), io.ErrShortWrite
 	switch {
 	case f.append:
@@ -48,7 +49,8 @@ func (f *File) ReadFullStep(p []byte, offset int64) Step {
 }
 
 func (f *File) readStep(p []byte, offset int64) Step {
-	s := f.step("read", func(sqe *ring.SQE) { sqe.PrepReadAt(f.fd, p, offset) })
+	s := f.step("read", func(sqe *ring.SQE) { f.loop.memory.find(p).prepareRead(sqe, f.fd, p, offset) })
+	s.memory = p
 	s.done = func(n int) { raceWrote(p[:n]) }
 	switch {
 	case offset < 0:
@@ -99,6 +101,8 @@ func (c *chain) hold() error {
 		default:
 			f.inFlight++
 			c.ops[i].holds = true
+			c.ops[i].aligned = f.loop.memory.find(s.memory)
+			c.ops[i].aligned.hold()
 			if s.closes {
 				f.state = fileShut
 			}
@@ -115,6 +119,7 @@ func (c *chain) letGo(file *File) {
 			continue
 		}
 		c.ops[i].holds = false
+		c.ops[i].aligned.letGo()
 		f.inFlight--
 		if file == nil && c.steps[i].closes && f.state == fileShut && !f.loop.stop {
 			f.state = fileOpen // the chain did not get there

@@ -38,9 +38,10 @@ type Loop struct {
 	serving     operation // whose completion is being delivered
 	vectors     vectorArena
 	buffers     bufferPool
-	bulk        bufferPool // of larger ones, opened with the first connection that fills a buffer
-	withoutBulk bool       // that failed
-	messages    bufferPool // opened with the first PacketConn
+	bulk        bufferPool  // of larger ones, opened with the first connection that fills a buffer
+	withoutBulk bool        // that failed
+	messages    bufferPool  // opened with the first PacketConn
+	memory      memoryTable // for files
 	timers      timerHeap
 	tasks       *futures.Scheduler
 	ready       fifo[futures.Runnable]

@@ -38,6 +38,7 @@ func onEach(t *testing.T, test func(t *testing.T, rt *proactor.Runtime), opts ..
 				require.NoError(t, rt.Close())
 				require.Zero(t, rt.Stats().Total().BuffersOut, "leases not released")
 				require.Zero(t, rt.Stats().Total().Conns)
+				require.Zero(t, rt.Stats().Total().AlignedBytes, "aligned memory not released")
 			})
 			test(t, rt)
 		})

@@ -26,6 +26,8 @@ type LoopStats struct {
 	Timers          int    // armed timers
 	Buffers         int    // receive buffers allocated
 	BuffersOut      int    // of them, leased
+	AlignedBytes    int    // of AlignedMemory, not released
+	RegisteredBytes int    // of them, registered with the queue
 	Accepted        uint64 // connections accepted
 	AcceptsPaused   uint64 // times accepting paused at the connection limit
 	AcceptShortages uint64 // times accepting rested for want of descriptors or memory
@@ -74,6 +76,8 @@ func (s Stats) Total() LoopStats {
 		t.Timers += l.Timers
 		t.Buffers += l.Buffers
 		t.BuffersOut += l.BuffersOut
+		t.AlignedBytes += l.AlignedBytes
+		t.RegisteredBytes += l.RegisteredBytes
 		t.Accepted += l.Accepted
 		t.AcceptsPaused += l.AcceptsPaused
 		t.AcceptShortages += l.AcceptShortages
@@ -95,6 +99,8 @@ func (l *Loop) snapshot() LoopStats {
 		Timers:          len(l.timers.nodes),
 		Buffers:         len(l.buffers.blocks) + len(l.bulk.blocks) + len(l.messages.blocks),
 		BuffersOut:      l.buffers.out() + l.bulk.out() + l.messages.out(),
+		AlignedBytes:    l.memory.bytes,
+		RegisteredBytes: l.memory.registered,
 		Accepted:        l.counts.accepted,
 		AcceptsPaused:   l.counts.acceptsPaused,
 		AcceptShortages: l.counts.acceptShortages,

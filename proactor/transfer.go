@@ -13,6 +13,7 @@ import (
 type transfer struct {
 	transferring
 	file     *File
+	aligned  *AlignedMemory // that memory lies within, if any
 	promise  futures.Promise[int]
 	answer   *futures.Promise[int] // instead of promise, if it was called from elsewhere
 	userData uint64
@@ -126,6 +127,8 @@ func (o *transfer) begin() {
 		err = f.failed("writeat", errAppendWriteAt)
 	case !o.vector && len(o.memory) > 0 || o.vector && o.more():
 		f.inFlight++
+		o.aligned = f.loop.memory.find(o.memory)
+		o.aligned.hold()
 		if !o.verb.atCursor() {
 			o.submit()
 			return
@@ -159,10 +162,10 @@ func (o *transfer) submit() {
 	if o.vector {
 		o.prepareVector(sqe, at)
 	} else if p := o.memory[o.done:min(len(o.memory), o.done+maxTransfer)]; o.verb.isRead() {
-		sqe.PrepReadAt(f.fd, p, at)
+		o.aligned.prepareRead(sqe, f.fd, p, at)
 	} else {
 		raceRead(p)
-		sqe.PrepWriteAt(f.fd, p, at)
+		o.aligned.prepareWrite(sqe, f.fd, p, at)
 	}
 	o.userData = f.loop.submit(sqe, o)
 }
@@ -277,7 +280,8 @@ func (o *transfer) leave(err error) {
 
 // settle gives the result.
 func (o *transfer) settle(n int, err error) {
-	o.memory, o.pieces = nil, nil
+	o.aligned.letGo()
+	o.aligned, o.memory, o.pieces = nil, nil, nil
 	if o.answer != nil {
 		o.answer.Settle(n, err)
 		return

@@ -273,6 +273,9 @@ func (r *Ring) Close() error {
 	for group := range r.groups {
 		r.UnregisterBufferRing(group)
 	}
+	if r.buffers != nil {
+		r.UnregisterBuffers() // now, while the kernel may take its time with what a ring holds
+	}
 	r.m.close()
 	if !errors.Is(err, syscall.EBADF) && !errors.Is(err, syscall.EOPNOTSUPP) {
 		// Else somebody else closed the descriptor, and its number may be in
