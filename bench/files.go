@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/goproactor/goproactor/bench/filereads"
@@ -21,40 +22,83 @@ func compareFiles(ctx context.Context, args []string) error {
 	only := flags.Int("depth", 0, "only this depth")
 	flags.DurationVar(&o.Duration, "duration", 300*time.Millisecond, "of one measurement")
 	flags.IntVar(&o.Rounds, "rounds", 5, "rounds; the table has medians of the ratios within each")
+	kib := flags.Int("kib", 4, "size in KiB of a read, a multiple of 4")
+	flags.BoolVar(&o.Cached, "cached", false, "through the page cache, instead of O_DIRECT")
 	if err := parseFlags(flags, args); err != nil {
 		return err
 	}
 	if *mib < 1 || o.Rounds < 1 || *only < 0 {
 		return usagef("files: %d MiB, %d rounds, depth %d: want 1 or more, and depth 0 for all", *mib, o.Rounds, *only)
 	}
-	o.Size = *mib << 20
+	if *kib < 4 || *kib%4 != 0 || int64(*kib) > *mib<<10 {
+		return usagef("files: reads of %d KiB: want a multiple of 4, and no more than the file has", *kib)
+	}
+	o.Size, o.Block = *mib<<20, *kib<<10
 	if *only > 0 {
 		o.Depths = []int{*only}
 	}
-	samples := map[string][]filereads.Sample{}
-	key := func(reader string, depth int) string { return fmt.Sprint(reader, depth) }
-	err := filereads.Run(ctx, o, func(_ int, s filereads.Sample) {
-		samples[key(s.Reader, s.Depth)] = append(samples[key(s.Reader, s.Depth)], s)
-	})
-	if err != nil {
+	table := fileTable{options: o, samples: map[string][]filereads.Sample{}}
+	if err := filereads.Run(ctx, o, table.add); err != nil {
 		return err
 	}
-	fmt.Printf("random reads of %d bytes with O_DIRECT, reads per second of processor time (and of the clock), ratio to os.File; medians of %d rounds\n\n", filereads.Block, o.Rounds)
-	fmt.Println("| depth | " + "os.File | io_uring | ratio | epoll | ratio |")
-	fmt.Println("|---|---|---|---|---|---|")
-	for _, depth := range o.Depths {
-		fmt.Printf("| %d ", depth)
-		base := efficiencies(samples[key(filereads.Readers[0], depth)])
-		for i, reader := range filereads.Readers {
-			all := samples[key(reader, depth)]
-			fmt.Printf("| %.0f (%.0f) ", stats.Median(efficiencies(all)), stats.Median(rates(all)))
-			if i > 0 {
-				fmt.Printf("| %.2f ", stats.Median(stats.Ratios(efficiencies(all), base)))
-			}
-		}
-		fmt.Println("|")
-	}
+	table.print()
 	return nil
+}
+
+// fileTable is what was measured, by reader and depth.
+type fileTable struct {
+	options filereads.Options
+	samples map[string][]filereads.Sample
+}
+
+func (t *fileTable) add(_ int, s filereads.Sample) {
+	key := fmt.Sprint(s.Reader, s.Depth)
+	t.samples[key] = append(t.samples[key], s)
+}
+
+func (t *fileTable) of(reader string, depth int) []filereads.Sample {
+	return t.samples[fmt.Sprint(reader, depth)]
+}
+
+func (t *fileTable) print() {
+	way := "with O_DIRECT"
+	if t.options.Cached {
+		way = "from the page cache"
+	}
+	fmt.Printf("random reads of %d bytes %s, reads per second of processor time (and of the clock), ratio to os.File, gain of registered memory; medians of %d rounds\n\n",
+		t.options.Block, way, t.options.Rounds)
+	columns := []string{"depth"}
+	for i, reader := range filereads.Readers {
+		columns = append(columns, reader)
+		if i > 0 {
+			columns = append(columns, "ratio")
+		}
+		if _, ok := filereads.Unregistered(reader); ok {
+			columns = append(columns, "gain")
+		}
+	}
+	fmt.Println("| " + strings.Join(columns, " | ") + " |")
+	fmt.Println(strings.Repeat("|---", len(columns)) + "|")
+	for _, depth := range t.options.Depths {
+		fmt.Println(t.row(depth))
+	}
+}
+
+func (t *fileTable) row(depth int) string {
+	cells := []string{fmt.Sprint(depth)}
+	base := efficiencies(t.of(filereads.Readers[0], depth))
+	for i, reader := range filereads.Readers {
+		all := t.of(reader, depth)
+		cells = append(cells, fmt.Sprintf("%.0f (%.0f)", stats.Median(efficiencies(all)), stats.Median(rates(all))))
+		if i > 0 {
+			cells = append(cells, fmt.Sprintf("%.2f", stats.Median(stats.Ratios(efficiencies(all), base))))
+		}
+		if other, ok := filereads.Unregistered(reader); ok {
+			gain := stats.Ratios(efficiencies(all), efficiencies(t.of(other, depth)))
+			cells = append(cells, fmt.Sprintf("%.2f", stats.Median(gain)))
+		}
+	}
+	return "| " + strings.Join(cells, " | ") + " |"
 }
 
 func efficiencies(all []filereads.Sample) (list []float64) {

@@ -1,6 +1,7 @@
-// Package filereads compares random reads of a file that is not in the page
-// cache: os.File.ReadAt from goroutines, and proactor's File on either backend,
-// at depths from 1 to 128.
+// Package filereads compares random reads of a file past the page cache, or in it:
+// os.File.ReadAt from goroutines, and proactor's File on either backend, into
+// memory that is registered with the loop's queue and into memory that is not, at
+// depths from 1 to 128.
 //
 // It is no server that a client loads: the readers run in this process, one kind
 // at a time, and are compared by the processor time that the process spent on a
@@ -11,8 +12,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -23,15 +26,17 @@ import (
 	"github.com/goproactor/goproactor/proactor"
 )
 
-// Block is the size of a read, and what it is aligned to.
-const Block = 4096
+// Alignment is what offset and memory of a read are multiples of, at least.
+const Alignment = 4096
 
 // Options say what is measured.
 type Options struct {
 	Path     string        // a file of at least Size bytes, made if it is missing
 	Size     int64         // bytes that are read of it
+	Block    int           // bytes of a read, a multiple of Alignment
 	Depths   []int         // reads under way at once
 	Duration time.Duration // of each measurement
+	Cached   bool          // through the page cache, which has all of it, instead of O_DIRECT
 	Rounds   int           // in each, the readers take turns
 }
 
@@ -48,13 +53,33 @@ type Sample struct {
 func (s Sample) PerCPUSecond() float64 { return float64(s.Reads) / s.CPU.Seconds() }
 
 // Readers are their names, the one to compare with first.
-var Readers = []string{"os.File", "io_uring", "epoll"}
+var Readers = []string{"os.File", "io_uring", "io_uring" + registered, "epoll", "epoll" + registered}
+
+// registered ends the name of a reader into registered memory.
+const registered = " registered"
+
+// Unregistered is the reader that differs from the named one in nothing but where
+// it reads into; ok is false if that one reads into no registered memory.
+func Unregistered(name string) (other string, ok bool) { return strings.CutSuffix(name, registered) }
+
+// flags are those that the file is opened with.
+func (o *Options) flags() int {
+	if o.Cached {
+		return os.O_RDONLY
+	}
+	return os.O_RDONLY | syscall.O_DIRECT
+}
 
 // Run measures. Each reader at each depth is measured in each round, and
 // reported when it has been.
 func Run(ctx context.Context, o Options, report func(round int, s Sample)) error {
 	if err := Prepare(o.Path, o.Size); err != nil {
 		return err
+	}
+	if o.Cached {
+		if err := warm(o.Path, o.Size); err != nil {
+			return err
+		}
 	}
 	for round := range o.Rounds {
 		for _, depth := range o.Depths {
@@ -91,6 +116,21 @@ func Prepare(path string, size int64) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
+// random is the offset of a block.
+func (o *Options) random(r *rand.Rand) int64 {
+	return r.Int64N(o.Size/int64(o.Block)) * int64(o.Block)
+}
+
+// warm brings what is read of the file into the page cache.
+func warm(path string, size int64) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	_, err = io.CopyN(io.Discard, f, size)
+	return errors.Join(err, f.Close())
+}
+
 // reader performs reads until stop, depth of them at once, and counts them.
 type reader func(ctx context.Context, depth int, stop *atomic.Bool) (uint64, error)
 
@@ -119,15 +159,15 @@ func processorTime() time.Duration {
 }
 
 func openReader(name string, o Options) (reader, func(), error) {
-	blocks := o.Size / Block
 	if name == "os.File" {
-		f, err := os.OpenFile(o.Path, os.O_RDONLY|syscall.O_DIRECT, 0)
+		f, err := os.OpenFile(o.Path, o.flags(), 0)
 		if err != nil {
 			return nil, nil, err
 		}
-		return goroutines(f, blocks), func() { f.Close() }, nil
+		return goroutines(f, o), func() { f.Close() }, nil
 	}
-	backend, err := proactor.ParseBackend(name)
+	plain, isRegistered := Unregistered(name)
+	backend, err := proactor.ParseBackend(plain)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -135,24 +175,24 @@ func openReader(name string, o Options) (reader, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	f, err := rt.OpenFile(o.Path, os.O_RDONLY|syscall.O_DIRECT, 0).Await(context.Background())
+	f, err := rt.OpenFile(o.Path, o.flags(), 0).Await(context.Background())
 	if err != nil {
 		return nil, nil, errors.Join(err, rt.Close())
 	}
-	return tasks(rt, f, blocks), func() { rt.Close() }, nil
+	return tasks(f, o, isRegistered), func() { rt.Close() }, nil
 }
 
 // goroutines is what one does with package os: a goroutine for each read.
-func goroutines(f *os.File, blocks int64) reader {
+func goroutines(f *os.File, o Options) reader {
 	return func(_ context.Context, depth int, stop *atomic.Bool) (uint64, error) {
 		counts, failures := make([]uint64, depth), make([]error, depth)
 		var group sync.WaitGroup
 		for i := range depth {
 			group.Go(func() {
-				p, random := aligned(), rand.New(rand.NewPCG(uint64(i), 1))
+				p, random := aligned(o.Block), rand.New(rand.NewPCG(uint64(i), 1))
 				n := uint64(0)
 				for ; !stop.Load() && failures[i] == nil; n++ {
-					_, failures[i] = f.ReadAt(p, random.Int64N(blocks)*Block)
+					_, failures[i] = f.ReadAt(p, o.random(random))
 				}
 				counts[i] = n
 			})
@@ -163,16 +203,20 @@ func goroutines(f *os.File, blocks int64) reader {
 }
 
 // tasks is the same with proactor: a task for each read.
-func tasks(rt *proactor.Runtime, f *proactor.File, blocks int64) reader {
+func tasks(f *proactor.File, o Options, registered bool) reader {
 	return func(ctx context.Context, depth int, stop *atomic.Bool) (uint64, error) {
+		memory, err := buffers(ctx, f.Loop(), depth, o.Block, registered)
+		if err != nil {
+			return 0, err
+		}
 		counts := make([]uint64, depth)
 		all := make([]futures.Future[struct{}], depth)
 		for i := range depth {
 			all[i] = f.Loop().Go(ctx, func(ctx context.Context) error {
-				p, random := aligned(), rand.New(rand.NewPCG(uint64(i), 1))
+				p, random := memory[i], rand.New(rand.NewPCG(uint64(i), 1))
 				n := uint64(0)
 				for ; !stop.Load(); n++ {
-					if _, err := f.ReadAt(p, random.Int64N(blocks)*Block).Await(ctx); err != nil {
+					if _, err := f.ReadAt(p, o.random(random)).Await(ctx); err != nil {
 						return err
 					}
 				}
@@ -196,9 +240,30 @@ func sum(counts []uint64) (n uint64) {
 	return n
 }
 
+// buffers are what the tasks of a loop read into, registered with its queue or not.
+func buffers(ctx context.Context, l *proactor.Loop, n, size int, registered bool) (list [][]byte, err error) {
+	if !registered {
+		for range n {
+			list = append(list, aligned(size))
+		}
+		return list, nil
+	}
+	m, err := l.AlignedMemory(n * size).Await(ctx)
+	if err == nil {
+		err = m.Refusal()
+	}
+	if err != nil {
+		return nil, err
+	}
+	for i := range n {
+		list = append(list, m.Bytes()[i*size:(i+1)*size:(i+1)*size])
+	}
+	return list, nil
+}
+
 // aligned is a buffer that O_DIRECT takes.
-func aligned() []byte {
-	p := make([]byte, 2*Block)
-	skip := int(-uintptr(unsafe.Pointer(unsafe.SliceData(p))) & (Block - 1))
-	return p[skip : skip+Block : skip+Block]
+func aligned(size int) []byte {
+	p := make([]byte, size+Alignment)
+	skip := int(-uintptr(unsafe.Pointer(unsafe.SliceData(p))) & (Alignment - 1))
+	return p[skip : skip+size : skip+size]
 }
