@@ -37,8 +37,8 @@ type AlignedMemory struct {
 }
 
 // AlignedMemory allocates size bytes, 1 to 1 GiB, that are zero. Registering them
-// makes the kernel provide every page of it there and then, on the loop: some
-// milliseconds for 16 MiB. Any goroutine may call it. Errors: syscall.EINVAL for
+// makes the kernel provide every page there and then, and holds up the loop for
+// about half a millisecond a MiB. Any goroutine may call it. Errors: syscall.EINVAL for
 // another size, ErrClosed once the loop ends.
 func (l *Loop) AlignedMemory(size int) futures.Future[*AlignedMemory] {
 	if size < 1 || size > ring.MaxBufferSize {
