@@ -394,17 +394,29 @@ func (c *Conn) beginEnd() {
 	c.state = connEnding
 	c.deadlines.stop(c.loop)
 	c.recv.drop()
-	if c.busy() && !c.movedAway {
-		q := c.loop.queue
-		sqe := q.Next()
-		sqe.PrepShutdown(c.fd, shutdownBoth)
-		c.others++
-		c.loop.submit(sqe, (*endShutdown)(c))
-		sqe = q.Next()
-		sqe.PrepCancelFD(c.fd, ring.CancelAll)
-		c.loop.submit(sqe, ignore{})
+	switch {
+	case c.movedAway:
+	case c.send.inFlight > 0 || c.others > 0:
+		c.endEverything()
+	default:
+		c.recv.disarm()
 	}
 	c.settled()
+}
+
+// endEverything ends whatever the kernel holds of the connection. The shutdown is
+// for a send that waits on a peer that has closed its side, which the kernel tries
+// again and again where no cancel finds it. The queue looks through all that it
+// has in flight for what is of this descriptor, so this is not for every close.
+func (c *Conn) endEverything() {
+	q := c.loop.queue
+	sqe := q.Next()
+	sqe.PrepShutdown(c.fd, shutdownBoth)
+	c.others++
+	c.loop.submit(sqe, (*endShutdown)(c))
+	sqe = q.Next()
+	sqe.PrepCancelFD(c.fd, ring.CancelAll)
+	c.loop.submit(sqe, ignore{})
 }
 
 // endShutdown is the shutdown on the way to the close, which must wait for it:

@@ -115,7 +115,7 @@ func (c *Conn) messageFlags() uint32 {
 // complete implements operation.
 func (o *into) complete(result int32, _ uint32) {
 	r := &o.conn.recv
-	r.armed, r.direct = false, nil
+	r.armed, r.pausing, r.direct = false, false, nil
 	if o.rights != nil && result >= 0 {
 		o.rights.take()
 	}

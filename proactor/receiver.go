@@ -241,6 +241,17 @@ func (w *readable) complete(int32, uint32) {
 	r.conn.settled()
 }
 
+// disarm cancels the receive under way and the hangup beside it.
+func (r *receiver) disarm() {
+	if r.armed && !r.pausing {
+		r.pausing = true
+		r.stop()
+	}
+	if r.watching {
+		r.conn.loop.cancel(r.hangupData)
+	}
+}
+
 // stop cancels the receive under way.
 func (r *receiver) stop() {
 	if r.direct != nil {
