@@ -52,7 +52,20 @@ func generate(d dice) *Program {
 	for range 2 + g.roll(9) {
 		g.program.Steps = append(g.program.Steps, g.step())
 	}
+	g.registrations()
 	return &g.program
+}
+
+// registrations has some reads and writes name registered buffers. It comes last:
+// the rest of a seed's program is what it was before there were any.
+func (g *generator) registrations() {
+	for _, s := range g.program.Steps {
+		for i := range s.Entries {
+			if e := &s.Entries[i]; e.Kind == Read || e.Kind == Write {
+				e.Fixed = pick(g, Unregistered, Unregistered, Unregistered, Registered, Registered, Registered, Outside, Absent)
+			}
+		}
+	}
 }
 
 func (g *generator) chance(percent int) bool { return g.roll(100) < percent }

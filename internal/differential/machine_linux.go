@@ -36,6 +36,9 @@ func Run(p *Program, open Open) (*Trace, error) {
 			return nil, err
 		}
 	}
+	if err := m.register(p); err != nil {
+		return nil, err
+	}
 	for i := range p.Steps {
 		m.step(&p.Steps[i])
 	}
@@ -52,7 +55,8 @@ type machine struct {
 	trace    Trace
 	now      *StepTrace
 	deadline time.Time
-	kept     []any // memory that entries point to
+	kept     []any  // memory that entries point to
+	arena    []byte // what is left of the registered buffer
 	err      error
 }
 
@@ -299,12 +303,63 @@ func (m *machine) timespec(e *Entry) *ring.Timespec {
 
 // memory is a buffer of an entry, filled with bytes that tell whose it is.
 func (m *machine) memory(f *flight) []byte {
-	f.buffer = make([]byte, f.entry.Size)
+	f.buffer = m.allocate(&f.entry)
 	for i := range f.buffer {
 		f.buffer[i] = byte(f.entry.ID*31 + i*3)
 	}
 	m.kept = append(m.kept, f.buffer)
 	return f.buffer
+}
+
+// The places of the table of registered buffers.
+const (
+	arenaPlace  = 0
+	absentPlace = 1
+)
+
+// register registers memory for the entries of a program that want such.
+func (m *machine) register(p *Program) error {
+	size := 0
+	for _, s := range p.Steps {
+		for _, e := range s.Entries {
+			if e.Fixed != Unregistered {
+				size += e.Size + 1 // an arena of nothing would be no buffer
+			}
+		}
+	}
+	if size == 0 {
+		return nil
+	}
+	m.arena = make([]byte, size)
+	if err := m.queue.RegisterBuffers(2); err != nil {
+		return err
+	}
+	return m.queue.UpdateBuffer(arenaPlace, m.arena)
+}
+
+func (m *machine) allocate(e *Entry) (p []byte) {
+	if e.Fixed != Registered && e.Fixed != Absent {
+		return make([]byte, e.Size)
+	}
+	p, m.arena = m.arena[:e.Size:e.Size], m.arena[e.Size:]
+	return p
+}
+
+// fix makes a read or write one that names a registered buffer.
+func fix(s *ring.SQE, e *Entry) {
+	f := s.Fields()
+	switch {
+	case e.Fixed == Unregistered:
+		return
+	case f.Opcode == ring.OpRead:
+		f.Opcode = ring.OpReadFixed
+	default:
+		f.Opcode = ring.OpWriteFixed
+	}
+	f.BufGroup = arenaPlace
+	if e.Fixed == Absent {
+		f.BufGroup = absentPlace
+	}
 }
 
 func eventValue(n uint64) []byte { return binary.NativeEndian.AppendUint64(nil, n) }
@@ -397,6 +452,7 @@ func (m *machine) prepareTransfer(s *ring.SQE, f *flight, fd int) {
 		s.PrepSendmsg(fd, m.message(f), e.Flags)
 	case Read:
 		s.PrepRead(fd, m.memory(f))
+		fix(s, e)
 	case ReadProvided:
 		s.PrepRead(fd, nil)
 		s.Fields().Flags |= ring.SQEBufferSelect
@@ -407,5 +463,6 @@ func (m *machine) prepareTransfer(s *ring.SQE, f *flight, fd int) {
 			copy(p, eventValue(uint64(max(1, e.Count)))) // of 0 epoll would see nothing
 		}
 		s.PrepWrite(fd, f.buffer)
+		fix(s, e)
 	}
 }

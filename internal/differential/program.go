@@ -125,7 +125,24 @@ type Entry struct {
 	Count  uint32 // of a timeout; of a write to an eventfd, what to add; of a sendmsg, vectors
 	To     Destination
 	Short  bool // of a timeout: it passes within the step, else never
+	Fixed  Registration
 }
+
+// Registration says which registered buffer a read or write names.
+type Registration uint8
+
+// The registrations.
+const (
+	Unregistered Registration = iota // none: it is a plain read or write
+	Registered                       // the one that its memory lies within
+	Outside                          // one that its memory does not lie within
+	Absent                           // one that was never registered
+	registrations
+)
+
+var registrationNames = [registrations]string{"", "registered", "outside of its registered buffer", "without its registered buffer"}
+
+func (r Registration) String() string { return registrationNames[r] }
 
 // Destination is where a connect goes.
 type Destination uint8
@@ -253,7 +270,7 @@ func (e *Entry) operands() []string {
 	case Recv, Send, Sendmsg, RecvProvided, RecvMultishot, RecvMessages:
 		return []string{size, flagString(e.Flags, messageFlags)}
 	case Read, Write, ReadProvided:
-		return []string{size}
+		return []string{size, e.Fixed.String()}
 	case Poll, PollMultishot:
 		return []string{flagString(e.Flags, pollFlags)}
 	case Shutdown:
