@@ -14,7 +14,9 @@ const (
 // PrepReadFixed is PrepReadAt into memory within the registered buffer of that
 // index. The kernel has its pages at hand already, and does without looking them
 // up and holding on to them, which with O_DIRECT it does for each read else.
-// EFAULT if there is no such buffer, or if p does not lie within it. Linux 5.1.
+// EFAULT if there is no such buffer, or if p does not lie within it: when the
+// entry starts, or, on some kernels before 6.15, when it is taken, which breaks a
+// chain from its beginning (seen on 6.12). Linux 5.1.
 func (e *SQE) PrepReadFixed(fd int, p []byte, offset int64, index uint16) {
 	e.PrepOperation(uint8(OpReadFixed), int32(fd), address(p), uint32(len(p)), uint64(offset))
 	e.SetBufIndex(index)

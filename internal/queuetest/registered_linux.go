@@ -2,6 +2,7 @@ package queuetest
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -95,7 +96,9 @@ var registeredBuffers = []testCase{
 		require.NoError(h, err)
 		h.owned(readOnly)
 		h.entry(1, func(e *ring.SQE) { e.PrepReadFixed(1<<20, p, 0, 2) })
-		h.fails(1, unix.EBADF)
+		if c := h.result(1); errnoOf(c) != unix.EFAULT || !LooksEarly() {
+			require.Equal(h, unix.EBADF, errnoOf(c))
+		}
 		h.entry(2, func(e *ring.SQE) { e.PrepWriteFixed(readOnly, p, 0, 2) })
 		h.fails(2, unix.EFAULT)
 		h.entry(3, func(e *ring.SQE) { e.PrepWriteFixed(readOnly, p, 0, 0) })
@@ -118,7 +121,9 @@ var registeredBuffers = []testCase{
 		h.entry(1, func(e *ring.SQE) { e.PrepReadFixed(fd, p[:10], 0, 0); e.SetFlags(ring.SQELink) })
 		h.entry(2, func(e *ring.SQE) { e.PrepReadFixed(fd, p[:10], 0, 1); e.SetFlags(ring.SQELink) })
 		h.entry(3, func(e *ring.SQE) { e.PrepFsync(fd, 0) })
-		h.final(1, 10)
+		if c := h.result(1); errnoOf(c) != unix.ECANCELED || !LooksEarly() {
+			require.EqualValues(h, 10, c.Result())
+		}
 		h.fails(2, unix.EFAULT)
 		h.fails(3, unix.ECANCELED)
 		h.entry(4, func(e *ring.SQE) { e.PrepReadFixed(fd, p[:11], 0, 0); e.SetFlags(ring.SQELink) })
@@ -234,6 +239,14 @@ var registeredBuffers = []testCase{
 		h.entry(2, func(e *ring.SQE) { e.PrepReadFixed(fd, p, 0, 0) })
 		require.NoError(h, h.Enter(0))
 	}},
+}
+
+// LooksEarly reports whether this kernel's ring may look for a registered buffer
+// when it takes the entry (seen on 6.12), as those before 6.15 did for a while.
+func LooksEarly() bool {
+	var major, minor int
+	fmt.Sscanf(ring.KernelRelease(), "%d.%d", &major, &minor)
+	return major < 6 || major == 6 && minor < 15
 }
 
 // direct is a file of n bytes that is read and written without the page cache,
