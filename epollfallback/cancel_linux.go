@@ -52,9 +52,13 @@ type wanted struct {
 	running  bool // found one that is past cancelling
 }
 
-// count notes what came of cancelling one that matches.
-func (w *wanted) count(cancelled bool) int {
-	w.running = w.running || !cancelled
+// count notes what came of cancelling one that matches. A splice is with a
+// worker of the kernel's, which ends it and does not count it.
+func (w *wanted) count(op *operation, cancelled bool) int {
+	w.running = w.running || !cancelled || op.splices()
+	if w.all() && op.splices() {
+		return 0
+	}
 	return 1
 }
 
@@ -70,7 +74,7 @@ func (w *wanted) matches(op *operation) bool {
 		return false
 	case w.flags&ring.CancelAny != 0:
 		return true
-	case w.flags&ring.CancelFD != 0 && (w.d == nil || op.d != w.d),
+	case w.flags&ring.CancelFD != 0 && (w.d == nil || op.subject() != w.d),
 		w.flags&cancelOp != 0 && op.opcode != w.opcode,
 		w.byUserData() && op.userData != w.userData:
 		return false
@@ -78,7 +82,16 @@ func (w *wanted) matches(op *operation) bool {
 	return true
 }
 
-func waitsForFile(op *operation) bool { return op.d != nil }
+// subject is the descriptor that a cancel names op by: of a splice the
+// destination, wherever it waits.
+func (op *operation) subject() *descriptor {
+	if d := op.ends[spliceDestination].d; d != nil {
+		return d
+	}
+	return op.d
+}
+
+func waitsForFile(op *operation) bool { return op.subject() != nil }
 
 // cancelMatching cancels and counts. What waits for a file is found before
 // timeouts are.
@@ -91,7 +104,7 @@ func (q *Queue) cancelMatching(w *wanted) (n int) {
 		if op == nil {
 			return 0
 		}
-		return w.count(q.cancelOne(op))
+		return w.count(op, q.cancelOne(op))
 	}
 	buckets := q.registry.buckets
 	if w.byUserData() {
@@ -102,7 +115,7 @@ func (q *Queue) cancelMatching(w *wanted) (n int) {
 			for op != nil {
 				next := op.hashNext
 				if waitsForFile(op) == files && w.matches(op) {
-					n += w.count(q.cancelOne(op))
+					n += w.count(op, q.cancelOne(op))
 					if !w.all() {
 						return n
 					}
@@ -122,6 +135,7 @@ func (q *Queue) cancelOne(op *operation) bool {
 	case op.cancelled:
 		return true
 	case op.state == pooled && !q.workers.withdraw(op):
+		op.cancelled = op.splices() // it is not to wait when it comes back
 		return false
 	}
 	op.cancelled = true

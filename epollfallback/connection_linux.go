@@ -206,7 +206,7 @@ func (q *Queue) isPrivate(fd int32) bool {
 func (q *Queue) closeNumbers() {
 	for _, fd := range q.closing {
 		d := q.lookup(fd)
-		if d != nil && d.jobs > 0 {
+		if d != nil && d.busy() {
 			d.closing = true
 			continue
 		}

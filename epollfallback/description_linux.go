@@ -40,6 +40,8 @@ var descriptions = []Description{
 	{"write from a registered buffer", ring.OpWriteFixed, ring.FeatureRegisteredBuffers, "as write, likewise"},
 	{"read vector", ring.OpReadv, "", "as read"},
 	{"write vector", ring.OpWritev, "", "as write"},
+	{"splice", ring.OpSplice, "", "splice(2) with SPLICE_F_NONBLOCK at once, sockets being made non-blocking for the call; parks on the end that is not ready, or goes to a worker if one is a file"},
+	{"tee", ring.OpTee, "", "tee(2), as splice"},
 	{"sync file", ring.OpFsync, "", "fsync(2) or fdatasync(2) by a worker"},
 	{"allocate", ring.OpFallocate, "", "fallocate(2) by a worker"},
 	{"truncate", ring.OpFtruncate, "", "ftruncate(2) by a worker"},

@@ -36,6 +36,7 @@ type descriptor struct {
 	polls  opList
 	users  int // operations that refer to it, the cancelled and unposted included
 	jobs   int // of them, those that are with the workers or queued for them
+	pins   int // of them, ends of splices in flight
 
 	fd         int32 // -1 once the file is lost
 	generation int32
@@ -100,7 +101,7 @@ func (q *Queue) adopt(fd int32) *descriptor {
 // it that epoll reports the edge. It returns false if the operation ended
 // instead.
 func (q *Queue) park(op *operation) bool {
-	d, errno := q.watch(op.fd, eventsFor(op), op.pollsFirst())
+	d, errno := q.watch(op.waitsOn(), eventsFor(op), op.pollsFirst())
 	op.waited = true
 	if errno != 0 {
 		return q.unpollable(op, errno)
@@ -108,7 +109,21 @@ func (q *Queue) park(op *operation) bool {
 	q.keep(op)
 	q.join(op, d)
 	d.queues[op.queue].push(op)
+	if op.splices() {
+		q.pin(op)
+	}
 	return true
+}
+
+// unpark is the opposite: it is to wait elsewhere.
+func (q *Queue) unpark(op *operation) {
+	op.list.remove(op)
+	if op.registered {
+		q.registry.remove(op)
+	}
+	d := op.d
+	op.d = nil
+	q.leave(d)
 }
 
 func eventsFor(op *operation) uint32 {
@@ -198,7 +213,7 @@ func (q *Queue) register(d *descriptor, events uint32) (*descriptor, unix.Errno)
 		errno = q.control(unix.EPOLL_CTL_MOD, d, events)
 	}
 	if errno != 0 {
-		if errno != unix.EPERM || d.jobs == 0 {
+		if errno != unix.EPERM || !d.busy() {
 			q.lose(d)
 		}
 		return nil, errno
@@ -216,7 +231,7 @@ func (q *Queue) newGeneration(d *descriptor) {
 // the number stands for now. Adding the number to epoll again fails with
 // EEXIST if so, and changes nothing.
 func (q *Queue) confirm(d *descriptor) bool {
-	if d.confirmed == q.epoch || d.events == 0 && d.jobs > 0 {
+	if d.confirmed == q.epoch || d.events == 0 && d.busy() {
 		return true
 	}
 	q.scratch.event = unix.EpollEvent{Events: d.events, Fd: d.fd, Pad: q.generation + 1}
@@ -235,7 +250,7 @@ func (q *Queue) confirm(d *descriptor) bool {
 		return now == d
 	case unix.EPERM:
 		if d.unverified {
-			q.unpark(d)
+			q.disperse(d)
 			return false
 		}
 	}
@@ -291,6 +306,9 @@ func (q *Queue) lose(d *descriptor) {
 		q.recycleDescriptor(d)
 	}
 }
+
+// busy reports whether something goes on that the number must stay open for.
+func (d *descriptor) busy() bool { return d.jobs > 0 || d.pins > 0 }
 
 // fresh is told of a number that was just created for a new file: whatever is
 // known of it is of an earlier one.
@@ -397,9 +415,9 @@ func (q *Queue) unpollable(op *operation, errno unix.Errno) bool {
 	return false
 }
 
-// unpark takes what is parked on d off it: the number stands for a file that
+// disperse takes what is parked on d off it: the number stands for a file that
 // cannot be watched. They trusted a registration of an earlier one.
-func (q *Queue) unpark(d *descriptor) {
+func (q *Queue) disperse(d *descriptor) {
 	d.users++ // it stays for a moment
 	q.lose(d)
 	defer q.leave(d)

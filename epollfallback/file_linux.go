@@ -165,6 +165,8 @@ func (op *operation) block(scratch *iovec) (n int, errno unix.Errno) {
 	switch op.opcode {
 	case ring.OpRead, ring.OpWrite, ring.OpReadFixed, ring.OpWriteFixed, ring.OpReadv, ring.OpWritev:
 		return op.blockTransfer(scratch)
+	case ring.OpSplice, ring.OpTee:
+		return op.blockSplice()
 	case ring.OpFsync:
 		if op.opFlags&ring.FsyncDataSync != 0 {
 			return without(unix.Fdatasync(int(op.fd)))
@@ -240,6 +242,10 @@ func without(err error) (int, unix.Errno) {
 // conclude sets the result of what a worker did. Bytes that came before an error
 // are what counts, and fewer than asked for break a chain.
 func (op *operation) conclude(n int, errno unix.Errno) {
+	if op.splices() {
+		op.endSplice(n, errno)
+		return
+	}
 	if !op.transfers() {
 		if errno != 0 {
 			op.endError(errno)

@@ -15,9 +15,10 @@ type operation struct {
 	limit  *operation // the link timeout that is running against it
 	target *operation // of a running link timeout: what it limits
 
-	hashNext, hashPrev *operation // neighbours in the registry
-	d                  *descriptor
-	message            *message // header, vector and address, once copied
+	hashNext, hashPrev *operation    // neighbours in the registry
+	d                  *descriptor   // that it is parked on, or works on
+	message            *message      // header, vector and address, once copied
+	ends               [2]splicedEnd // of a splice: source and destination
 
 	userData uint64
 	addr     uint64
@@ -32,6 +33,7 @@ type operation struct {
 	flags    uint32 // of the final completion
 	result   int32
 	fd       int32
+	source   int32  // of a splice: the descriptor that bytes come from
 	timer    int32  // place in the heap of timers + 1
 	goal     uint32 // of a timeout that counts: the completion it waits for
 	ioprio   uint16
@@ -75,6 +77,7 @@ const (
 	blocked                 // would block: wait for an edge
 	yielded                 // could go on, but others want their turn
 	held                    // waits for something other than an edge
+	moved                   // has left the queue it was parked in, and may have ended
 )
 
 // direction names the queue of a descriptor that an operation waits in.
@@ -119,6 +122,8 @@ var emulations = [256]emulation{
 	ring.OpWriteFixed:    {prepare: (*Queue).prepareFixed, perform: (*Queue).write, queue: writing, ioprio: true, file: true, fixed: true},
 	ring.OpReadv:         {prepare: (*Queue).prepareVector, perform: (*Queue).readVector, keep: (*Queue).keepVector, queue: reading, ioprio: true, file: true},
 	ring.OpWritev:        {prepare: (*Queue).prepareVector, perform: (*Queue).writeVector, keep: (*Queue).keepVector, queue: writing, ioprio: true, file: true},
+	ring.OpSplice:        {prepare: (*Queue).prepareSplice, perform: (*Queue).splice, queue: neither, file: true},
+	ring.OpTee:           {prepare: (*Queue).prepareTee, perform: (*Queue).splice, queue: neither, file: true},
 	ring.OpFsync:         {prepare: (*Queue).prepareFsync, perform: (*Queue).employ, queue: neither, file: true},
 	ring.OpFallocate:     {prepare: (*Queue).prepareFallocate, perform: (*Queue).employ, queue: neither, file: true},
 	ring.OpFtruncate:     {prepare: (*Queue).prepareFtruncate, perform: (*Queue).employ, queue: neither, file: true},
@@ -163,7 +168,7 @@ func (q *Queue) newOperation(f *ring.Fields) *operation {
 	}
 	*op = operation{
 		userData: f.UserData, addr: f.Addr, off: f.Off, len: f.Len, opFlags: f.OpFlags,
-		fd: f.FD, ioprio: f.Ioprio, group: f.BufGroup, opcode: f.Opcode, sqeFlags: f.Flags,
+		fd: f.FD, source: f.SpliceFD, ioprio: f.Ioprio, group: f.BufGroup, opcode: f.Opcode, sqeFlags: f.Flags,
 		queue: q.emulations[f.Opcode].queue,
 	}
 	q.live++
@@ -292,6 +297,9 @@ func (q *Queue) finish(op *operation) {
 			q.unemploy(op.d)
 		}
 		q.leave(op.d)
+	}
+	if op.ends[spliceSource].d != nil {
+		q.unpin(op)
 	}
 	if op.message != nil {
 		q.recycleMessage(op.message)

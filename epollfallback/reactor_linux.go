@@ -167,11 +167,15 @@ func (q *Queue) run(d *descriptor, way direction) {
 		case yielded:
 			q.resumeLater(d, way)
 			return
+		case moved:
 		default:
 			if !op.registered {
 				q.registry.add(op)
 			}
-			return
+			if d.queues[way].head == op {
+				return
+			}
+			// It has gone to the workers.
 		}
 	}
 }

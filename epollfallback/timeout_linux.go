@@ -201,6 +201,7 @@ func (q *Queue) strike(op *operation) {
 		return
 	}
 	if target.state == pooled && !q.workers.withdraw(target) {
+		target.cancelled = target.splices() // it is not to wait when it comes back
 		op.endError(unix.EALREADY)
 		q.finish(op)
 		return

@@ -208,7 +208,7 @@ func (q *Queue) employ(op *operation) outcome {
 		}
 	}
 	e := &q.emulations[op.opcode]
-	if e.file && op.d == nil {
+	if e.file && op.d == nil && !op.splices() {
 		if !q.isOpen(op.fd) {
 			return op.endError(unix.EBADF)
 		}
@@ -247,6 +247,9 @@ func (q *Queue) harvest() {
 	q.workers.take()
 	q.feed()
 	for op := q.workers.taken.pop(); op != nil; op = q.workers.taken.pop() {
+		if q.resumeSplice(op) {
+			continue
+		}
 		op.state = ending
 		if op.opcode == ring.OpOpenat && op.result >= 0 {
 			q.fresh(op.result)
@@ -260,7 +263,14 @@ func (q *Queue) harvest() {
 
 // unemploy ends what op's descriptor had to wait for.
 func (q *Queue) unemploy(d *descriptor) {
-	if d.jobs--; d.jobs == 0 && d.closing {
+	d.jobs--
+	q.closeIfIdle(d)
+}
+
+// closeIfIdle keeps the promise to close a number, if nothing goes on any more
+// that needs it.
+func (q *Queue) closeIfIdle(d *descriptor) {
+	if d.closing && !d.busy() {
 		d.closing = false
 		if d.fd >= 0 {
 			q.closing = append(q.closing, d.fd)

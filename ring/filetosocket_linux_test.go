@@ -13,7 +13,7 @@ import (
 // the page cache to a TCP peer of this process, piece by piece, each two linked
 // entries. The processor time is that of both ends and the kernel's workers.
 func BenchmarkFileToSocket(b *testing.B) {
-	const size, splice = 16 << 20, 30 // IORING_OP_SPLICE
+	const size = 16 << 20
 	f, err := os.CreateTemp(b.TempDir(), "file")
 	require.NoError(b, err)
 	defer f.Close()
@@ -37,8 +37,7 @@ func BenchmarkFileToSocket(b *testing.B) {
 					for off := 0; off < size; off += piece {
 						first := r.Next()
 						if way == "splice" {
-							first.PrepOperation(splice, int32(p[1]), uint64(off), uint32(piece), ^uint64(0))
-							first.Fields().SpliceFD = int32(f.Fd())
+							first.PrepSplice(int(f.Fd()), int64(off), p[1], AtCursor, uint32(piece), 0)
 						} else {
 							first.PrepRead(int(f.Fd()), memory)
 							first.Fields().Off = uint64(off)
@@ -47,8 +46,7 @@ func BenchmarkFileToSocket(b *testing.B) {
 						second, left := r.Next(), 2
 						switch way {
 						case "splice":
-							second.PrepOperation(splice, int32(out), ^uint64(0), uint32(piece), ^uint64(0))
-							second.Fields().SpliceFD = int32(p[0])
+							second.PrepSplice(p[0], AtCursor, out, AtCursor, uint32(piece), 0)
 						case "send":
 							second.PrepSend(out, memory, MsgWaitAll)
 						default:

@@ -38,5 +38,7 @@ const (
 	OpLinkat        = Op(iouring_syscall.IORING_OP_LINKAT)
 	OpReadFixed     = Op(iouring_syscall.IORING_OP_READ_FIXED)
 	OpWriteFixed    = Op(iouring_syscall.IORING_OP_WRITE_FIXED)
+	OpSplice        = Op(iouring_syscall.IORING_OP_SPLICE)
+	OpTee           = Op(iouring_syscall.IORING_OP_TEE)
 	OpFtruncate     = Op(55)
 )

@@ -39,4 +39,6 @@ const (
 	OpReadFixed
 	OpWriteFixed
 	OpFtruncate
+	OpSplice
+	OpTee
 )

@@ -78,6 +78,8 @@ var required = map[string]bool{
 	"IORING_OP_WRITE":         true,
 	"IORING_OP_READV":         true,
 	"IORING_OP_WRITEV":        true,
+	"IORING_OP_SPLICE":        true,
+	"IORING_OP_TEE":           true,
 	"IORING_OP_FSYNC":         true,
 	"IORING_OP_FALLOCATE":     true,
 	"IORING_OP_OPENAT":        true,

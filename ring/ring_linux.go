@@ -233,10 +233,19 @@ func (r *Ring) collect(dst []CQE) (n int) {
 	return n
 }
 
+// restart is what a system call ends with in the kernel when a signal is to end
+// its wait (ERESTARTSYS). The wait of a worker thread is ended like that by a
+// cancel, and by nothing else. Splices and opens say so in their result.
+const restart = 512
+
 // account notes which entries have had their last completion.
 func (r *Ring) account(completions []CQE) {
 	for i := range completions {
-		if c := &completions[i]; !c.More() {
+		c := &completions[i]
+		if c.Result() == -restart {
+			*c = NewCQE(c.UserData(), -int32(syscall.ECANCELED), c.Flags())
+		}
+		if !c.More() {
 			r.inFlight--
 			if len(r.accepts) > 0 {
 				r.accepts.remove(c.UserData())
