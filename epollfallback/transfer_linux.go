@@ -124,8 +124,8 @@ func (q *Queue) transferNow(op *operation, call uintptr, vector *iovec, n int) (
 	}
 	// RWF_NOWAIT serves pipes and sockets since Linux 6.4, others longer.
 	got, errno := q.vectored(call, op.fd, vector, n, op.off, rwfNoWait)
-	if errno == unix.ESPIPE && op.off != ^uint64(0) {
-		op.off = ^uint64(0) // no position: the kernel's ring ignores it then
+	if errno == unix.ESPIPE && q.ignoresOffset(op.fd, op.off) {
+		op.off = ^uint64(0)
 		got, errno = q.vectored(call, op.fd, vector, n, op.off, rwfNoWait)
 	}
 	if errno != unix.EOPNOTSUPP || op.d == nil && q.isPlain(op.fd) {
@@ -148,6 +148,19 @@ func (q *Queue) transferNow(op *operation, call uintptr, vector *iovec, n int) (
 	return q.vectored(call, op.fd, vector, n, op.off, 0)
 }
 
+// ignoresOffset reports whether the kernel's ring reads and writes what has no
+// position whatever the offset: anything but a socket, which wants none or 0.
+func (q *Queue) ignoresOffset(fd int32, off uint64) bool {
+	if off == ^uint64(0) {
+		return false
+	}
+	if off == 0 {
+		return true
+	}
+	_, errno := q.getsockopt(fd, unix.SO_TYPE)
+	return errno == unix.ENOTSOCK
+}
+
 func (q *Queue) vectored(call uintptr, fd int32, vector *iovec, n int, off uint64, flags uintptr) (int, unix.Errno) {
 	// Both halves of the offset; a 64-bit kernel ignores the second.
 	got, errno := q.raw(call, uintptr(fd), addressOf(vector), uintptr(n), uintptr(off), uintptr(off>>32), flags)
@@ -158,7 +171,7 @@ func (q *Queue) vectored(call uintptr, fd int32, vector *iovec, n int, off uint6
 		return 0, unix.EOPNOTSUPP
 	}
 	got, errno = q.raw(withoutFlags(call, off), uintptr(fd), addressOf(vector), uintptr(n), uintptr(off), uintptr(off>>32), 0)
-	if errno == unix.ESPIPE && off != ^uint64(0) { // no position: the kernel's ring ignores it then
+	if errno == unix.ESPIPE && q.ignoresOffset(fd, off) {
 		got, errno = q.raw(withoutFlags(call, ^uint64(0)), uintptr(fd), addressOf(vector), uintptr(n), 0, 0, 0)
 	}
 	return got, errno

@@ -252,6 +252,28 @@ var streams = []testCase{
 		h.final(3, 8)
 		require.Equal(h, byte(1), buf[0])
 	}},
+	{"at an offset, a pipe ignores it and a socket refuses it", func(h *harness) {
+		var p [2]int
+		require.NoError(h, unix.Pipe2(p[:], unix.O_CLOEXEC))
+		h.owned(p[0], p[1])
+		buf := h.memory(8)
+		h.entry(1, func(e *ring.SQE) { e.PrepWriteAt(p[1], h.text("pipe"), 3) })
+		h.final(1, 4)
+		h.entry(2, func(e *ring.SQE) { e.PrepReadAt(p[0], buf, 3) })
+		h.final(2, 4)
+
+		a, b := h.pair()
+		h.write(b, "data")
+		h.entry(3, func(e *ring.SQE) { e.PrepReadAt(a, buf, 3) })
+		h.fails(3, unix.ESPIPE)
+		h.entry(4, func(e *ring.SQE) { e.PrepWriteAt(a, h.text("more"), 3) })
+		h.fails(4, unix.ESPIPE)
+		h.entry(5, func(e *ring.SQE) { e.PrepReadAt(a, buf, 0) })
+		h.final(5, 4)
+		h.entry(6, func(e *ring.SQE) { e.PrepWriteAt(a, h.text("more"), 0) })
+		h.final(6, 4)
+		require.Equal(h, "more", string(h.read(b, 4)))
+	}},
 }
 
 // reset closes a socket so that its peer is sent a reset.
