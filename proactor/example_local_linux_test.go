@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -123,4 +124,52 @@ func ExampleRuntime_PollAll() {
 	// readable
 	// readable
 	// readable
+}
+
+// A file goes to a socket by way of a pipe.
+func ExampleRuntime_Splice() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	file := must(os.CreateTemp("", "page"))
+	defer os.Remove(file.Name())
+	defer file.Close()
+	file.WriteString("from the page cache to the socket")
+	pair := must(unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0))
+	defer unix.Close(pair[0])
+	defer unix.Close(pair[1])
+	var pipe [2]int
+	unix.Pipe2(pipe[:], unix.O_CLOEXEC)
+	defer unix.Close(pipe[0])
+	defer unix.Close(pipe[1])
+
+	ctx, from := context.Background(), int64(0)
+	for {
+		n, err := rt.Splice(proactor.AtCursor(pipe[1]), proactor.AtOffset(int(file.Fd()), from), 64<<10).Await(ctx)
+		if err == io.EOF {
+			break
+		}
+		from += int64(n)
+		for n > 0 {
+			n -= must(rt.Splice(proactor.AtCursor(pair[0]), proactor.AtCursor(pipe[0]), n).Await(ctx))
+		}
+	}
+	p := make([]byte, 100)
+	fmt.Println(string(p[:must(unix.Read(pair[1], p))]))
+	// Output: from the page cache to the socket
+}
+
+func ExampleRuntime_Tee() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	var from, to [2]int
+	unix.Pipe2(from[:], unix.O_CLOEXEC)
+	unix.Pipe2(to[:], unix.O_CLOEXEC)
+	for _, fd := range []int{from[0], from[1], to[0], to[1]} {
+		defer unix.Close(fd)
+	}
+	unix.Write(from[1], []byte("twice"))
+	must(rt.Tee(to[1], from[0], 100).Await(context.Background()))
+	p := make([]byte, 100)
+	fmt.Println(string(p[:must(unix.Read(from[0], p))]), string(p[:must(unix.Read(to[0], p))]))
+	// Output: twice twice
 }

@@ -1,0 +1,190 @@
+package proactor
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+
+	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/ring"
+)
+
+// SpliceEnd is where a Splice takes bytes from or puts them to, see AtCursor and
+// AtOffset.
+type SpliceEnd struct {
+	fd     int
+	offset int64
+}
+
+// AtCursor is a descriptor that has no position, such as a pipe or a socket, or a
+// file at its cursor, which moves.
+func AtCursor(fd int) SpliceEnd { return SpliceEnd{fd, ring.AtCursor} }
+
+// AtOffset is a place in a file, whose cursor stays where it is.
+func AtOffset(fd int, offset int64) SpliceEnd { return SpliceEnd{fd, offset} }
+
+// Splice moves up to n bytes from src to dst in the kernel: they do not pass
+// through memory of the process (splice(2), Linux 5.7). One of the two is a pipe;
+// the other may be a pipe too, a stream socket, a file, or whatever else the kernel
+// splices. The future resolves with the number of bytes moved, one at least; the
+// end of src is io.EOF. It waits until src has something and dst has room. From a
+// file to a socket takes a pipe and two calls, see the example.
+//
+// The descriptors are the caller's and must stay open until the future resolves;
+// cancel it first. A socket is made non-blocking, and remains so. Splice is not
+// for the descriptor of a Conn, which receives ahead of its reader; between
+// connections there is Conn.Forward.
+//
+// Any goroutine may call Splice; on a loop it is that loop's. What a cancel finds
+// moved already is the result. Errors are *os.SyscallError: errors.Is finds
+// syscall.EPIPE if nobody reads dst, syscall.EINVAL if neither is a pipe, both are
+// the same one, or the kernel cannot splice them, syscall.ESPIPE for the offset of
+// a pipe, syscall.EBADF; or they are futures.ErrCanceled, or ErrClosed when the
+// runtime ends.
+func (rt *Runtime) Splice(dst, src SpliceEnd, n int) futures.Future[int] {
+	return rt.someLoop().Splice(dst, src, n)
+}
+
+// Splice is Runtime.Splice on this loop.
+func (l *Loop) Splice(dst, src SpliceEnd, n int) futures.Future[int] {
+	return l.splice(&splice{dst: dst, src: src, n: n, name: "splice"})
+}
+
+// Tee copies up to n bytes of what is in the pipe src into the pipe dst, in the
+// kernel, and leaves them in src (tee(2), Linux 5.8). The future resolves with the
+// number of bytes, one at least; the end of src is io.EOF. In all else it is like
+// Splice.
+func (rt *Runtime) Tee(dst, src int, n int) futures.Future[int] {
+	return rt.someLoop().Tee(dst, src, n)
+}
+
+// Tee is Runtime.Tee on this loop.
+func (l *Loop) Tee(dst, src int, n int) futures.Future[int] {
+	return l.splice(&splice{dst: AtCursor(dst), src: AtCursor(src), n: n, name: "tee"})
+}
+
+// splice is a Splice or Tee under way. It waits for one end after the other by
+// polling, and moves then what there is without waiting: a kernel's worker that
+// waited would be a thread each, and have the pipe locked for a socket meanwhile.
+type splice struct {
+	pendingPlace
+	loop     *Loop
+	dst, src SpliceEnd
+	n        int
+	name     string // of the system call
+
+	srcWaits bool // it is nothing like a file, which is always ready
+	dstWaits bool
+	stage    spliceStage
+	userData uint64
+	ended    bool
+	reason   error // why it is being cancelled
+	answer   *futures.Promise[int]
+}
+
+type spliceStage uint8
+
+const (
+	spliceFilling  spliceStage = iota // waits until src has something
+	spliceDraining                    // waits until dst has room
+	spliceMoving
+)
+
+func (l *Loop) splice(s *splice) futures.Future[int] {
+	if s.n < 0 || s.n > maxTransfer {
+		return futures.Failed[int](os.NewSyscallError(s.name, fmt.Errorf("%d bytes, want 0 to %d: %w", s.n, maxTransfer, syscall.EINVAL)))
+	}
+	s.loop, s.answer = l, futures.NewPromise[int]()
+	s.answer.SetCanceler(s)
+	if !l.perform(s.begin) {
+		s.answer.Fail(ErrClosed)
+	}
+	return s.answer.Future()
+}
+
+func (s *splice) begin() {
+	if s.loop.stop {
+		s.settle(0, ErrClosed)
+		return
+	}
+	var err error
+	if s.srcWaits, err = preparePolling(s.src.fd); err == nil {
+		s.dstWaits, err = preparePolling(s.dst.fd)
+	}
+	if err != nil || s.n == 0 {
+		s.settle(0, os.NewSyscallError(s.name, err))
+		return
+	}
+	s.loop.pending.add(s)
+	s.enter(spliceFilling)
+}
+
+// enter begins a stage, or the next one if there is nothing to wait for.
+func (s *splice) enter(stage spliceStage) {
+	if stage == spliceFilling && !s.srcWaits {
+		stage = spliceDraining
+	}
+	if stage == spliceDraining && !s.dstWaits {
+		stage = spliceMoving
+	}
+	s.stage = stage
+	sqe := s.loop.queue.Next()
+	switch {
+	case stage == spliceFilling:
+		sqe.PrepPoll(s.src.fd, ring.PollIn)
+	case stage == spliceDraining:
+		sqe.PrepPoll(s.dst.fd, ring.PollOut)
+	case s.name == "tee":
+		sqe.PrepTee(s.src.fd, s.dst.fd, uint32(s.n), ring.SpliceNonblock)
+	default:
+		sqe.PrepSplice(s.src.fd, s.src.offset, s.dst.fd, s.dst.offset, uint32(s.n), ring.SpliceNonblock)
+	}
+	s.userData = s.loop.submit(sqe, s)
+}
+
+// complete implements operation.
+func (s *splice) complete(result int32, _ uint32) {
+	moved := s.stage == spliceMoving
+	switch errno := syscall.Errno(-result); {
+	case s.ended: // abandoned
+	case moved && result > 0:
+		s.settle(int(result), nil)
+	case moved && result == 0:
+		s.settle(0, io.EOF)
+	case s.reason != nil:
+		s.settle(0, s.reason)
+	case result > 0:
+		s.enter(s.stage + 1)
+	case moved && (errno == syscall.EAGAIN || errno == syscall.EINTR):
+		s.enter(spliceFilling) // others were there first
+	default:
+		s.settle(0, os.NewSyscallError(s.name, errno))
+	}
+}
+
+// Cancel implements futures.Canceler.
+func (s *splice) Cancel() {
+	s.loop.Do(func() { s.end(futures.ErrCanceled) }) // behind the start, which may still be on its way
+}
+
+// end implements pendingOperation.
+func (s *splice) end(reason error) {
+	if s.ended || s.reason != nil {
+		return
+	}
+	s.reason = reason
+	s.loop.cancel(s.userData)
+}
+
+// abandon implements pendingOperation.
+func (s *splice) abandon(err error) { s.settle(0, err) }
+
+func (s *splice) settle(n int, err error) {
+	if s.ended {
+		return
+	}
+	s.ended = true
+	s.loop.pending.remove(s)
+	s.loop.later(func() { s.answer.Settle(n, err) })
+}

@@ -1,0 +1,19 @@
+package proactor
+
+import "golang.org/x/sys/unix"
+
+// preparePolling reports whether a descriptor is one to wait for. A socket it
+// makes non-blocking, for SPLICE_F_NONBLOCK is about pipes.
+func preparePolling(fd int) (waits bool, err error) {
+	var stat unix.Stat_t
+	if err := unix.Fstat(fd, &stat); err != nil {
+		return false, err
+	}
+	switch stat.Mode & unix.S_IFMT {
+	case unix.S_IFREG, unix.S_IFDIR, unix.S_IFBLK:
+		return false, nil
+	case unix.S_IFSOCK:
+		return true, unix.SetNonblock(fd, true)
+	}
+	return true, nil
+}
