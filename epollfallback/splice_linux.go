@@ -270,8 +270,12 @@ func (q *Queue) pin(op *operation) {
 		if e.d != nil {
 			continue
 		}
-		if e.d = q.lookup(op.number(end)); e.d == nil {
-			e.d = q.adopt(op.number(end))
+		number := op.number(end)
+		if d := q.lookup(number); d != nil && d.users == 0 && d.events != 0 {
+			q.confirm(d) // it may be that of an earlier file, and must not turn out so while in use
+		}
+		if e.d = q.lookup(number); e.d == nil {
+			e.d = q.adopt(number)
 		}
 		e.d.users++
 		e.d.pins++

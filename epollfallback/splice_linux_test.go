@@ -183,3 +183,25 @@ func TestSpliceWhoseSourceIsGone(t *testing.T) {
 	b.fails(3, unix.EALREADY)
 	b.fails(1, unix.ECANCELED)
 }
+
+// A registration of an earlier file is not taken for that of the end that it
+// does not wait for at first.
+func TestSpliceToANumberOfAnEarlierFile(t *testing.T) {
+	b := open(t)
+	in, w := makePipe(t)
+	_, out := fullPipe(t)
+	b.entry(2, func(e *ring.SQE) { e.PrepWrite(out, []byte("x")) }) // registers it
+	b.quiet()
+	b.entry(3, func(e *ring.SQE) { e.PrepCancel(2, 0) })
+	b.expect(3, 0)
+	b.fails(2, unix.ECANCELED)
+	back, end := fullPipe(t)
+	require.NoError(t, unix.Dup3(end, out, unix.O_CLOEXEC))
+	b.splice(4, in, out, 5)
+	b.quiet()
+	write(t, w, "hello")
+	b.quiet()
+	take(t, back, 1<<16)
+	b.expect(4, 5)
+	require.Equal(t, "hello", string(take(t, back, 5)))
+}

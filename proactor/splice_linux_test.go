@@ -13,6 +13,7 @@ import (
 
 	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/proactor"
+	"github.com/goproactor/goproactor/ring"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
@@ -275,6 +276,31 @@ var splicing = []behaviour{
 		_, err := rt.Tee(out, f, 5).Await(t.Context())
 		require.ErrorIs(t, err, syscall.EINVAL)
 		require.ErrorContains(t, err, "tee")
+	}},
+	{name: "as steps of a chain", show: func(t *testing.T, rt *proactor.Runtime) {
+		c, _ := accepted(t, rt)
+		f := int(fileNamed(t, "0123456789").Fd())
+		r, w := emptyPipe(t)
+		ours, theirs := sockets(t)
+		empty, _ := emptyPipe(t)
+		step := func(src int, offset int64, dst int) proactor.Step {
+			return proactor.Operation("splice", func(e *ring.SQE) { e.PrepSplice(src, offset, dst, ring.AtCursor, 4, 0) }).Full(4)
+		}
+		bothWays(t, rt, c, func(ctx context.Context) {
+			results, err := rt.Chain(step(f, 2, w), step(r, ring.AtCursor, ours)).Await(ctx)
+			require.NoError(t, err)
+			require.Equal(t, []proactor.StepResult{{N: 4}, {N: 4}}, results)
+			require.Equal(t, "2345", taken(t, theirs, 4))
+			results, err = rt.Chain(step(f, 8, w), step(r, ring.AtCursor, ours)).Await(ctx)
+			require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+			require.ErrorIs(t, results[1].Err, futures.ErrCanceled)
+			require.Equal(t, "89", taken(t, r, 2))
+			waits := rt.Chain(step(empty, ring.AtCursor, w), step(r, ring.AtCursor, ours))
+			waits.Cancel()
+			results, err = waits.Await(ctx)
+			require.ErrorIs(t, err, futures.ErrCanceled)
+			require.ErrorIs(t, results[1].Err, futures.ErrCanceled)
+		})
 	}},
 	{name: "a device", show: func(t *testing.T, rt *proactor.Runtime) {
 		zero, err := os.OpenFile("/dev/zero", os.O_RDONLY, 0)

@@ -72,7 +72,9 @@
 // Not generated are multishot receives with MSG_PEEK, which only fill buffers,
 // or MSG_DONTWAIT, which gives up after 32 completions,
 // MSG_WAITALL into incremental groups, of which the kernel offers the same memory
-// to the next receive, and receives on a datagram socket that was shut down.
+// to the next receive, receives on a datagram socket that was shut down, and
+// splices and tees: the kernel leaves each to a thread, and when that begins, and
+// what a cancel finds until then, is not the program's to tell.
 //
 // Sends that would be cut by the size of TCP's buffers are made only with
 // MSG_WAITALL and while the peer reads.
