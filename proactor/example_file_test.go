@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/proactor"
@@ -102,28 +103,155 @@ func ExampleFile_WriteVectorAt() {
 	// header |body
 }
 
-func ExampleRuntime_Rename() {
+// Writes at the cursor come one after the other, without waiting in between.
+func ExampleFile_Write() {
 	rt := must(proactor.New())
 	defer rt.Close()
 	ctx := context.Background()
-	dir := must(os.MkdirTemp("", "example"))
-	defer os.RemoveAll(dir)
-	at := func(name string) string { return filepath.Join(dir, name) }
+	name := filepath.Join(must(os.MkdirTemp("", "example")), "log")
+	defer os.RemoveAll(filepath.Dir(name))
 
-	must(rt.Mkdir(at("sub"), 0o700).Await(ctx))
-	f := must(rt.Create(at("sub/new")).Await(ctx))
-	must(f.Allocate(0, 1<<16).Await(ctx))
-	must(f.Truncate(100).Await(ctx))
-	must(f.Sync().Await(ctx))
+	f := must(rt.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600).Await(ctx))
+	first, second := f.Write([]byte("one\n")), f.Write([]byte("two\n")) // in this order
+	must(first.Await(ctx))
+	must(second.Await(ctx))
 	must(f.Close().Await(ctx))
-	must(rt.Rename(at("sub/new"), at("sub/data")).Await(ctx))
-	must(rt.Link(at("sub/data"), at("hard")).Await(ctx))
-	must(rt.Symlink("sub/data", at("soft")).Await(ctx))
-	fmt.Println(must(rt.Stat(at("soft")).Await(ctx)).Size(), must(rt.Lstat(at("soft")).Await(ctx)).Mode().Type())
-	must(rt.Remove(at("sub/data")).Await(ctx))
-	must(rt.Remove(at("sub")).Await(ctx))
-	fmt.Println(must(rt.Stat(at("hard")).Await(ctx)).Size())
+	fmt.Printf("%s", must(os.ReadFile(name)))
 	// Output:
-	// 100 L---------
-	// 100
+	// one
+	// two
+}
+
+func ExampleFile_WriteAt() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	ctx := context.Background()
+	name := filepath.Join(must(os.MkdirTemp("", "example")), "data")
+	defer os.RemoveAll(filepath.Dir(name))
+
+	f := must(rt.Create(name).Await(ctx))
+	tail, head := f.WriteAt([]byte("behind"), 7), f.WriteAt([]byte("before "), 0)
+	must(tail.Await(ctx))
+	must(head.Await(ctx))
+	must(f.Close().Await(ctx))
+	fmt.Printf("%s\n", must(os.ReadFile(name)))
+	// Output: before behind
+}
+
+func ExampleFile_ReadVectorAt() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	ctx := context.Background()
+	name := filepath.Join(must(os.MkdirTemp("", "example")), "data")
+	defer os.RemoveAll(filepath.Dir(name))
+	os.WriteFile(name, []byte("headbody"), 0o600)
+
+	f := must(rt.Open(name).Await(ctx))
+	defer f.Close()
+	head, body := make([]byte, 4), make([]byte, 4)
+	n := must(f.ReadVectorAt([][]byte{head, body}, 0).Await(ctx))
+	fmt.Printf("%d bytes: %s, %s\n", n, head, body)
+	// Output: 8 bytes: head, body
+}
+
+// After SyncData the bytes survive a crash of the machine, which is all that a
+// journal asks for.
+func ExampleFile_SyncData() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	ctx := context.Background()
+	name := filepath.Join(must(os.MkdirTemp("", "example")), "journal")
+	defer os.RemoveAll(filepath.Dir(name))
+
+	f := must(rt.Create(name).Await(ctx))
+	defer f.Close()
+	must(f.Write([]byte("a record")).Await(ctx)) // awaited: a sync knows nothing of what is under way
+	_, err := f.SyncData().Await(ctx)
+	fmt.Println(err)
+	// Output: <nil>
+}
+
+func ExampleFile_Sync() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	ctx := context.Background()
+	name := filepath.Join(must(os.MkdirTemp("", "example")), "data")
+	defer os.RemoveAll(filepath.Dir(name))
+
+	f := must(rt.Create(name).Await(ctx))
+	must(f.Write([]byte("bytes, and what is known of them")).Await(ctx))
+	_, err := f.Sync().Await(ctx)
+	fmt.Println(err)
+	must(f.Close().Await(ctx))
+	_, err = f.Sync().Await(ctx)
+	fmt.Println(errors.Is(err, fs.ErrClosed))
+	// Output:
+	// <nil>
+	// true
+}
+
+func ExampleFile_Stat() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	ctx := context.Background()
+	name := filepath.Join(must(os.MkdirTemp("", "example")), "data")
+	defer os.RemoveAll(filepath.Dir(name))
+
+	f := must(rt.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o600).Await(ctx))
+	defer f.Close()
+	must(f.Write([]byte("hello")).Await(ctx))
+	info := must(f.Stat().Await(ctx))
+	fmt.Println(info.Name(), info.Size(), info.Mode(), info.IsDir())
+	// Output: data 5 -rw------- false
+}
+
+// Room for what is to come: writing it later cannot fail for want of any.
+func ExampleFile_Allocate() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	ctx := context.Background()
+	name := filepath.Join(must(os.MkdirTemp("", "example")), "data")
+	defer os.RemoveAll(filepath.Dir(name))
+
+	f := must(rt.Create(name).Await(ctx))
+	defer f.Close()
+	_, err := f.Allocate(0, 1<<20).Await(ctx)
+	if errors.Is(err, syscall.EOPNOTSUPP) { // not every file system can
+		_, err = f.Truncate(1 << 20).Await(ctx)
+	}
+	fmt.Println(must(f.Stat().Await(ctx)).Size(), err)
+	// Output: 1048576 <nil>
+}
+
+func ExampleFile_Truncate() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	ctx := context.Background()
+	name := filepath.Join(must(os.MkdirTemp("", "example")), "data")
+	defer os.RemoveAll(filepath.Dir(name))
+	os.WriteFile(name, []byte("keep|drop"), 0o600)
+
+	f := must(rt.OpenFile(name, os.O_RDWR, 0).Await(ctx))
+	must(f.Truncate(4).Await(ctx))
+	must(f.Close().Await(ctx))
+	fmt.Printf("%s\n", must(os.ReadFile(name)))
+	// Output: keep
+}
+
+func ExampleFile_Close() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	ctx := context.Background()
+	name := filepath.Join(must(os.MkdirTemp("", "example")), "data")
+	defer os.RemoveAll(filepath.Dir(name))
+
+	f := must(rt.Create(name).Await(ctx))
+	written := f.WriteAt([]byte("under way"), 0)
+	must(f.Close().Await(ctx)) // when that has ended
+	fmt.Println(must(written.Result()))
+	_, err := f.WriteAt([]byte("too late"), 0).Await(ctx)
+	fmt.Println(errors.Is(err, fs.ErrClosed))
+	// Output:
+	// 9
+	// true
 }

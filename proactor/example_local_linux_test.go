@@ -70,6 +70,24 @@ func ExampleConn_SendFiles() {
 	// Output: written by who was passed a pipe
 }
 
+// Files that come must be closed, whatever their number: ask for as many as
+// there may be.
+func ExampleConn_RecvFiles() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	one, other := peerOf(rt)
+	null := must(os.Open(os.DevNull))
+	defer null.Close()
+	one.SendFiles([]byte("two, of which one is asked for"), null, null)
+
+	got := must(other.RecvFiles(make([]byte, 64), 1).Await(context.Background()))
+	for _, f := range got.Files {
+		f.Close()
+	}
+	fmt.Println(got.N, "bytes,", len(got.Files), "file, more cut:", got.Cut)
+	// Output: 30 bytes, 1 file, more cut: true
+}
+
 func ExampleConn_PeerCredentials() {
 	rt := must(proactor.New())
 	defer rt.Close()

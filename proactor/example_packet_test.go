@@ -137,6 +137,124 @@ func ExamplePacketConn_SendBatch() {
 	// Output: 2 <nil>
 }
 
+func ExamplePacketConn_OnMessage() {
+	rt, err := proactor.New()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer rt.Close()
+	pc, err := rt.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	pc.OnMessage(func(m proactor.Message, err error) { // on the socket's loop
+		if err == nil {
+			pc.Reply(m) // the lease goes with it
+		}
+	})
+	client, err := net.Dial("udp", pc.LocalAddr().String())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+	client.Write([]byte("by callback"))
+	p := make([]byte, 16)
+	n, err := client.Read(p)
+	fmt.Printf("%s %v\n", p[:n], err)
+	// Output: by callback <nil>
+}
+
+// Two sockets of abstract names, which no file stands for.
+func ExamplePacketConn_SendToName() {
+	rt, _ := example()
+	defer rt.Close()
+	ctx := context.Background()
+	server, err := rt.ListenPacket("unixgram", fmt.Sprintf("@goproactor-example-%d", os.Getpid()))
+	if err != nil {
+		log.Fatal(err)
+	}
+	client, err := rt.ListenPacket("unixgram", fmt.Sprintf("@goproactor-example-%d-client", os.Getpid()))
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := client.SendToName([]byte("hello"), server.LocalAddr().String()).Await(ctx); err != nil {
+		log.Fatal(err)
+	}
+	m, err := server.Recv().Await(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s, back to who sent it: %v\n", m.Bytes(), m.FromName() == client.LocalAddr().String())
+	m.Release()
+	// Output: hello, back to who sent it: true
+}
+
+// The buffers take the largest message of UDP; a Unix socket carries more, and
+// what does not fit is cut.
+func ExampleMessage_Truncated() {
+	rt, _ := example()
+	defer rt.Close()
+	ctx := context.Background()
+	pc, err := rt.ListenPacket("unixgram", fmt.Sprintf("@goproactor-example-%d-cut", os.Getpid()))
+	if err != nil {
+		log.Fatal(err)
+	}
+	pc.SendToName(make([]byte, 100_000), pc.LocalAddr().String())
+	m, err := pc.Recv().Await(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(m.Truncated(), m.Size(), m.Len() < m.Size())
+	m.Release()
+	// Output: true 100000 true
+}
+
+// The congestion mark that a router, or here the sender, has put on.
+func ExampleMessage_ECN() {
+	rt, _ := example()
+	defer rt.Close()
+	ctx := context.Background()
+	pc, err := rt.ListenPacket("udp4", "127.0.0.1:0", proactor.WithECN())
+	if err != nil {
+		log.Fatal(err)
+	}
+	to := pc.LocalAddr().(*net.UDPAddr).AddrPort()
+	pc.SendDatagram(proactor.Datagram{Data: []byte("slow down"), To: to, ECN: proactor.CE})
+	m, err := pc.Recv().Await(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	mark, known := m.ECN()
+	fmt.Println(mark == proactor.CE, known)
+	m.Release()
+	// Output: true true
+}
+
+// A raw socket needs the capability CAP_NET_RAW, and the error says so.
+func ExampleRuntime_ListenPacket_raw() {
+	rt, _ := example()
+	defer rt.Close()
+	ctx := context.Background()
+	pc, err := rt.ListenPacket("ip6:ipv6-icmp", "::1")
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		fmt.Println(err)
+		return
+	case err != nil:
+		log.Fatal(err)
+	}
+	echo := []byte{128, 0, 0, 0, 0, 1, 0, 1} // the kernel fills in the checksum of ICMPv6
+	if _, err := pc.SendTo(echo, netip.AddrPortFrom(netip.IPv6Loopback(), 0)).Await(ctx); err != nil {
+		log.Fatal(err)
+	}
+	m, err := pc.Recv().Await(ctx) // without the IP header
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("ICMPv6 message of type", m.Bytes()[0])
+	m.Release()
+}
+
 // One send of many messages (UDP_SEGMENT), one receive of many (UDP_GRO).
 func ExamplePacketConn_SendDatagram() {
 	rt, at := example()

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/goproactor/goproactor/proactor"
@@ -206,6 +207,101 @@ func ExampleConn_SendVector() {
 	// Output: 13 bytes: head and body
 }
 
+// Own memory, sent whole; it is the library's until the future resolves.
+func ExampleConn_SendBytes() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	c, peer := peerOf(rt)
+	p := []byte("all of it")
+	n := must(c.SendBytes(p).Await(context.Background()))
+	clear(p)
+	buf := must(peer.Recv().Await(context.Background()))
+	fmt.Printf("%d %s\n", n, buf.Bytes())
+	buf.Release()
+	// Output: 9 all of it
+}
+
+// Queue waits for nothing as long as the peer keeps up: the future of a send
+// that fits under the high-water mark has resolved already.
+func ExampleConn_Queue() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	c, peer := peerOf(rt)
+	served := c.Loop().Go(context.Background(), func(ctx context.Context) error {
+		for buf, err := range c.Bufs(ctx) {
+			if err != nil {
+				return err
+			}
+			if _, err := c.Queue(buf).Await(ctx); err != nil { // the lease goes with it
+				return err
+			}
+		}
+		return c.Close() // when what is queued has gone out
+	})
+	peer.SendBytes([]byte("echo"))
+	peer.CloseWrite()
+	for buf := range peer.Bufs(context.Background()) {
+		fmt.Printf("%s\n", buf.Bytes())
+		buf.Release()
+	}
+	_, err := served.Await(context.Background())
+	fmt.Println(err)
+	// Output:
+	// echo
+	// <nil>
+}
+
+func ExampleConn_OnRecv() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	c, peer := peerOf(rt)
+	end := make(chan error, 1)
+	c.OnRecv(func(buf proactor.Buffer, err error) { // on the connection's loop
+		if err != nil {
+			end <- err
+			return
+		}
+		fmt.Printf("%s\n", buf.Bytes())
+		buf.Release()
+	})
+	peer.SendBytes([]byte("called back"))
+	peer.CloseWrite()
+	fmt.Println(<-end)
+	// Output:
+	// called back
+	// EOF
+}
+
+func ExampleConn_SetDeadline() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	c, _ := peerOf(rt)
+	c.SetDeadline(time.Now().Add(-time.Second))
+	_, err := c.SendBytes([]byte("too late")).Await(context.Background())
+	fmt.Println(errors.Is(err, os.ErrDeadlineExceeded))
+	c.SetDeadline(time.Time{}) // no limit any more
+	_, err = c.SendBytes([]byte("in time")).Await(context.Background())
+	fmt.Println(err)
+	// Output:
+	// true
+	// <nil>
+}
+
+// Abort leaves unsent what is queued, and a TCP peer with a reset.
+func ExampleConn_Abort() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	ln := must(rt.Listen("tcp", "127.0.0.1:0"))
+	defer ln.Close()
+	accepted := ln.Accept()
+	peer := must(net.Dial("tcp", ln.Addr().String()))
+	defer peer.Close()
+	must(accepted.Await(context.Background())).Abort()
+	_, err := peer.Read(make([]byte, 1))
+	fmt.Println(errors.Is(err, syscall.ECONNRESET))
+	// Output: true
+}
+
 func ExampleConn_SetReadDeadline() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -278,6 +374,19 @@ func ExampleRuntime_Sleep() {
 	must(rt.Sleep(5 * time.Millisecond).Await(context.Background()))
 	fmt.Println(time.Since(start) >= 5*time.Millisecond)
 	// Output: true
+}
+
+// A timer of a loop, for many of them: it allocates little, and arming and
+// stopping take O(log n).
+func ExampleLoop_AfterFunc() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	l := rt.Loops()[0]
+	fired := make(chan string)
+	stop := l.AfterFunc(time.Hour, func() { fired <- "never" })
+	l.AfterFunc(time.Millisecond, func() { fired <- "in time" })
+	fmt.Println(<-fired, stop())
+	// Output: in time true
 }
 
 func ExampleRuntime_Every() {
