@@ -15,8 +15,11 @@ type group struct {
 
 // RegisterBufferRing implements ring.Queue.
 func (q *Queue) RegisterBufferRing(number uint16, r *ring.BufferRing) error {
-	if q.closed {
+	switch {
+	case q.closed:
 		return errClosed
+	case r == nil || r.Cap() == 0:
+		return fmt.Errorf("register buffer group: no ring, make one with NewBufferRing: %w", unix.EINVAL)
 	}
 	for int(number) >= len(q.groups) {
 		q.groups = append(q.groups, nil)

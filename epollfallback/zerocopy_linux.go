@@ -10,7 +10,7 @@ import (
 
 func (q *Queue) prepareSendZC(op *operation, f *ring.Fields) unix.Errno {
 	const flags = ring.RecvSendPollFirst | ring.SendZCReportUsage | recvSendFixed
-	if f.Addr3 != 0 {
+	if f.Addr3 != 0 || q.chain.head != nil { // it may begin a chain only, see PrepSendZC
 		return unix.EINVAL
 	}
 	op.notifies = true

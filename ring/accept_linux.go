@@ -18,13 +18,22 @@ func (s *acceptSet) remove(userData uint64) {
 	}
 }
 
+// opRefused is no operation: the kernel answers EINVAL and starts nothing of the
+// chain.
+const opRefused = Op(255)
+
 func (s acceptSet) has(userData uint64) bool { return slices.Contains(s, userData) }
 
-// noteAccepts adds the accepts and opens among the entries that are handed over for the
-// first time.
-func (r *Ring) noteAccepts() {
+// examine looks at the entries that are handed over for the first time: it adds
+// the accepts and opens among them, and refuses what the kernel takes to no good.
+func (r *Ring) examine() {
+	linked := false
 	for ; r.noted != r.tail; r.noted++ {
 		f := r.m.sqes[r.noted&r.sqMask].Fields()
+		if linked && f.Opcode == OpSendZC {
+			f.Opcode = opRefused
+		}
+		linked = f.Flags&(SQELink|SQEHardLink) != 0
 		// What goes into the table of direct files (SpliceFD, Linux 5.19)
 		// brings an index, not a descriptor.
 		if (f.Opcode == OpAccept || f.Opcode == OpOpenat) && f.SpliceFD == 0 {

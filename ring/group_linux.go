@@ -16,14 +16,19 @@ type bufferRegistration struct {
 	_       [3]uint64
 }
 
+var errNoBufferRing = fmt.Errorf("register buffer group: no ring, make one with NewBufferRing: %w", syscall.EINVAL)
+
 // bufferIncremental in flags is IOU_PBUF_RING_INC, Linux 6.12.
 const bufferIncremental = 1 << 1
 
 // RegisterBufferRing implements Queue (io_uring_register_buf_ring(3), Linux
 // 5.19). The ring keeps b reachable until the group ends.
 func (r *Ring) RegisterBufferRing(group uint16, b *BufferRing) error {
-	if r.err != nil {
+	switch {
+	case r.err != nil:
 		return r.err
+	case b == nil || b.Cap() == 0:
+		return errNoBufferRing
 	}
 	g := &bufferRegistration{
 		address: uint64(uintptr(unsafe.Pointer(&b.entries[0]))),

@@ -49,7 +49,8 @@ type Queue interface {
 	InFlight() int
 
 	// RegisterBufferRing makes r the buffer group that entries with
-	// [SQEBufferSelect] name. It fails with EEXIST if the group exists.
+	// [SQEBufferSelect] name. It fails with EEXIST if the group exists, and with
+	// EINVAL if r is none that NewBufferRing made.
 	// r must stay reachable until the group is unregistered or the queue
 	// closed.
 	RegisterBufferRing(group uint16, r *BufferRing) error

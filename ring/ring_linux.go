@@ -22,7 +22,7 @@ type Ring struct {
 	sqMask, cqMask uint32
 	tail           uint32 // of the entries handed out; the kernel's tail follows at enter
 	submitted      uint32 // of them, what the kernel has taken
-	noted          uint32 // of them, what noteAccepts has seen
+	noted          uint32 // of them, what examine has seen
 
 	inFlight int
 	hold     bool
@@ -144,7 +144,7 @@ func (r *Ring) kernelHasMore() bool {
 // enter makes the system call: it hands over what is queued, has deferred work
 // done and overflown completions flushed, and waits for one if wait is set.
 func (r *Ring) enter(wait bool, limit time.Duration) {
-	r.noteAccepts()
+	r.examine()
 	atomic.StoreUint32(r.m.sqTail, r.tail)
 	if atomic.LoadUint32(r.m.sqFlags)&sqOverflow != 0 {
 		// The kernel keeps what did not fit, and everything after it so that

@@ -202,9 +202,10 @@ func (e *SQE) PrepSend(fd int, p []byte, flags uint32) {
 // first completion has the result, as of PrepSend, and CQEFMore; the last one
 // has CQEFNotif, and only then is p free. One that fails has both, too. A socket
 // that is neither TCP nor UDP answers EOPNOTSUPP. It may begin a chain, but not
-// be linked behind another entry: when that one fails, the kernel posts the
-// ECANCELED of this one without CQEFMore and the notification behind it (seen
-// on 6.18). Linux 6.0.
+// be linked behind another entry: the queue then refuses it with EINVAL, in one
+// completion, and nothing of the chain starts. (The kernel would take it, and when
+// the entry before it fails, post its ECANCELED without CQEFMore and a notification
+// behind that: seen on 6.18.) Linux 6.0.
 func (e *SQE) PrepSendZC(fd int, p []byte, flags uint32) {
 	e.PrepOperation(uint8(OpSendZC), int32(fd), address(p), uint32(len(p)), 0)
 	e.SetOpFlags(flags)

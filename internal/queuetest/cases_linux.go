@@ -353,6 +353,11 @@ var buffers = []testCase{
 		require.Zero(h, c.Flags()&ring.CQEFBufMore, "nothing is left")
 		require.Equal(h, "abcdefgh", string(g.mem[0]))
 	}},
+	{"a group needs a ring", func(h *harness) {
+		require.ErrorIs(h, h.RegisterBufferRing(1, nil), unix.EINVAL)
+		require.ErrorIs(h, h.RegisterBufferRing(1, new(ring.BufferRing)), unix.EINVAL)
+		require.ErrorIs(h, h.UnregisterBufferRing(1), unix.ENOENT)
+	}},
 	{"a group cannot be registered twice, nor unregistered when it is not", func(h *harness) {
 		h.group(1, 8, false)
 		r, err := ring.NewBufferRing(1)

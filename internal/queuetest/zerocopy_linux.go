@@ -100,4 +100,22 @@ var zeroCopies = []testCase{
 		h.notified(1, 5)
 		h.final(2, 0)
 	}},
+	{"a zero-copy send behind another entry is refused, and its chain with it", func(h *harness) {
+		for _, link := range []uint8{ring.SQELink, ring.SQEHardLink} {
+			ours, peer := h.tcpPair()
+			h.entry(1, func(e *ring.SQE) { e.PrepSend(ours, []byte("one"), ring.MsgWaitAll); e.SetFlags(link) })
+			h.entry(2, func(e *ring.SQE) { e.PrepSendZC(ours, []byte("two"), ring.MsgWaitAll); e.SetFlags(link) })
+			h.entry(3, (*ring.SQE).PrepNop)
+			h.fails(1, unix.ECANCELED)
+			h.fails(2, unix.EINVAL)
+			h.fails(3, unix.ECANCELED)
+			// It is a submission's business: what begins the next follows nothing.
+			h.entry(4, func(e *ring.SQE) { e.PrepSendZC(ours, []byte("three"), ring.MsgWaitAll) })
+			h.notified(4, 5)
+			p := make([]byte, 8)
+			h.entry(5, func(e *ring.SQE) { e.PrepRecv(peer, p, 0) })
+			h.final(5, 5)
+			require.Equal(h, "three", string(p[:5]))
+		}
+	}},
 }
