@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -253,6 +254,24 @@ var local = []behaviour{
 		send() // on its way when both ends close
 		closedDown(t, one)
 		closedDown(t, other)
+	}},
+	{name: "no more descriptors come than were asked for", show: func(t *testing.T, rt *proactor.Runtime) {
+		one, other, err := rt.SocketPair("unix")
+		require.NoError(t, err)
+		f := fileNamed(t, "x")
+		for most := range 6 {
+			for _, sent := range []int{most, most + 1, most + 2} {
+				_, err := one.SendFiles([]byte("x"), slices.Repeat([]*os.File{f}, sent)...).Await(t.Context())
+				require.NoError(t, err)
+				r, err := other.RecvFiles(make([]byte, 1), most).Await(t.Context())
+				require.NoError(t, err)
+				require.Len(t, r.Files, most)
+				require.Equal(t, sent > most, r.Cut)
+				for _, f := range r.Files {
+					require.NoError(t, f.Close())
+				}
+			}
+		}
 	}},
 	{name: "SendFiles and RecvFiles refuse nonsense", show: func(t *testing.T, rt *proactor.Runtime) {
 		one, other, err := rt.SocketPair("unix")

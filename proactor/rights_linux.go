@@ -21,5 +21,6 @@ func decodeRights(control []byte) (fds []int) {
 	return fds
 }
 
-// rightsSpace is the room that n descriptors take in a control message.
-func rightsSpace(n int) int { return unix.CmsgSpace(4 * n) }
+// rightsSpace is the room for n descriptors in a control message. It has no padding
+// behind them, which the kernel would fill with one more.
+func rightsSpace(n int) int { return unix.CmsgLen(4 * n) }
