@@ -16,7 +16,8 @@ import (
 // uses. It is not changed by dialing, and may be used by many goroutines.
 type Dialer struct {
 	// Timeout limits the whole of it, name resolution included. Zero is no
-	// limit but that of the context and of the kernel.
+	// limit but that of the context and of the kernel; less than zero has passed
+	// already.
 	Timeout time.Duration
 
 	// LocalAddr is the address to connect from, a *net.TCPAddr or a
@@ -77,6 +78,9 @@ func (d *Dialer) Dial(ctx context.Context, rt *Runtime, network, address string)
 	}
 	if err := ctx.Err(); err != nil {
 		return futures.Failed[*Conn](t.opError(nil, contextEnded(ctx)))
+	}
+	if d.Timeout < 0 {
+		return futures.Failed[*Conn](t.opError(nil, errDialTimeout))
 	}
 	if err := t.literal(); err != nil {
 		return futures.Failed[*Conn](t.opError(nil, err))

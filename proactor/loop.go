@@ -303,9 +303,12 @@ type ignore struct{}
 func (ignore) complete(int32, uint32) {}
 
 // after is the moment d from now on the loop's clock; the far future is the
-// last there is.
+// last there is, and the past is now.
 func (l *Loop) after(d time.Duration) time.Duration {
 	now := l.now()
+	if d < 0 {
+		return now
+	}
 	if d > math.MaxInt64-now {
 		return math.MaxInt64
 	}
@@ -366,6 +369,9 @@ func (l *Loop) perform(fn func()) bool {
 // AfterFunc runs fn on the loop after d, unless stop is called first; stop
 // reports whether it came in time. Any goroutine may call either.
 func (l *Loop) AfterFunc(d time.Duration, fn func()) (stop func() bool) {
+	if fn == nil {
+		panic("proactor: AfterFunc wants a function to run, got nil")
+	}
 	var decided atomic.Bool
 	t := &timer{expired: func(err error) {
 		if err == nil && decided.CompareAndSwap(false, true) {

@@ -1,6 +1,7 @@
 package proactor
 
 import (
+	"math"
 	"time"
 
 	"github.com/goproactor/goproactor/futures"
@@ -85,9 +86,11 @@ func (t *Ticker) tick(err error) {
 	if t.Stream.Len() == 0 {
 		t.Stream.Push(time.Now())
 	}
-	// Missed ticks are skipped, the rhythm is kept.
-	for now := t.loop.now(); t.next <= now; {
-		t.next += t.every
+	// Missed ticks are skipped, the rhythm is kept: however short the interval and
+	// long the pause, in no time.
+	if late := t.loop.now() - t.next; late >= 0 {
+		t.next += late - late%t.every
+		t.next += min(t.every, math.MaxInt64-t.next)
 	}
 	t.add()
 }

@@ -2,12 +2,14 @@ package proactor
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
 	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/goproactor/goproactor/futures"
 	"github.com/stretchr/testify/require"
 )
 
@@ -132,6 +134,22 @@ func TestTimersExpireInOrderAndOnlyWhenDue(t *testing.T) {
 	l.timers.drop()
 	require.Equal(t, 99, got[10])
 	require.Negative(t, l.timers.wait(l), "none is left")
+}
+
+// However many ticks a ticker has missed, it takes no time to skip them.
+func TestATickerCatchesUpAtOnce(t *testing.T) {
+	l := &Loop{start: time.Now().Add(-200 * 365 * 24 * time.Hour)}
+	for _, every := range []time.Duration{1, 7, time.Millisecond, time.Hour, math.MaxInt64} {
+		before := l.now()
+		k := &Ticker{loop: l, every: every, Stream: futures.NewStream[time.Time](nil, 1)}
+		k.timer.expired = k.tick
+		k.tick(nil)
+		require.Greater(t, k.next, before)
+		require.LessOrEqual(t, k.next, l.after(every))
+		require.Zero(t, k.next%every, "the rhythm")
+		require.Equal(t, 1, k.Len())
+	}
+	l.timers.drop()
 }
 
 // BenchmarkTimers arms, moves, cancels and expires one timer beside so many
