@@ -44,8 +44,12 @@ func newAcceptor(ln *Listener, l *Loop, fd int) *acceptor {
 	return &acceptor{listener: ln, loop: l, fd: fd, socketless: fd < 0, tasks: map[*futures.Task]struct{}{}}
 }
 
-// open makes the acceptor known to its loop, which closes it when it stops.
+// open makes the acceptor known to its loop, which closes it when it stops. A
+// handler may have closed the listener before its own loop got here.
 func (a *acceptor) open() {
+	if a.gone {
+		return
+	}
 	a.loop.acceptors = append(a.loop.acceptors, a)
 	if a.loop.stop {
 		a.listener.stopAccepting(errShutdownDone)

@@ -20,10 +20,13 @@ import (
 // read brings, up to the size of a buffer.
 //
 // The connection belongs to the caller's loop, or to the next in turn. Errors
-// are *net.OpError with Op "file"; errors.Is finds syscall.EBADF for a closed
-// file, syscall.ENOTSUP for a regular file or directory (those are for Open),
+// are *net.OpError with Op "file"; errors.Is finds os.ErrClosed for a closed
+// file, os.ErrInvalid for nil, syscall.ENOTSUP for a regular file or directory (those are for Open),
 // a datagram socket or one that listens, and ErrClosed after Close.
 func (rt *Runtime) FileConn(f *os.File) (*Conn, error) {
+	if f == nil {
+		return nil, &net.OpError{Op: "file", Net: "file", Err: os.ErrInvalid}
+	}
 	fd, err := duplicate(f)
 	if err == nil {
 		var network string

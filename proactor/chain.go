@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
@@ -44,19 +45,28 @@ type StepResult struct {
 // user data and link flags apart, on the loop's thread, and what the entry
 // points to must stay reachable through prepare itself. name is the system call
 // that errors show.
+//
+// If prepare panics, the step fails with a *futures.PanicError, and none of those
+// that were to be submitted with it is performed.
 func Operation(name string, prepare func(*ring.SQE)) Step {
-	return Step{
-		prepare: func(sqe *ring.SQE, _ []StepResult) { prepare(sqe) },
-		failed:  func(e syscall.Errno) error { return os.NewSyscallError(name, e) },
+	if prepare == nil {
+		return OperationAfter(name, nil)
 	}
+	s := OperationAfter(name, func(sqe *ring.SQE, _ []StepResult) { prepare(sqe) })
+	s.waits = false
+	return s
 }
 
 // OperationAfter is Operation for a step that needs the results of those before
 // it: a read of the descriptor that an open returned. Such a step is not linked
 // but submitted when they have succeeded.
 func OperationAfter(name string, prepare func(*ring.SQE, []StepResult)) Step {
-	s := Operation(name, nil)
-	s.prepare, s.waits = prepare, true
+	s := Step{prepare: prepare, waits: true}
+	s.failed = func(e syscall.Errno) error { return os.NewSyscallError(name, e) }
+	if prepare == nil {
+		s.prepare = func(*ring.SQE, []StepResult) {}
+		s.invalid = fmt.Errorf("proactor: the step %q has no function to prepare it: %w", name, syscall.EINVAL)
+	}
 	return s
 }
 
@@ -217,6 +227,7 @@ type chainOp struct {
 	step     int
 	userData uint64
 	live     bool
+	failure  error          // of preparing the entry
 	holds    bool           // keeps the step's file open
 	aligned  *AlignedMemory // that the step's memory lies within, if any
 }
@@ -317,7 +328,9 @@ func (c *chain) submit(end int) {
 	for i := c.next; i < end; i++ {
 		s, op := &c.steps[i], &c.ops[i]
 		sqe := l.queue.Next()
-		s.prepare(sqe, c.results[:i])
+		if op.failure = s.fill(sqe, c.results[:i]); op.failure != nil && c.failure == nil {
+			c.failure = op.failure
+		}
 		if i < end-1 {
 			sqe.SetFlags(ring.SQELink)
 		}
@@ -330,6 +343,23 @@ func (c *chain) submit(end int) {
 	}
 	c.next = end
 }
+
+// fill has the step prepare its entry. One whose function panics becomes an entry
+// that the queue refuses, and with it all that it is linked to.
+func (s *Step) fill(sqe *ring.SQE, before []StepResult) (failure error) {
+	defer func() {
+		if value := recover(); value != nil {
+			failure = &futures.PanicError{Value: value, Stack: debug.Stack()}
+			sqe.Reset()
+			sqe.PrepOperation(noOperation, -1, 0, 0, 0)
+		}
+	}()
+	s.prepare(sqe, before)
+	return nil
+}
+
+// noOperation is a code that no queue knows.
+const noOperation = 255
 
 // complete implements operation: a step has ended.
 func (o *chainOp) complete(result int32, flags uint32) {
@@ -376,6 +406,8 @@ func (c *chain) take(i int, result int32) {
 		r.Err = c.reason
 	case syscall.Errno(-result) == syscall.ECANCELED && s.conn != nil && s.conn.state >= connEnding:
 		r.Err = s.conn.closedError(s.direction())
+	case c.ops[i].failure != nil:
+		r.Err = c.ops[i].failure
 	default:
 		r.Err = s.failed(syscall.Errno(-result))
 	}

@@ -149,6 +149,9 @@ func (c *Conn) Bufs(ctx context.Context) iter.Seq2[Buffer, error] {
 //
 // A connection is received either with OnRecv or with Recv.
 func (c *Conn) OnRecv(fn func(Buffer, error)) {
+	if fn == nil {
+		panic("proactor: OnRecv wants a function to receive with, got nil")
+	}
 	if c.loop.Inside() {
 		c.recv.handle(fn)
 		return

@@ -18,8 +18,15 @@ var (
 
 	errHandlerReceives = errors.New("a handler set with OnRecv receives this connection's data")
 	errDrainTimeout    = errors.New("closed with data unsent: the peer did not read within the drain timeout")
-	errShutdownDone    = errors.New("proactor: the runtime has shut down")
 )
+
+// errShutdownDone says that nothing begins any more; it is ErrClosed too.
+var errShutdownDone error = shutdownError{}
+
+type shutdownError struct{}
+
+func (shutdownError) Error() string        { return "proactor: the runtime has shut down" }
+func (shutdownError) Is(target error) bool { return target == ErrClosed }
 
 // timeoutError is a passed deadline: a net.Error with Timeout() true that is
 // os.ErrDeadlineExceeded for errors.Is.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
 )
@@ -71,8 +72,10 @@ func (rt *Runtime) Listen(network, address string, opts ...ListenOption) (*Liste
 	}
 	if rt.isClosing() {
 		ln.stopAccepting(errShutdownDone)
-		<-ln.done
-		return nil, errShutdownDone
+		if rt.currentLoop() == nil { // where it is not, another loop may be waiting for this one
+			<-ln.done
+		}
+		return nil, listenError(network, addr, errShutdownDone)
 	}
 	return ln, nil
 }
@@ -112,8 +115,13 @@ func (ln *Listener) use(mode string) error {
 	return nil
 }
 
+var errNoHandler = fmt.Errorf("proactor: a listener wants a function to hand its connections to, got nil: %w", syscall.EINVAL)
+
 // OnConn calls fn with each connection, on the connection's own loop.
 func (ln *Listener) OnConn(fn func(*Conn)) error {
+	if fn == nil {
+		return errNoHandler
+	}
 	if err := ln.use("OnConn"); err != nil {
 		return err
 	}
@@ -140,8 +148,11 @@ func (ln *Listener) accept(fn func(*Conn)) {
 // Serve returns when all handlers have: with ctx's error, or with ErrClosed.
 // When ctx ends, the handlers' contexts do too.
 func (ln *Listener) Serve(ctx context.Context, handler func(context.Context, *Conn) error) error {
-	if ln.rt.currentLoop() != nil {
+	switch {
+	case ln.rt.currentLoop() != nil:
 		return ErrOnLoop
+	case handler == nil:
+		return errNoHandler
 	}
 	if err := ln.use("Serve"); err != nil {
 		return err

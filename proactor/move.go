@@ -2,6 +2,8 @@ package proactor
 
 import (
 	"errors"
+	"fmt"
+	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
 )
@@ -33,6 +35,9 @@ var errMoving = errors.New("proactor: the connection is being moved already")
 func (c *Conn) Move(to *Loop) futures.Future[*Conn] {
 	p := futures.NewPromise[*Conn]()
 	p.SetCanceler(notCanceled{})
+	if to == nil {
+		return futures.Failed[*Conn](c.opError("move", fmt.Errorf("to no loop: %w", syscall.EINVAL)))
+	}
 	m := &move{conn: c, to: to, promise: p}
 	if !c.loop.perform(m.begin) {
 		p.Fail(c.closedError("move"))

@@ -207,7 +207,10 @@ func (c *PacketConn) start(o *packetOptions) error {
 		closeSocket(c.fd)
 		return c.opError("listen", errShutdownDone)
 	}
-	return nil
+	if c.loop.Inside() && c.refusal != nil {
+		return c.opError("listen", c.refusal)
+	}
+	return nil // else the loop is on its way to it
 }
 
 // refuse ends a socket that the loop cannot take. Whoever uses it learns why.
@@ -292,6 +295,9 @@ func transient(err error) bool {
 //
 // A PacketConn is received either with OnMessage or with Recv.
 func (c *PacketConn) OnMessage(fn func(Message, error)) {
+	if fn == nil {
+		panic("proactor: OnMessage wants a function to receive with, got nil")
+	}
 	if !c.loop.perform(func() { c.recv.handle(fn) }) {
 		fn(Message{}, c.closedError("read"))
 	}

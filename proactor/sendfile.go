@@ -85,12 +85,12 @@ func (s *fileSend) take(f syscall.Conn) error {
 	case f == nil:
 		return c.opError("sendfile", os.ErrInvalid)
 	}
-	if named, ok := f.(interface{ Name() string }); ok {
-		s.name = named.Name()
-	}
 	var err error
 	if s.fd, err = duplicate(f); err != nil {
 		return c.opError("sendfile", err)
+	}
+	if named, ok := f.(interface{ Name() string }); ok {
+		s.name = named.Name()
 	}
 	return nil
 }
