@@ -4,7 +4,8 @@
 //
 // It writes to DST.part, syncs that and gives it its name at the end: DST is the
 // whole copy, or what it was before. At SIGINT or SIGTERM, or after an error, it
-// removes the part and ends with status 1. A bar on stderr tells how far it is,
+// removes the part and ends with status 1. The part of a copy that was killed
+// (SIGKILL, a power failure) stays; the next copy to DST replaces it. A bar on stderr tells how far it is,
 // if that is a terminal.
 package main
 
@@ -118,19 +119,21 @@ func (j *job) run(ctx context.Context) (err error) {
 	if err := j.check(ctx, info); err != nil {
 		return err
 	}
-	j.dst, err = j.rt.OpenFile(j.part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, info.Mode().Perm()).Await(ctx)
-	if err != nil {
+	if err = j.claim(ctx, info.Mode().Perm()); err != nil {
 		return err
 	}
 	if err = j.fill(ctx, info.Size()); err == nil {
 		_, err = j.rt.Rename(j.part, j.to).Await(ctx)
 	}
+	// ctx may be what ended it, and the part is to go all the same. It is locked
+	// until it has gone.
+	ending := context.WithoutCancel(ctx)
+	var left error
 	if err != nil {
-		// ctx may be what ended it, and the part is to go all the same.
-		_, left := j.rt.Remove(j.part).Await(context.WithoutCancel(ctx))
-		return errors.Join(err, left)
+		_, left = j.rt.Remove(j.part).Await(ending)
 	}
-	return nil
+	_, unclosed := j.dst.Close().Await(ending)
+	return errors.Join(err, left, unclosed)
 }
 
 // check refuses what would not be a copy of a file.
@@ -152,7 +155,7 @@ func (j *job) check(ctx context.Context, from fs.FileInfo) error {
 	return nil
 }
 
-// fill copies everything, syncs and closes.
+// fill copies everything and syncs.
 func (j *job) fill(ctx context.Context, size int64) error {
 	j.progress.show(size)
 	failed, fail := context.WithCancelCause(ctx)
@@ -171,12 +174,11 @@ func (j *job) fill(ctx context.Context, size int64) error {
 		// Not with ctx: the buffers are the blocks' until each has ended.
 		f.Await(context.WithoutCancel(ctx))
 	}
-	failure := context.Cause(failed) // the first
-	if failure == nil {
-		_, failure = j.dst.Sync().Await(ctx)
+	if err := context.Cause(failed); err != nil { // the first
+		return err
 	}
-	_, err := j.dst.Close().Await(context.WithoutCancel(ctx))
-	return errors.Join(failure, err)
+	_, err := j.dst.Sync().Await(ctx)
+	return err
 }
 
 // blocks copies one block after another, until none is left.

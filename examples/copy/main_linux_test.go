@@ -145,6 +145,44 @@ func TestInterrupted(t *testing.T) {
 	})
 }
 
+// A copy that is killed leaves its part behind, which the next one replaces; the
+// part of one that is under way it leaves alone.
+func TestKilled(t *testing.T) {
+	onEach(t, func(t *testing.T, backend string) {
+		dir := t.TempDir()
+		from, to, endless := filepath.Join(dir, "from"), filepath.Join(dir, "to"), filepath.Join(dir, "endless")
+		require.NoError(t, os.WriteFile(from, []byte("the whole of it"), 0o640))
+		require.NoError(t, os.WriteFile(endless, nil, 0o600))
+		require.NoError(t, os.Truncate(endless, 1<<40))
+		c := exec.CommandContext(t.Context(), os.Args[0], "-backend", backend, endless, to)
+		c.Env = append(os.Environ(), "COPY_MAIN=1")
+		require.NoError(t, c.Start())
+		for {
+			if info, err := os.Stat(to + ".part"); err == nil && info.Size() > 0 {
+				break
+			}
+			require.NoError(t, t.Context().Err())
+			runtime.Gosched()
+		}
+		_, stderr, status := copied(t, "-backend", backend, from, to)
+		require.Equal(t, 1, status)
+		require.Contains(t, stderr, "another copy to the same name is under way")
+		require.NoError(t, c.Process.Kill())
+		require.Error(t, c.Wait())
+		onlyThese(t, dir, "from", "endless", "to.part")
+
+		_, stderr, status = copied(t, "-backend", backend, from, to)
+		require.Zero(t, status, stderr)
+		onlyThese(t, dir, "from", "endless", "to")
+		got, err := os.ReadFile(to)
+		require.NoError(t, err)
+		require.Equal(t, "the whole of it", string(got))
+		info, err := os.Stat(to)
+		require.NoError(t, err)
+		require.EqualValues(t, 0o640, info.Mode().Perm())
+	})
+}
+
 // On a terminal there is a bar, and the last line is one of its own.
 func TestProgressOnATerminal(t *testing.T) {
 	onEach(t, func(t *testing.T, backend string) {

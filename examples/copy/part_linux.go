@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+
+	"github.com/goproactor/goproactor/proactor"
+	"golang.org/x/sys/unix"
+)
+
+var errUnderWay = errors.New("another copy to the same name is under way")
+
+// claim makes the part, locked for as long as it is open. One that is there and
+// not locked was left by a copy that was killed, and makes way.
+func (j *job) claim(ctx context.Context, perm fs.FileMode) (err error) {
+	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL
+	j.dst, err = j.rt.OpenFile(j.part, flags, perm).Await(ctx)
+	if errors.Is(err, fs.ErrExist) {
+		if err = j.clear(ctx); err == nil {
+			j.dst, err = j.rt.OpenFile(j.part, flags, perm).Await(ctx)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if err = j.lock(ctx, j.dst); err != nil {
+		j.dst.Close()
+	}
+	return err
+}
+
+// clear removes what is left of a copy that was killed.
+func (j *job) clear(ctx context.Context) error {
+	f, err := j.rt.OpenFile(j.part, os.O_WRONLY|unix.O_NOFOLLOW, 0).Await(ctx)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := j.lock(ctx, f); err != nil {
+		return err
+	}
+	_, err = j.rt.Remove(j.part).Await(ctx)
+	return err
+}
+
+// lock locks a file that is to be the part, and sees that it still is: who had the
+// lock before may have removed it, or given it its name.
+func (j *job) lock(ctx context.Context, f *proactor.File) error {
+	inUse := &fs.PathError{Op: "copy", Path: j.part, Err: errUnderWay}
+	switch err := unix.Flock(f.Fd(), unix.LOCK_EX|unix.LOCK_NB); err {
+	case nil:
+	case unix.EWOULDBLOCK:
+		return inUse
+	default:
+		return &fs.PathError{Op: "flock", Path: j.part, Err: err}
+	}
+	ours, err := f.Stat().Await(ctx)
+	if err != nil {
+		return err
+	}
+	named, err := j.rt.Lstat(j.part).Await(ctx)
+	if err != nil || !sameFile(ours, named) {
+		return inUse
+	}
+	return nil
+}
+
+func sameFile(a, b fs.FileInfo) bool {
+	x, y := a.Sys().(*unix.Statx_t), b.Sys().(*unix.Statx_t)
+	return x.Ino == y.Ino && x.Dev_major == y.Dev_major && x.Dev_minor == y.Dev_minor
+}
