@@ -6,7 +6,7 @@ import (
 )
 
 func (q *Queue) prepareCancel(op *operation, f *ring.Fields) unix.Errno {
-	const valid = ring.CancelAll | ring.CancelFD | ring.CancelAny | cancelFDFixed | cancelUserData | cancelOp
+	const valid = ring.CancelAll | ring.CancelFD | ring.CancelAny | ring.CancelSlot | cancelUserData | cancelOp
 	switch {
 	case f.Off != 0 || f.SpliceFD != 0,
 		f.OpFlags&^valid != 0,
@@ -21,13 +21,16 @@ func (q *Queue) prepareCancel(op *operation, f *ring.Fields) unix.Errno {
 func (q *Queue) cancel(op *operation) outcome {
 	w := wanted{flags: op.opFlags, userData: op.addr, opcode: ring.Op(op.len)}
 	if op.opFlags&ring.CancelFD != 0 {
-		if op.opFlags&cancelFDFixed != 0 || op.sqeFlags&ring.SQEFixedFile != 0 {
-			return op.endError(unix.EBADF)
+		if op.opFlags&ring.CancelSlot != 0 {
+			op.sqeFlags |= ring.SQEFixedFile
+		}
+		if errno := q.resolve(op); errno != 0 {
+			return op.endError(errno)
 		}
 		if w.d = q.lookup(op.fd); w.d != nil && !q.confirm(w.d) {
 			w.d = nil
 		}
-		if q.isPrivate(op.fd) || w.d == nil && !q.isOpen(op.fd) {
+		if w.d == nil && !q.isOpen(op.fd) {
 			return op.endError(unix.EBADF)
 		}
 	}

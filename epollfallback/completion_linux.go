@@ -52,12 +52,9 @@ func (c *completionQueue) amend(flags uint32) {
 	e.CQE = ring.NewCQE(e.UserData(), e.Result(), e.Flags()|flags)
 }
 
-// brings reports whether the result of an operation is a descriptor.
-func brings(code ring.Op) bool { return code == ring.OpAccept || code == ring.OpOpenat }
-
 // post posts one completion of op.
 func (q *Queue) post(op *operation, result int32, flags uint32) {
-	if !q.cq.push(op.userData, result, flags, brings(op.opcode) && result >= 0) {
+	if !q.cq.push(op.userData, result, flags, op.brings() && result >= 0) {
 		q.stats.Overflows++
 	}
 	if flags&ring.CQEFMore != 0 {

@@ -14,10 +14,11 @@ func (q *Queue) prepareAccept(op *operation, f *ring.Fields) unix.Errno {
 		f.OpFlags&^(unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK) != 0 {
 		return unix.EINVAL
 	}
-	if f.SpliceFD != 0 { // a direct slot: there is no table of those
-		return unix.ENXIO
+	const any = -1
+	if f.SpliceFD != 0 && f.SpliceFD != any && f.Ioprio&ring.AcceptMultishot != 0 {
+		return unix.EINVAL
 	}
-	return 0
+	return op.takeSlot(f, &op.opFlags, unix.SOCK_CLOEXEC)
 }
 
 // accept takes one connection, or as many as there are. There is no flag that
@@ -42,15 +43,15 @@ func (q *Queue) accept(op *operation) outcome {
 		default:
 			return op.endError(errno)
 		}
-		q.fresh(int32(fd))
+		result := q.bring(op, int32(fd))
 		left := q.unaccepted(op)
 		if left == some {
 			op.flags = ring.CQEFSockNonEmpty
 		}
-		if !multishot {
-			return op.end(int32(fd))
+		if !multishot || result < 0 {
+			return op.end(result)
 		}
-		q.post(op, int32(fd), ring.CQEFMore|op.flags)
+		q.post(op, result, ring.CQEFMore|op.flags)
 		op.flags = 0
 		if left == nothing {
 			return op.wouldBlock()
@@ -72,6 +73,26 @@ func (q *Queue) unaccepted(op *operation) backlog {
 		return nothing
 	}
 	return some
+}
+
+func (q *Queue) prepareSocket(op *operation, f *ring.Fields) unix.Errno {
+	const flags = unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK
+	const kinds = 0xf // SOCK_TYPE_MASK
+	kind := uint32(f.Off)
+	if f.Addr != 0 || f.OpFlags != 0 || f.BufGroup != 0 || kind&^(kinds|flags) != 0 {
+		return unix.EINVAL
+	}
+	errno := op.takeSlot(f, &kind, unix.SOCK_CLOEXEC)
+	op.off = uint64(kind)
+	return errno
+}
+
+func (q *Queue) socket(op *operation) outcome {
+	fd, errno := q.blocking(unix.SYS_SOCKET, uintptr(op.fd), uintptr(op.off), uintptr(op.len), 0, 0, 0)
+	if errno != 0 {
+		return op.endError(errno)
+	}
+	return op.end(q.bring(op, int32(fd)))
 }
 
 func (q *Queue) prepareConnect(op *operation, f *ring.Fields) unix.Errno {
@@ -174,9 +195,8 @@ func (q *Queue) prepareClose(op *operation, f *ring.Fields) unix.Errno {
 		return unix.EBADF
 	case f.SpliceFD != 0 && f.FD != 0:
 		return unix.EINVAL
-	case f.SpliceFD != 0: // a direct slot
-		return unix.ENXIO
 	}
+	op.slot = uint32(f.SpliceFD)
 	return 0
 }
 
@@ -184,6 +204,9 @@ func (q *Queue) prepareClose(op *operation, f *ring.Fields) unix.Errno {
 // the number is gone at once, and the file on the way out of Enter, so that the
 // other end does not notice before what else was submitted is done.
 func (q *Queue) closeFile(op *operation) outcome {
+	if op.slot != 0 {
+		return q.closeSlot(op)
+	}
 	if q.isPrivate(op.fd) || !q.isOpen(op.fd) {
 		return op.endError(unix.EBADF)
 	}
@@ -194,7 +217,7 @@ func (q *Queue) closeFile(op *operation) outcome {
 // isPrivate reports whether a number does not stand for a file as far as the
 // program knows: it is closed already, or ours.
 func (q *Queue) isPrivate(fd int32) bool {
-	if len(q.closing) > 0 && slices.Contains(q.closing, fd) || fd == q.epoll || fd == q.workers.bell && fd >= 0 {
+	if q.hidden.has(fd) || len(q.closing) > 0 && slices.Contains(q.closing, fd) || fd == q.epoll || fd == q.workers.bell && fd >= 0 {
 		return true
 	}
 	d := q.lookup(fd)
@@ -205,16 +228,22 @@ func (q *Queue) isPrivate(fd int32) bool {
 // on it, or with workers.
 func (q *Queue) closeNumbers() {
 	for _, fd := range q.closing {
-		d := q.lookup(fd)
-		if d != nil && d.busy() {
+		if d := q.lookup(fd); d != nil && d.busy() {
 			d.closing = true
 			continue
 		}
-		if d != nil {
-			q.vacate(d)
-		}
-		// It may wait, if the socket lingers.
-		q.blocking(unix.SYS_CLOSE, uintptr(fd), 0, 0, 0, 0, 0)
+		q.closeNumber(fd)
 	}
 	q.closing = q.closing[:0]
+}
+
+func (q *Queue) closeNumber(fd int32) {
+	if d := q.lookup(fd); d != nil {
+		q.vacate(d)
+	}
+	if q.hidden.has(fd) {
+		q.hidden.clear(int(fd))
+	}
+	// It may wait, if the socket lingers.
+	q.blocking(unix.SYS_CLOSE, uintptr(fd), 0, 0, 0, 0, 0)
 }

@@ -13,3 +13,10 @@ func TestContract(t *testing.T) {
 		return epollfallback.Open(epollfallback.Options{Entries: 64})
 	})
 }
+
+// BenchmarkDirect is what direct descriptors cost here: docs/direct-descriptors.md.
+func BenchmarkDirect(b *testing.B) {
+	queuetest.BenchDirect(b, func() (ring.Queue, error) {
+		return epollfallback.Open(epollfallback.Options{Entries: 256})
+	})
+}

@@ -336,12 +336,12 @@ func (q *Queue) vacate(d *descriptor) {
 		q.fresh(fd)
 		return
 	}
-	dup, errno := q.raw(unix.SYS_FCNTL, uintptr(fd), unix.F_DUPFD_CLOEXEC, 0, 0, 0, 0)
+	dup, errno := q.duplicate(fd)
 	if errno != 0 {
 		q.lose(d) // no number left: they wait for a cancel
 		return
 	}
-	q.move(d, int32(dup))
+	q.move(d, dup)
 }
 
 // move lets what is parked on d wait under another number of the same file.

@@ -40,10 +40,10 @@ func (q *Queue) prepareFadvise(op *operation, f *ring.Fields) unix.Errno {
 }
 
 func (q *Queue) prepareOpenat(op *operation, f *ring.Fields) unix.Errno {
-	if f.SpliceFD != 0 && f.BufGroup == 0 && f.Flags&ring.SQEFixedFile == 0 {
-		return unix.ENXIO // a direct slot: there is no table of those
+	if errno := preparePath(f, f.BufGroup != 0); errno != 0 {
+		return errno
 	}
-	return preparePath(f, f.BufGroup != 0 || f.SpliceFD != 0)
+	return op.takeSlot(f, &op.opFlags, unix.O_CLOEXEC)
 }
 
 func (q *Queue) prepareStatx(op *operation, f *ring.Fields) unix.Errno {

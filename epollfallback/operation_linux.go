@@ -37,6 +37,7 @@ type operation struct {
 	timer    int32  // place in the heap of timers + 1
 	goal     uint32 // of a timeout that counts: the completion it waits for
 	ioprio   uint16
+	slot     uint32 // where its file is to go, + 1
 	group    uint16
 	buffer   uint16
 	opcode   ring.Op
@@ -55,6 +56,7 @@ type operation struct {
 	kept       bool // keep has run
 	employed   bool // counts in its descriptor's jobs
 	notifies   bool // a notification follows the result
+	resolved   bool // fd is the number of its file
 }
 
 // opState is what an operation is doing.
@@ -101,48 +103,50 @@ type emulation struct {
 	queue   direction
 	ioprio  bool // Ioprio carries flags
 	buffers bool // takes SQEBufferSelect
-	file    bool // FD names a file: a registered one (SQEFixedFile) does not exist here
+	file    bool // FD names a file, with SQEFixedFile by its slot
 	fixed   bool // BufGroup names a registered buffer
 }
 
 // emulations is the table of what the fallback can do. An opcode without a row
 // is answered with EINVAL, as the kernel answers one it does not know.
 var emulations = [256]emulation{
-	ring.OpNop:           {prepare: (*Queue).prepareNop, perform: (*Queue).nop, queue: neither},
-	ring.OpAccept:        {prepare: (*Queue).prepareAccept, perform: (*Queue).accept, queue: reading, ioprio: true, file: true},
-	ring.OpConnect:       {prepare: (*Queue).prepareConnect, perform: (*Queue).connect, keep: (*Queue).keepAddress, queue: writing, file: true},
-	ring.OpRecv:          {prepare: (*Queue).prepareRecv, perform: (*Queue).recv, queue: reading, ioprio: true, buffers: true, file: true},
-	ring.OpSend:          {prepare: (*Queue).prepareSend, perform: (*Queue).send, queue: writing, ioprio: true, file: true},
-	ring.OpSendZC:        {prepare: (*Queue).prepareSendZC, perform: (*Queue).sendZC, queue: writing, ioprio: true, file: true},
-	ring.OpRecvmsg:       {prepare: (*Queue).prepareRecvmsg, perform: (*Queue).recvmsg, keep: (*Queue).keepMessage, queue: reading, ioprio: true, buffers: true, file: true},
-	ring.OpSendmsg:       {prepare: (*Queue).prepareSendmsg, perform: (*Queue).sendmsg, keep: (*Queue).keepMessage, queue: writing, ioprio: true, file: true},
-	ring.OpRead:          {prepare: (*Queue).prepareReadWrite, perform: (*Queue).read, queue: reading, ioprio: true, buffers: true, file: true},
-	ring.OpWrite:         {prepare: (*Queue).prepareReadWrite, perform: (*Queue).write, queue: writing, ioprio: true, file: true},
-	ring.OpReadFixed:     {prepare: (*Queue).prepareFixed, perform: (*Queue).read, queue: reading, ioprio: true, file: true, fixed: true},
-	ring.OpWriteFixed:    {prepare: (*Queue).prepareFixed, perform: (*Queue).write, queue: writing, ioprio: true, file: true, fixed: true},
-	ring.OpReadv:         {prepare: (*Queue).prepareVector, perform: (*Queue).readVector, keep: (*Queue).keepVector, queue: reading, ioprio: true, file: true},
-	ring.OpWritev:        {prepare: (*Queue).prepareVector, perform: (*Queue).writeVector, keep: (*Queue).keepVector, queue: writing, ioprio: true, file: true},
-	ring.OpSplice:        {prepare: (*Queue).prepareSplice, perform: (*Queue).splice, queue: neither, file: true},
-	ring.OpTee:           {prepare: (*Queue).prepareTee, perform: (*Queue).splice, queue: neither, file: true},
-	ring.OpFsync:         {prepare: (*Queue).prepareFsync, perform: (*Queue).employ, queue: neither, file: true},
-	ring.OpFallocate:     {prepare: (*Queue).prepareFallocate, perform: (*Queue).employ, queue: neither, file: true},
-	ring.OpFtruncate:     {prepare: (*Queue).prepareFtruncate, perform: (*Queue).employ, queue: neither, file: true},
-	ring.OpFadvise:       {prepare: (*Queue).prepareFadvise, perform: (*Queue).employ, queue: neither, file: true},
-	ring.OpOpenat:        {prepare: (*Queue).prepareOpenat, perform: (*Queue).employ, keep: (*Queue).keepPath, queue: neither},
-	ring.OpStatx:         {prepare: (*Queue).prepareStatx, perform: (*Queue).employ, keep: (*Queue).keepPath, queue: neither},
-	ring.OpUnlinkat:      {prepare: (*Queue).prepareUnlinkat, perform: (*Queue).employ, keep: (*Queue).keepPath, queue: neither},
-	ring.OpMkdirat:       {prepare: (*Queue).prepareMkdirat, perform: (*Queue).employ, keep: (*Queue).keepPath, queue: neither},
-	ring.OpRenameat:      {prepare: (*Queue).prepareTwoPaths, perform: (*Queue).employ, keep: (*Queue).keepPaths, queue: neither},
-	ring.OpLinkat:        {prepare: (*Queue).prepareTwoPaths, perform: (*Queue).employ, keep: (*Queue).keepPaths, queue: neither},
-	ring.OpSymlinkat:     {prepare: (*Queue).prepareSymlinkat, perform: (*Queue).employ, keep: (*Queue).keepPaths, queue: neither},
-	ring.OpShutdown:      {prepare: (*Queue).prepareShutdown, perform: (*Queue).shutdown, queue: neither, file: true},
-	ring.OpClose:         {prepare: (*Queue).prepareClose, perform: (*Queue).closeFile, queue: neither},
-	ring.OpPollAdd:       {prepare: (*Queue).preparePoll, perform: (*Queue).pollAdd, queue: neither, file: true},
-	ring.OpPollRemove:    {prepare: (*Queue).preparePollRemove, perform: (*Queue).pollRemove, queue: neither},
-	ring.OpTimeout:       {prepare: (*Queue).prepareTimeout, perform: (*Queue).timeout, queue: neither},
-	ring.OpTimeoutRemove: {prepare: (*Queue).prepareTimeoutRemove, perform: (*Queue).timeoutRemove, queue: neither},
-	ring.OpLinkTimeout:   {prepare: (*Queue).prepareLinkTimeout, queue: neither},
-	ring.OpAsyncCancel:   {prepare: (*Queue).prepareCancel, perform: (*Queue).cancel, queue: neither},
+	ring.OpNop:            {prepare: (*Queue).prepareNop, perform: (*Queue).nop, queue: neither},
+	ring.OpAccept:         {prepare: (*Queue).prepareAccept, perform: (*Queue).accept, queue: reading, ioprio: true, file: true},
+	ring.OpConnect:        {prepare: (*Queue).prepareConnect, perform: (*Queue).connect, keep: (*Queue).keepAddress, queue: writing, file: true},
+	ring.OpRecv:           {prepare: (*Queue).prepareRecv, perform: (*Queue).recv, queue: reading, ioprio: true, buffers: true, file: true},
+	ring.OpSend:           {prepare: (*Queue).prepareSend, perform: (*Queue).send, queue: writing, ioprio: true, file: true},
+	ring.OpSendZC:         {prepare: (*Queue).prepareSendZC, perform: (*Queue).sendZC, queue: writing, ioprio: true, file: true},
+	ring.OpRecvmsg:        {prepare: (*Queue).prepareRecvmsg, perform: (*Queue).recvmsg, keep: (*Queue).keepMessage, queue: reading, ioprio: true, buffers: true, file: true},
+	ring.OpSendmsg:        {prepare: (*Queue).prepareSendmsg, perform: (*Queue).sendmsg, keep: (*Queue).keepMessage, queue: writing, ioprio: true, file: true},
+	ring.OpRead:           {prepare: (*Queue).prepareReadWrite, perform: (*Queue).read, queue: reading, ioprio: true, buffers: true, file: true},
+	ring.OpWrite:          {prepare: (*Queue).prepareReadWrite, perform: (*Queue).write, queue: writing, ioprio: true, file: true},
+	ring.OpReadFixed:      {prepare: (*Queue).prepareFixed, perform: (*Queue).read, queue: reading, ioprio: true, file: true, fixed: true},
+	ring.OpWriteFixed:     {prepare: (*Queue).prepareFixed, perform: (*Queue).write, queue: writing, ioprio: true, file: true, fixed: true},
+	ring.OpReadv:          {prepare: (*Queue).prepareVector, perform: (*Queue).readVector, keep: (*Queue).keepVector, queue: reading, ioprio: true, file: true},
+	ring.OpWritev:         {prepare: (*Queue).prepareVector, perform: (*Queue).writeVector, keep: (*Queue).keepVector, queue: writing, ioprio: true, file: true},
+	ring.OpSplice:         {prepare: (*Queue).prepareSplice, perform: (*Queue).splice, queue: neither, file: true},
+	ring.OpTee:            {prepare: (*Queue).prepareTee, perform: (*Queue).splice, queue: neither, file: true},
+	ring.OpFsync:          {prepare: (*Queue).prepareFsync, perform: (*Queue).employ, queue: neither, file: true},
+	ring.OpFallocate:      {prepare: (*Queue).prepareFallocate, perform: (*Queue).employ, queue: neither, file: true},
+	ring.OpFtruncate:      {prepare: (*Queue).prepareFtruncate, perform: (*Queue).employ, queue: neither, file: true},
+	ring.OpFadvise:        {prepare: (*Queue).prepareFadvise, perform: (*Queue).employ, queue: neither, file: true},
+	ring.OpOpenat:         {prepare: (*Queue).prepareOpenat, perform: (*Queue).employ, keep: (*Queue).keepPath, queue: neither},
+	ring.OpStatx:          {prepare: (*Queue).prepareStatx, perform: (*Queue).employ, keep: (*Queue).keepPath, queue: neither},
+	ring.OpUnlinkat:       {prepare: (*Queue).prepareUnlinkat, perform: (*Queue).employ, keep: (*Queue).keepPath, queue: neither},
+	ring.OpMkdirat:        {prepare: (*Queue).prepareMkdirat, perform: (*Queue).employ, keep: (*Queue).keepPath, queue: neither},
+	ring.OpRenameat:       {prepare: (*Queue).prepareTwoPaths, perform: (*Queue).employ, keep: (*Queue).keepPaths, queue: neither},
+	ring.OpLinkat:         {prepare: (*Queue).prepareTwoPaths, perform: (*Queue).employ, keep: (*Queue).keepPaths, queue: neither},
+	ring.OpSymlinkat:      {prepare: (*Queue).prepareSymlinkat, perform: (*Queue).employ, keep: (*Queue).keepPaths, queue: neither},
+	ring.OpSocket:         {prepare: (*Queue).prepareSocket, perform: (*Queue).socket, queue: neither},
+	ring.OpFixedFDInstall: {prepare: (*Queue).prepareInstall, perform: (*Queue).installNumber, queue: neither, file: true},
+	ring.OpShutdown:       {prepare: (*Queue).prepareShutdown, perform: (*Queue).shutdown, queue: neither, file: true},
+	ring.OpClose:          {prepare: (*Queue).prepareClose, perform: (*Queue).closeFile, queue: neither},
+	ring.OpPollAdd:        {prepare: (*Queue).preparePoll, perform: (*Queue).pollAdd, queue: neither, file: true},
+	ring.OpPollRemove:     {prepare: (*Queue).preparePollRemove, perform: (*Queue).pollRemove, queue: neither},
+	ring.OpTimeout:        {prepare: (*Queue).prepareTimeout, perform: (*Queue).timeout, queue: neither},
+	ring.OpTimeoutRemove:  {prepare: (*Queue).prepareTimeoutRemove, perform: (*Queue).timeoutRemove, queue: neither},
+	ring.OpLinkTimeout:    {prepare: (*Queue).prepareLinkTimeout, queue: neither},
+	ring.OpAsyncCancel:    {prepare: (*Queue).prepareCancel, perform: (*Queue).cancel, queue: neither},
 }
 
 // end sets what the final completion says. A negative result breaks a chain.
@@ -185,10 +189,12 @@ func (q *Queue) recycle(op *operation) {
 // it waits for the same side of its descriptor; else it would overtake.
 func (q *Queue) issue(op *operation) {
 	e := &q.emulations[op.opcode]
-	if e.file && (op.sqeFlags&ring.SQEFixedFile != 0 || q.isPrivate(op.fd)) {
-		op.endError(unix.EBADF)
-		q.finish(op)
-		return
+	if e.file {
+		if errno := q.resolve(op); errno != 0 {
+			op.endError(errno)
+			q.finish(op)
+			return
+		}
 	}
 	if e.fixed {
 		if errno := q.findBuffer(op); errno != 0 {

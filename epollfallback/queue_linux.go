@@ -28,6 +28,9 @@ type Queue struct {
 	registry    registry
 	groups      []*group // by number
 	buffers     [][]byte // the registered ones, by index; nil without a table
+	files       fileTable
+	hidden      bitmap // numbers of files that are or were in slots
+	heights     int    // where numbers of ours begin, 0 before the first
 	timers      timerHeap
 	counted     countedTimeouts
 	clock       clock
@@ -258,6 +261,7 @@ func (q *Queue) Close() error {
 	q.cancelEverything()
 	q.endWorkers()
 	q.discard()
+	q.closeFiles()
 	q.closed = true
 	err := unix.Close(int(q.epoll))
 	q.sq, q.cq.ring, q.descriptors, q.groups, q.buffers = nil, nil, nil, nil, nil

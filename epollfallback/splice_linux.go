@@ -35,8 +35,7 @@ const (
 const (
 	spliceSource, spliceDestination = 0, 1
 
-	spliceFixed = 1 << 31 // SPLICE_F_FD_IN_FIXED
-	spliceFlags = ring.SpliceMove | ring.SpliceNonblock | ring.SpliceMore | unix.SPLICE_F_GIFT | spliceFixed
+	spliceFlags = ring.SpliceMove | ring.SpliceNonblock | ring.SpliceMore | unix.SPLICE_F_GIFT | ring.SpliceFromSlot
 
 	// spliceAttempts is how often one is tried at once when neither end says
 	// that it is to blame.
@@ -126,8 +125,12 @@ func (op *operation) endSplice(n int, errno unix.Errno) {
 
 // lookAtEnds finds out what both ends are.
 func (q *Queue) lookAtEnds(op *operation) unix.Errno {
-	if op.opFlags&spliceFixed != 0 || q.isPrivate(op.source) {
-		return unix.EBADF // there is no table of registered files
+	switch {
+	case op.opFlags&ring.SpliceFromSlot != 0:
+		op.source = q.files.at(op.source) // none there is no descriptor, either
+		op.opFlags &^= ring.SpliceFromSlot
+	case q.isPrivate(op.source):
+		return unix.EBADF
 	}
 	for end := range op.ends {
 		_, errno := without(unix.Fstat(int(op.number(end)), &q.scratch.stat))

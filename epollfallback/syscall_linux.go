@@ -15,7 +15,6 @@ const (
 	acceptPollFirst   = 1 << 2 // IORING_ACCEPT_POLL_FIRST, Linux 6.10
 	recvSendFixed     = 1 << 2 // IORING_RECVSEND_FIXED_BUF, Linux 6.0
 	nopInjectResult   = 1 << 0 // IORING_NOP_INJECT_RESULT, Linux 6.10
-	cancelFDFixed     = 1 << 3 // IORING_ASYNC_CANCEL_FD_FIXED, Linux 6.0
 	cancelUserData    = 1 << 4 // IORING_ASYNC_CANCEL_USERDATA, Linux 6.6
 	cancelOp          = 1 << 5 // IORING_ASYNC_CANCEL_OP, Linux 6.6
 	timeoutUpdate     = 1 << 1 // IORING_TIMEOUT_UPDATE, Linux 5.11

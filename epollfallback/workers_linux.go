@@ -252,7 +252,7 @@ func (q *Queue) harvest() {
 		}
 		op.state = ending
 		if op.opcode == ring.OpOpenat && op.result >= 0 {
-			q.fresh(op.result)
+			op.end(q.bring(op, op.result))
 		}
 		if op.holding {
 			op.flags |= q.commit(op, uint32(max(op.result, 0)))

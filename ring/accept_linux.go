@@ -2,7 +2,7 @@ package ring
 
 import "slices"
 
-// acceptSet is the user data of the accepts and opens in flight, once for each.
+// acceptSet is the user data of the accepts, opens and sockets in flight, once for each.
 // A completion does not say what its operation was, and the descriptor that an
 // accept or open brings must not be lost when Close discards it. A loop has few
 // accepts in flight, and those are multishots, and seldom an open: a slice is
@@ -24,8 +24,21 @@ const opRefused = Op(255)
 
 func (s acceptSet) has(userData uint64) bool { return slices.Contains(s, userData) }
 
+// brings reports whether the result of an entry is a descriptor. What goes into
+// the table of direct descriptors (SpliceFD) has a slot instead.
+func (f *Fields) brings() bool {
+	switch f.Opcode {
+	case OpAccept, OpOpenat, OpSocket:
+		return f.SpliceFD == 0
+	case OpFixedFDInstall:
+		return true
+	}
+	return false
+}
+
 // examine looks at the entries that are handed over for the first time: it adds
-// the accepts and opens among them, and refuses what the kernel takes to no good.
+// those among them that bring a descriptor, and refuses what the kernel takes to
+// no good.
 func (r *Ring) examine() {
 	linked := false
 	for ; r.noted != r.tail; r.noted++ {
@@ -34,9 +47,7 @@ func (r *Ring) examine() {
 			f.Opcode = opRefused
 		}
 		linked = f.Flags&(SQELink|SQEHardLink) != 0
-		// What goes into the table of direct files (SpliceFD, Linux 5.19)
-		// brings an index, not a descriptor.
-		if (f.Opcode == OpAccept || f.Opcode == OpOpenat) && f.SpliceFD == 0 {
+		if f.brings() {
 			r.accepts = append(r.accepts, f.UserData)
 		}
 	}

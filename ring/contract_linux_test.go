@@ -11,3 +11,8 @@ func TestContract(t *testing.T) {
 	ring.RequireKernel(t)
 	queuetest.Run(t, func() (ring.Queue, error) { return ring.Open(ring.Options{Entries: 64}) })
 }
+
+// BenchmarkDirect is what direct descriptors gain: docs/direct-descriptors.md.
+func BenchmarkDirect(b *testing.B) {
+	queuetest.BenchDirect(b, func() (ring.Queue, error) { return ring.Open(ring.Options{Entries: 256}) })
+}

@@ -38,6 +38,8 @@ const (
 	OpLinkat
 	OpReadFixed
 	OpWriteFixed
+	OpSocket
+	OpFixedFDInstall
 	OpFtruncate
 	OpSplice
 	OpTee

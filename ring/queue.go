@@ -79,6 +79,27 @@ type Queue interface {
 	// goes on (Linux before 6.13 waits for it here: empty the places instead).
 	UnregisterBuffers() error
 
+	// RegisterFiles makes the table of direct descriptors, with n empty slots:
+	// files that entries with [SQEFixedFile] name by their slot. EINVAL for fewer
+	// than one or more than MaxFiles, EBUSY if there is a table. EMFILE if n is
+	// larger than RLIMIT_NOFILE (soft), which is looked at here and never again:
+	// what is opened into slots later counts against no limit of the process. The
+	// fallback needs a descriptor for each file all the same, so that an open,
+	// accept or socket may answer EMFILE or ENFILE there.
+	RegisterFiles(n int) error
+
+	// UpdateFiles puts the files of descriptors into slots, from first on, in the
+	// place of what was there, and returns how many it did; EmptySlot closes what
+	// is there. The descriptors stay the caller's. EBADF for one that is none,
+	// and that ends it: an error comes only if it was the first. EINVAL for slots
+	// that the table has not, ENXIO without a table.
+	UpdateFiles(first int, fds []int32) (int, error)
+
+	// UnregisterFiles closes what is in the table and ends it, ENXIO if there is
+	// none. What is in flight goes on (Linux before 6.13 waits for it here: empty
+	// the slots instead).
+	UnregisterFiles() error
+
 	// Stats returns counters since the queue was opened.
 	Stats() Stats
 

@@ -30,6 +30,7 @@ type Ring struct {
 	accepts  acceptSet
 	groups   map[uint16]*BufferRing // keeps reachable what the kernel reads and writes
 	buffers  [][]byte               // the registered ones, by index; nil without a table
+	files    bool                   // there is a table of direct descriptors
 
 	limit    Timespec // of the wait under way; here because the kernel reads it
 	argument extendedArg
@@ -282,8 +283,12 @@ func (r *Ring) Close() error {
 	for group := range r.groups {
 		r.UnregisterBufferRing(group)
 	}
+	// Now, while the kernel may take its time with what a ring holds.
 	if r.buffers != nil {
-		r.UnregisterBuffers() // now, while the kernel may take its time with what a ring holds
+		r.UnregisterBuffers()
+	}
+	if r.files {
+		r.UnregisterFiles()
 	}
 	r.m.close()
 	if !errors.Is(err, syscall.EBADF) && !errors.Is(err, syscall.EOPNOTSUPP) {

@@ -2,9 +2,10 @@ package ring
 
 // Flags in OpFlags of a splice or tee, those of splice(2).
 const (
-	SpliceMove     uint32 = 1 << 0 // without effect since Linux 2.6.21
-	SpliceNonblock uint32 = 1 << 1 // do not wait for a pipe; a socket goes by its O_NONBLOCK
-	SpliceMore     uint32 = 1 << 2 // more follows for the socket, as MSG_MORE of send(2)
+	SpliceMove     uint32 = 1 << 0  // without effect since Linux 2.6.21
+	SpliceNonblock uint32 = 1 << 1  // do not wait for a pipe; a socket goes by its O_NONBLOCK
+	SpliceFromSlot uint32 = 1 << 31 // in is a slot (SPLICE_F_FD_IN_FIXED)
+	SpliceMore     uint32 = 1 << 2  // more follows for the socket, as MSG_MORE of send(2)
 )
 
 // PrepSplice moves up to n bytes from in to out, one of which is a pipe, without

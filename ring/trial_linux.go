@@ -131,19 +131,11 @@ func tryRegisteredBuffers(r *Ring) error {
 	return r.UnregisterBuffers()
 }
 
-// tryDirectDescriptors makes an empty table (IORING_RSRC_REGISTER_SPARSE).
 func tryDirectDescriptors(r *Ring) error {
-	const sparse = 1 << 0
-	arg := &struct {
-		n, flags   uint32
-		_          uint64
-		data, tags uint64
-	}{n: 1, flags: sparse}
-	if _, err := register(r.fd, registerFiles2, unsafe.Pointer(arg), uint32(unsafe.Sizeof(*arg))); err != nil {
+	if err := r.RegisterFiles(1); err != nil {
 		return err
 	}
-	_, err := register(r.fd, uint32(iouring_syscall.IORING_UNREGISTER_FILES), nil, 0)
-	return err
+	return r.UnregisterFiles()
 }
 
 func tryNAPI(r *Ring) error {

@@ -53,7 +53,18 @@ func generate(d dice) *Program {
 		g.program.Steps = append(g.program.Steps, g.step())
 	}
 	g.registrations()
+	g.slots()
 	return &g.program
+}
+
+// slots puts some of the objects into the table of direct descriptors. It comes
+// last for the same reason as registrations. An object is named by its slot
+// alone: which of two receives gets what comes, when one names a slot and the
+// other a number of the same file, the fallback cannot tell.
+func (g *generator) slots() {
+	for o := range g.program.Slots {
+		g.program.Slots[o] = Object(o).hasSlot() && !g.chance(75)
+	}
 }
 
 // registrations has some reads and writes name registered buffers. It comes last:

@@ -40,6 +40,9 @@ func Run(p *Program, open Open) (*Trace, error) {
 	if err := m.register(p); err != nil {
 		return nil, err
 	}
+	if err := m.fillSlots(p); err != nil {
+		return nil, err
+	}
 	for i := range p.Steps {
 		m.step(&p.Steps[i])
 	}
@@ -58,6 +61,7 @@ type machine struct {
 	deadline time.Time
 	kept     []any  // memory that entries point to
 	arena    []byte // what is left of the registered buffer
+	slots    [objects]bool
 	err      error
 }
 
@@ -255,6 +259,9 @@ func (m *machine) collect(c *Completion, f *flight) {
 		c.Peer = m.world.accepted(int(c.Result))
 		c.Result = 0
 	case e.Kind == Close && c.Result == 0:
+		if m.slots[e.Object] { // the file has gone from its slot, and now goes
+			unix.Close(m.world.ends[e.Object].ours)
+		}
 		m.world.ends[e.Object].ours = noFile
 	}
 }
@@ -341,6 +348,26 @@ func (m *machine) register(p *Program) error {
 	return m.queue.UpdateBuffer(arenaPlace, m.arena)
 }
 
+// fillSlots puts the objects of a program that want it into slots. Entries do not
+// name their descriptors then, with which the world looks at them all the same.
+func (m *machine) fillSlots(p *Program) error {
+	if !slices.Contains(p.Slots[:], true) {
+		return nil
+	}
+	if err := m.queue.RegisterFiles(int(objects)); err != nil {
+		return err
+	}
+	for o, slot := range p.Slots {
+		if slot && m.world.ends[o].made {
+			m.slots[o] = true
+			if _, err := m.queue.UpdateFiles(o, []int32{int32(m.world.ends[o].ours)}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 func (m *machine) allocate(e *Entry) (p []byte) {
 	if e.Fixed != Registered && e.Fixed != Absent {
 		return make([]byte, e.Size)
@@ -384,10 +411,33 @@ func (m *machine) message(f *flight) *ring.Msghdr {
 // prepare fills a submission entry.
 func (m *machine) prepare(s *ring.SQE, f *flight) {
 	e := &f.entry
-	fd := noFile
+	fd, slot := noFile, false
 	if e.hasObject() {
-		fd = m.world.ends[e.Object].ours
+		fd, slot = m.world.ends[e.Object].ours, m.slots[e.Object]
 	}
+	if slot {
+		m.prepareSlot(s, f)
+		return
+	}
+	m.prepareOn(s, f, fd)
+}
+
+// prepareSlot fills one that names its object by a slot.
+func (m *machine) prepareSlot(s *ring.SQE, f *flight) {
+	switch slot := int(f.entry.Object); f.entry.Kind {
+	case Close:
+		s.PrepCloseDirect(slot)
+	case CancelFD:
+		s.PrepCancelSlot(slot, f.entry.Flags)
+	default:
+		m.prepareOn(s, f, slot)
+		s.Fields().Flags |= ring.SQEFixedFile
+	}
+}
+
+// prepareOn fills one with the descriptor or slot it names.
+func (m *machine) prepareOn(s *ring.SQE, f *flight, fd int) {
+	e := &f.entry
 	switch e.Kind {
 	case Nop:
 		s.PrepNop()

@@ -12,6 +12,7 @@ import (
 type Program struct {
 	Groups []Group
 	Steps  []Step
+	Slots  [objects]bool // the objects that entries name by a slot; its number is the object's
 }
 
 // Group is a buffer group; its number is its place in the program.
@@ -60,6 +61,10 @@ func (o Object) String() string { return objectNames[o] }
 func (o Object) tcp() bool {
 	return o == TCPA || o == TCPB || o >= DialA && o <= ConnC
 }
+
+// hasSlot says that a program may put an object into a slot when it begins: those
+// that are there then.
+func (o Object) hasSlot() bool { return o <= DialB }
 
 // partner is the other end, of objects of which entries have both.
 func (o Object) partner() (Object, bool) {
@@ -340,6 +345,11 @@ func (p *Program) String() string {
 			b.WriteString(", incremental")
 		}
 		b.WriteByte('\n')
+	}
+	for o, slot := range p.Slots {
+		if slot && p.uses()[o] {
+			fmt.Fprintf(&b, "%v in a slot\n", Object(o))
+		}
 	}
 	for i, s := range p.Steps {
 		fmt.Fprintf(&b, "step %d\n", i)

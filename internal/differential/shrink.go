@@ -45,7 +45,7 @@ func (s *shrinker) try(edit func(*Program)) bool {
 }
 
 func (p *Program) clone() *Program {
-	c := &Program{Groups: append([]Group(nil), p.Groups...)}
+	c := &Program{Groups: append([]Group(nil), p.Groups...), Slots: p.Slots}
 	for _, s := range p.Steps {
 		c.Steps = append(c.Steps, Step{append([]Entry(nil), s.Entries...), append([]Act(nil), s.Acts...)})
 	}
@@ -97,6 +97,11 @@ func (s *shrinker) cutActs() {
 
 func (s *shrinker) simplify() {
 	for len(s.best.Groups) > 0 && s.try(func(p *Program) { p.Groups = p.Groups[:len(p.Groups)-1] }) {
+	}
+	for o, slot := range s.best.Slots {
+		if slot {
+			s.try(func(p *Program) { p.Slots[o] = false })
+		}
 	}
 	for i := range s.best.Groups {
 		if s.best.Groups[i].Incremental {
