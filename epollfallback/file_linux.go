@@ -62,14 +62,14 @@ func (q *Queue) prepareSymlinkat(op *operation, f *ring.Fields) unix.Errno {
 	if errno := preparePath(f, f.Len != 0 || f.OpFlags != 0 || f.BufGroup != 0 || f.SpliceFD != 0); errno != 0 {
 		return errno
 	}
-	return checkPath(f.Off)
+	return checkPath(f.Off, false)
 }
 
 func (q *Queue) prepareTwoPaths(op *operation, f *ring.Fields) unix.Errno {
 	if errno := preparePath(f, f.BufGroup != 0 || f.SpliceFD != 0); errno != 0 {
 		return errno
 	}
-	return checkPath(f.Off)
+	return checkPath(f.Off, false)
 }
 
 func invalidIf(bad bool) unix.Errno {
@@ -88,15 +88,23 @@ func preparePath(f *ring.Fields, bad bool) unix.Errno {
 	case f.Flags&ring.SQEFixedFile != 0:
 		return unix.EBADF
 	}
-	return checkPath(f.Addr)
+	return checkPath(f.Addr, mayBeEmpty(f))
 }
 
-func checkPath(addr uint64) unix.Errno {
-	switch {
-	case addr == 0:
+// mayBeEmpty reports whether an entry may be about its descriptor itself.
+func mayBeEmpty(f *ring.Fields) bool {
+	return (f.Opcode == ring.OpStatx || f.Opcode == ring.OpLinkat) && f.OpFlags&unix.AT_EMPTY_PATH != 0
+}
+
+func checkPath(addr uint64, mayBeEmpty bool) unix.Errno {
+	if addr == 0 {
 		return unix.EFAULT
-	case len(pathAt(addr)) == unix.PathMax:
+	}
+	switch n := len(pathAt(addr)); {
+	case n == unix.PathMax:
 		return unix.ENAMETOOLONG
+	case n == 0 && !mayBeEmpty:
+		return unix.ENOENT
 	}
 	return 0
 }
@@ -175,7 +183,11 @@ func (op *operation) block(scratch *iovec) (n int, errno unix.Errno) {
 	case ring.OpFallocate:
 		return without(unix.Fallocate(int(op.fd), op.len, int64(op.off), int64(op.addr)))
 	case ring.OpFtruncate:
-		return without(unix.Ftruncate(int(op.fd), int64(op.off)))
+		n, errno := without(unix.Ftruncate(int(op.fd), int64(op.off)))
+		if errno == unix.EINVAL && isNoFile(op.fd) {
+			errno = unix.EBADF // which the kernel's ring finds first
+		}
+		return n, errno
 	case ring.OpFadvise:
 		return without(unix.Fadvise(int(op.fd), int64(op.off), int64(op.len), int(op.opFlags)))
 	case ring.OpOpenat:
@@ -220,11 +232,10 @@ func (op *operation) blockTransfer(scratch *iovec) (int, unix.Errno) {
 	vector, count := addressOf(scratch), 1
 	*scratch = iovec{uintptr(op.addr), uintptr(op.len)}
 	if op.vectored() {
-		pieces := op.pieces()
-		if len(pieces) == 0 {
-			return 0, 0
+		*scratch = iovec{}
+		if pieces := op.pieces(); len(pieces) > 0 {
+			vector, count = addressOf(&pieces[0]), len(pieces)
 		}
-		vector, count = addressOf(&pieces[0]), len(pieces)
 	}
 	n, errno := sleep(call, uintptr(op.fd), vector, uintptr(count), uintptr(op.off), uintptr(op.off>>32))
 	if errno == unix.ENOSYS {
@@ -249,6 +260,7 @@ func (op *operation) conclude(n int, errno unix.Errno) {
 	if !op.transfers() {
 		if errno != 0 {
 			op.endError(errno)
+			op.failed = op.breaksChain(errno)
 		} else {
 			op.end(int32(n))
 		}
@@ -261,6 +273,26 @@ func (op *operation) conclude(n int, errno unix.Errno) {
 	short := errno != 0 || uint64(n) < op.wants()
 	op.end(int32(op.done) + int32(max(n, 0)))
 	op.failed = short
+}
+
+// breaksChain reports whether a failure does, of what is no transfer. Of most the
+// kernel does not say that they failed (ring.SQELink), but that their descriptor is
+// none.
+func (op *operation) breaksChain(errno unix.Errno) bool {
+	switch op.opcode {
+	case ring.OpStatx, ring.OpUnlinkat, ring.OpMkdirat, ring.OpRenameat, ring.OpLinkat, ring.OpSymlinkat:
+		return false
+	case ring.OpFsync, ring.OpFallocate, ring.OpFtruncate:
+		return errno == unix.EBADF && isNoFile(op.fd)
+	}
+	return true
+}
+
+// isNoFile reports whether the kernel's ring finds no file of that number: what
+// was opened with O_PATH is none to it.
+func isNoFile(fd int32) bool {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	return err != nil || flags&unix.O_PATH != 0
 }
 
 // wants is how many bytes a transfer still has to move.

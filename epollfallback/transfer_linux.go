@@ -76,6 +76,8 @@ func (q *Queue) transfer(op *operation, call uintptr, vector *iovec, n int) outc
 		return op.wouldBlock()
 	case errno == unix.EOPNOTSUPP && op.d == nil && !op.dontWait():
 		return q.employTransfer(op) // this file system does not know whether it would wait
+	case errno == unix.EINVAL && int64(op.off) < ring.AtCursor && !allows(op.fd, call):
+		return op.endError(unix.EBADF) // which the kernel's ring finds first, and the call does not
 	case errno != 0:
 		return op.endError(errno)
 	case got > 0 && uint64(got) < want && op.d == nil && !op.dontWait() && q.isPlain(op.fd):
@@ -85,6 +87,19 @@ func (q *Queue) transfer(op *operation, call uintptr, vector *iovec, n int) outc
 	op.end(int32(got))
 	op.failed = uint64(got) != want
 	return finished
+}
+
+// allows reports whether a descriptor is open for such a call.
+func allows(fd int32, call uintptr) bool {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	if err != nil || flags&unix.O_PATH != 0 {
+		return false
+	}
+	refused := unix.O_WRONLY
+	if call == unix.SYS_PWRITEV2 {
+		refused = unix.O_RDONLY
+	}
+	return flags&unix.O_ACCMODE != refused
 }
 
 // waitsAsJob reports whether others wait on the same file, and they do with the

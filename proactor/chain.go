@@ -314,7 +314,8 @@ func (c *chain) proceed() {
 	c.submit(end)
 }
 
-// submit hands the steps up to end to the queue, as links in one submission.
+// submit hands the steps up to end to the queue, as links in one submission, or
+// those up to one whose failure would not keep the next from running.
 func (c *chain) submit(end int) {
 	l := c.loop
 	if err := l.queue.Reserve(end - c.next); err != nil {
@@ -330,6 +331,9 @@ func (c *chain) submit(end int) {
 		sqe := l.queue.Next()
 		if op.failure = s.fill(sqe, c.results[:i]); op.failure != nil && c.failure == nil {
 			c.failure = op.failure
+		}
+		if !sqe.Fields().Opcode.BreaksLink() {
+			end = i + 1
 		}
 		if i < end-1 {
 			sqe.SetFlags(ring.SQELink)

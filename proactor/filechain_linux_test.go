@@ -8,11 +8,13 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"unsafe"
 
 	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/proactor"
 	"github.com/goproactor/goproactor/ring"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 func TestConformanceFileChain(t *testing.T) { conform(t, filesInChains) }
@@ -116,6 +118,40 @@ var filesInChains = []behaviour{
 			require.Equal(t, futures.ErrCanceled, results[2].Err)
 			closed(t, ctx, f)
 			closed(t, ctx, r)
+		})
+	}},
+	{name: "no failure of any operation lets the next run", show: func(t *testing.T, rt *proactor.Runtime) {
+		everywhere(t, rt, func(ctx context.Context) {
+			f := chained(t, ctx, rt, "as it was")
+			r, err := os.Open(f.Name())
+			require.NoError(t, err)
+			defer r.Close()
+			fd, there := int(r.Fd()), append([]byte(f.Name()), 0)
+			missing := append([]byte(f.Name()+"/missing"), 0)
+			var stat unix.Statx_t
+			for name, prepare := range map[string]func(*ring.SQE){
+				"mkdirat":   func(e *ring.SQE) { e.PrepMkdirat(unix.AT_FDCWD, &there[0], 0o700) },
+				"unlinkat":  func(e *ring.SQE) { e.PrepUnlinkat(unix.AT_FDCWD, &missing[0], 0) },
+				"renameat":  func(e *ring.SQE) { e.PrepRenameat(unix.AT_FDCWD, &missing[0], unix.AT_FDCWD, &there[0], 0) },
+				"linkat":    func(e *ring.SQE) { e.PrepLinkat(unix.AT_FDCWD, &missing[0], unix.AT_FDCWD, &there[0], 0) },
+				"symlinkat": func(e *ring.SQE) { e.PrepSymlinkat(&missing[0], unix.AT_FDCWD, &there[0]) },
+				"statx":     func(e *ring.SQE) { e.PrepStatx(unix.AT_FDCWD, &missing[0], 0, 0, unsafe.Pointer(&stat)) },
+				"openat":    func(e *ring.SQE) { e.PrepOpenat(unix.AT_FDCWD, &missing[0], 0, 0) },
+				"fallocate": func(e *ring.SQE) { e.PrepFallocate(fd, 0, 0, 1) },
+				"ftruncate": func(e *ring.SQE) { e.PrepFtruncate(fd, 1) },
+				"fadvise":   func(e *ring.SQE) { e.PrepFadvise(fd, 0, 0, 99) },
+				"fsync":     func(e *ring.SQE) { e.PrepFsync(-1, 0) },
+				"close":     func(e *ring.SQE) { e.PrepClose(-1) },
+			} {
+				results, err := rt.Chain(proactor.Operation(name, prepare), f.WriteStep([]byte("changed"), 0)).Await(ctx)
+				var e *os.SyscallError
+				require.ErrorAs(t, err, &e, name)
+				require.Equal(t, name, e.Syscall)
+				require.Equal(t, err, results[0].Err)
+				require.Equal(t, futures.ErrCanceled, results[1].Err, name)
+				require.Equal(t, "as it was", content(t, f), name)
+			}
+			closed(t, ctx, f)
 		})
 	}},
 	{name: "a Close waits for the chain, and nothing begins meanwhile", show: func(t *testing.T, rt *proactor.Runtime) {

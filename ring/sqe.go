@@ -9,7 +9,7 @@ import (
 const (
 	SQEFixedFile    uint8 = 1 << 0 // FD is an index into the registered files
 	SQEDrain        uint8 = 1 << 1 // start after everything before it has completed
-	SQELink         uint8 = 1 << 2 // the next entry starts when this one succeeds
+	SQELink         uint8 = 1 << 2 // the next entry starts when this one succeeds, see BreaksLink
 	SQEHardLink     uint8 = 1 << 3 // the next entry starts when this one ends, however
 	SQEAsync        uint8 = 1 << 4 // go to a worker at once
 	SQEBufferSelect uint8 = 1 << 5 // take the memory from a buffer group

@@ -78,4 +78,13 @@
 //
 // Sends that would be cut by the size of TCP's buffers are made only with
 // MSG_WAITALL and while the peer reads.
+//
+// # Files
+//
+// Files and names have programs of their own, [FileProgram]: chains in a directory
+// made for the run, each submitted when the one before has ended, for what is
+// unrelated in a kernel's ring is left to workers and ends in any order. All that
+// comes of them is compared, and what is left in the directory. Not run are reads and
+// writes at the cursor of a file opened with O_DIRECT: the kernel's ring leaves it
+// where it is when the device takes its time (seen on 6.18).
 package differential
