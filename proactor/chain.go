@@ -22,8 +22,12 @@ type Step struct {
 	invalid error // why it cannot be performed
 	conn    *Conn
 	file    *File
-	op      string // what a file's errors call it
-	memory  []byte // that a file's step reads into or writes
+	within  *ChainFile
+	onFile  func(l *Loop, sqe *ring.SQE, fd int) // prepare, of a step within
+	opens   bool                                 // opens within
+	shuts   bool                                 // closes within
+	op      string                               // what a file's errors call it
+	memory  []byte                               // that a file's step reads into or writes
 	sends   bool
 	closes  bool  // closes file
 	full    int   // bytes that it must move
@@ -167,7 +171,7 @@ func (rt *Runtime) Chain(steps ...Step) futures.Future[[]StepResult] {
 	c.answer.SetCanceler(c)
 	for _, s := range steps {
 		switch {
-		case s.prepare == nil:
+		case s.prepare == nil && s.within == nil:
 			return futures.Failed[[]StepResult](fmt.Errorf("proactor: a chain's step is the zero Step: %w", syscall.EINVAL))
 		case s.invalid != nil:
 			return futures.Failed[[]StepResult](s.invalid)
@@ -181,6 +185,9 @@ func (rt *Runtime) Chain(steps ...Step) futures.Future[[]StepResult] {
 		case c.loop != l:
 			return futures.Failed[[]StepResult](s.file.failed("chain", errChainLoops))
 		}
+	}
+	if err := c.invite(); err != nil {
+		return futures.Failed[[]StepResult](err)
 	}
 	if c.loop == nil {
 		c.loop = rt.someLoop()
@@ -210,6 +217,7 @@ type chain struct {
 	results []StepResult
 	ops     []chainOp
 	claims  []*claim
+	guests  []*guest
 	answer  *futures.Promise[[]StepResult]
 
 	waiting int   // claims not granted yet
@@ -276,6 +284,7 @@ func (c *chain) claim(s *Step) {
 func (c *chain) granted() {
 	if c.waiting--; c.waiting == 0 && !c.ended {
 		c.started = true
+		c.seat()
 		c.proceed()
 	}
 }
@@ -292,7 +301,7 @@ func (c *chain) refuse(err error) {
 // proceed submits what is next, or ends.
 func (c *chain) proceed() {
 	broken := c.failure != nil || c.reason != nil
-	for broken && c.next < len(c.steps) && !c.steps[c.next].always {
+	for broken && c.next < len(c.steps) && !c.runsAnyway(c.next) {
 		c.results[c.next].Err = futures.ErrCanceled
 		c.next++
 		if c.failure == nil {
@@ -300,7 +309,9 @@ func (c *chain) proceed() {
 		}
 	}
 	if c.next == len(c.steps) {
-		c.finish()
+		if !c.closeGuests() {
+			c.finish()
+		}
 		return
 	}
 	if c.steps[c.next].closes {
@@ -308,10 +319,40 @@ func (c *chain) proceed() {
 		return
 	}
 	end := c.next + 1
-	for end < len(c.steps) && !c.steps[end].waits && !c.steps[end-1].open && !broken {
+	for end < len(c.steps) && c.follows(end) && !broken {
 		end++
 	}
 	c.submit(end)
+}
+
+// runsAnyway reports whether step i runs although the chain has failed.
+func (c *chain) runsAnyway(i int) bool {
+	s := &c.steps[i]
+	if s.within != nil && !s.opens && !c.guest(s.within).open {
+		return false
+	}
+	return s.always || s.shuts
+}
+
+// follows reports whether step i is submitted with the one before it, as its link.
+func (c *chain) follows(i int) bool {
+	s, before := &c.steps[i], &c.steps[i-1]
+	if s.within != nil && !s.opens {
+		if g := c.guest(s.within); g.slot < 0 && !g.open {
+			return false // it has no name before it is open
+		}
+	}
+	return !s.waits && !before.shuts && (s.shuts || !before.open)
+}
+
+// link is the flag that step i has if the next is its link. A file is closed
+// whatever became of the step before, but for its open.
+func (c *chain) link(i int) uint8 {
+	s, next := &c.steps[i], &c.steps[i+1]
+	if next.shuts && !s.opens {
+		return ring.SQEHardLink
+	}
+	return ring.SQELink
 }
 
 // submit hands the steps up to end to the queue, as links in one submission, or
@@ -329,14 +370,16 @@ func (c *chain) submit(end int) {
 	for i := c.next; i < end; i++ {
 		s, op := &c.steps[i], &c.ops[i]
 		sqe := l.queue.Next()
-		if op.failure = s.fill(sqe, c.results[:i]); op.failure != nil && c.failure == nil {
+		if s.within != nil {
+			c.guest(s.within).prepare(sqe, s)
+		} else if op.failure = s.fill(sqe, c.results[:i]); op.failure != nil && c.failure == nil {
 			c.failure = op.failure
 		}
-		if !sqe.Fields().Opcode.BreaksLink() {
+		if i < end-1 && !c.steps[i+1].shuts && !sqe.Fields().Opcode.BreaksLink() {
 			end = i + 1
 		}
 		if i < end-1 {
-			sqe.SetFlags(ring.SQELink)
+			sqe.SetFlags(c.link(i))
 		}
 		op.chain, op.step, op.live = c, i, true
 		op.userData = l.submit(sqe, op)
@@ -390,6 +433,9 @@ func (o *chainOp) complete(result int32, flags uint32) {
 // take notes what became of step i.
 func (c *chain) take(i int, result int32) {
 	s, r := &c.steps[i], &c.results[i]
+	if s.within != nil {
+		result = c.guest(s.within).took(s, result)
+	}
 	switch {
 	case result >= 0:
 		r.N = int(result)
@@ -430,6 +476,8 @@ func (s *Step) describe(err error) error {
 		return s.conn.opError(s.direction(), err)
 	case s.file != nil:
 		return s.file.failed(s.op, err)
+	case s.within != nil:
+		return s.within.failed(s.op, err)
 	}
 	return err
 }
@@ -441,11 +489,11 @@ func (s *Step) direction() string {
 	return "read"
 }
 
-// cancelLive cancels the step under way. A queue finds those that are linked
-// behind it only when their turn has come.
+// cancelLive cancels the step under way, unless it closes a file. A queue finds
+// those that are linked behind it only when their turn has come.
 func (c *chain) cancelLive() {
 	for i := range c.ops {
-		if c.ops[i].live {
+		if c.ops[i].live && !c.steps[i].shuts {
 			c.loop.cancel(c.ops[i].userData)
 			return
 		}
@@ -484,6 +532,7 @@ func (c *chain) finish() {
 		claim.release()
 	}
 	c.letGo(nil)
+	c.dismiss()
 	c.loop.later(func() { c.answer.Settle(c.results, c.failure) })
 }
 

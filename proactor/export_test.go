@@ -48,3 +48,25 @@ func (m *AlignedMemory) Unregister() (err error) {
 	<-done
 	return err
 }
+
+// SlotsOfLoop is how many direct descriptors a loop has.
+const SlotsOfLoop = slotsOfLoop
+
+// HasSlots reports whether a loop has a table of direct descriptors.
+func HasSlots(rt *Runtime) bool { return slotsMade(rt) > 0 }
+
+// SlotsTaken is how many of the loops' direct descriptors are in use.
+func SlotsTaken(rt *Runtime) int {
+	return slotsMade(rt) - eachLoop(rt, func(l *Loop) int { return len(l.files.free) })
+}
+
+func slotsMade(rt *Runtime) int { return eachLoop(rt, func(l *Loop) int { return cap(l.files.free) }) }
+
+func eachLoop(rt *Runtime, count func(l *Loop) int) (sum int) {
+	for _, l := range rt.loops {
+		done := make(chan struct{})
+		l.perform(func() { sum += count(l); close(done) })
+		<-done
+	}
+	return sum
+}

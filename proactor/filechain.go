@@ -95,20 +95,27 @@ func (c *chain) hold() error {
 	for i := range c.steps {
 		s := &c.steps[i]
 		switch f := s.file; {
+		case s.within != nil:
+			c.holdMemory(i)
 		case f == nil:
 		case f.state != fileOpen:
 			return f.failed(s.op, errFileClosed)
 		default:
 			f.inFlight++
 			c.ops[i].holds = true
-			c.ops[i].aligned = f.loop.memory.find(s.memory)
-			c.ops[i].aligned.hold()
+			c.holdMemory(i)
 			if s.closes {
 				f.state = fileShut
 			}
 		}
 	}
 	return nil
+}
+
+// holdMemory keeps the memory of step i registered.
+func (c *chain) holdMemory(i int) {
+	c.ops[i].aligned = c.loop.memory.find(c.steps[i].memory)
+	c.ops[i].aligned.hold()
 }
 
 // letGo is the opposite of hold, for one file or, with nil, for all.

@@ -49,6 +49,7 @@ type Loop struct {
 
 	segments lender[segment] // memory of the queues of connections
 	demands  lender[demand]
+	files    slotPool // where chains open theirs
 	unread   lender[Buffer]
 
 	cancellations []*cancellation // to be used again
