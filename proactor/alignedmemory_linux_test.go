@@ -153,6 +153,33 @@ var aligning = []behaviour{
 			release(t, ctx, m)
 		})
 	}},
+	{name: "O_DIRECT writes and reads at the cursor move it", show: func(t *testing.T, rt *proactor.Runtime) {
+		everywhere(t, rt, func(ctx context.Context) {
+			const block, blocks = 4096, 8
+			f := direct(t, ctx, rt)
+			m := allocate(t, ctx, f.Loop(), 2*block*blocks)
+			out, in := m.Bytes()[:block*blocks], m.Bytes()[block*blocks:]
+			for i := range out {
+				out[i] = byte(i ^ i>>12)
+			}
+			for i := range blocks {
+				n, err := f.Write(out[i*block : (i+1)*block]).Await(ctx)
+				require.NoError(t, err)
+				require.Equal(t, block, n)
+			}
+			_, err := f.Read(in[:block]).Await(ctx)
+			require.Equal(t, io.EOF, err)
+			again, err := rt.OpenFile(f.Name(), os.O_RDONLY|unix.O_DIRECT, 0).Await(ctx)
+			require.NoError(t, err)
+			for i := range blocks {
+				_, err := again.Read(in[i*block : (i+1)*block]).Await(ctx)
+				require.NoError(t, err)
+			}
+			require.True(t, bytes.Equal(out, in))
+			closed(t, ctx, again)
+			release(t, ctx, m)
+		})
+	}},
 	{name: "another loop's aligned memory is memory like any other", show: func(t *testing.T, rt *proactor.Runtime) {
 		ctx := t.Context()
 		f := opened(t, ctx, rt, "0123456789")

@@ -32,6 +32,8 @@ type File struct {
 	name string
 
 	append   bool
+	direct   bool  // O_DIRECT
+	cursor   int64 // of the direct one, see transfer.at
 	state    fileState
 	inFlight int             // operations of any kind
 	line     fifo[*transfer] // at the cursor, the first is under way
@@ -76,7 +78,8 @@ func (rt *Runtime) Create(name string) futures.Future[*File] {
 
 // OpenFile opens a file with flags of package os (O_RDWR, O_CREATE, …) or of
 // package syscall (O_DIRECT, with memory aligned as open(2) demands), and perm, less the umask, for
-// one that it makes. It is closed on exec.
+// one that it makes. It is closed on exec. With O_DIRECT the cursor of Read and
+// Write is the File's own: that of the descriptor stays where it is.
 //
 // Cancelling closes the file if it was opened all the same. Errors are
 // *fs.PathError with Op "open"; errors.Is finds fs.ErrNotExist, fs.ErrExist,
@@ -88,7 +91,7 @@ func (rt *Runtime) OpenFile(name string, flag int, perm fs.FileMode) futures.Fut
 	if err != nil {
 		return futures.Failed[*File](&fs.PathError{Op: "open", Path: name, Err: err})
 	}
-	o := &opening{loop: l, name: name, append: flag&os.O_APPEND != 0}
+	o := &opening{loop: l, name: name, append: flag&os.O_APPEND != 0, direct: flag&aroundCache != 0}
 	c := &call[*File]{loop: l, take: o.take, wrap: pathError("open", name), unwanted: o.close}
 	c.prepare = func(sqe *ring.SQE) {
 		sqe.PrepOpenat(currentDir, &path[0], uint32(flag|closeOnExec), uint32(permissions(perm)))
@@ -101,10 +104,11 @@ type opening struct {
 	loop   *Loop
 	name   string
 	append bool
+	direct bool
 }
 
 func (o *opening) take(result int32) (*File, error, bool) {
-	f := &File{loop: o.loop, fd: int(result), name: o.name, append: o.append}
+	f := &File{loop: o.loop, fd: int(result), name: o.name, append: o.append, direct: o.direct}
 	f.number.Store(int64(result))
 	o.loop.pending.add(f)
 	return f, nil, false

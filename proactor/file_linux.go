@@ -14,6 +14,7 @@ import (
 const (
 	currentDir      = unix.AT_FDCWD
 	closeOnExec     = unix.O_CLOEXEC | unix.O_LARGEFILE
+	aroundCache     = unix.O_DIRECT
 	removeDirectory = unix.AT_REMOVEDIR
 	statOpenFile    = unix.AT_EMPTY_PATH
 	statFollow      = 0

@@ -12,6 +12,7 @@ import (
 const (
 	currentDir      = -100
 	closeOnExec     = 0
+	aroundCache     = 0
 	removeDirectory = 0
 	statOpenFile    = 0
 	statFollow      = 0

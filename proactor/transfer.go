@@ -155,10 +155,7 @@ func (o *transfer) more() bool {
 func (o *transfer) submit() {
 	f := o.file
 	sqe := f.loop.queue.Next()
-	at := o.offset + int64(o.done)
-	if o.verb.atCursor() {
-		at = ring.AtCursor
-	}
+	at := o.at()
 	if o.vector {
 		o.prepareVector(sqe, at)
 	} else if p := o.memory[o.done:min(len(o.memory), o.done+maxTransfer)]; o.verb.isRead() {
@@ -168,6 +165,21 @@ func (o *transfer) submit() {
 		o.aligned.prepareWrite(sqe, f.fd, p, at)
 	}
 	o.userData = f.loop.submit(sqe, o)
+}
+
+// at is where the next attempt reads or writes. At the cursor that is for the
+// kernel to know, but with O_DIRECT: its ring then leaves the cursor where it is
+// when the device takes its time (seen on 6.18), and the next write would fall on
+// this one.
+func (o *transfer) at() int64 {
+	f := o.file
+	switch {
+	case !o.verb.atCursor():
+		return o.offset + int64(o.done)
+	case f.direct && !(f.append && o.verb == writes):
+		return f.cursor
+	}
+	return ring.AtCursor
 }
 
 func (o *transfer) prepareVector(sqe *ring.SQE, at int64) {
@@ -219,6 +231,9 @@ func (o *transfer) complete(result int32, _ uint32) {
 
 // advance moves past n bytes, and reports whether any are left.
 func (o *transfer) advance(n int) (left bool) {
+	if o.verb.atCursor() {
+		o.file.cursor += int64(n)
+	}
 	if !o.vector {
 		if o.verb.isRead() {
 			raceWrote(o.memory[o.done : o.done+n])

@@ -86,5 +86,6 @@
 // unrelated in a kernel's ring is left to workers and ends in any order. All that
 // comes of them is compared, and what is left in the directory. Not run are reads and
 // writes at the cursor of a file opened with O_DIRECT: the kernel's ring leaves it
-// where it is when the device takes its time (seen on 6.18).
+// where it is when the device takes its time (seen on 6.18), and package proactor
+// does without it.
 package differential
