@@ -32,9 +32,10 @@ var timing = []behaviour{
 			}
 			waiting := tick.Next()
 			waiting.Cancel()
-			_, err := waiting.Await(ctx)
-			require.ErrorIs(t, err, futures.ErrCanceled)
-			_, err = tick.Next().Await(ctx)
+			if _, err := waiting.Await(ctx); err != nil { // else a tick came first
+				require.ErrorIs(t, err, futures.ErrCanceled)
+			}
+			_, err := tick.Next().Await(ctx)
 			require.NoError(t, err, "a cancelled wait loses nothing")
 			tick.Stop()
 			tick.Stop()
