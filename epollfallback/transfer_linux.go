@@ -146,6 +146,9 @@ func (q *Queue) transferNow(op *operation, call uintptr, vector *iovec, n int) (
 	if errno != unix.EOPNOTSUPP || op.d == nil && q.isPlain(op.fd) {
 		return got, errno
 	}
+	if op.off != ^uint64(0) && !q.ignoresOffset(op.fd, op.off) {
+		return 0, unix.ESPIPE
+	}
 	if n == 1 {
 		if call == unix.SYS_PREADV2 {
 			got, errno = q.recvfrom(op.fd, uint64(vector.base), uint32(vector.len), 0)
