@@ -209,6 +209,28 @@ var directDescriptors = []testCase{
 		h.do(0, h.openSlot(path, 0))
 		h.do(1, h.openSlot(path, ring.AnySlot))
 	}},
+	{"the queue chooses the slot behind the one filled last, whoever chose that", func(h *harness) {
+		h.table(4)
+		_, path := h.file("x")
+		h.do(0, h.openSlot(path, 1))
+		for _, want := range []int{2, 3, 0} {
+			h.do(want, h.openSlot(path, ring.AnySlot))
+		}
+		h.refused(unix.ENFILE, h.openSlot(path, ring.AnySlot))
+	}},
+	{"a socket in a slot connects after it was refused", func(h *harness) {
+		h.table(1)
+		_, addr := h.listener()
+		nobody, refused := h.listener()
+		h.close(nobody)
+		h.do(0, func(e *ring.SQE) { e.PrepSocket(unix.AF_INET, unix.SOCK_STREAM, 0); e.SetSlot(0) })
+		connect := func(to *unix.SockaddrInet4) func(*ring.SQE) {
+			address := h.text(string(rawAddress(to)))
+			return func(e *ring.SQE) { e.PrepConnect(0, address); slot(e) }
+		}
+		h.refused(unix.ECONNREFUSED, connect(refused))
+		h.do(0, connect(addr))
+	}},
 	{"open, read and close in one submission", func(h *harness) {
 		h.table(1)
 		for i := range 20 {
