@@ -154,10 +154,11 @@ func cancelsOneOfMany(s *situation, e *Entry, before []Entry) bool {
 }
 
 // countsInAMelee: what is counted depends on the order in which unrelated
-// entries end; and polls may report more often than the kernel's.
+// entries end, and an entry that a worker gets ends when that gets to it; and
+// polls may report more often than the kernel's.
 func countsInAMelee(s *situation, e *Entry, before []Entry) bool {
 	switch {
-	case e.Kind == PollMultishot:
+	case e.Kind == PollMultishot, e.asynchronous():
 		return s.counting
 	case !e.counts():
 		return false
