@@ -263,7 +263,7 @@ func (l *Loop) cancel(target uint64) {
 	} else {
 		c = &cancellation{loop: l}
 	}
-	c.target, c.insists = target, true
+	c.target, c.insists, c.pause = target, true, firstPause
 	c.submit()
 }
 
@@ -279,7 +279,15 @@ type cancellation struct {
 	loop    *Loop
 	target  uint64
 	insists bool
+	pause   time.Duration // until it is tried again, when a worker has what it is to end
+	again   timer
 }
+
+// A cancel is tried again after so long, and then after twice as long each time.
+const (
+	firstPause   = time.Millisecond
+	longestPause = 100 * time.Millisecond
+)
 
 func (c *cancellation) submit() {
 	sqe := c.loop.queue.Next()
@@ -289,10 +297,20 @@ func (c *cancellation) submit() {
 
 // complete implements operation. A multishot that has more to do than its turn
 // allows waits for the next one where no cancel finds it: that one is tried
-// again, behind that turn.
+// again, behind that turn. And what a worker of the kernel begins, as what is
+// linked behind an entry that a worker ended, it may lay down to wait just after
+// it was told of the cancel: that is tried again after a while.
 func (c *cancellation) complete(result int32, _ uint32) {
-	if op, live := c.loop.slots.Get(c.target); live && c.insists && syscall.Errno(-result) == syscall.ENOENT && !isSent(op) {
+	op, live := c.loop.slots.Get(c.target)
+	switch errno := syscall.Errno(-result); {
+	case !live || !c.insists:
+	case errno == syscall.ENOENT && !isSent(op):
 		c.submit()
+		return
+	case errno == syscall.EALREADY:
+		c.again.expired = func(error) { c.submit() }
+		c.loop.timers.add(&c.again, c.loop.after(c.pause))
+		c.pause = min(2*c.pause, longestPause)
 		return
 	}
 	c.loop.cancellations = append(c.loop.cancellations, c)
