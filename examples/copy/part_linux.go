@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/goproactor/goproactor/proactor"
 	"golang.org/x/sys/unix"
@@ -49,7 +50,16 @@ func (j *job) clear(ctx context.Context) error {
 // lock before may have removed it, or given it its name.
 func (j *job) lock(ctx context.Context, f *proactor.File) error {
 	inUse := &fs.PathError{Op: "copy", Path: j.part, Err: errUnderWay}
-	switch err := unix.Flock(f.Fd(), unix.LOCK_EX|unix.LOCK_NB); err {
+	err := unix.Flock(f.Fd(), unix.LOCK_EX|unix.LOCK_NB)
+	// The kernel ends the ring of a killed copy, which has the file, a moment
+	// after the process.
+	for tries := 0; err == unix.EWOULDBLOCK && tries < 20; tries++ {
+		if _, err := j.rt.Sleep(50 * time.Millisecond).Await(ctx); err != nil {
+			return err
+		}
+		err = unix.Flock(f.Fd(), unix.LOCK_EX|unix.LOCK_NB)
+	}
+	switch err {
 	case nil:
 	case unix.EWOULDBLOCK:
 		return inUse
