@@ -1,6 +1,7 @@
 package epollfallback
 
 import (
+	"math"
 	"unsafe"
 
 	"github.com/goproactor/goproactor/ring"
@@ -118,6 +119,19 @@ func pathAt(addr uint64) []byte {
 	return unsafe.Slice((*byte)(pointer(addr)), n)
 }
 
+// hideDirectories takes from a name operation the directories that are gone for
+// the program, but whose numbers a worker could still find open. What follows
+// from that is for the system call to say: a whole path needs no directory.
+func (q *Queue) hideDirectories(op *operation) {
+	if q.isPrivate(op.fd) {
+		op.fd = -1
+	}
+	two := op.opcode == ring.OpRenameat || op.opcode == ring.OpLinkat
+	if two && q.isPrivate(int32(op.len)) {
+		op.len = math.MaxUint32 // -1
+	}
+}
+
 // keepPath copies the path of an entry.
 func (q *Queue) keepPath(op *operation) {
 	m := q.newMessage()
@@ -166,9 +180,17 @@ func (op *operation) vectored() bool {
 	return op.opcode == ring.OpReadv || op.opcode == ring.OpWritev
 }
 
-// block performs an operation on the calling goroutine, a worker's. scratch is
-// memory of the worker for system calls.
+// block performs an operation on the calling goroutine, a worker's, whatever
+// signals come to its thread. scratch is memory of the worker for system calls.
 func (op *operation) block(scratch *iovec) (n int, errno unix.Errno) {
+	for {
+		if n, errno = op.attempt(scratch); errno != unix.EINTR {
+			return n, errno
+		}
+	}
+}
+
+func (op *operation) attempt(scratch *iovec) (n int, errno unix.Errno) {
 	path := uintptr(op.addr)
 	switch op.opcode {
 	case ring.OpRead, ring.OpWrite, ring.OpReadFixed, ring.OpWriteFixed, ring.OpReadv, ring.OpWritev:

@@ -309,12 +309,8 @@ func (q *Queue) employSplice(op *operation) outcome {
 // nothing else.
 func (op *operation) blockSplice() (int, unix.Errno) {
 	call, a := op.spliceCall()
-	for {
-		n, _, errno := syscall.Syscall6(call, a[0], a[1], a[2], a[3], a[4], a[5])
-		if errno != unix.EINTR {
-			return int(n), errno
-		}
-	}
+	n, _, errno := syscall.Syscall6(call, a[0], a[1], a[2], a[3], a[4], a[5])
+	return int(n), errno
 }
 
 // resumeSplice goes on with what a worker could not end because of the pipe. It

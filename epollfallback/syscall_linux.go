@@ -69,12 +69,8 @@ func (q *Queue) blocking(trap, a, b, c, d, e, f uintptr) (int, unix.Errno) {
 
 // sleep makes a system call that may block, on a worker's goroutine.
 func sleep(trap, a, b, c, d, e uintptr) (int, unix.Errno) {
-	for {
-		r, _, errno := syscall.Syscall6(trap, a, b, c, d, e, 0)
-		if errno != unix.EINTR {
-			return int(r), errno
-		}
-	}
+	r, _, errno := syscall.Syscall6(trap, a, b, c, d, e, 0)
+	return int(r), errno
 }
 
 func (q *Queue) recvfrom(fd int32, addr uint64, n, flags uint32) (int, unix.Errno) {
@@ -92,13 +88,18 @@ func (q *Queue) getsockopt(fd int32, option int) (int, unix.Errno) {
 	return int(q.scratch.value), errno
 }
 
-// pollNow asks what holds of a descriptor at this moment.
+// pollNow asks what holds of a descriptor at this moment. A signal ends even a
+// poll that does not wait; the runtime sends them to interrupt goroutines.
 func (q *Queue) pollNow(fd int32, mask uint32) (uint32, unix.Errno) {
-	q.scratch.poll = unix.PollFd{Fd: fd, Events: int16(mask)}
-	// A zero time, in the layout of 32- and 64-bit systems alike.
-	q.scratch.time = ring.Timespec{}
-	_, errno := q.raw(unix.SYS_PPOLL, addressOf(&q.scratch.poll), 1, addressOf(&q.scratch.time), 0, 0, 0)
-	return uint32(uint16(q.scratch.poll.Revents)), errno
+	for {
+		q.scratch.poll = unix.PollFd{Fd: fd, Events: int16(mask)}
+		// A zero time, in the layout of 32- and 64-bit systems alike.
+		q.scratch.time = ring.Timespec{}
+		_, errno := q.raw(unix.SYS_PPOLL, addressOf(&q.scratch.poll), 1, addressOf(&q.scratch.time), 0, 0, 0)
+		if errno != unix.EINTR {
+			return uint32(uint16(q.scratch.poll.Revents)), errno
+		}
+	}
 }
 
 // setNonblock sets or clears O_NONBLOCK; was is what it was before.

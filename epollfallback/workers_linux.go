@@ -220,6 +220,9 @@ func (q *Queue) employ(op *operation) outcome {
 		d.jobs++
 		op.d, op.employed = d, true
 	}
+	if !e.file {
+		q.hideDirectories(op)
+	}
 	q.keep(op)
 	q.registry.add(op)
 	q.workers.backlog.push(op)

@@ -231,6 +231,33 @@ var files = []testCase{
 		h.entry(2, func(e *ring.SQE) { e.PrepFtruncate(fd, -1) })
 		h.fails(2, unix.EINVAL)
 	}},
+	{"names in a directory that was closed before them", func(h *harness) {
+		sub := filepath.Join(h.TempDir(), "sub")
+		require.NoError(h, unix.Mkdir(sub, 0o700))
+		require.NoError(h, os.WriteFile(filepath.Join(sub, "file"), nil, 0o600))
+		stat := new(unix.Statx_t)
+		for range 50 { // a worker is too late to find the number open, most times
+			fd, err := unix.Open(sub, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+			require.NoError(h, err)
+			after := func(userData uint64, prepare func(*ring.SQE)) {
+				h.entry(userData, prepare).SetFlags(ring.SQEHardLink)
+			}
+			after(1, func(e *ring.SQE) { e.PrepClose(fd) })
+			after(2, func(e *ring.SQE) {
+				e.PrepStatx(fd, h.name(""), unix.AT_EMPTY_PATH, unix.STATX_BASIC_STATS, unsafe.Pointer(stat))
+			})
+			after(3, func(e *ring.SQE) { e.PrepOpenat(fd, h.name("file"), unix.O_RDONLY|unix.O_CLOEXEC, 0) })
+			after(4, func(e *ring.SQE) { e.PrepRenameat(here, h.name(sub+"/file"), fd, h.name("moved"), 0) })
+			h.entry(5, func(e *ring.SQE) { // a whole path needs no directory
+				e.PrepStatx(fd, h.name(sub), 0, unix.STATX_BASIC_STATS, unsafe.Pointer(stat))
+			})
+			h.final(1, 0)
+			h.fails(2, unix.EBADF)
+			h.fails(3, unix.EBADF)
+			h.fails(4, unix.EBADF)
+			h.final(5, 0)
+		}
+	}},
 	{"names: make a directory, rename, link and unlink", func(h *harness) {
 		_, path := h.file("content")
 		dir := filepath.Dir(path)
