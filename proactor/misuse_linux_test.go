@@ -273,6 +273,40 @@ var misuse = []behaviour{
 			require.Equal(t, "content", content(t, f))
 		})
 	}},
+	{name: "places of a splice that are none", show: func(t *testing.T, rt *proactor.Runtime) {
+		everywhere(t, rt, func(ctx context.Context) {
+			f := opened(t, ctx, rt, "content")
+			r, w, err := os.Pipe()
+			require.NoError(t, err)
+			defer r.Close()
+			defer w.Close()
+			file, in, out := f.Fd(), int(w.Fd()), int(r.Fd())
+			_, err = w.WriteString("in it")
+			require.NoError(t, err)
+			for _, at := range []int64{-1, -2, math.MinInt64} {
+				for _, splice := range []futures.Future[int]{
+					rt.Splice(proactor.AtCursor(in), proactor.AtOffset(file, at), 4),
+					rt.Splice(proactor.AtOffset(file, at), proactor.AtCursor(out), 4),
+					rt.Splice(proactor.AtCursor(in), proactor.AtOffset(file, at), 0),
+				} {
+					_, err := splice.Await(ctx)
+					require.ErrorIs(t, err, syscall.EINVAL, at)
+					require.ErrorAs(t, err, new(*os.SyscallError), at)
+					require.ErrorContains(t, err, "offset "+strconv.FormatInt(at, 10))
+				}
+			}
+			for _, at := range []int64{math.MaxInt64, math.MaxInt64 - 3} {
+				_, err := rt.Splice(proactor.AtCursor(in), proactor.AtOffset(file, at), 4).Await(ctx)
+				require.ErrorIs(t, err, syscall.EINVAL, at)
+				_, err = rt.Splice(proactor.AtOffset(file, at), proactor.AtCursor(out), 4).Await(ctx)
+				require.ErrorIs(t, err, syscall.EINVAL, at)
+			}
+			n, err := rt.Splice(proactor.AtCursor(in), proactor.AtCursor(file), 100).Await(ctx)
+			require.NoError(t, err)
+			require.Equal(t, len("content"), n, "the cursor has not moved")
+			require.Equal(t, "content", content(t, f))
+		})
+	}},
 	{name: "names that are none", show: func(t *testing.T, rt *proactor.Runtime) {
 		everywhere(t, rt, func(ctx context.Context) {
 			for name, want := range map[string]error{"": syscall.ENOENT, "a\x00b": syscall.EINVAL, strings.Repeat("n", 5000): syscall.ENAMETOOLONG} {

@@ -15,14 +15,24 @@ import (
 type SpliceEnd struct {
 	fd     int
 	offset int64
+	placed bool // at offset, not at the cursor
 }
 
 // AtCursor is a descriptor that has no position, such as a pipe or a socket, or a
 // file at its cursor, which moves.
-func AtCursor(fd int) SpliceEnd { return SpliceEnd{fd, ring.AtCursor} }
+func AtCursor(fd int) SpliceEnd { return SpliceEnd{fd: fd, offset: ring.AtCursor} }
 
-// AtOffset is a place in a file, whose cursor stays where it is.
-func AtOffset(fd int, offset int64) SpliceEnd { return SpliceEnd{fd, offset} }
+// AtOffset is a place in a file, whose cursor stays where it is. A Splice at a
+// negative offset fails with syscall.EINVAL.
+func AtOffset(fd int, offset int64) SpliceEnd { return SpliceEnd{fd, offset, true} }
+
+// invalid says why it cannot be an end. To the kernel an offset of -1 is none.
+func (e SpliceEnd) invalid() error {
+	if e.placed && e.offset < 0 {
+		return fmt.Errorf("offset %d of descriptor %d: want none that is negative: %w", e.offset, e.fd, syscall.EINVAL)
+	}
+	return nil
+}
 
 // Splice moves up to n bytes from src to dst in the kernel: they do not pass
 // through memory of the process (splice(2), Linux 5.7). One of the two is a pipe;
@@ -39,7 +49,7 @@ func AtOffset(fd int, offset int64) SpliceEnd { return SpliceEnd{fd, offset} }
 // Any goroutine may call Splice; on a loop it is that loop's. What a cancel finds
 // moved already is the result. Errors are *os.SyscallError: errors.Is finds
 // syscall.EPIPE if nobody reads dst, syscall.EINVAL if neither is a pipe, both are
-// the same one, or the kernel cannot splice them, syscall.ESPIPE for the offset of
+// the same one, an offset is negative, or the kernel cannot splice them, syscall.ESPIPE for the offset of
 // a pipe, syscall.EBADF; or they are futures.ErrCanceled, or ErrClosed when the
 // runtime ends.
 func (rt *Runtime) Splice(dst, src SpliceEnd, n int) futures.Future[int] {
@@ -94,6 +104,11 @@ const (
 func (l *Loop) splice(s *splice) futures.Future[int] {
 	if s.n < 0 || s.n > maxTransfer {
 		return futures.Failed[int](os.NewSyscallError(s.name, fmt.Errorf("%d bytes, want 0 to %d: %w", s.n, maxTransfer, syscall.EINVAL)))
+	}
+	for _, end := range []SpliceEnd{s.dst, s.src} {
+		if err := end.invalid(); err != nil {
+			return futures.Failed[int](os.NewSyscallError(s.name, err))
+		}
 	}
 	s.loop, s.answer = l, futures.NewPromise[int]()
 	s.answer.SetCanceler(s)
