@@ -1,0 +1,256 @@
+package proactor_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/proactor"
+	"github.com/goproactor/goproactor/ring"
+)
+
+// echoing is a server that sends back what it is sent.
+func echoing(rt *proactor.Runtime) *proactor.Listener {
+	ln := must(rt.Listen("tcp", "127.0.0.1:0"))
+	ln.OnConn(func(c *proactor.Conn) {
+		c.OnRecv(func(buf proactor.Buffer, err error) {
+			if err != nil {
+				c.Close()
+				return
+			}
+			c.Queue(buf)
+		})
+	})
+	return ln
+}
+
+// A request to somebody new: one submission, one wake-up.
+func ExampleRuntime_Unconnected() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	ln := echoing(rt)
+	c, connect, err := rt.Unconnected("tcp", ln.Addr().String())
+	if err != nil {
+		panic(err)
+	}
+	defer c.Close()
+	answer := make([]byte, 5)
+	_, err = rt.Chain(connect, c.SendStep([]byte("hello")), c.RecvFullStep(answer)).Await(context.Background())
+	fmt.Printf("%s %v\n", answer, err)
+
+	// What follows a step that has failed is cancelled.
+	c, connect, err = rt.Unconnected("unix", "/no/such/socket")
+	if err != nil {
+		panic(err)
+	}
+	defer c.Close()
+	results, err := rt.Chain(connect, c.SendStep([]byte("hello"))).Await(context.Background())
+	fmt.Println(errors.Is(err, syscall.ENOENT), results[1].Err == futures.ErrCanceled)
+	// Output:
+	// hello <nil>
+	// true true
+}
+
+// Two messages and the answer to them, in this order.
+func ExampleConn_SendStep() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	c, peer := peerOf(rt)
+	peer.OnRecv(func(buf proactor.Buffer, err error) { peer.Queue(buf) })
+	answer := make([]byte, 8)
+	results, err := rt.Chain(c.SendStep([]byte("one ")), c.SendStep([]byte("two.")), c.RecvFullStep(answer)).Await(context.Background())
+	fmt.Println(results[0].N, results[1].N, results[2].N, err)
+	fmt.Printf("%s\n", answer)
+	// Output:
+	// 4 4 8 <nil>
+	// one two.
+}
+
+// What comes first, however little it is; the end of the stream fails the step.
+func ExampleConn_RecvStep() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	c, peer := peerOf(rt)
+	must(peer.SendBytes([]byte("bye")).Await(context.Background()))
+	peer.Close()
+	p := make([]byte, 100)
+	results, err := rt.Chain(c.RecvStep(p), c.RecvStep(make([]byte, 100))).Await(context.Background())
+	fmt.Printf("%s, then %v\n", p[:results[0].N], err)
+	// Output: bye, then EOF
+}
+
+// A message of known length, here one of four bytes that the stream ends within.
+func ExampleConn_RecvFullStep() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	c, peer := peerOf(rt)
+	must(peer.SendBytes([]byte("head+bo")).Await(context.Background()))
+	peer.Close()
+	head, body := make([]byte, 4), make([]byte, 4)
+	results, err := rt.Chain(c.RecvFullStep(head), c.RecvFullStep(body)).Await(context.Background())
+	fmt.Printf("%s, %d bytes of the body, %v\n", head, results[1].N, errors.Is(err, io.ErrUnexpectedEOF))
+	// Output: head, 3 bytes of the body, true
+}
+
+// What the library has no method for is an operation of the queue all the same:
+// here a hole in a file, and a sync behind it.
+func ExampleOperation() {
+	rt := must(proactor.New(proactor.WithLoops(1)))
+	defer rt.Close()
+	name := filepath.Join(must(os.MkdirTemp("", "example")), "data")
+	defer os.RemoveAll(filepath.Dir(name))
+	ctx := context.Background()
+
+	f := must(rt.Create(name).Await(ctx))
+	defer f.Close()
+	must(f.WriteAt([]byte("secret, public"), 0).Await(ctx))
+	const keepSize, punchHole = 1, 2 // fallocate(2)
+	hole := proactor.Operation("fallocate", func(e *ring.SQE) { e.PrepFallocate(f.Fd(), keepSize|punchHole, 0, 6) })
+	p := make([]byte, 14)
+	_, err := rt.Chain(hole, f.SyncStep(), f.ReadFullStep(p, 0)).Await(ctx)
+	if errors.Is(err, syscall.EOPNOTSUPP) { // not every file system can
+		_, err = rt.Chain(f.WriteStep(make([]byte, 6), 0), f.SyncStep(), f.ReadFullStep(p, 0)).Await(ctx)
+	}
+	fmt.Printf("%q %v\n", p, err)
+	// Output: "\x00\x00\x00\x00\x00\x00, public" <nil>
+}
+
+// A step that needs the result of another: the descriptor that an open returned.
+// For files NewChainFile does the same in one submission.
+func ExampleOperationAfter() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	path := []byte(os.DevNull + "\x00")
+	open := proactor.Operation("openat", func(e *ring.SQE) { e.PrepOpenat(-100, &path[0], syscall.O_WRONLY|syscall.O_CLOEXEC, 0) })
+	write := proactor.OperationAfter("write", func(e *ring.SQE, before []proactor.StepResult) {
+		e.PrepWrite(before[0].N, path)
+	})
+	shut := proactor.OperationAfter("close", func(e *ring.SQE, before []proactor.StepResult) {
+		e.PrepClose(before[0].N)
+	})
+	results, err := rt.Chain(open, write, shut).Await(context.Background())
+	fmt.Println(results[1].N == len(path), results[2].N, err)
+	// Output: true 0 <nil>
+}
+
+// Fewer bytes than the next step needs are a failure, and it does not run.
+func ExampleStep_Full() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	c, peer := peerOf(rt)
+	must(peer.SendBytes([]byte("12")).Await(context.Background()))
+	results, err := rt.Chain(c.RecvStep(make([]byte, 8)).Full(8), c.SendStep([]byte("thanks"))).Await(context.Background())
+	fmt.Println(errors.Is(err, io.ErrUnexpectedEOF), results[0].N, results[1].Err == futures.ErrCanceled)
+	// Output: true 2 true
+}
+
+// What an earlier step opened is closed, whatever happens in between.
+func ExampleStep_Always() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	ctx := context.Background()
+	name := filepath.Join(must(os.MkdirTemp("", "example")), "data")
+	defer os.RemoveAll(filepath.Dir(name))
+
+	f := must(rt.Create(name).Await(ctx))
+	_, err := rt.Chain(f.ReadFullStep(make([]byte, 8), 0), f.CloseStep().Always()).Await(ctx)
+	fmt.Println(errors.Is(err, io.ErrUnexpectedEOF), f.Fd())
+	// Output: true -1
+}
+
+// What there is, up to the length of the memory; the end of the file fails the
+// step.
+func ExampleFile_ReadStep() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	ctx := context.Background()
+	name := filepath.Join(must(os.MkdirTemp("", "example")), "data")
+	defer os.RemoveAll(filepath.Dir(name))
+	os.WriteFile(name, []byte("few bytes"), 0o600)
+
+	f := must(rt.Open(name).Await(ctx))
+	p := make([]byte, 100)
+	results, err := rt.Chain(f.ReadStep(p, 4), f.CloseStep()).Await(ctx)
+	fmt.Printf("%q %v\n", p[:results[0].N], err)
+	// Output: "bytes" <nil>
+}
+
+// Part of a file goes to a peer, as it was read.
+func ExampleFile_ReadFullStep() {
+	rt := must(proactor.New(proactor.WithLoops(1)))
+	defer rt.Close()
+	ctx := context.Background()
+	name := filepath.Join(must(os.MkdirTemp("", "example")), "data")
+	defer os.RemoveAll(filepath.Dir(name))
+	os.WriteFile(name, []byte("0123456789"), 0o600)
+
+	f := must(rt.Open(name).Await(ctx))
+	defer f.Close()
+	c, peer := peerOf(rt)
+	p := make([]byte, 4)
+	_, err := rt.Chain(f.ReadFullStep(p, 3), c.SendStep(p)).Await(ctx)
+	buf := must(peer.Recv().Await(ctx))
+	fmt.Printf("%s %v\n", buf.Bytes(), err)
+	buf.Release()
+	// Output: 3456 <nil>
+}
+
+// The answer leaves when what it acknowledges is on the disk.
+func ExampleFile_SyncDataStep() {
+	rt := must(proactor.New(proactor.WithLoops(1)))
+	defer rt.Close()
+	ctx := context.Background()
+	name := filepath.Join(must(os.MkdirTemp("", "example")), "journal")
+	defer os.RemoveAll(filepath.Dir(name))
+
+	f := must(rt.Create(name).Await(ctx))
+	defer f.Close()
+	c, peer := peerOf(rt)
+	_, err := rt.Chain(f.WriteStep([]byte("a record"), 0), f.SyncDataStep(), c.SendStep([]byte("done"))).Await(ctx)
+	buf := must(peer.Recv().Await(ctx))
+	fmt.Printf("%s %v\n", buf.Bytes(), err)
+	buf.Release()
+	// Output: done <nil>
+}
+
+// The file and all that is known of it are on the disk, and it is closed.
+func ExampleFile_SyncStep() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	ctx := context.Background()
+	name := filepath.Join(must(os.MkdirTemp("", "example")), "data")
+	defer os.RemoveAll(filepath.Dir(name))
+
+	f := must(rt.Create(name).Await(ctx))
+	results, err := rt.Chain(f.WriteStep([]byte("all "), 0), f.WriteStep([]byte("of it"), 4), f.SyncStep(), f.CloseStep()).Await(ctx)
+	fmt.Println(results[0].N, results[1].N, err)
+	fmt.Printf("%s\n", must(os.ReadFile(name)))
+	// Output:
+	// 4 5 <nil>
+	// all of it
+}
+
+// A chain that fails in front of its close leaves the file open, for another try.
+func ExampleFile_CloseStep() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	ctx := context.Background()
+	name := filepath.Join(must(os.MkdirTemp("", "example")), "data")
+	defer os.RemoveAll(filepath.Dir(name))
+	os.WriteFile(name, []byte("short"), 0o600)
+
+	f := must(rt.Open(name).Await(ctx))
+	p := make([]byte, 8)
+	_, err := rt.Chain(f.ReadFullStep(p, 0), f.CloseStep()).Await(ctx)
+	fmt.Println(errors.Is(err, io.ErrUnexpectedEOF), f.Fd() >= 0)
+	_, err = rt.Chain(f.ReadFullStep(p[:5], 0), f.CloseStep()).Await(ctx)
+	fmt.Println(err, f.Fd())
+	// Output:
+	// true true
+	// <nil> -1
+}
