@@ -14,21 +14,6 @@ import (
 	"github.com/goproactor/goproactor/ring"
 )
 
-// echoing is a server that sends back what it is sent.
-func echoing(rt *proactor.Runtime) *proactor.Listener {
-	ln := must(rt.Listen("tcp", "127.0.0.1:0"))
-	ln.OnConn(func(c *proactor.Conn) {
-		c.OnRecv(func(buf proactor.Buffer, err error) {
-			if err != nil {
-				c.Close()
-				return
-			}
-			c.Queue(buf)
-		})
-	})
-	return ln
-}
-
 // A request to somebody new: one submission, one wake-up.
 func ExampleRuntime_Unconnected() {
 	rt := must(proactor.New())

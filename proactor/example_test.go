@@ -31,6 +31,21 @@ func peerOf(rt *proactor.Runtime) (c, peer *proactor.Conn) {
 	return c, peer
 }
 
+// echoing is a server that sends back what it is sent.
+func echoing(rt *proactor.Runtime) *proactor.Listener {
+	ln := must(rt.Listen("tcp", "127.0.0.1:0"))
+	ln.OnConn(func(c *proactor.Conn) {
+		c.OnRecv(func(buf proactor.Buffer, err error) {
+			if err != nil {
+				c.Close()
+				return
+			}
+			c.Queue(buf)
+		})
+	})
+	return ln
+}
+
 func ExampleNew() {
 	rt, err := proactor.New(proactor.WithLoops(2), proactor.WithBackend(proactor.Auto))
 	if err != nil {
