@@ -2,6 +2,7 @@ package proactor_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -58,4 +59,19 @@ func ExampleAlignedMemory_Registered() {
 	fmt.Println(rt.Stats().Total().AlignedBytes, "bytes")
 	// Output:
 	// 65536 bytes
+}
+
+// The memory stays, as any other does; what ends is its registration.
+func ExampleAlignedMemory_Release() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	ctx := context.Background()
+	memory := must(rt.Loops()[0].AlignedMemory(4096).Await(ctx))
+	_, err := memory.Release().Await(ctx)
+	fmt.Println(err, memory.Registered())
+	_, err = memory.Release().Await(ctx)
+	fmt.Println(errors.Is(err, proactor.ErrClosed))
+	// Output:
+	// <nil> false
+	// true
 }

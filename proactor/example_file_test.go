@@ -255,3 +255,49 @@ func ExampleFile_Close() {
 	// 9
 	// true
 }
+
+// Open is for reading; a write is refused.
+func ExampleRuntime_Open() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	ctx := context.Background()
+	name := filepath.Join(must(os.MkdirTemp("", "example")), "data")
+	defer os.RemoveAll(filepath.Dir(name))
+	os.WriteFile(name, []byte("read only"), 0o600)
+
+	f := must(rt.Open(name).Await(ctx))
+	defer f.Close()
+	p := make([]byte, 4)
+	must(f.ReadAt(p, 0).Await(ctx))
+	_, err := f.WriteAt(p, 0).Await(ctx)
+	fmt.Printf("%s %v\n", p, errors.Is(err, syscall.EBADF))
+	// Output: read true
+}
+
+// Create empties what is there.
+func ExampleRuntime_Create() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	ctx := context.Background()
+	name := filepath.Join(must(os.MkdirTemp("", "example")), "data")
+	defer os.RemoveAll(filepath.Dir(name))
+	os.WriteFile(name, []byte("the old content"), 0o600)
+
+	f := must(rt.Create(name).Await(ctx))
+	must(f.Write([]byte("the new")).Await(ctx))
+	must(f.Close().Await(ctx))
+	fmt.Printf("%s\n", must(os.ReadFile(name)))
+	// Output: the new
+}
+
+// The pool of goroutines that performs operations on files on epoll: more of them
+// have more under way at once, where the device gains by that.
+func ExampleWithFileWorkers() {
+	rt := must(proactor.New(proactor.WithBackend(proactor.Epoll), proactor.WithFileWorkers(64)))
+	defer rt.Close()
+	ctx := context.Background()
+	f := must(rt.Open(os.DevNull).Await(ctx))
+	_, err := f.Read(make([]byte, 1)).Await(ctx)
+	fmt.Println(err)
+	// Output: EOF
+}

@@ -191,3 +191,27 @@ func ExampleRuntime_Tee() {
 	fmt.Println(string(p[:must(unix.Read(from[0], p))]), string(p[:must(unix.Read(to[0], p))]))
 	// Output: twice twice
 }
+
+// A file at an offset, whose cursor stays where it is.
+func ExampleAtOffset() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	ctx := context.Background()
+	name := filepath.Join(must(os.MkdirTemp("", "example")), "data")
+	defer os.RemoveAll(filepath.Dir(name))
+	os.WriteFile(name, []byte("skip this, take that"), 0o600)
+
+	f := must(rt.Open(name).Await(ctx))
+	defer f.Close()
+	r, w, err := os.Pipe()
+	if err != nil {
+		panic(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	n := must(rt.Splice(proactor.AtCursor(int(w.Fd())), proactor.AtOffset(f.Fd(), 11), 100).Await(ctx))
+	p := make([]byte, n)
+	must(r.Read(p))
+	fmt.Printf("%s\n", p)
+	// Output: take that
+}
