@@ -3,17 +3,20 @@ package futures
 import (
 	"iter"
 	"runtime/debug"
+
+	"github.com/goproactor/goproactor/internal/goroutine"
 )
 
 // coroutine runs one task after the other. It is created, resumed and ended
 // by the executor's goroutine: the runtime stops the process if the locked
 // thread is not always the same.
 type coroutine struct {
-	exec  Executor
-	task  *Task
-	next  func() (struct{}, bool)
-	stop  func()
-	yield func(struct{}) bool
+	exec      Executor
+	task      *Task
+	next      func() (struct{}, bool)
+	stop      func()
+	yield     func(struct{}) bool
+	goroutine uintptr
 }
 
 func newCoroutine(exec Executor) *coroutine {
@@ -25,15 +28,15 @@ func newCoroutine(exec Executor) *coroutine {
 // goexit is what comes out of next in place of a Goexit. See run.
 type goexit struct{}
 
-// resume switches to the coroutine until it gives way. It returns false when
-// the task has taken the coroutine with it by runtime.Goexit.
-func (c *coroutine) resume() (alive bool) {
+// switchTo enters a coroutine until it gives way. It returns false when the
+// task has taken the coroutine with it by runtime.Goexit.
+func switchTo(enter func() (struct{}, bool)) (alive bool) {
 	defer func() {
 		if value := recover(); value != nil && value != (goexit{}) {
 			panic(value)
 		}
 	}()
-	c.next()
+	enter()
 	return true
 }
 
@@ -44,7 +47,7 @@ func (c *coroutine) end() {
 }
 
 func (c *coroutine) live(yield func(struct{}) bool) {
-	c.yield = yield
+	c.yield, c.goroutine = yield, goroutine.Current()
 	for {
 		c.exec.Claim()
 		c.run()
@@ -58,6 +61,7 @@ func (c *coroutine) live(yield func(struct{}) bool) {
 // run is the life of a task.
 func (c *coroutine) run() {
 	t := c.task
+	t.leave, t.goroutine = c.yield, c.goroutine
 	defer c.ran(t)
 	t.result = ErrGoexit // unless it says otherwise
 	t.result = t.fn(t)

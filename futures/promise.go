@@ -37,18 +37,18 @@ const (
 // A Promise must not be copied after first use.
 type Promise[T any] struct {
 	exec       Executor // nil: free
-	canceler   Canceler
-	recycler   Recycler   // nil: nobody wants to know
-	mu         sync.Mutex // guards a free promise; a bound one is its executor's
+	recycler   Recycler // nil: nobody wants to know
+	task       *Task    // parked in Await on the executor; stays until it has run
 	generation uint32
 	state      state
 	started    bool // a handle may have been given out
 	canceled   bool // the canceler knows
 	value      T
 	err        error
-	task       *Task          // parked in Await on the executor; stays until it has run
 	then       func(T, error) // the first callback, or the one posted after the result
 	others     waiters[T]
+	canceler   Canceler
+	mu         sync.Mutex // guards a free promise; a bound one is its executor's
 	done       chan struct{}
 }
 
@@ -182,8 +182,8 @@ func (p *Promise[T]) settle(v T, err error) bool {
 		return false
 	}
 	p.state, p.value, p.err = resolved, v, err
-	if p.task != nil {
-		p.task.wake()
+	if p.task != nil { // whose executor is p's
+		p.exec.Post((*resumption)(p.task))
 	}
 	if p.then != nil || p.others.first != nil || p.done != nil {
 		p.notify(v, err)

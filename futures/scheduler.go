@@ -80,7 +80,7 @@ func (s *Scheduler) begin(t *Task) {
 	} else {
 		t.coroutine = newCoroutine(s.exec)
 	}
-	t.coroutine.task = t
+	t.coroutine.task, t.enter = t, t.coroutine.next
 	s.resume(t)
 }
 
@@ -88,7 +88,7 @@ func (s *Scheduler) begin(t *Task) {
 func (s *Scheduler) resume(t *Task) {
 	t.phase = active
 	s.current = t
-	alive := t.coroutine.resume()
+	alive := switchTo(t.enter)
 	s.exec.Claim()
 	s.current = nil
 	if t.phase == finished {
@@ -100,7 +100,7 @@ func (s *Scheduler) resume(t *Task) {
 func (s *Scheduler) finish(t *Task, alive bool) {
 	s.remove(t)
 	c := t.coroutine
-	t.coroutine, t.fn = nil, nil
+	t.coroutine, t.enter, t.leave, t.fn = nil, nil, nil, nil
 	if alive {
 		s.release(c)
 	}

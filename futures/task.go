@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 )
 
 // Task is a function running as a coroutine of a loop, and the context it was
@@ -20,8 +21,15 @@ import (
 // While a task blocks on anything but a future, its whole loop stands still.
 // It must not call runtime.LockOSThread.
 type Task struct {
-	// Of the executor alone.
+	// What a switch touches comes first. Of the executor alone, but for over.
 	scheduler *Scheduler
+	enter     func() (struct{}, bool) // into the coroutine
+	leave     func(struct{}) bool     // out of it
+	goroutine uintptr                 // whose descriptor is there: see PrefetchStack
+	parkedAt  uintptr                 // on its stack, likewise
+	phase     phase
+	over      atomic.Bool // the context has ended: err is set for good
+
 	coroutine *coroutine
 	fn        func(context.Context) error
 	done      func(error)
@@ -30,9 +38,8 @@ type Task struct {
 	prev      *Task
 	next      *Task       // in the scheduler's list
 	unwatch   func() bool // stop watching the parent
-	phase     phase
 
-	over   atomic.Bool // the context has ended: err is set for good
+	// Anybody's.
 	parent context.Context
 
 	mu    sync.Mutex
@@ -93,7 +100,8 @@ func (r *resumption) Run() {
 // here.
 func (t *Task) park() {
 	t.phase = parked
-	t.coroutine.yield(struct{}{})
+	t.parkedAt = uintptr(unsafe.Pointer(&t))
+	t.leave(struct{}{})
 	t.scheduler.exec.Claim()
 }
 

@@ -202,6 +202,7 @@ func (l *Loop) enter(wait time.Duration) {
 func (l *Loop) deliver() {
 	for {
 		for l.begin < l.end {
+			l.prefetchCompletions()
 			c := &l.reaped[l.begin]
 			l.begin++
 			l.complete(c.UserData(), c.Result(), c.Flags())
@@ -232,6 +233,7 @@ func (l *Loop) complete(userData uint64, result int32, flags uint32) {
 // loop from its completions.
 func (l *Loop) runReady() {
 	for n := l.ready.len(); n > 0; n-- {
+		l.prefetchReady(n)
 		l.ready.take().Run()
 	}
 	l.ready.trim(readyKeeps)
