@@ -67,6 +67,7 @@ func (q *Queue) choose(op *operation) (addr uint64, n uint32, ok bool) {
 // commit takes the buffer that choose saw, or n bytes of it if the group is
 // consumed piece by piece, and returns the flags that say so.
 func (q *Queue) commit(op *operation, n uint32) (flags uint32) {
+	q.bytesIn += uint64(n)
 	flags = ring.CQEFBuffer | uint32(op.buffer)<<16
 	g := q.group(op.group)
 	if g == nil || op.holding {

@@ -83,7 +83,9 @@ type Queue struct {
 		value, size int32
 		stat        unix.Stat_t
 	}
-	events [128]unix.EpollEvent
+	bytesIn uint64 // bytes that came into provided buffers
+	batch   int    // how many events to ask for
+	events  [128]unix.EpollEvent
 }
 
 // errClosed is what Enter and the registrations of a closed queue return.
@@ -106,6 +108,7 @@ func Open(o Options) (*Queue, error) {
 		clock:      newClock(),
 		credit:     turnCredit,
 	}
+	q.batch = len(q.events)
 	q.workers.init(o.workers())
 	return q, nil
 }
@@ -201,6 +204,7 @@ func (q *Queue) submit() {
 	q.stats.Submitted += uint64(n)
 	q.credit -= n
 	for entries := q.sq[:n]; len(entries) > 0; {
+		q.prefetchEntries(entries)
 		if k := q.sendRun(entries); k > 1 {
 			q.sendBatch(entries[:k])
 			entries = entries[k:]

@@ -21,6 +21,11 @@ const (
 	turnCredit = 64
 	enterCost  = turnCredit / 8
 
+	// See setBatch. Measured with 16 KiB × 1000: 8, 16 and 32 events at a time are
+	// alike, and a tenth better than 128.
+	cacheful   = 512 << 10 // bytes
+	leastBatch = 4         // events
+
 	// A registration is confirmed when its operation has waited in vain for
 	// this long, or for so many turns if the loop never rests.
 	confirmAfter      = time.Millisecond
@@ -94,16 +99,28 @@ func (q *Queue) fetch(timeout time.Duration) int {
 	if errno != 0 && errno != unix.EINTR {
 		q.failure = fmt.Errorf("epollfallback: epoll_wait: %w", errno)
 	}
+	before := q.bytesIn
 	for i := range q.events[:n] {
+		q.prefetchEvents(q.events[i:n])
 		q.serve(&q.events[i])
 	}
+	q.setBatch(n, int(q.bytesIn-before))
 	return n
+}
+
+// setBatch chooses how many events to ask for next, after n of them have brought
+// so many bytes: no more than what is received stays in the processor's cache
+// until the program has sent or read it.
+func (q *Queue) setBatch(n, bytes int) {
+	if n == q.batch || bytes > cacheful {
+		q.batch = min(max(leastBatch, n*cacheful/max(1, bytes)), len(q.events))
+	}
 }
 
 // wait is epoll_wait. The scheduler learns of it when it may wait, unless the
 // processor is to be held.
 func (q *Queue) wait(timeout time.Duration) (int, unix.Errno) {
-	events, room := addressOf(&q.events[0]), uintptr(len(q.events))
+	events, room := addressOf(&q.events[0]), uintptr(q.batch)
 	call := q.blocking
 	if q.holds {
 		call = q.raw

@@ -1,0 +1,49 @@
+package epollfallback
+
+import (
+	"unsafe"
+
+	"github.com/goproactor/goproactor/internal/prefetch"
+	"github.com/goproactor/goproactor/ring"
+	"golang.org/x/sys/unix"
+)
+
+// How many events or entries ahead memory is asked for: first a descriptor, then
+// the operations that wait on it.
+const (
+	aheadFar  = 6
+	aheadNear = 3
+)
+
+// prefetchEvents asks for what the events behind the first need.
+func (q *Queue) prefetchEvents(events []unix.EpollEvent) {
+	if len(events) <= aheadNear {
+		return
+	}
+	if len(events) > aheadFar {
+		q.prefetchDescriptor(events[aheadFar].Fd)
+	}
+	if d := q.lookup(events[aheadNear].Fd); d != nil {
+		prefetchOperation(d.queues[reading].head)
+		prefetchOperation(d.polls.head)
+	}
+}
+
+// prefetchEntries is the same for entries, which are tried at once.
+func (q *Queue) prefetchEntries(entries []ring.SQE) {
+	if len(entries) > aheadNear {
+		q.prefetchDescriptor(entries[aheadNear].Fields().FD)
+	}
+}
+
+func (q *Queue) prefetchDescriptor(fd int32) {
+	if d := q.lookup(fd); d != nil {
+		prefetch.Lines(uintptr(unsafe.Pointer(d)), int(unsafe.Sizeof(*d)/prefetch.LineSize)+1)
+	}
+}
+
+func prefetchOperation(op *operation) {
+	if op != nil {
+		prefetch.Lines(uintptr(unsafe.Pointer(op)), int(unsafe.Sizeof(*op)/prefetch.LineSize)+1)
+	}
+}
