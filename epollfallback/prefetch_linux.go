@@ -15,9 +15,13 @@ const (
 	aheadNear = 3
 )
 
+// crowd is from how many operations in flight on, two a connection, it is done:
+// fewer stay in the cache.
+const crowd = 256
+
 // prefetchEvents asks for what the events behind the first need.
 func (q *Queue) prefetchEvents(events []unix.EpollEvent) {
-	if len(events) <= aheadNear {
+	if len(events) <= aheadNear || q.live < crowd {
 		return
 	}
 	if len(events) > aheadFar {
@@ -31,7 +35,7 @@ func (q *Queue) prefetchEvents(events []unix.EpollEvent) {
 
 // prefetchEntries is the same for entries, which are tried at once.
 func (q *Queue) prefetchEntries(entries []ring.SQE) {
-	if len(entries) > aheadNear {
+	if len(entries) > aheadNear && q.live >= crowd {
 		q.prefetchDescriptor(entries[aheadNear].Fields().FD)
 	}
 }

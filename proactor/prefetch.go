@@ -14,10 +14,13 @@ const (
 	aheadNear = 3
 )
 
+// crowd is from how many connections on a loop does so: fewer stay in the cache.
+const crowd = 128
+
 // prefetchCompletions asks for the connections of the completions that come after
 // the next one.
 func (l *Loop) prefetchCompletions() {
-	if l.begin+aheadNear >= l.end {
+	if l.begin+aheadNear >= l.end || len(l.conns) < crowd {
 		return
 	}
 	if i := l.begin + aheadFar; i < l.end {
@@ -41,9 +44,10 @@ func prefetchConn(c uintptr) {
 
 // prefetchReady asks for the tasks that run after the next one, of n.
 func (l *Loop) prefetchReady(n int) {
-	if n > aheadNear {
-		futures.PrefetchStack(*l.ready.at(aheadNear))
+	if n <= aheadNear || len(l.conns) < crowd {
+		return
 	}
+	futures.PrefetchStack(*l.ready.at(aheadNear))
 	if n > aheadFar {
 		futures.PrefetchTask(*l.ready.at(aheadFar))
 	}
