@@ -30,6 +30,7 @@ type Step struct {
 	memory  []byte                               // that a file's step reads into or writes
 	sends   bool
 	closes  bool  // closes file
+	cursor  bool  // is at the cursor of file
 	full    int   // bytes that it must move
 	short   error // what fewer are
 	open    bool  // the chain goes on in user space behind it, see RecvStep
@@ -163,6 +164,10 @@ var (
 // receives, nothing else may be receiving when it begins; a Recv called
 // meanwhile waits. A send that fails or is cut ends the connection's sending.
 //
+// At the cursor of a file, too, a chain keeps its place: it begins when the reads
+// and writes there that were called before it have ended, and later ones wait until
+// it has ended.
+//
 // The chain runs on the loop of its connections and files, which must be one,
 // else on the caller's. A chain longer than the queue (1024 entries) fails with
 // syscall.ENOSPC. Cancelling ends the step under way and so the rest.
@@ -217,10 +222,11 @@ type chain struct {
 	results []StepResult
 	ops     []chainOp
 	claims  []*claim
+	cursors []*cursorClaim
 	guests  []*guest
 	answer  *futures.Promise[[]StepResult]
 
-	waiting int   // claims not granted yet
+	waiting int   // claims of either kind not granted yet
 	next    int   // step to be submitted next
 	live    int   // steps with the queue
 	failure error // the first
@@ -249,8 +255,11 @@ func (c *chain) begin() {
 	c.ops = make([]chainOp, len(c.steps))
 	c.waiting = 1
 	for i := range c.steps {
-		if s := &c.steps[i]; s.conn != nil {
+		switch s := &c.steps[i]; {
+		case s.conn != nil:
 			c.claim(s)
+		case s.cursor:
+			c.claimCursor(s.file)
 		}
 	}
 	if err := c.hold(); err != nil {
@@ -265,6 +274,11 @@ func (c *chain) begin() {
 	}
 	for _, claim := range c.claims {
 		claim.queue()
+	}
+	for _, claim := range c.cursors {
+		if !c.ended {
+			claim.queue()
+		}
 	}
 	c.granted()
 }
@@ -529,6 +543,9 @@ func (c *chain) finish() {
 	c.ended = true
 	c.loop.pending.remove(c)
 	for _, claim := range c.claims {
+		claim.release()
+	}
+	for _, claim := range c.cursors {
 		claim.release()
 	}
 	c.letGo(nil)

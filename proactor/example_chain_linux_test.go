@@ -239,3 +239,58 @@ func ExampleFile_CloseStep() {
 	// true true
 	// <nil> -1
 }
+
+// A journal: each record is on the disk when its chain has ended, and the next
+// goes behind it.
+func ExampleFile_WriteNextStep() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	ctx := context.Background()
+	name := filepath.Join(must(os.MkdirTemp("", "example")), "journal")
+	defer os.RemoveAll(filepath.Dir(name))
+
+	journal := must(rt.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600).Await(ctx))
+	defer journal.Close()
+	one := rt.Chain(journal.WriteNextStep([]byte("one\n")), journal.SyncDataStep())
+	two := rt.Chain(journal.WriteNextStep([]byte("two\n")), journal.SyncDataStep()) // in this order
+	must(one.Await(ctx))
+	must(two.Await(ctx))
+	fmt.Printf("%s", must(os.ReadFile(name)))
+	// Output:
+	// one
+	// two
+}
+
+// A read at the cursor and a chain take turns.
+func ExampleFile_ReadNextStep() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	ctx := context.Background()
+	name := filepath.Join(must(os.MkdirTemp("", "example")), "data")
+	defer os.RemoveAll(filepath.Dir(name))
+	os.WriteFile(name, []byte("head and the rest"), 0o600)
+
+	f := must(rt.Open(name).Await(ctx))
+	head, rest := make([]byte, 5), make([]byte, 100)
+	must(f.Read(head).Await(ctx))
+	results, err := rt.Chain(f.ReadNextStep(rest), f.CloseStep()).Await(ctx)
+	fmt.Printf("%q %v\n", rest[:results[0].N], err)
+	// Output: "and the rest" <nil>
+}
+
+// Records of known length, one behind the other.
+func ExampleFile_ReadNextFullStep() {
+	rt := must(proactor.New())
+	defer rt.Close()
+	ctx := context.Background()
+	name := filepath.Join(must(os.MkdirTemp("", "example")), "data")
+	defer os.RemoveAll(filepath.Dir(name))
+	os.WriteFile(name, []byte("aaabbbcc"), 0o600)
+
+	f := must(rt.Open(name).Await(ctx))
+	defer f.Close()
+	a, b, c := make([]byte, 3), make([]byte, 3), make([]byte, 3)
+	results, err := rt.Chain(f.ReadNextFullStep(a), f.ReadNextFullStep(b), f.ReadNextFullStep(c)).Await(ctx)
+	fmt.Printf("%s %s %s: %d bytes, %v\n", a, b, c[:results[2].N], results[2].N, errors.Is(err, io.ErrUnexpectedEOF))
+	// Output: aaa bbb cc: 2 bytes, true
+}

@@ -35,11 +35,11 @@ type File struct {
 	direct   bool  // O_DIRECT
 	cursor   int64 // of the direct one, see transfer.at
 	state    fileState
-	inFlight int             // operations of any kind
-	line     fifo[*transfer] // at the cursor, the first is under way
-	closed   []func(error)   // whom to tell
-	ending   bool            // what is in flight has been cancelled
-	number   atomic.Int64    // fd, for Fd; -1 once closed
+	inFlight int              // operations of any kind
+	line     fifo[cursorTurn] // at the cursor, the first is under way
+	closed   []func(error)    // whom to tell
+	ending   bool             // what is in flight has been cancelled
+	number   atomic.Int64     // fd, for Fd; -1 once closed
 }
 
 type fileState uint8
@@ -60,8 +60,9 @@ func (fileClosedError) Error() string        { return fs.ErrClosed.Error() }
 func (fileClosedError) Is(target error) bool { return target == fs.ErrClosed || target == ErrClosed }
 
 var (
-	errNegativeOffset = errors.New("negative offset")
-	errAppendWriteAt  = errors.New("proactor: WriteAt on a file opened with O_APPEND, which writes at its end: use Write")
+	errNegativeOffset  = errors.New("negative offset")
+	errAppendWriteAt   = errors.New("proactor: WriteAt on a file opened with O_APPEND, which writes at its end: use Write")
+	errAppendWriteStep = errors.New("proactor: WriteStep on a file opened with O_APPEND, which writes at its end: use WriteNextStep")
 )
 
 // Open opens a file for reading (openat(2), Linux 5.6). The file belongs to the

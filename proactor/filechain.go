@@ -9,7 +9,8 @@ import (
 )
 
 // WriteStep writes all of p at offset in a chain; fewer bytes fail it with
-// io.ErrShortWrite. p belongs to the library until the chain has ended. With
+// io.ErrShortWrite. On a file opened with os.O_APPEND it is an error: that is
+// written with WriteNextStep. p belongs to the library until the chain has ended. With
 // SyncStep behind it the data is on its device when the chain has ended.
 func (f *File) WriteStep(p []byte, offset int64) Step {
 	s := f.step("write", func(sqe *ring.SQE) {
@@ -20,13 +21,68 @@ func (f *File) WriteStep(p []byte, offset int64) Step {
 	s.full, s.short = len(p), io.ErrShortWrite
 	switch {
 	case f.append:
-		s.invalid = f.failed("writeat", errAppendWriteAt)
+		s.invalid = f.failed("writeat", errAppendWriteStep)
 	case offset < 0:
 		s.invalid = f.failed("writeat", errNegativeOffset)
 	case len(p) > maxTransfer:
 		s.invalid = f.failed("write", fmt.Errorf("%d bytes in one step, at most %d: %w", len(p), maxTransfer, syscall.EINVAL))
 	}
 	return s
+}
+
+// WriteNextStep writes all of p at the cursor in a chain, and moves it: at the end,
+// if the file was opened with os.O_APPEND. In all else it is WriteStep. How a chain
+// and other reads and writes at the cursor follow each other: Runtime.Chain.
+func (f *File) WriteNextStep(p []byte) Step {
+	s := f.step("write", func(sqe *ring.SQE) {
+		raceRead(p)
+		f.loop.memory.find(p).prepareWrite(sqe, f.fd, p, f.next(writes))
+	})
+	s.memory = p
+	s.full, s.short = len(p), io.ErrShortWrite
+	s.atCursor(func(int) {})
+	if len(p) > maxTransfer {
+		s.invalid = f.failed("write", fmt.Errorf("%d bytes in one step, at most %d: %w", len(p), maxTransfer, syscall.EINVAL))
+	}
+	return s
+}
+
+// ReadNextStep reads what there is at the cursor in a chain, and moves it; the end
+// of the file is io.EOF. In all else it is ReadStep.
+func (f *File) ReadNextStep(p []byte) Step {
+	s := f.readNextStep(p)
+	s.full, s.short, s.open = 1, io.EOF, true
+	return s
+}
+
+// ReadNextFullStep reads exactly len(p) bytes at the cursor in a chain, and moves
+// it; where the file ends before that, the error is io.ErrUnexpectedEOF, and the
+// cursor is at the end. In all else it is ReadFullStep.
+func (f *File) ReadNextFullStep(p []byte) Step {
+	s := f.readNextStep(p)
+	s.full, s.short = len(p), io.ErrUnexpectedEOF
+	return s
+}
+
+func (f *File) readNextStep(p []byte) Step {
+	s := f.step("read", func(sqe *ring.SQE) { f.loop.memory.find(p).prepareRead(sqe, f.fd, p, f.next(reads)) })
+	s.memory = p
+	s.atCursor(func(n int) { raceWrote(p[:n]) })
+	if len(p) == 0 || len(p) > maxTransfer {
+		s.invalid = f.failed("read", fmt.Errorf("%d bytes in one step, want 1 to %d: %w", len(p), maxTransfer, syscall.EINVAL))
+	}
+	return s
+}
+
+// atCursor makes the step one at its file's cursor. Where we keep that ourselves,
+// the step before must have ended to know it.
+func (s *Step) atCursor(done func(n int)) {
+	f := s.file
+	s.cursor, s.waits = true, f.direct
+	s.done = func(n int) {
+		f.cursor += int64(n)
+		done(n)
+	}
 }
 
 // ReadStep reads what there is at offset in a chain, up to len(p) bytes and one

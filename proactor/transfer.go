@@ -133,10 +133,7 @@ func (o *transfer) begin() {
 			o.submit()
 			return
 		}
-		f.line.push(o)
-		if f.line.len() == 1 {
-			o.submit()
-		}
+		f.joinLine(o)
 		return
 	}
 	o.ended = true
@@ -150,6 +147,12 @@ func (o *transfer) more() bool {
 	}
 	return len(o.pieces) > 0
 }
+
+// grant implements cursorTurn.
+func (o *transfer) grant() { o.submit() }
+
+// refuse implements cursorTurn.
+func (o *transfer) refuse() { o.leave(o.file.failed(o.verb.op(), errFileClosed)) }
 
 // submit hands over what is left, or as much as one attempt takes.
 func (o *transfer) submit() {
@@ -167,16 +170,19 @@ func (o *transfer) submit() {
 	o.userData = f.loop.submit(sqe, o)
 }
 
-// at is where the next attempt reads or writes. At the cursor that is for the
-// kernel to know, but with O_DIRECT: its ring then leaves the cursor where it is
-// when the device takes its time (seen on 6.18), and the next write would fall on
-// this one.
+// at is where the next attempt reads or writes.
 func (o *transfer) at() int64 {
-	f := o.file
-	switch {
-	case !o.verb.atCursor():
-		return o.offset + int64(o.done)
-	case f.direct && !(f.append && o.verb == writes):
+	if o.verb.atCursor() {
+		return o.file.next(o.verb)
+	}
+	return o.offset + int64(o.done)
+}
+
+// next is where the cursor is. That is for the kernel to know, but with O_DIRECT:
+// its ring then leaves the cursor where it is when the device takes its time (seen
+// on 6.18), and the next write would fall on this one.
+func (f *File) next(v verb) int64 {
+	if f.direct && !(f.append && v == writes) {
 		return f.cursor
 	}
 	return ring.AtCursor
@@ -273,13 +279,7 @@ func (o *transfer) goOn() {
 func (o *transfer) end(err error) {
 	f := o.file
 	if o.verb.atCursor() {
-		f.line.pop()
-		for f.line.len() > 0 && f.ending {
-			f.line.pop().leave(f.failed(o.verb.op(), errFileClosed))
-		}
-		if f.line.len() > 0 {
-			(*f.line.at(0)).submit()
-		}
+		f.leaveLine(o)
 	}
 	o.leave(err)
 }
@@ -311,18 +311,10 @@ func (o *transfer) Cancel() {
 		return
 	}
 	o.reason = futures.ErrCanceled
-	line := &o.file.line
-	if o.verb.atCursor() && *line.at(0) != o {
-		for i := range line.len() {
-			if *line.at(i) == o {
-				rest := line.cut(i)
-				for _, other := range rest[1:] {
-					line.push(other)
-				}
-				o.leave(o.reason)
-				return
-			}
-		}
+	if o.verb.atCursor() && !o.file.isFirst(o) {
+		o.file.leaveLine(o)
+		o.leave(o.reason)
+		return
 	}
 	o.file.loop.cancelOnce(o.userData)
 }
