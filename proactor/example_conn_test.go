@@ -159,10 +159,9 @@ func ExampleBuffer_Release() {
 
 func ExampleRuntime_Close() {
 	rt := must(proactor.New())
-	c, _ := peerOf(rt)
-	receiving := c.Recv()
+	sleeping := rt.Sleep(time.Hour)
 	fmt.Println(rt.Close()) // returns when nothing is in flight any more
-	_, err := receiving.Await(context.Background())
+	_, err := sleeping.Await(context.Background())
 	fmt.Println(errors.Is(err, proactor.ErrClosed))
 	_, err = rt.Listen("tcp", "127.0.0.1:0")
 	fmt.Println(errors.Is(err, proactor.ErrClosed))
