@@ -385,19 +385,18 @@ func (q *Queue) shutdownNow(op *operation) {
 	// As in the kernel, what the socket refuses does not break a chain.
 	op.failed = errno == unix.EBADF || errno == unix.ENOTSOCK
 	if d := q.lookup(op.fd); d != nil && errno == 0 {
-		q.wakeAll(d)
+		q.wakeWriter(d)
 	}
 	q.finish(op)
 }
 
-// wakeAll has what waits on d look again after a shutdown: of a Unix socket
-// that is full epoll has nothing to report then. A multishot goes by what epoll
-// reports.
-func (q *Queue) wakeAll(d *descriptor) {
-	for way := reading; way <= writing; way++ {
-		if op := d.queues[way].head; op != nil && !op.multishot() {
-			q.resumeLater(d, way)
-		}
+// wakeWriter has who waits to write on d look again after a shutdown: of a Unix
+// socket that is full epoll has nothing to report then. Who waits to read goes by
+// what epoll reports: reading ahead of that, it would take from under a poll what
+// that is to see.
+func (q *Queue) wakeWriter(d *descriptor) {
+	if op := d.queues[writing].head; op != nil && !op.multishot() {
+		q.resumeLater(d, writing)
 	}
 }
 
