@@ -104,19 +104,23 @@ func TestRequireNamesWhatIsMissing(t *testing.T) {
 }
 
 func TestSetupErrorsSayTheCause(t *testing.T) {
-	for errno, hint := range map[syscall.Errno]string{
-		syscall.EPERM:  "seccomp",
-		syscall.ENOSYS: "without io_uring",
-		syscall.EINVAL: "Linux 6.1",
-		syscall.ENOMEM: "RLIMIT_MEMLOCK",
-		syscall.EMFILE: "RLIMIT_NOFILE",
+	for _, row := range []struct {
+		errno    syscall.Errno
+		disabled string // kernel.io_uring_disabled
+		hint     string
+	}{
+		{syscall.EPERM, "", "seccomp"},
+		{syscall.EPERM, "0", "seccomp"},
+		{syscall.EPERM, "1", "kernel.io_uring_group"},
+		{syscall.EPERM, "2", "kernel.io_uring_disabled=2"},
+		{syscall.ENOSYS, "0", "without io_uring"},
+		{syscall.EINVAL, "0", "Linux 6.1"},
+		{syscall.ENOMEM, "0", "RLIMIT_MEMLOCK"},
+		{syscall.EMFILE, "0", "RLIMIT_NOFILE"},
 	} {
-		err := setupError(os.NewSyscallError("io_uring_setup", errno), "0")
-		require.ErrorIs(t, err, errno)
-		if errno == syscall.EPERM && disabledSysctl() != "0" {
-			hint = "kernel.io_uring_disabled"
-		}
-		require.ErrorContains(t, err, hint)
+		err := setupError(os.NewSyscallError("io_uring_setup", row.errno), row.disabled)
+		require.ErrorIs(t, err, row.errno)
+		require.ErrorContains(t, err, row.hint)
 		require.False(t, strings.Contains(err.Error(), "\n"))
 	}
 }
