@@ -287,3 +287,44 @@ func TestNoAllocations(t *testing.T) {
 		}
 	})
 }
+
+// A receive that is tried again behind a shutdown, ahead of what epoll reports,
+// would take from under a poll what that is to see. The kernel's ring leaves to
+// chance which of the two is first; here it is certain, and stays so.
+func TestPollSeesWhatAReceiveTakesBehindAShutdown(t *testing.T) {
+	b := open(t)
+	ours, peer := tcpPair(t)
+	p := make([]byte, 8)
+	b.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, p, 0) })
+	b.entry(2, func(e *ring.SQE) { e.PrepPoll(ours, ring.PollIn) })
+	b.quiet()
+	b.entry(3, func(e *ring.SQE) { e.PrepShutdown(ours, unix.SHUT_WR) }).SetFlags(ring.SQEHardLink)
+	b.entry(4, func(e *ring.SQE) { e.PrepSend(peer, []byte("to both."), ring.MsgNoSignal) })
+	results := map[uint64]int32{}
+	for range 4 {
+		c := b.await()
+		results[c.UserData()] = c.Result()
+	}
+	require.Equal(t, map[uint64]int32{1: 8, 2: int32(ring.PollIn), 3: 0, 4: 8}, results)
+}
+
+// Who waits to read learns of a shutdown from epoll alone, whatever the socket.
+func TestShutdownOfReadingEndsWhatWaitsToRead(t *testing.T) {
+	for network, connect := range map[string]func(testing.TB) (int, int){"unix": pair, "tcp": tcpPair} {
+		for _, how := range []int{unix.SHUT_RD, unix.SHUT_RDWR} {
+			t.Run(network, func(t *testing.T) {
+				b := open(t)
+				ours, _ := connect(t)
+				b.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, make([]byte, 1), 0) })
+				b.quiet()
+				b.entry(2, func(e *ring.SQE) { e.PrepShutdown(ours, how) })
+				results := map[uint64]int32{}
+				for range 2 {
+					c := b.await()
+					results[c.UserData()] = c.Result()
+				}
+				require.Equal(t, map[uint64]int32{1: 0, 2: 0}, results)
+			})
+		}
+	}
+}
