@@ -2,6 +2,7 @@ package proactor
 
 import (
 	"context"
+	"io"
 	"iter"
 	"net"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/engine"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -74,9 +76,9 @@ func (c *Conn) join() {
 func (rt *Runtime) connOf(fd int, network string) (*Conn, error) {
 	l := rt.someLoop()
 	c := l.newConn(fd, network)
-	ok := l.perform(func() {
+	ok := l.engine.Perform(func() {
 		c.join()
-		if l.stop {
+		if l.stopping() {
 			c.abort(c.closedError("write"))
 		}
 	})
@@ -99,18 +101,18 @@ func (c *Conn) Loop() *Loop { return c.loop }
 // futures.ErrStale, once a later Recv on this connection has begun.
 func (c *Conn) Recv() futures.Future[Buffer] {
 	l := c.loop
-	if !l.Inside() {
+	if !l.engine.Inside() {
 		return c.recvElsewhere()
 	}
 	p := c.recv.own
 	if p == nil {
 		p = new(futures.Promise[Buffer])
-		p.Bind(l, &c.recv)
+		p.Bind(&l.engine, &c.recv)
 		c.recv.own = p
 	} else if p.Pending() {
 		w := &withdrawal{conn: c, promise: new(futures.Promise[Buffer])}
 		p = w.promise
-		p.Bind(l, w)
+		p.Bind(&l.engine, w)
 	}
 	f := p.Renew()
 	c.recv.serve(demand{recv: p})
@@ -120,7 +122,7 @@ func (c *Conn) Recv() futures.Future[Buffer] {
 func (c *Conn) recvElsewhere() futures.Future[Buffer] {
 	p := futures.NewPromise[Buffer]()
 	p.SetCanceler(&withdrawal{c, p})
-	if !c.loop.Do(func() { c.recv.serve(demand{recv: p}) }) {
+	if !c.loop.engine.Do(func() { c.recv.serve(demand{recv: p}) }) {
 		p.Fail(c.closedError("read"))
 	}
 	return p.Future()
@@ -132,7 +134,7 @@ func (c *Conn) Bufs(ctx context.Context) iter.Seq2[Buffer, error] {
 	return func(yield func(Buffer, error) bool) {
 		for {
 			b, err := c.Recv().Await(ctx)
-			if err == errEOF {
+			if err == io.EOF {
 				return
 			}
 			if !yield(b, err) || err != nil {
@@ -152,11 +154,11 @@ func (c *Conn) OnRecv(fn func(Buffer, error)) {
 	if fn == nil {
 		panic("proactor: OnRecv wants a function to receive with, got nil")
 	}
-	if c.loop.Inside() {
+	if c.loop.engine.Inside() {
 		c.recv.handle(fn)
 		return
 	}
-	if !c.loop.Do(func() { c.recv.handle(fn) }) {
+	if !c.loop.engine.Do(func() { c.recv.handle(fn) }) {
 		fn(Buffer{}, c.closedError("read"))
 	}
 }
@@ -209,9 +211,9 @@ func (c *Conn) SendVector(p ...[]byte) futures.Future[int] {
 	v := &vectorSend{conn: c, promise: answer, left: len(p)}
 	answer.SetCanceler(v)
 	for _, piece := range p {
-		raceRead(piece)
+		engine.RaceRead(piece)
 	}
-	ok := c.loop.perform(func() { v.begin(p) })
+	ok := c.loop.engine.Perform(func() { v.begin(p) })
 	if !ok {
 		answer.Fail(c.closedError("write"))
 	}
@@ -220,18 +222,18 @@ func (c *Conn) SendVector(p ...[]byte) futures.Future[int] {
 
 func (c *Conn) sendSegment(g segment) futures.Future[int] {
 	l := c.loop
-	if !l.Inside() {
+	if !l.engine.Inside() {
 		return c.sendElsewhere(g)
 	}
 	p := c.send.own
 	switch {
 	case p == nil:
 		p = new(futures.Promise[int])
-		p.Bind(l, &c.send)
+		p.Bind(&l.engine, &c.send)
 		c.send.own = p
 	case p.Pending():
 		p = new(futures.Promise[int])
-		p.Bind(l, &retraction{c, p})
+		p.Bind(&l.engine, &retraction{c, p})
 	}
 	f := p.Renew()
 	g.promise = p
@@ -242,8 +244,8 @@ func (c *Conn) sendSegment(g segment) futures.Future[int] {
 func (c *Conn) sendElsewhere(g segment) futures.Future[int] {
 	g.promise = futures.NewPromise[int]()
 	g.promise.SetCanceler(&retraction{c, g.promise})
-	raceRead(g.data)
-	if !c.loop.Do(func() { c.send.push(g) }) {
+	engine.RaceRead(g.data)
+	if !c.loop.engine.Do(func() { c.send.push(g) }) {
 		g.promise.Fail(c.closedError("write"))
 	}
 	return g.promise.Future()
@@ -256,7 +258,7 @@ func (c *Conn) sendElsewhere(g segment) futures.Future[int] {
 func (c *Conn) Queue(b Buffer) futures.Future[struct{}] {
 	b = b.take("Queue")
 	g := segment{data: b.Bytes(), lease: b}
-	if !c.loop.Inside() {
+	if !c.loop.engine.Inside() {
 		return c.queueElsewhere(g)
 	}
 	if err := c.send.refusal(); err != nil {
@@ -272,7 +274,7 @@ func (c *Conn) Queue(b Buffer) futures.Future[struct{}] {
 
 func (c *Conn) queueElsewhere(g segment) futures.Future[struct{}] {
 	p := futures.NewPromise[struct{}]()
-	ok := c.loop.Do(func() {
+	ok := c.loop.engine.Do(func() {
 		if err := c.send.refusal(); err != nil {
 			c.send.conclude(g, err)
 			p.Fail(err)
@@ -295,14 +297,14 @@ func (c *Conn) queueElsewhere(g segment) futures.Future[struct{}] {
 // follows (shutdown(2), SHUT_WR). Receiving goes on.
 func (c *Conn) CloseWrite() futures.Future[struct{}] {
 	p := futures.NewPromise[struct{}]()
-	ok := c.loop.perform(func() {
+	ok := c.loop.engine.Perform(func() {
 		s := &c.send
 		if err := s.refusal(); err != nil {
 			p.Fail(err)
 			return
 		}
 		s.end = &halfClose{conn: c, done: p}
-		if s.queue.len() == 0 {
+		if s.queue.Len() == 0 {
 			s.end.start()
 		}
 	})
@@ -317,11 +319,11 @@ func (c *Conn) CloseWrite() futures.Future[struct{}] {
 // closed. Close does not wait; Closed tells when it is done. Closing again
 // does nothing.
 func (c *Conn) Close() error {
-	if c.loop.Inside() {
+	if c.loop.engine.Inside() {
 		c.beginClose()
 		return nil
 	}
-	c.loop.Do(c.beginClose)
+	c.loop.engine.Do(c.beginClose)
 	return nil
 }
 
@@ -335,14 +337,14 @@ func (c *Conn) Closed() futures.Future[struct{}] {
 // connClosed: whoever sets that resolves the promise in closed, if there is one.
 func (l *Loop) whenClosed(state *connState, closed **futures.Promise[struct{}]) futures.Future[struct{}] {
 	p := futures.NewPromise[struct{}]()
-	ok := l.perform(func() {
+	ok := l.engine.Perform(func() {
 		if *state == connClosed {
 			p.Resolve(struct{}{})
 			return
 		}
 		if *closed == nil {
 			*closed = new(futures.Promise[struct{}])
-			(*closed).Bind(l, nil)
+			(*closed).Bind(&l.engine, nil)
 			(*closed).Renew()
 		}
 		(*closed).Future().Then(func(struct{}, error) { p.Resolve(struct{}{}) })
@@ -356,7 +358,7 @@ func (l *Loop) whenClosed(state *connState, closed **futures.Promise[struct{}]) 
 // Abort ends the connection at once: what is queued is dropped and the peer
 // is sent a reset.
 func (c *Conn) Abort() {
-	c.loop.perform(func() { c.abort(c.closedError("write")) })
+	c.loop.engine.Perform(func() { c.abort(c.closedError("write")) })
 }
 
 func (c *Conn) abort(err error) {
@@ -380,12 +382,12 @@ func (c *Conn) beginClose() {
 	}
 	c.settled() // a Move under way ends
 	d := c.timeouts()
-	d.drain.expired = func(error) {
+	d.drain.Expired = func(error) {
 		if c.state == connDraining {
 			c.abort(c.opError("write", errDrainTimeout))
 		}
 	}
-	c.loop.timers.add(&d.drain, c.loop.after(c.loop.rt.options.drainTimeout))
+	c.loop.engine.SetTimer(&d.drain, c.loop.engine.After(c.loop.rt.options.drainTimeout))
 }
 
 // beginEnd stops everything that is in flight. Closing the descriptor would
@@ -412,14 +414,14 @@ func (c *Conn) beginEnd() {
 // again and again where no cancel finds it. The queue looks through all that it
 // has in flight for what is of this descriptor, so this is not for every close.
 func (c *Conn) endEverything() {
-	q := c.loop.queue
-	sqe := q.Next()
+	l := &c.loop.engine
+	sqe := l.Next()
 	sqe.PrepShutdown(c.fd, shutdownBoth)
 	c.others++
-	c.loop.submit(sqe, (*endShutdown)(c))
-	sqe = q.Next()
+	l.Submit(sqe, (*endShutdown)(c))
+	sqe = l.Next()
 	sqe.PrepCancelFD(c.fd, ring.CancelAll)
-	c.loop.submit(sqe, ignore{})
+	l.Submit(sqe, engine.Ignore{})
 }
 
 // endShutdown is the shutdown on the way to the close, which must wait for it:
@@ -427,7 +429,7 @@ func (c *Conn) endEverything() {
 // when its turn comes. By then it could stand for somebody else's socket.
 type endShutdown Conn
 
-func (s *endShutdown) complete(int32, uint32) {
+func (s *endShutdown) Complete(int32, uint32) {
 	c := (*Conn)(s)
 	c.others--
 	c.settled()
@@ -447,7 +449,7 @@ func (c *Conn) settled() {
 			return
 		}
 		c.moving = nil
-		c.loop.later(func() { m.promise.Fail(c.closedError("move")) })
+		c.loop.engine.Later(func() { m.promise.Fail(c.closedError("move")) })
 	}
 	if c.state == connDraining && c.send.idle() && c.others == 0 {
 		c.beginEnd()
@@ -458,16 +460,16 @@ func (c *Conn) settled() {
 		c.naming.Lock()
 		c.gone = true
 		c.naming.Unlock()
-		sqe := c.loop.queue.Next()
+		sqe := c.loop.engine.Next()
 		sqe.PrepClose(c.fd)
-		c.loop.submit(sqe, (*release)(c))
+		c.loop.engine.Submit(sqe, (*release)(c))
 	}
 }
 
 // release is the closing of the descriptor.
 type release Conn
 
-func (r *release) complete(int32, uint32) {
+func (r *release) Complete(int32, uint32) {
 	c := (*Conn)(r)
 	c.state = connClosed
 	c.loop.forget(c)
@@ -512,7 +514,7 @@ type addresses struct{ local, remote net.Addr }
 
 // SetDeadline sets both deadlines.
 func (c *Conn) SetDeadline(t time.Time) error {
-	c.loop.perform(func() { c.setReadDeadline(t); c.setWriteDeadline(t) })
+	c.loop.engine.Perform(func() { c.setReadDeadline(t); c.setWriteDeadline(t) })
 	return nil
 }
 
@@ -520,13 +522,13 @@ func (c *Conn) SetDeadline(t time.Time) error {
 // with os.ErrDeadlineExceeded; the zero time means never. Nothing is lost: what
 // has come in is there once the deadline is moved.
 func (c *Conn) SetReadDeadline(t time.Time) error {
-	c.loop.perform(func() { c.setReadDeadline(t) })
+	c.loop.engine.Perform(func() { c.setReadDeadline(t) })
 	return nil
 }
 
 // SetWriteDeadline makes sends that are under way or queued at t or later fail
 // with os.ErrDeadlineExceeded; the zero time means never.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
-	c.loop.perform(func() { c.setWriteDeadline(t) })
+	c.loop.engine.Perform(func() { c.setWriteDeadline(t) })
 	return nil
 }

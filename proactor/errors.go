@@ -28,6 +28,15 @@ type shutdownError struct{}
 func (shutdownError) Error() string        { return "proactor: the runtime has shut down" }
 func (shutdownError) Is(target error) bool { return target == ErrClosed }
 
+// closedBy is why something on the loop is closed: the failure of the loop if it
+// has failed, else what the caller says.
+func (l *Loop) closedBy(otherwise error) error {
+	if err := l.engine.Failure(); err != nil {
+		return err
+	}
+	return otherwise
+}
+
 // timeoutError is a passed deadline: a net.Error with Timeout() true that is
 // os.ErrDeadlineExceeded for errors.Is.
 var errTimeout = os.ErrDeadlineExceeded
@@ -40,7 +49,7 @@ func (c *Conn) failed(op string, errno syscall.Errno) error {
 var syscallName = map[string]string{"read": "recv", "write": "send", "shutdown": "shutdown", "close": "close"}
 
 func (c *Conn) timedOut(op string) error             { return c.opError(op, errTimeout) }
-func (c *Conn) closedError(op string) error          { return c.opError(op, ErrClosed) }
+func (c *Conn) closedError(op string) error          { return c.opError(op, c.loop.closedBy(ErrClosed)) }
 func (c *Conn) misused(op string, cause error) error { return c.opError(op, cause) }
 
 func (c *Conn) opError(op string, cause error) error {

@@ -68,7 +68,7 @@ func (rt *Runtime) Listen(network, address string, opts ...ListenOption) (*Liste
 		}
 	}
 	for _, a := range ln.acceptors {
-		a.loop.Do(a.open) // where the loop has ended, closing it below finds that out
+		a.loop.engine.Do(a.open) // where the loop has ended, closing it below finds that out
 	}
 	if rt.isClosing() {
 		ln.stopAccepting(errShutdownDone)
@@ -132,10 +132,10 @@ func (ln *Listener) OnConn(fn func(*Conn)) error {
 func (ln *Listener) accept(fn func(*Conn)) {
 	// Every loop knows what to do with a connection before any can hand it one.
 	for _, a := range ln.acceptors {
-		a.loop.perform(func() { a.handler = fn })
+		a.loop.engine.Perform(func() { a.handler = fn })
 	}
 	for _, a := range ln.acceptors {
-		a.loop.perform(a.arm)
+		a.loop.engine.Perform(a.arm)
 	}
 }
 
@@ -187,7 +187,7 @@ func (s *server) serve(c *Conn) {
 	tasks := c.acceptor.tasks
 	var t *futures.Task
 	run := func(ctx context.Context) error { return s.handler(ctx, c) }
-	t = c.loop.tasks.Start(s.ctx, run, func(err error) {
+	t = c.loop.engine.Tasks().Start(s.ctx, run, func(err error) {
 		delete(tasks, t)
 		c.loop.rt.handlerEnded(c, err)
 		c.beginClose()
@@ -199,7 +199,7 @@ func (s *server) serve(c *Conn) {
 // cancel ends the contexts of all handlers.
 func (s *server) cancel(cause error) {
 	for _, a := range s.listener.acceptors {
-		a.loop.perform(func() {
+		a.loop.engine.Perform(func() {
 			for t := range a.tasks {
 				t.Cancel(cause)
 			}
@@ -223,7 +223,7 @@ func (ln *Listener) Accept() futures.Future[*Conn] {
 		ln.mu.Unlock()
 		if eased {
 			for _, a := range ln.acceptors {
-				a.loop.Do(a.refill)
+				a.loop.engine.Do(a.refill)
 			}
 		}
 		p.Resolve(c)
@@ -332,7 +332,7 @@ func (ln *Listener) stopAccepting(cause error) {
 				close(ln.done)
 			}
 		}
-		if !a.loop.perform(a.close) {
+		if !a.loop.engine.Perform(a.close) {
 			a.closeWithoutLoop()
 		}
 	}

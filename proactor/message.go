@@ -28,7 +28,7 @@ func (m Message) out() *ring.RecvmsgOut {
 	if m.lease == nil {
 		return new(ring.RecvmsgOut)
 	}
-	m.check("Message")
+	m.lease.Bytes(m.generation, "Message")
 	return (*ring.RecvmsgOut)(unsafe.Pointer(unsafe.SliceData(m.head)))
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/engine"
 )
 
 // PacketConn sends and receives messages: UDP, unix datagrams, raw IP. It
@@ -22,7 +23,7 @@ import (
 // Messages can get lost, on the way and where nobody reads them. Those that the
 // kernel delivers are received whole and in its order.
 type PacketConn struct {
-	pendingPlace
+	engine.RosterPlace
 	loop      *Loop
 	fd        int
 	network   string
@@ -35,7 +36,7 @@ type PacketConn struct {
 	send packetSender
 
 	reading, writing deadline
-	drainLimit       timer
+	drainLimit       engine.Timer
 	local, remote    net.Addr
 	using            sync.Mutex // keeps the descriptor ours while an option is set
 	gone             bool       // it is not any more
@@ -192,22 +193,22 @@ func (c *PacketConn) start(o *packetOptions) error {
 		c.recv.shape.Namelen = sizeofSockaddr
 	}
 	c.recv.shape.Controllen = uintptr(o.controlRoom())
-	ok := c.loop.perform(func() {
+	ok := c.loop.engine.Perform(func() {
 		err := c.loop.messageBuffers()
 		switch {
-		case c.loop.stop || len(c.loop.draining) > 0:
+		case c.loop.stopping() || len(c.loop.draining) > 0:
 			c.refuse(errShutdownDone)
 		case err != nil:
 			c.refuse(err)
 		default:
-			c.loop.residents.add(c)
+			c.loop.residents.Add(c)
 		}
 	})
 	if !ok {
 		closeSocket(c.fd)
 		return c.opError("listen", errShutdownDone)
 	}
-	if c.loop.Inside() && c.refusal != nil {
+	if c.loop.engine.Inside() && c.refusal != nil {
 		return c.opError("listen", c.refusal)
 	}
 	return nil // else the loop is on its way to it
@@ -241,10 +242,10 @@ func (c *PacketConn) RemoteAddr() net.Addr { return c.remote }
 // once a later Recv has begun.
 func (c *PacketConn) Recv() futures.Future[Message] {
 	l, r := c.loop, &c.recv
-	if !l.Inside() {
+	if !l.engine.Inside() {
 		p := futures.NewPromise[Message]()
 		p.SetCanceler(&packetWithdrawal{c, p})
-		if !l.Do(func() { r.serve(p) }) {
+		if !l.engine.Do(func() { r.serve(p) }) {
 			p.Fail(c.closedError("read"))
 		}
 		return p.Future()
@@ -252,12 +253,12 @@ func (c *PacketConn) Recv() futures.Future[Message] {
 	p := r.own
 	if p == nil {
 		p = new(futures.Promise[Message])
-		p.Bind(l, r)
+		p.Bind(&l.engine, r)
 		r.own = p
 	} else if p.Pending() {
 		w := &packetWithdrawal{c, new(futures.Promise[Message])}
 		p = w.promise
-		p.Bind(l, w)
+		p.Bind(&l.engine, w)
 	}
 	f := p.Renew()
 	r.serve(p)
@@ -298,7 +299,7 @@ func (c *PacketConn) OnMessage(fn func(Message, error)) {
 	if fn == nil {
 		panic("proactor: OnMessage wants a function to receive with, got nil")
 	}
-	if !c.loop.perform(func() { c.recv.handle(fn) }) {
+	if !c.loop.engine.Perform(func() { c.recv.handle(fn) }) {
 		fn(Message{}, c.closedError("read"))
 	}
 }
@@ -326,7 +327,7 @@ func (c *PacketConn) SendToName(p []byte, name string) futures.Future[int] {
 
 // SendDatagram sends a message with all that there is to say, see SendTo.
 func (c *PacketConn) SendDatagram(d Datagram) futures.Future[int] {
-	if !c.loop.Inside() {
+	if !c.loop.engine.Inside() {
 		return c.sendElsewhere(d)
 	}
 	t := c.send.fresh()
@@ -347,8 +348,8 @@ func (c *PacketConn) begin(t *transmission, d *Datagram) {
 func (c *PacketConn) sendElsewhere(d Datagram) futures.Future[int] {
 	answer := futures.NewPromise[int]()
 	answer.SetCanceler(&packetRetraction{c, answer})
-	raceRead(d.Data)
-	ok := c.loop.Do(func() {
+	engine.RaceRead(d.Data)
+	ok := c.loop.engine.Do(func() {
 		t := c.send.fresh()
 		t.answer = answer
 		c.begin(t, &d)
@@ -369,9 +370,9 @@ func (c *PacketConn) SendBatch(batch []Datagram) futures.Future[int] {
 	b := &packetBatch{conn: c, answer: futures.NewPromise[int](), left: len(batch)}
 	b.answer.SetCanceler(b)
 	for i := range batch {
-		raceRead(batch[i].Data)
+		engine.RaceRead(batch[i].Data)
 	}
-	ok := c.loop.perform(func() {
+	ok := c.loop.engine.Perform(func() {
 		for i := range batch {
 			t := c.send.fresh()
 			t.answer = futures.NewPromise[int]()
@@ -408,7 +409,7 @@ func (b *packetBatch) ended(_ int, err error) {
 
 // Cancel implements futures.Canceler.
 func (b *packetBatch) Cancel() {
-	b.conn.loop.Do(func() {
+	b.conn.loop.engine.Do(func() {
 		for i := len(b.parts) - 1; i >= 0; i-- {
 			b.conn.send.retract(b.parts[i])
 		}
@@ -421,7 +422,7 @@ func (b *packetBatch) Cancel() {
 // Nobody learns whether the message could be sent.
 func (c *PacketConn) Queue(b Buffer, to netip.AddrPort) futures.Future[struct{}] {
 	b = b.take("Queue")
-	if !c.loop.Inside() {
+	if !c.loop.engine.Inside() {
 		return c.queueElsewhere(b, to, "", nil)
 	}
 	return c.queue(b, to, "", nil)
@@ -432,7 +433,7 @@ func (c *PacketConn) Queue(b Buffer, to netip.AddrPort) futures.Future[struct{}]
 func (c *PacketConn) Reply(m Message) futures.Future[struct{}] {
 	from := m.sender()
 	b := m.take("Reply")
-	if !c.loop.Inside() {
+	if !c.loop.engine.Inside() {
 		return c.queueElsewhere(b, netip.AddrPort{}, "", append([]byte(nil), from...))
 	}
 	return c.queue(b, netip.AddrPort{}, "", from)
@@ -442,7 +443,7 @@ func (c *PacketConn) queue(b Buffer, to netip.AddrPort, name string, raw []byte)
 	s := &c.send
 	t := s.fresh()
 	if b.lease != nil {
-		t.data = b.lease.data
+		t.data = b.lease.Data()
 	}
 	t.lease = b
 	err := s.refusal()
@@ -468,7 +469,7 @@ func (c *PacketConn) queue(b Buffer, to netip.AddrPort, name string, raw []byte)
 
 func (c *PacketConn) queueElsewhere(b Buffer, to netip.AddrPort, name string, raw []byte) futures.Future[struct{}] {
 	p := futures.NewPromise[struct{}]()
-	ok := c.loop.Do(func() {
+	ok := c.loop.engine.Do(func() {
 		c.queue(b, to, name, raw).Then(func(_ struct{}, err error) { p.Settle(struct{}{}, err) })
 	})
 	if !ok {
@@ -508,21 +509,21 @@ func (c *PacketConn) address(a *sockaddr, to netip.AddrPort, name string) error 
 
 // SetDeadline sets both deadlines.
 func (c *PacketConn) SetDeadline(t time.Time) error {
-	c.loop.perform(func() { c.setReadDeadline(t); c.setWriteDeadline(t) })
+	c.loop.engine.Perform(func() { c.setReadDeadline(t); c.setWriteDeadline(t) })
 	return nil
 }
 
 // SetReadDeadline makes receives at t or later, those that wait included, fail
 // with os.ErrDeadlineExceeded; the zero time means never. No message is lost.
 func (c *PacketConn) SetReadDeadline(t time.Time) error {
-	c.loop.perform(func() { c.setReadDeadline(t) })
+	c.loop.engine.Perform(func() { c.setReadDeadline(t) })
 	return nil
 }
 
 // SetWriteDeadline makes sends that are queued at t or later fail with
 // os.ErrDeadlineExceeded; the zero time means never.
 func (c *PacketConn) SetWriteDeadline(t time.Time) error {
-	c.loop.perform(func() { c.setWriteDeadline(t) })
+	c.loop.engine.Perform(func() { c.setWriteDeadline(t) })
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/engine"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -85,8 +86,8 @@ func (c *Conn) RecvFiles(p []byte, max int) futures.Future[Received] {
 	answer := futures.NewPromise[Received]()
 	o := &into{conn: c, rights: newRightsReceiver(p, max)}
 	answer.SetCanceler(elsewhere{o})
-	ok := c.loop.perform(func() {
-		o.promise.Bind(c.loop, o)
+	ok := c.loop.engine.Perform(func() {
+		o.promise.Bind(&c.loop.engine, o)
 		o.promise.Renew().Then(func(n int, err error) {
 			r := Received{N: n, Files: o.rights.files, Cut: o.rights.cut}
 			if err != nil || !answer.Settle(r, nil) {
@@ -129,11 +130,11 @@ func (r *rightsReceiver) arm() *ring.Msghdr {
 	return &r.header
 }
 
-// take makes files of the descriptors that came.
-func (r *rightsReceiver) take() {
+// collect makes files of the descriptors that came.
+func (r *rightsReceiver) collect() {
 	r.cut = uint32(r.header.Flags)&ring.MsgCTrunc != 0
 	n := min(int(r.header.Controllen), len(r.control))
-	raceWrote(r.control[:n])
+	engine.RaceWrote(r.control[:n])
 	for _, fd := range decodeRights(r.control[:n]) {
 		r.files = append(r.files, os.NewFile(uintptr(fd), fmt.Sprintf("descriptor %d", fd)))
 	}

@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/engine"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -60,7 +61,7 @@ const maxPieces = 1024
 // transfer starts one.
 func (f *File) transfer(t transferring) futures.Future[int] {
 	l := f.loop
-	if !l.Inside() {
+	if !l.engine.Inside() {
 		return f.transferElsewhere(t)
 	}
 	o := l.takeTransfer()
@@ -79,7 +80,7 @@ func (l *Loop) takeTransfer() *transfer {
 		return o
 	}
 	o := new(transfer)
-	o.promise.Bind(l, o)
+	o.promise.Bind(&l.engine, o)
 	o.promise.SetRecycler(o)
 	return o
 }
@@ -98,13 +99,13 @@ func (f *File) transferElsewhere(t transferring) futures.Future[int] {
 	o := &transfer{transferring: t, file: f, answer: futures.NewPromise[int]()}
 	o.answer.SetCanceler(transferElsewhere{o})
 	if !t.verb.isRead() {
-		raceRead(t.memory)
+		engine.RaceRead(t.memory)
 		for _, p := range t.pieces {
-			raceRead(p)
+			engine.RaceRead(p)
 		}
 	}
-	if !f.loop.Do(o.begin) {
-		o.answer.Fail(f.failed(t.verb.op(), errFileClosed))
+	if !f.loop.engine.Do(o.begin) {
+		o.answer.Fail(f.closedError(t.verb.op()))
 	}
 	return o.answer.Future()
 }
@@ -112,7 +113,7 @@ func (f *File) transferElsewhere(t transferring) futures.Future[int] {
 // transferElsewhere cancels one that was called from another goroutine.
 type transferElsewhere struct{ *transfer }
 
-func (e transferElsewhere) Cancel() { e.file.loop.Do(e.transfer.Cancel) }
+func (e transferElsewhere) Cancel() { e.file.loop.engine.Do(e.transfer.Cancel) }
 
 // begin checks and submits.
 func (o *transfer) begin() {
@@ -152,22 +153,22 @@ func (o *transfer) more() bool {
 func (o *transfer) grant() { o.submit() }
 
 // refuse implements cursorTurn.
-func (o *transfer) refuse() { o.leave(o.file.failed(o.verb.op(), errFileClosed)) }
+func (o *transfer) refuse() { o.leave(o.file.closedError(o.verb.op())) }
 
 // submit hands over what is left, or as much as one attempt takes.
 func (o *transfer) submit() {
 	f := o.file
-	sqe := f.loop.queue.Next()
+	sqe := f.loop.engine.Next()
 	at := o.at()
 	if o.vector {
 		o.prepareVector(sqe, at)
 	} else if p := o.memory[o.done:min(len(o.memory), o.done+maxTransfer)]; o.verb.isRead() {
 		o.aligned.prepareRead(sqe, f.fd, p, at)
 	} else {
-		raceRead(p)
+		engine.RaceRead(p)
 		o.aligned.prepareWrite(sqe, f.fd, p, at)
 	}
-	o.userData = f.loop.submit(sqe, o)
+	o.userData = f.loop.engine.Submit(sqe, o)
 }
 
 // at is where the next attempt reads or writes.
@@ -199,7 +200,7 @@ func (o *transfer) prepareVector(sqe *ring.SQE, at int64) {
 			o.attempt = append(o.attempt, ring.Iovec{Base: &p[0], Len: uintptr(len(p))})
 			room -= len(p)
 			if !o.verb.isRead() {
-				raceRead(p)
+				engine.RaceRead(p)
 			}
 		}
 	}
@@ -210,8 +211,8 @@ func (o *transfer) prepareVector(sqe *ring.SQE, at int64) {
 	}
 }
 
-// complete implements operation.
-func (o *transfer) complete(result int32, _ uint32) {
+// complete implements engine.Operation.
+func (o *transfer) Complete(result int32, _ uint32) {
 	errno := syscall.Errno(-result)
 	switch {
 	case result > 0:
@@ -229,7 +230,7 @@ func (o *transfer) complete(result int32, _ uint32) {
 	case errno == syscall.ECANCELED && o.reason != nil:
 		o.end(o.reason)
 	case errno == syscall.ECANCELED && o.file.ending:
-		o.end(o.file.failed(o.verb.op(), errFileClosed))
+		o.end(o.file.closedError(o.verb.op()))
 	default:
 		o.end(o.file.failed(o.verb.op(), errno))
 	}
@@ -242,7 +243,7 @@ func (o *transfer) advance(n int) (left bool) {
 	}
 	if !o.vector {
 		if o.verb.isRead() {
-			raceWrote(o.memory[o.done : o.done+n])
+			engine.RaceWrote(o.memory[o.done : o.done+n])
 		}
 		o.done += n
 		return o.done < len(o.memory)
@@ -251,7 +252,7 @@ func (o *transfer) advance(n int) (left bool) {
 	for n > 0 {
 		k := min(n, len(o.pieces[0]))
 		if o.verb.isRead() {
-			raceWrote(o.pieces[0][:k])
+			engine.RaceWrote(o.pieces[0][:k])
 		}
 		if n -= k; k == len(o.pieces[0]) {
 			o.pieces = o.pieces[1:]
@@ -269,7 +270,7 @@ func (o *transfer) goOn() {
 	case o.reason != nil:
 		o.end(o.reason)
 	case o.file.ending:
-		o.end(o.file.failed(o.verb.op(), errFileClosed))
+		o.end(o.file.closedError(o.verb.op()))
 	default:
 		o.submit()
 	}
@@ -316,14 +317,5 @@ func (o *transfer) Cancel() {
 		o.leave(o.reason)
 		return
 	}
-	o.file.loop.cancelOnce(o.userData)
-}
-
-// abandon ends it: no completion will come.
-func (o *transfer) abandon(err error) {
-	if !o.ended {
-		o.ended = true
-		o.file.inFlight--
-		o.settle(o.done, o.file.failed(o.verb.op(), err))
-	}
+	o.file.loop.engine.CancelOnce(o.userData)
 }

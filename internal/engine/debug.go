@@ -1,6 +1,6 @@
 //go:build debug
 
-package proactor
+package engine
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package ring
+package engine
 
 import (
 	"math/rand/v2"
@@ -8,18 +8,18 @@ import (
 )
 
 func TestSlotsForgetWhatIsOver(t *testing.T) {
-	var s Slots[string]
-	first := s.Put("first")
+	var s slots
+	first := s.Put(numbered(1))
 	v, ok := s.Get(first)
 	require.True(t, ok)
-	require.Equal(t, "first", v)
+	require.Equal(t, numbered(1), v)
 	require.True(t, s.Remove(first))
 	require.False(t, s.Remove(first))
-	second := s.Put("second")
+	second := s.Put(numbered(2))
 	require.Equal(t, uint32(first), uint32(second), "the slot serves again")
 	_, ok = s.Get(first)
 	require.False(t, ok, "a late completion finds nothing")
-	_, ok = s.Get(ReservedUserData)
+	_, ok = s.Get(^uint64(0))
 	require.False(t, ok)
 	_, ok = s.Get(12345)
 	require.False(t, ok)
@@ -27,13 +27,13 @@ func TestSlotsForgetWhatIsOver(t *testing.T) {
 }
 
 func TestSlotsAgainstModel(t *testing.T) {
-	var s Slots[int]
+	var s slots
 	model := map[uint64]int{}
 	var gone []uint64
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range 20000 {
 		if r.IntN(2) == 0 || len(model) == 0 {
-			ud := s.Put(i)
+			ud := s.Put(numbered(i))
 			if _, taken := model[ud]; taken {
 				t.Fatalf("user data %#x is given out twice", ud)
 			}
@@ -43,7 +43,7 @@ func TestSlotsAgainstModel(t *testing.T) {
 		for ud, want := range model {
 			v, ok := s.Get(ud)
 			require.True(t, ok)
-			require.Equal(t, want, v)
+			require.Equal(t, numbered(want), v)
 			if r.IntN(2) == 0 {
 				require.True(t, s.Remove(ud))
 				delete(model, ud)
@@ -63,8 +63,8 @@ func TestSlotsAgainstModel(t *testing.T) {
 }
 
 func TestSlotsNeverGiveReservedUserData(t *testing.T) {
-	var s Slots[int]
-	ud := s.Put(0)
+	var s slots
+	ud := s.Put(numbered(0))
 	s.at(0).generation = 1<<32 - 2
 	require.False(t, s.Remove(ud))
 	s.at(0).taken = true
@@ -73,8 +73,12 @@ func TestSlotsNeverGiveReservedUserData(t *testing.T) {
 }
 
 func TestSlotsAllocateOnlyToGrow(t *testing.T) {
-	var s Slots[*int]
-	v := new(int)
+	var s slots
+	v := &wakeup{}
 	s.Put(v)
 	require.Zero(t, testing.AllocsPerRun(100, func() { s.Remove(s.Put(v)) }))
 }
+
+type numbered int
+
+func (numbered) Complete(int32, uint32) {}

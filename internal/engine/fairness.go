@@ -1,4 +1,4 @@
-package proactor
+package engine
 
 import (
 	"runtime"
@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// share is how a loop shares the processors of the Go runtime, GOMAXPROCS of
+// fairness is how a loop shares the processors of the Go runtime, GOMAXPROCS of
 // them, with other goroutines.
 //
 // While a goroutine waits in a system call, the scheduler's monitor may take its
@@ -16,7 +16,7 @@ import (
 // request, for a connection that sends one at a time. A loop that turns often
 // therefore holds its processor while it waits, as long as nobody else wants it,
 // and asks often enough whether somebody does.
-type share struct {
+type fairness struct {
 	yielded time.Duration // when the loop went through the scheduler last
 	turns   uint64        // of the loop, at that time
 	looked  time.Duration // when it looked last whether another goroutine wants to run
@@ -41,7 +41,7 @@ const (
 	lookEvery = 50 * time.Microsecond
 )
 
-func (s *share) open() {
+func (s *fairness) open() {
 	s.wanted = -sharing
 	s.runnable[0].Name = "/sched/goroutines/runnable:goroutines"
 	metrics.Read(s.runnable[:])
@@ -49,7 +49,7 @@ func (s *share) open() {
 }
 
 // limit bounds a wait that holds the processor.
-func (s *share) limit(wait time.Duration) time.Duration {
+func (s *fairness) limit(wait time.Duration) time.Duration {
 	if s.hold && (wait < 0 || wait > slice) {
 		return slice
 	}
@@ -57,7 +57,7 @@ func (s *share) limit(wait time.Duration) time.Duration {
 }
 
 // crowded looks whether another goroutine wants to run and has no processor.
-func (s *share) crowded(now time.Duration) bool {
+func (s *fairness) crowded(now time.Duration) bool {
 	if !s.hold || now-s.looked < s.pause {
 		return false
 	}
@@ -74,7 +74,7 @@ func (s *share) crowded(now time.Duration) bool {
 // scheduler's monitor looks. That was a quarter of the processor time of a server
 // under load. A loop never ends and is never scheduled anew unless it asks for it.
 func (l *Loop) yield() error {
-	now, s := l.now(), &l.share
+	now, s := l.Now(), &l.fairness
 	crowded := s.crowded(now)
 	if !crowded && now-s.yielded < slice {
 		return nil
@@ -94,11 +94,11 @@ func (l *Loop) yield() error {
 // no processor is without a loop. With one of those the monitor leaves waits of
 // less than 10 ms alone.
 func (l *Loop) decideHold(now time.Duration) {
-	s := &l.share
+	s := &l.fairness
 	hold := !s.never && now-s.wanted >= sharing && now-s.yielded < 2*slice && l.turns.Load()-s.turns >= busyTurns
 	if hold {
 		processors := runtime.GOMAXPROCS(0)
-		hold = processors <= len(l.rt.loops)
+		hold = processors <= l.config.Loops
 		s.pause = lookEvery * time.Duration(processors)
 	}
 	if hold != s.hold {
@@ -106,3 +106,10 @@ func (l *Loop) decideHold(now time.Duration) {
 		l.queue.Hold(hold)
 	}
 }
+
+// KeepsProcessor reports that the loop keeps its processor while it waits.
+func (l *Loop) KeepsProcessor() bool { return l.fairness.hold }
+
+// Asleep reports that the loop waits for completions, or is about to. Any
+// goroutine may call it.
+func (l *Loop) Asleep() bool { return l.inbox.sleeping.Load() }

@@ -1,4 +1,4 @@
-package proactor
+package engine
 
 import (
 	"bytes"
@@ -6,11 +6,12 @@ import (
 	"time"
 )
 
-// watchdog reports loops that do not turn: a handler that computes, sleeps or
+// Watchdog reports loops that do not turn: a handler that computes, sleeps or
 // blocks on a channel or mutex holds up every connection of its loop. It looks at
 // them from outside, so that a turn costs no clock.
-type watchdog struct {
-	rt    *Runtime
+type Watchdog struct {
+	loops []*Loop
+	limit time.Duration
 	done  chan struct{}
 	watch []watched
 }
@@ -23,30 +24,29 @@ type watched struct {
 	reported bool
 }
 
-func startWatchdog(rt *Runtime) *watchdog {
-	if rt.options.stallLimit == 0 {
-		return nil
-	}
-	w := &watchdog{rt, make(chan struct{}), make([]watched, len(rt.loops))}
+// StartWatchdog watches loops, until Stop. A turn longer than limit is reported.
+func StartWatchdog(loops []*Loop, limit time.Duration) *Watchdog {
+	w := &Watchdog{loops, limit, make(chan struct{}), make([]watched, len(loops))}
 	go w.run()
 	return w
 }
 
-func (w *watchdog) stop() {
+// Stop ends the watching. It may be called for a nil Watchdog.
+func (w *Watchdog) Stop() {
 	if w != nil {
 		close(w.done)
 	}
 }
 
-func (w *watchdog) run() {
-	tick := time.NewTicker(max(w.rt.options.stallLimit/2, 1))
+func (w *Watchdog) run() {
+	tick := time.NewTicker(max(w.limit/2, 1))
 	defer tick.Stop()
 	for {
 		select {
 		case <-w.done:
 			return
 		case now := <-tick.C:
-			for i, l := range w.rt.loops {
+			for i, l := range w.loops {
 				w.look(l, &w.watch[i], now)
 			}
 		}
@@ -54,7 +54,7 @@ func (w *watchdog) run() {
 }
 
 // look compares a loop with what was seen of it before.
-func (w *watchdog) look(l *Loop, seen *watched, now time.Time) {
+func (w *Watchdog) look(l *Loop, seen *watched, now time.Time) {
 	turn, awake := l.turns.Load(), !l.inbox.sleeping.Load()
 	if turn != seen.turn || !awake || !seen.awake {
 		*seen = watched{turn: turn, awake: awake, since: now}
@@ -64,18 +64,18 @@ func (w *watchdog) look(l *Loop, seen *watched, now time.Time) {
 	if held > time.Duration(l.longest.Load()) {
 		l.longest.Store(int64(held))
 	}
-	if held >= w.rt.options.stallLimit && !seen.reported {
+	if held >= w.limit && !seen.reported {
 		seen.reported = true
 		w.report(l)
 	}
 }
 
-func (w *watchdog) report(l *Loop) {
-	if w.rt.options.logger == nil {
+func (w *Watchdog) report(l *Loop) {
+	if l.config.Logger == nil {
 		return
 	}
-	w.rt.options.logger.Warn("loop stalled: a handler or callback holds its thread; it should Await, or use futures.Blocking",
-		"loop", l.index, "longer than", w.rt.options.stallLimit, "stack", string(lockedStacks()))
+	l.config.Logger.Warn("loop stalled: a handler or callback holds its thread; it should Await, or use futures.Blocking",
+		"loop", l.config.Index, "longer than", w.limit, "stack", string(lockedStacks()))
 }
 
 // lockedStacks returns the stacks of the goroutines that are locked to a
@@ -88,7 +88,7 @@ func lockedStacks() []byte {
 	for _, g := range bytes.Split(buf, []byte("\n\n")) {
 		header, _, _ := bytes.Cut(g, []byte("\n"))
 		if bytes.Contains(header, []byte("locked to thread")) &&
-			!bytes.Contains(g, []byte("proactor.(*Loop).enter(")) {
+			!bytes.Contains(g, []byte("engine.(*Loop).enter(")) {
 			held = append(held, g)
 		}
 	}

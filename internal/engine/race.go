@@ -1,6 +1,6 @@
 //go:build race
 
-package proactor
+package engine
 
 import (
 	"runtime"
@@ -10,13 +10,15 @@ import (
 // The race detector sees neither the kernel nor a raw system call touch
 // memory. These tell it what they did.
 
-func raceWrote(p []byte) {
+// RaceWrote tells the race detector that the kernel wrote to p.
+func RaceWrote(p []byte) {
 	if len(p) > 0 {
 		runtime.RaceWriteRange(unsafe.Pointer(unsafe.SliceData(p)), len(p))
 	}
 }
 
-func raceRead(p []byte) {
+// RaceRead tells the race detector that the kernel may read p from now on.
+func RaceRead(p []byte) {
 	if len(p) > 0 {
 		runtime.RaceReadRange(unsafe.Pointer(unsafe.SliceData(p)), len(p))
 	}

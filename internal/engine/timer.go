@@ -1,4 +1,4 @@
-package proactor
+package engine
 
 import (
 	"time"
@@ -6,10 +6,10 @@ import (
 	"github.com/goproactor/goproactor/ring"
 )
 
-// timer is an entry of a loop's heap. It may be embedded, and added again once
+// Timer is an entry of a loop's heap. It may be embedded, and added again once
 // it has expired or was removed.
-type timer struct {
-	expired func(error) // runs on the loop: with nil in time, with ErrClosed when the loop ends first
+type Timer struct {
+	Expired func(error) // runs on the loop: with nil in time, with the reason when the loop ends first
 	at      time.Duration
 	index   int // position in the heap + 1, 0 when not in it
 }
@@ -24,13 +24,13 @@ type timerHeap struct {
 // timerNode repeats the time beside the pointer: comparing nodes follows none.
 type timerNode struct {
 	at    time.Duration
-	timer *timer
+	timer *Timer
 }
 
 const timerArity = 4
 
 // add arms t for a moment on the loop's clock; if it is armed, it moves.
-func (h *timerHeap) add(t *timer, at time.Duration) {
+func (h *timerHeap) add(t *Timer, at time.Duration) {
 	t.at = at
 	if t.index == 0 {
 		h.nodes = append(h.nodes, timerNode{at, t})
@@ -46,7 +46,7 @@ func (h *timerHeap) add(t *timer, at time.Duration) {
 }
 
 // remove disarms t; false if it was not armed.
-func (h *timerHeap) remove(t *timer) bool {
+func (h *timerHeap) remove(t *Timer) bool {
 	if t.index == 0 {
 		return false
 	}
@@ -69,20 +69,20 @@ func (h *timerHeap) expire(l *Loop) {
 	if len(h.nodes) == 0 {
 		return
 	}
-	now := l.now()
+	now := l.Now()
 	for len(h.nodes) > 0 && h.nodes[0].at <= now {
 		t := h.nodes[0].timer
 		h.remove(t)
-		t.expired(nil)
+		t.Expired(nil)
 	}
 }
 
 // drop ends every timer: the loop ends first.
-func (h *timerHeap) drop() {
+func (h *timerHeap) drop(reason error) {
 	for len(h.nodes) > 0 {
 		t := h.nodes[0].timer
 		h.remove(t)
-		t.expired(ErrClosed)
+		t.Expired(reason)
 	}
 }
 
@@ -92,7 +92,7 @@ func (h *timerHeap) wait(l *Loop) time.Duration {
 	if len(h.nodes) == 0 {
 		return ring.Forever
 	}
-	return max(0, h.nodes[0].at-l.now())
+	return max(0, h.nodes[0].at-l.Now())
 }
 
 func (h *timerHeap) place(i int, n timerNode) {

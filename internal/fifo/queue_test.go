@@ -1,4 +1,4 @@
-package proactor
+package fifo
 
 import (
 	"math/rand/v2"
@@ -11,36 +11,36 @@ import (
 func TestFifoAgainstASlice(t *testing.T) {
 	for seed := range uint64(50) {
 		random := rand.New(rand.NewPCG(seed, 1))
-		var q fifo[*int]
+		var q Queue[*int]
 		var want []*int
 		for step := range 2000 {
 			v := new(step)
 			switch random.IntN(10) {
 			case 0, 1, 2, 3:
-				q.push(v)
+				q.Push(v)
 				want = append(want, v)
 			case 4:
-				q.unpop(v)
+				q.Unpop(v)
 				want = slices.Insert(want, 0, v)
 			case 5, 6, 7:
 				if len(want) > 0 {
-					require.Same(t, want[0], q.pop())
+					require.Same(t, want[0], q.Pop())
 					want = want[1:]
 				}
 			case 8:
 				i := random.IntN(len(want) + 2) // behind the end too
-				tail := q.cut(i)
+				tail := q.Cut(i)
 				require.True(t, slices.Equal(want[min(i, len(want)):], tail))
 				want = want[:min(i, len(want))]
 			case 9:
 				for range random.IntN(40) { // a burst
-					q.push(v)
+					q.Push(v)
 					want = append(want, v)
 				}
 			}
-			require.Equal(t, len(want), q.len())
+			require.Equal(t, len(want), q.Len())
 			for i := range want {
-				require.Same(t, want[i], *q.at(i))
+				require.Same(t, want[i], *q.At(i))
 			}
 			holdsNothingElse(t, &q)
 		}
@@ -48,7 +48,7 @@ func TestFifoAgainstASlice(t *testing.T) {
 }
 
 // holdsNothingElse: what has left the queue is not kept reachable by it.
-func holdsNothingElse(t *testing.T, q *fifo[*int]) {
+func holdsNothingElse(t *testing.T, q *Queue[*int]) {
 	t.Helper()
 	held := 0
 	for _, p := range q.items {
@@ -56,24 +56,24 @@ func holdsNothingElse(t *testing.T, q *fifo[*int]) {
 			held++
 		}
 	}
-	require.Equal(t, q.len(), held)
+	require.Equal(t, q.Len(), held)
 }
 
 func TestFifoGivesTheMemoryOfABurstBack(t *testing.T) {
-	var q fifo[int]
+	var q Queue[int]
 	for i := range 1000 {
-		q.push(i)
+		q.Push(i)
 	}
 	for i := range 1000 {
-		require.Equal(t, i, q.pop())
+		require.Equal(t, i, q.Pop())
 	}
 	require.Empty(t, q.items)
 	for range 100 { // and of an everyday size keeps it
-		q.push(1)
-		q.push(2)
-		q.pop()
-		q.pop()
+		q.Push(1)
+		q.Push(2)
+		q.Pop()
+		q.Pop()
 	}
 	require.Len(t, q.items, 2)
-	require.Zero(t, testing.AllocsPerRun(100, func() { q.push(1); q.pop() }))
+	require.Zero(t, testing.AllocsPerRun(100, func() { q.Push(1); q.Pop() }))
 }

@@ -1,28 +1,27 @@
-package proactor
+package engine
 
 import (
 	"fmt"
-	"math"
 	"math/bits"
 	"math/rand/v2"
+	"net"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/goproactor/goproactor/futures"
 	"github.com/stretchr/testify/require"
 )
 
 // reference is what a heap of timers should hold: everything, in order.
-type reference []*timer
+type reference []*Timer
 
-func (r *reference) add(t *timer, at time.Duration) {
+func (r *reference) add(t *Timer, at time.Duration) {
 	r.remove(t)
-	i, _ := slices.BinarySearchFunc(*r, at, func(t *timer, at time.Duration) int { return int(t.at - at) })
+	i, _ := slices.BinarySearchFunc(*r, at, func(t *Timer, at time.Duration) int { return int(t.at - at) })
 	*r = slices.Insert(*r, i, t)
 }
 
-func (r *reference) remove(t *timer) bool {
+func (r *reference) remove(t *Timer) bool {
 	i := slices.Index(*r, t)
 	if i >= 0 {
 		*r = slices.Delete(*r, i, i+1)
@@ -51,7 +50,7 @@ func TestTimerHeapAgainstASortedList(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		var heap timerHeap
 		var list reference
-		timers := make([]timer, 200)
+		timers := make([]Timer, 200)
 		for range 3000 {
 			x := &timers[random.IntN(len(timers))]
 			switch random.IntN(5) {
@@ -91,7 +90,7 @@ func TestTimerHeapTouchesOnePath(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for _, n := range []int{1, 4, 5, 100, 5000} {
 		var heap timerHeap
-		timers := make([]timer, n)
+		timers := make([]Timer, n)
 		for i := range timers {
 			heap.add(&timers[i], time.Duration(random.IntN(1000)))
 		}
@@ -122,34 +121,18 @@ func TestTimersExpireInOrderAndOnlyWhenDue(t *testing.T) {
 	l := &Loop{start: time.Now().Add(-time.Hour)}
 	var got []int
 	for i := range 10 {
-		x := &timer{expired: func(err error) { require.NoError(t, err); got = append(got, i) }}
+		x := &Timer{Expired: func(err error) { require.NoError(t, err); got = append(got, i) }}
 		l.timers.add(x, time.Duration(10-i))
 	}
-	late := &timer{expired: func(err error) { require.ErrorIs(t, err, ErrClosed); got = append(got, 99) }}
+	late := &Timer{Expired: func(err error) { require.ErrorIs(t, err, net.ErrClosed); got = append(got, 99) }}
 	l.timers.add(late, 2*time.Hour)
 	require.Zero(t, l.timers.wait(l))
 	l.timers.expire(l)
 	require.Equal(t, []int{9, 8, 7, 6, 5, 4, 3, 2, 1, 0}, got)
 	require.Positive(t, l.timers.wait(l))
-	l.timers.drop()
+	l.timers.drop(net.ErrClosed)
 	require.Equal(t, 99, got[10])
 	require.Negative(t, l.timers.wait(l), "none is left")
-}
-
-// However many ticks a ticker has missed, it takes no time to skip them.
-func TestATickerCatchesUpAtOnce(t *testing.T) {
-	l := &Loop{start: time.Now().Add(-200 * 365 * 24 * time.Hour)}
-	for _, every := range []time.Duration{1, 7, time.Millisecond, time.Hour, math.MaxInt64} {
-		before := l.now()
-		k := &Ticker{loop: l, every: every, Stream: futures.NewStream[time.Time](nil, 1)}
-		k.timer.expired = k.tick
-		k.tick(nil)
-		require.Greater(t, k.next, before)
-		require.LessOrEqual(t, k.next, l.after(every))
-		require.Zero(t, k.next%every, "the rhythm")
-		require.Equal(t, 1, k.Len())
-	}
-	l.timers.drop()
 }
 
 // BenchmarkTimers arms, moves, cancels and expires one timer beside so many
@@ -158,7 +141,7 @@ func BenchmarkTimers(b *testing.B) {
 	for _, n := range []int{1, 1000, 1_000_000} {
 		l := &Loop{start: time.Now()}
 		random := rand.New(rand.NewPCG(5, 6))
-		timers := make([]timer, n)
+		timers := make([]Timer, n)
 		for i := range timers {
 			l.timers.add(&timers[i], time.Hour+time.Duration(random.Int64N(int64(time.Hour))))
 		}
@@ -166,7 +149,7 @@ func BenchmarkTimers(b *testing.B) {
 		for i := range moments {
 			moments[i] = time.Hour + time.Duration(random.Int64N(int64(time.Hour)))
 		}
-		x := &timer{expired: func(error) {}}
+		x := &Timer{Expired: func(error) {}}
 		for name, op := range map[string]func(i int){
 			"arm+cancel": func(i int) {
 				l.timers.add(x, moments[i%len(moments)])

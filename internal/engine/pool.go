@@ -1,20 +1,14 @@
-package proactor
+package engine
 
 import (
 	"fmt"
 
+	"github.com/goproactor/goproactor/internal/fifo"
 	"github.com/goproactor/goproactor/ring"
 )
 
-// The groups of provided buffers of a loop's queue.
-const (
-	bufferGroup  = 0 // for streams
-	messageGroup = 1 // for messages, once there is a PacketConn
-	bulkGroup    = 2 // for streams that fill buffers of the first group
-)
-
-// bufferPool is the memory that a loop's receives choose from: blocks provided
-// to the queue through a buffer ring. Idle connections hold none of it.
+// Pool is memory that a loop's receives choose from: blocks provided to the
+// queue through a buffer ring. Idle connections hold none of it.
 //
 // A block is in the ring, spare, or out: consumed, with leases on it. It comes
 // back when the last of them ends. When a receive finds none, the ring gets
@@ -25,7 +19,7 @@ const (
 // their turn, and large messages in many blocks are never in the cache. So the
 // ring holds no more than are needed at a time, and what it is given is what
 // came back last.
-type bufferPool struct {
+type Pool struct {
 	loop    *Loop
 	ring    *ring.BufferRing
 	size    int // bytes of a block
@@ -36,14 +30,17 @@ type bufferPool struct {
 	target  int // of inRing
 	least   int // inRing was, since turns began to count
 	turns   int // in which the ring was not seen running low
-	free    *lease
+	free    *Lease
 	refused bool // a receive found nothing, and went elsewhere
 
-	starved fifo[starveling] // were refused for want of a buffer, first come first
+	waiters fifo.Queue[BufferWaiter] // found no buffer, first come first
 }
 
-// starveling is a receive that was refused.
-type starveling interface{ fed() }
+// BufferWaiter is a receive that found no buffer.
+type BufferWaiter interface {
+	// BuffersBack is called once when there are some.
+	BuffersBack()
+}
 
 type block struct {
 	mem      []byte
@@ -67,24 +64,33 @@ const (
 	calmTurns = 1024
 )
 
-func (p *bufferPool) open(l *Loop, group uint16, size, count int, incremental bool) error {
+// Open provides buffers of size bytes, count at most, as a group of the queue.
+func (p *Pool) Open(l *Loop, group uint16, size, count int) error {
 	r, err := ring.NewBufferRing(count)
 	if err != nil {
 		return err
 	}
-	r.Incremental = incremental
 	if err := l.queue.RegisterBufferRing(group, r); err != nil {
 		return fmt.Errorf("provide %d buffers of %d bytes: %w", count, size, err)
 	}
 	p.loop, p.ring, p.size, p.limit = l, r, size, count
 	p.grow()
 	p.target = min(firstTarget, len(p.blocks))
-	p.publish()
+	p.Publish()
 	return nil
 }
 
+// Opened says that the pool is open.
+func (p *Pool) Opened() bool { return p.ring != nil }
+
+// Size is the length of a buffer in bytes.
+func (p *Pool) Size() int { return p.size }
+
+// Buffers counts the buffers allocated.
+func (p *Pool) Buffers() int { return len(p.blocks) }
+
 // grow doubles the pool, from one slab on, up to its limit.
-func (p *bufferPool) grow() {
+func (p *Pool) grow() {
 	n := min(max(slab/p.size, 1, len(p.blocks)), p.limit-len(p.blocks))
 	if n <= 0 {
 		return
@@ -108,44 +114,19 @@ func (p *bufferPool) grow() {
 	}
 }
 
-// openBulk opens the pool of larger buffers, if it is not open: false if there
-// are none, and the others have to do.
-//
-// The kernel's part of receiving and sending on costs about a microsecond a
-// piece, whatever its size: 256 KiB in eight pieces took half as long again as
-// in one. But larger buffers for everyone would never be in the cache.
-func (l *Loop) openBulk() bool {
-	if l.bulk.ring != nil {
-		return true
-	}
-	o := &l.rt.options
-	size, count := o.bufferSize*bulkFactor, o.bufferCount/bulkFactor
-	if l.withoutBulk || size > maxBulk || count < 2 {
-		return false
-	}
-	err := l.bulk.open(l, bulkGroup, size, count, false)
-	l.withoutBulk = err != nil // for want of memory that may be locked
-	return err == nil
-}
-
-const (
-	bulkFactor = 8       // the larger buffers are so much larger, and so many fewer
-	maxBulk    = 4 << 20 // bytes
-)
-
-func (p *bufferPool) provide(b *block) {
+func (p *Pool) provide(b *block) {
 	b.inRing, b.consumed = true, 0
 	p.inRing++
 	p.ring.Add(b.mem, b.id)
 }
 
-// publish shows the queue what came back since the last time.
-func (p *bufferPool) publish() {
+// Publish shows the queue what came back since the last time.
+func (p *Pool) Publish() {
 	if p.ring == nil {
 		return
 	}
-	starved := p.starved.len() > 0
-	if starved || p.refused {
+	waiting := p.waiters.Len() > 0
+	if waiting || p.refused {
 		p.refused = false
 		p.widen()
 	} else {
@@ -156,14 +137,14 @@ func (p *bufferPool) publish() {
 		p.provide(p.spare[last])
 		p.spare = p.spare[:last]
 	}
-	if starved {
-		p.feed()
+	if waiting {
+		p.wakeWaiters()
 	}
 	p.ring.Publish()
 }
 
 // widen makes the ring, and if need be the pool, larger.
-func (p *bufferPool) widen() {
+func (p *Pool) widen() {
 	p.target = min(2*p.target, p.limit)
 	p.least, p.turns = p.target, 0
 	if p.target > len(p.blocks) {
@@ -172,7 +153,7 @@ func (p *bufferPool) widen() {
 }
 
 // narrow makes the ring smaller when half of it has not been needed for long.
-func (p *bufferPool) narrow() {
+func (p *Pool) narrow() {
 	p.least = min(p.least, p.inRing)
 	if p.turns++; p.turns < calmTurns {
 		return
@@ -183,20 +164,27 @@ func (p *bufferPool) narrow() {
 	p.least, p.turns = p.target, 0
 }
 
-// feed lets receives that were refused try again: no more of them than there
-// are blocks, or they would only be refused again.
-func (p *bufferPool) feed() {
-	for n := min(p.inRing, p.starved.len()); n > 0; n-- {
-		p.starved.pop().fed()
+// Wait makes w wait for buffers.
+func (p *Pool) Wait(w BufferWaiter) { p.waiters.Push(w) }
+
+// Refused notes that a receive found no buffer, and does without this pool.
+func (p *Pool) Refused() { p.refused = true }
+
+// wakeWaiters lets receives that found no buffer try again: no more of them than
+// there are blocks, or they would only be refused again.
+func (p *Pool) wakeWaiters() {
+	for n := min(p.inRing, p.waiters.Len()); n > 0; n-- {
+		p.waiters.Pop().BuffersBack()
 	}
 }
 
-// out is the number of blocks that are leased.
-func (p *bufferPool) out() int { return len(p.blocks) - p.inRing - len(p.spare) }
+// Out is the number of buffers that are leased.
+func (p *Pool) Out() int { return len(p.blocks) - p.inRing - len(p.spare) }
 
-// received makes the lease for a completion that put n bytes into block id.
-func (p *bufferPool) received(id uint16, n int, flags uint32) Buffer {
-	b := p.blocks[id]
+// Received makes the lease for a completion that put n bytes into a buffer, with
+// the flags that it had.
+func (p *Pool) Received(n int, flags uint32) *Lease {
+	b := p.blocks[flags>>16]
 	from := b.consumed
 	b.consumed += n
 	b.leases++
@@ -205,43 +193,46 @@ func (p *bufferPool) received(id uint16, n int, flags uint32) Buffer {
 		p.inRing--
 	}
 	data := b.mem[from : from+n : from+n]
-	raceWrote(data)
+	RaceWrote(data)
 	return p.lease(data, b)
 }
 
-// unused takes back a block that a completion named without filling it.
-func (p *bufferPool) unused(id uint16, flags uint32) {
-	if b := p.blocks[id]; flags&ring.CQEFBufMore == 0 && b.inRing {
+// Unused takes back a buffer that a completion named without filling it.
+func (p *Pool) Unused(flags uint32) {
+	if b := p.blocks[flags>>16]; flags&ring.CQEFBufMore == 0 && b.inRing {
 		b.inRing = false
 		p.inRing--
 		p.settle(b)
 	}
 }
 
-// scarce says that blocks run low, so that data nobody reads yet should not
-// sit on them.
-func (p *bufferPool) scarce() bool { return p.out() > len(p.blocks)/4*3 }
+// Scarce says that buffers run low, so that data nobody reads yet should not sit
+// on them.
+func (p *Pool) Scarce() bool { return p.Out() > len(p.blocks)/4*3 }
 
-// copied moves a lease's data to memory of its own and frees its block.
-func (p *bufferPool) copied(b Buffer) Buffer {
-	data := append([]byte(nil), b.Bytes()...)
-	p.release(b.lease)
+// Copied moves a lease's data to memory of its own and frees its buffer.
+func (p *Pool) Copied(l *Lease) *Lease {
+	data := append([]byte(nil), l.data...)
+	p.release(l)
 	return p.lease(data, nil)
 }
 
-func (p *bufferPool) lease(data []byte, b *block) Buffer {
+// Own makes a lease on memory that is not the pool's.
+func (p *Pool) Own(data []byte) *Lease { return p.lease(data, nil) }
+
+func (p *Pool) lease(data []byte, b *block) *Lease {
 	l := p.free
 	if l == nil {
-		l = &lease{pool: p}
+		l = &Lease{pool: p}
 	} else {
 		p.free = l.next
 	}
 	l.data, l.block, l.next = data, b, nil
-	return Buffer{l, l.generation.Load()}
+	return l
 }
 
-// release ends a lease. Only the loop calls it.
-func (p *bufferPool) release(l *lease) {
+// release ends a lease.
+func (p *Pool) release(l *Lease) {
 	b := l.block
 	l.generation.Add(1)
 	poison(l.data)
@@ -254,7 +245,7 @@ func (p *bufferPool) release(l *lease) {
 }
 
 // settle takes a block back once the queue and all holders are done with it.
-func (p *bufferPool) settle(b *block) {
+func (p *Pool) settle(b *block) {
 	if b.leases == 0 && !b.inRing {
 		p.spare = append(p.spare, b)
 	}

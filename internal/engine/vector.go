@@ -1,35 +1,36 @@
-package proactor
+package engine
 
 import "github.com/goproactor/goproactor/ring"
 
-// maxVector is how many pieces one send gathers. The kernel takes 1024
+// MaxVector is how many pieces one send gathers. The kernel takes 1024
 // (IOV_MAX); beyond a few dozen there is nothing left to gain.
-const maxVector = 64
+const MaxVector = 64
 
-// gather is a message header with its vector.
-type gather struct {
-	header ring.Msghdr
-	vector [maxVector]ring.Iovec
+// Gather is a message header with its vector.
+type Gather struct {
+	Header ring.Msghdr
+	vector [MaxVector]ring.Iovec
 	pieces int
 }
 
-func (g *gather) add(p []byte) {
+// Add appends a piece, which must not be empty.
+func (g *Gather) Add(p []byte) {
 	v := &g.vector[g.pieces]
 	v.Base, v.Len = &p[0], uintptr(len(p))
 	g.pieces++
-	g.header.Iov, g.header.Iovlen = &g.vector[0], uintptr(g.pieces)
+	g.Header.Iov, g.Header.Iovlen = &g.vector[0], uintptr(g.pieces)
 }
 
 // vectorArena lends gathers to the entries of one turn: the queue copies
 // headers and vectors when it submits, so after Enter all are free again.
 type vectorArena struct {
-	gathers []*gather
+	gathers []*Gather
 	used    int
 }
 
-func (a *vectorArena) next() *gather {
+func (a *vectorArena) next() *Gather {
 	if a.used == len(a.gathers) {
-		a.gathers = append(a.gathers, new(gather))
+		a.gathers = append(a.gathers, new(Gather))
 	}
 	g := a.gathers[a.used]
 	a.used++
@@ -39,8 +40,11 @@ func (a *vectorArena) next() *gather {
 func (a *vectorArena) reset() {
 	for _, g := range a.gathers[:a.used] {
 		clear(g.vector[:g.pieces]) // let go of the memory it pointed to
-		g.header.Control, g.header.Controllen = nil, 0
+		g.Header.Control, g.Header.Controllen = nil, 0
 		g.pieces = 0
 	}
 	a.used = 0
 }
+
+// Gather lends a header to an entry of this turn.
+func (l *Loop) Gather() *Gather { return l.vectors.next() }

@@ -1,6 +1,6 @@
 //go:build !debug
 
-package proactor
+package engine
 
 // leaseTrace costs nothing without the debug build tag.
 type leaseTrace struct{}

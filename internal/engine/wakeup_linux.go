@@ -1,8 +1,9 @@
-package proactor
+package engine
 
 import (
 	"os"
 	"sync"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -21,6 +22,7 @@ import (
 type wakeup struct {
 	loop  *Loop
 	count []byte
+	armed bool
 	mu    sync.Mutex // a poster must not write to a number that is another file's by then
 	fd    int        // -1 once closed
 }
@@ -36,14 +38,39 @@ func (w *wakeup) open(l *Loop) error {
 }
 
 func (w *wakeup) arm() {
-	sqe := w.loop.queue.Next()
+	w.armed = true
+	sqe := w.loop.Next()
 	sqe.PrepRead(w.fd, w.count)
-	w.loop.submit(sqe, w)
+	w.loop.Submit(sqe, w)
 }
 
-// complete implements operation: somebody has posted; turn looks at the inbox.
-func (w *wakeup) complete(int32, uint32) {
-	w.arm()
+// Complete implements Operation: somebody has posted, and turn looks at the
+// inbox.
+func (w *wakeup) Complete(int32, uint32) {
+	w.armed = false
+	if w.loop.failure == nil {
+		w.arm()
+	}
+}
+
+// inFlight counts the reads in flight: one, but for a loop that has failed.
+func (w *wakeup) inFlight() int {
+	if w.armed {
+		return 1
+	}
+	return 0
+}
+
+// wait waits without the queue, for a loop that has failed.
+func (w *wakeup) wait(limit time.Duration) {
+	milliseconds := -1
+	if limit >= 0 {
+		milliseconds = int(min(limit.Milliseconds()+1, 1<<30))
+	}
+	fds := []unix.PollFd{{Fd: int32(w.fd), Events: unix.POLLIN}}
+	if n, _ := unix.Poll(fds, milliseconds); n > 0 {
+		unix.Read(w.fd, w.count)
+	}
 }
 
 // signal makes the read complete. Any goroutine may call it.

@@ -1,4 +1,4 @@
-package proactor
+package engine
 
 import (
 	"sync/atomic"
