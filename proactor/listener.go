@@ -145,7 +145,8 @@ func (ln *Listener) accept(fn func(*Conn)) {
 // connection is closed, after what it queued has been sent; its error goes to
 // the runtime's logger. A panic ends that handler only.
 //
-// Serve returns when all handlers have: with ctx's error, or with ErrClosed.
+// Serve returns when all handlers have: with ctx's error, else with why the
+// listener accepts no more, which is ErrClosed for errors.Is.
 // When ctx ends, the handlers' contexts do too.
 func (ln *Listener) Serve(ctx context.Context, handler func(context.Context, *Conn) error) error {
 	switch {
@@ -170,7 +171,9 @@ func (ln *Listener) Serve(ctx context.Context, handler func(context.Context, *Co
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return ErrClosed
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	return ln.failure
 }
 
 // server is a listener in the hands of Serve.

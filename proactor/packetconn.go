@@ -544,7 +544,7 @@ func (c *PacketConn) closedError(op string) error {
 	if c.refusal != nil {
 		return c.opError(op, fmt.Errorf("%w: %w", ErrClosed, c.refusal))
 	}
-	return c.opError(op, ErrClosed)
+	return c.opError(op, c.loop.closedBy(ErrClosed))
 }
 
 func (c *PacketConn) opError(op string, cause error) error {

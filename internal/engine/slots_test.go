@@ -74,7 +74,7 @@ func TestSlotsNeverGiveReservedUserData(t *testing.T) {
 
 func TestSlotsAllocateOnlyToGrow(t *testing.T) {
 	var s slots
-	v := &wakeup{}
+	v := &cancellation{}
 	s.Put(v)
 	require.Zero(t, testing.AllocsPerRun(100, func() { s.Remove(s.Put(v)) }))
 }
