@@ -24,18 +24,6 @@ const opRefused = Op(255)
 
 func (s acceptSet) has(userData uint64) bool { return slices.Contains(s, userData) }
 
-// brings reports whether the result of an entry is a descriptor. What goes into
-// the table of direct descriptors (SpliceFD) has a slot instead.
-func (f *Fields) brings() bool {
-	switch f.Opcode {
-	case OpAccept, OpOpenat, OpSocket:
-		return f.SpliceFD == 0
-	case OpFixedFDInstall:
-		return true
-	}
-	return false
-}
-
 // examine looks at the entries that are handed over for the first time: it adds
 // those among them that bring a descriptor, and refuses what the kernel takes to
 // no good.
@@ -47,7 +35,7 @@ func (r *Ring) examine() {
 			f.Opcode = opRefused
 		}
 		linked = f.Flags&(SQELink|SQEHardLink) != 0
-		if f.brings() {
+		if f.Opcode.Brings() > 0 && f.SpliceFD == 0 { // else it has a slot
 			r.accepts = append(r.accepts, f.UserData)
 		}
 	}
