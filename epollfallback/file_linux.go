@@ -4,6 +4,7 @@ import (
 	"math"
 	"unsafe"
 
+	"github.com/goproactor/goproactor/internal/queueabi"
 	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
 )
@@ -11,7 +12,7 @@ import (
 // Operations on files and names. Names are looked up by a worker. Bytes that
 // are in the page cache are read at once, without one.
 
-func (q *Queue) prepareVector(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareVector(op *operation, f *queueabi.Entry) unix.Errno {
 	switch {
 	case f.Len > maxVector:
 		return unix.EINVAL
@@ -21,52 +22,52 @@ func (q *Queue) prepareVector(op *operation, f *ring.Fields) unix.Errno {
 	return q.prepareReadWrite(op, f)
 }
 
-func (q *Queue) prepareFsync(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareFsync(op *operation, f *queueabi.Entry) unix.Errno {
 	if f.Addr != 0 || f.BufGroup != 0 || f.SpliceFD != 0 || f.OpFlags&^ring.FsyncDataSync != 0 || f.Off != 0 || f.Len != 0 {
 		return unix.EINVAL // a part of a file, which the kernel's ring knows, the contract does not
 	}
 	return 0
 }
 
-func (q *Queue) prepareFallocate(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareFallocate(op *operation, f *queueabi.Entry) unix.Errno {
 	return invalidIf(f.BufGroup != 0 || f.OpFlags != 0 || f.SpliceFD != 0)
 }
 
-func (q *Queue) prepareFtruncate(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareFtruncate(op *operation, f *queueabi.Entry) unix.Errno {
 	return invalidIf(f.OpFlags != 0 || f.Addr != 0 || f.Len != 0 || f.BufGroup != 0 || f.SpliceFD != 0 || f.Addr3 != 0)
 }
 
-func (q *Queue) prepareFadvise(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareFadvise(op *operation, f *queueabi.Entry) unix.Errno {
 	return invalidIf(f.BufGroup != 0 || f.SpliceFD != 0)
 }
 
-func (q *Queue) prepareOpenat(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareOpenat(op *operation, f *queueabi.Entry) unix.Errno {
 	if errno := preparePath(f, f.BufGroup != 0); errno != 0 {
 		return errno
 	}
 	return op.takeSlot(f, &op.opFlags, unix.O_CLOEXEC)
 }
 
-func (q *Queue) prepareStatx(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareStatx(op *operation, f *queueabi.Entry) unix.Errno {
 	return preparePath(f, f.BufGroup != 0 || f.SpliceFD != 0)
 }
 
-func (q *Queue) prepareUnlinkat(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareUnlinkat(op *operation, f *queueabi.Entry) unix.Errno {
 	return preparePath(f, f.Off != 0 || f.Len != 0 || f.BufGroup != 0 || f.SpliceFD != 0 || f.OpFlags&^unix.AT_REMOVEDIR != 0)
 }
 
-func (q *Queue) prepareMkdirat(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareMkdirat(op *operation, f *queueabi.Entry) unix.Errno {
 	return preparePath(f, f.Off != 0 || f.OpFlags != 0 || f.BufGroup != 0 || f.SpliceFD != 0)
 }
 
-func (q *Queue) prepareSymlinkat(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareSymlinkat(op *operation, f *queueabi.Entry) unix.Errno {
 	if errno := preparePath(f, f.Len != 0 || f.OpFlags != 0 || f.BufGroup != 0 || f.SpliceFD != 0); errno != 0 {
 		return errno
 	}
 	return checkPath(f.Off, false)
 }
 
-func (q *Queue) prepareTwoPaths(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareTwoPaths(op *operation, f *queueabi.Entry) unix.Errno {
 	if errno := preparePath(f, f.BufGroup != 0 || f.SpliceFD != 0); errno != 0 {
 		return errno
 	}
@@ -82,7 +83,7 @@ func invalidIf(bad bool) unix.Errno {
 
 // preparePath checks an entry with a path as the kernel does, which knows no
 // registered directories.
-func preparePath(f *ring.Fields, bad bool) unix.Errno {
+func preparePath(f *queueabi.Entry, bad bool) unix.Errno {
 	switch {
 	case bad:
 		return unix.EINVAL
@@ -93,8 +94,8 @@ func preparePath(f *ring.Fields, bad bool) unix.Errno {
 }
 
 // mayBeEmpty reports whether an entry may be about its descriptor itself.
-func mayBeEmpty(f *ring.Fields) bool {
-	return (f.Opcode == ring.OpStatx || f.Opcode == ring.OpLinkat) && f.OpFlags&unix.AT_EMPTY_PATH != 0
+func mayBeEmpty(f *queueabi.Entry) bool {
+	return (ring.Op(f.Opcode) == ring.OpStatx || ring.Op(f.Opcode) == ring.OpLinkat) && f.OpFlags&unix.AT_EMPTY_PATH != 0
 }
 
 func checkPath(addr uint64, mayBeEmpty bool) unix.Errno {

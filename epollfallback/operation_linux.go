@@ -1,6 +1,7 @@
 package epollfallback
 
 import (
+	"github.com/goproactor/goproactor/internal/queueabi"
 	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
 )
@@ -94,7 +95,7 @@ const (
 // emulation is what the fallback does for one opcode.
 type emulation struct {
 	// prepare checks and completes the operation when it is submitted.
-	prepare func(*Queue, *operation, *ring.Fields) unix.Errno
+	prepare func(*Queue, *operation, *queueabi.Entry) unix.Errno
 	// perform tries it, without blocking.
 	perform func(*Queue, *operation) outcome
 	// keep copies what the entry only describes, before Enter returns.
@@ -163,7 +164,7 @@ func (op *operation) hard() bool { return op.sqeFlags&ring.SQEHardLink != 0 }
 func (op *operation) linked() bool { return op.sqeFlags&(ring.SQELink|ring.SQEHardLink) != 0 }
 
 // newOperation takes one from the pool and fills it from its entry.
-func (q *Queue) newOperation(f *ring.Fields) *operation {
+func (q *Queue) newOperation(f *queueabi.Entry) *operation {
 	op := q.free.operations
 	if op == nil {
 		op = new(operation)
@@ -172,7 +173,7 @@ func (q *Queue) newOperation(f *ring.Fields) *operation {
 	}
 	*op = operation{
 		userData: f.UserData, addr: f.Addr, off: f.Off, len: f.Len, opFlags: f.OpFlags,
-		fd: f.FD, source: f.SpliceFD, ioprio: f.Ioprio, group: f.BufGroup, opcode: f.Opcode, sqeFlags: f.Flags,
+		fd: f.FD, source: f.SpliceFD, ioprio: f.Ioprio, group: f.BufGroup, opcode: ring.Op(f.Opcode), sqeFlags: f.Flags,
 		queue: q.emulations[f.Opcode].queue,
 	}
 	q.live++
@@ -368,7 +369,7 @@ func (l *opList) pop() *operation {
 	return op
 }
 
-func (q *Queue) prepareNop(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareNop(op *operation, f *queueabi.Entry) unix.Errno {
 	if f.OpFlags&^nopInjectResult != 0 {
 		return unix.EINVAL
 	}

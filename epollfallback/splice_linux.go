@@ -3,6 +3,7 @@ package epollfallback
 import (
 	"syscall"
 
+	"github.com/goproactor/goproactor/internal/queueabi"
 	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
 )
@@ -60,11 +61,11 @@ func (op *operation) waitsOn() int32 {
 	return op.fd
 }
 
-func (q *Queue) prepareSplice(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareSplice(op *operation, f *queueabi.Entry) unix.Errno {
 	return invalidIf(f.OpFlags&^spliceFlags != 0)
 }
 
-func (q *Queue) prepareTee(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareTee(op *operation, f *queueabi.Entry) unix.Errno {
 	return invalidIf(f.OpFlags&^spliceFlags != 0 || f.Addr != 0 || f.Off != 0)
 }
 

@@ -99,13 +99,13 @@ func (x *expected) closeGap(gap int) {
 func (r *Ring) examine() {
 	linked := false
 	for ; r.noted != r.tail; r.noted++ {
-		f := r.m.sqes[r.noted&r.sqMask].Fields()
-		if linked && f.Opcode == OpSendZC {
-			f.Opcode = opRefused
+		e := r.m.sqes[r.noted&r.sqMask].entry()
+		if linked && Op(e.Opcode) == OpSendZC {
+			e.Opcode = uint8(opRefused)
 		}
-		linked = f.Flags&(SQELink|SQEHardLink) != 0
-		if f.Opcode.Brings() > 0 && f.SpliceFD == 0 { // else it has a slot
-			r.expected.add(f.UserData)
+		linked = e.Flags&(SQELink|SQEHardLink) != 0
+		if Op(e.Opcode).Brings() > 0 && e.SpliceFD == 0 { // else it has a slot
+			r.expected.add(e.UserData)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/goproactor/goproactor/internal/queueabi"
 	"golang.org/x/sys/unix"
 )
 
@@ -244,7 +245,7 @@ func (r *Ring) account(completions []CQE) {
 	for i := range completions {
 		c := &completions[i]
 		if c.Result() == -restart {
-			*c = NewCQE(c.UserData(), -int32(syscall.ECANCELED), c.Flags())
+			*c = CQE(queueabi.NewCQE(c.UserData(), -int32(syscall.ECANCELED), c.Flags()))
 		}
 		if !c.More() {
 			r.inFlight--
