@@ -185,56 +185,64 @@ func (op *operation) vectored() bool {
 // signals come to its thread. scratch is memory of the worker for system calls.
 func (op *operation) block(scratch *iovec) (n int, errno unix.Errno) {
 	for {
-		if n, errno = op.attempt(scratch); errno != unix.EINTR {
+		if n, errno = op.work(op, scratch); errno != unix.EINTR {
 			return n, errno
 		}
 	}
 }
 
-func (op *operation) attempt(scratch *iovec) (n int, errno unix.Errno) {
-	path := uintptr(op.addr)
-	switch op.opcode {
-	case ring.OpRead, ring.OpWrite, ring.OpReadFixed, ring.OpWriteFixed, ring.OpReadv, ring.OpWritev:
-		return op.blockTransfer(scratch)
-	case ring.OpSplice, ring.OpTee:
-		return op.blockSplice()
-	case ring.OpFsync:
-		if op.opFlags&ring.FsyncDataSync != 0 {
-			return without(unix.Fdatasync(int(op.fd)))
-		}
-		return without(unix.Fsync(int(op.fd)))
-	case ring.OpFallocate:
-		return without(unix.Fallocate(int(op.fd), op.len, int64(op.off), int64(op.addr)))
-	case ring.OpFtruncate:
-		n, errno := without(unix.Ftruncate(int(op.fd), int64(op.off)))
-		if errno == unix.EINVAL && isNoFile(op.fd) {
-			errno = unix.EBADF // which the kernel's ring finds first
-		}
-		return n, errno
-	case ring.OpFadvise:
-		return without(unix.Fadvise(int(op.fd), int64(op.off), int64(op.len), int(op.opFlags)))
-	case ring.OpOpenat:
-		return op.blockOpen(path)
-	case ring.OpStatx:
-		return sleep(unix.SYS_STATX, uintptr(op.fd), path, uintptr(op.opFlags), uintptr(op.len), uintptr(op.off))
-	case ring.OpUnlinkat:
-		return sleep(unix.SYS_UNLINKAT, uintptr(op.fd), path, uintptr(op.opFlags), 0, 0)
-	case ring.OpMkdirat:
-		return sleep(unix.SYS_MKDIRAT, uintptr(op.fd), path, uintptr(op.len), 0, 0)
-	case ring.OpRenameat:
-		return sleep(unix.SYS_RENAMEAT2, uintptr(op.fd), path, uintptr(int32(op.len)), uintptr(op.off), uintptr(op.opFlags))
-	case ring.OpLinkat:
-		return sleep(unix.SYS_LINKAT, uintptr(op.fd), path, uintptr(int32(op.len)), uintptr(op.off), uintptr(op.opFlags))
-	case ring.OpSymlinkat:
-		return sleep(unix.SYS_SYMLINKAT, path, uintptr(op.fd), uintptr(op.off), 0, 0)
+func (op *operation) workFsync(*iovec) (int, unix.Errno) {
+	if op.opFlags&ring.FsyncDataSync != 0 {
+		return without(unix.Fdatasync(int(op.fd)))
 	}
-	return 0, unix.EINVAL
+	return without(unix.Fsync(int(op.fd)))
 }
 
-// blockOpen opens as the kernel's ring does: large files whatever the flags say,
+func (op *operation) workFallocate(*iovec) (int, unix.Errno) {
+	return without(unix.Fallocate(int(op.fd), op.len, int64(op.off), int64(op.addr)))
+}
+
+func (op *operation) workFtruncate(*iovec) (int, unix.Errno) {
+	n, errno := without(unix.Ftruncate(int(op.fd), int64(op.off)))
+	if errno == unix.EINVAL && isNoFile(op.fd) {
+		errno = unix.EBADF // which the kernel's ring finds first
+	}
+	return n, errno
+}
+
+func (op *operation) workFadvise(*iovec) (int, unix.Errno) {
+	return without(unix.Fadvise(int(op.fd), int64(op.off), int64(op.len), int(op.opFlags)))
+}
+
+func (op *operation) workStatx(*iovec) (int, unix.Errno) {
+	return sleep(unix.SYS_STATX, uintptr(op.fd), uintptr(op.addr), uintptr(op.opFlags), uintptr(op.len), uintptr(op.off))
+}
+
+func (op *operation) workUnlinkat(*iovec) (int, unix.Errno) {
+	return sleep(unix.SYS_UNLINKAT, uintptr(op.fd), uintptr(op.addr), uintptr(op.opFlags), 0, 0)
+}
+
+func (op *operation) workMkdirat(*iovec) (int, unix.Errno) {
+	return sleep(unix.SYS_MKDIRAT, uintptr(op.fd), uintptr(op.addr), uintptr(op.len), 0, 0)
+}
+
+func (op *operation) workRenameat(*iovec) (int, unix.Errno) {
+	return sleep(unix.SYS_RENAMEAT2, uintptr(op.fd), uintptr(op.addr), uintptr(int32(op.len)), uintptr(op.off), uintptr(op.opFlags))
+}
+
+func (op *operation) workLinkat(*iovec) (int, unix.Errno) {
+	return sleep(unix.SYS_LINKAT, uintptr(op.fd), uintptr(op.addr), uintptr(int32(op.len)), uintptr(op.off), uintptr(op.opFlags))
+}
+
+func (op *operation) workSymlinkat(*iovec) (int, unix.Errno) {
+	return sleep(unix.SYS_SYMLINKAT, uintptr(op.addr), uintptr(op.fd), uintptr(op.off), 0, 0)
+}
+
+// workOpenat opens as the kernel's ring does: large files whatever the flags say,
 // and without waiting for the other end of a named pipe, unless it may make or
 // empty the file.
-func (op *operation) blockOpen(path uintptr) (int, unix.Errno) {
+func (op *operation) workOpenat(*iovec) (int, unix.Errno) {
+	path := uintptr(op.addr)
 	flags := op.opFlags | unix.O_LARGEFILE
 	const patient = unix.O_CREAT | unix.O_TRUNC | unix.O_TMPFILE&^unix.O_DIRECTORY | unix.O_PATH | unix.O_NONBLOCK
 	if flags&patient != 0 {
@@ -283,7 +291,7 @@ func (op *operation) conclude(n int, errno unix.Errno) {
 	if !op.transfers() {
 		if errno != 0 {
 			op.endError(errno)
-			op.failed = op.breaksChain(errno)
+			op.failed = op.breaksChain(errno, op.employed)
 		} else {
 			op.end(int32(n))
 		}
@@ -298,17 +306,10 @@ func (op *operation) conclude(n int, errno unix.Errno) {
 	op.failed = short
 }
 
-// breaksChain reports whether a failure does, of what is no transfer. Of most the
-// kernel does not say that they failed (ring.SQELink), but that their descriptor is
-// none.
-func (op *operation) breaksChain(errno unix.Errno) bool {
-	switch op.opcode {
-	case ring.OpStatx, ring.OpUnlinkat, ring.OpMkdirat, ring.OpRenameat, ring.OpLinkat, ring.OpSymlinkat:
-		return false
-	case ring.OpFsync, ring.OpFallocate, ring.OpFtruncate:
-		return errno == unix.EBADF && isNoFile(op.fd)
-	}
-	return true
+// breaksChain reports whether a failure does, of what is no transfer: those of
+// which ring says so, and of the others that their descriptor is none.
+func (op *operation) breaksChain(errno unix.Errno, file bool) bool {
+	return op.opcode.BreaksLink() || file && errno == unix.EBADF && isNoFile(op.fd)
 }
 
 // isNoFile reports whether the kernel's ring finds no file of that number: what

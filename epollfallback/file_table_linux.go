@@ -272,15 +272,7 @@ func (op *operation) takeSlot(f *queueabi.Entry, flags *uint32, flag uint32) uni
 }
 
 // brings reports whether a result of op is a descriptor of the program's.
-func (op *operation) brings() bool {
-	switch op.opcode {
-	case ring.OpAccept, ring.OpOpenat, ring.OpSocket:
-		return op.slot == 0
-	case ring.OpFixedFDInstall:
-		return true
-	}
-	return false
-}
+func (op *operation) brings() bool { return op.opcode.Brings() > 0 && op.slot == 0 }
 
 // bring makes what an entry asked for of a new file: a descriptor or a slot.
 func (q *Queue) bring(op *operation, fd int32) int32 {
