@@ -3,13 +3,14 @@ package epollfallback
 import (
 	"fmt"
 
+	"github.com/goproactor/goproactor/internal/queueabi"
 	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
 )
 
 // group is a buffer group: the shared ring and the head, which is ours.
 type group struct {
-	ring *ring.BufferRing
+	ring *queueabi.BufferRing
 	head uint16
 }
 
@@ -27,7 +28,7 @@ func (q *Queue) RegisterBufferRing(number uint16, r *ring.BufferRing) error {
 	if q.groups[number] != nil {
 		return fmt.Errorf("register buffer group %d: %w", number, unix.EEXIST)
 	}
-	q.groups[number] = &group{ring: r}
+	q.groups[number] = &group{ring: (*queueabi.BufferRing)(r)}
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"unsafe"
 
+	"github.com/goproactor/goproactor/internal/queueabi"
 	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
 )
@@ -84,4 +85,4 @@ func (q *Queue) isRegistered(index uint16, addr uint64, n uint32) bool {
 }
 
 // prepareFixed leaves everything to findBuffer, whose errors come first.
-func (q *Queue) prepareFixed(*operation, *ring.Fields) unix.Errno { return 0 }
+func (q *Queue) prepareFixed(*operation, *queueabi.Entry) unix.Errno { return 0 }

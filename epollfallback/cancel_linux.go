@@ -1,11 +1,12 @@
 package epollfallback
 
 import (
+	"github.com/goproactor/goproactor/internal/queueabi"
 	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
 )
 
-func (q *Queue) prepareCancel(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareCancel(op *operation, f *queueabi.Entry) unix.Errno {
 	const valid = ring.CancelAll | ring.CancelFD | ring.CancelAny | ring.CancelSlot | cancelUserData | cancelOp
 	switch {
 	case f.Off != 0 || f.SpliceFD != 0,

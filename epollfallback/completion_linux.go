@@ -1,6 +1,9 @@
 package epollfallback
 
-import "github.com/goproactor/goproactor/ring"
+import (
+	"github.com/goproactor/goproactor/internal/queueabi"
+	"github.com/goproactor/goproactor/ring"
+)
 
 // completion is one posted and not yet reaped.
 type completion struct {
@@ -27,7 +30,7 @@ func (c *completionQueue) push(userData uint64, result int32, flags uint32, desc
 		c.grow()
 	}
 	e := &c.ring[c.tail&uint32(len(c.ring)-1)]
-	e.CQE, e.descriptor = ring.NewCQE(userData, result, flags), descriptor
+	e.CQE, e.descriptor = ring.CQE(queueabi.NewCQE(userData, result, flags)), descriptor
 	c.tail++
 	return c.len() <= c.nominal
 }
@@ -49,7 +52,7 @@ func (c *completionQueue) pop() *completion {
 // amend adds flags to the completion posted last.
 func (c *completionQueue) amend(flags uint32) {
 	e := &c.ring[(c.tail-1)&uint32(len(c.ring)-1)]
-	e.CQE = ring.NewCQE(e.UserData(), e.Result(), e.Flags()|flags)
+	e.CQE = ring.CQE(queueabi.NewCQE(e.UserData(), e.Result(), e.Flags()|flags))
 }
 
 // post posts one completion of op.

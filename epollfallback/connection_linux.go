@@ -4,11 +4,12 @@ import (
 	"slices"
 	"time"
 
+	"github.com/goproactor/goproactor/internal/queueabi"
 	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
 )
 
-func (q *Queue) prepareAccept(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareAccept(op *operation, f *queueabi.Entry) unix.Errno {
 	const valid = ring.AcceptMultishot | acceptDontWait | acceptPollFirst
 	if f.Len != 0 || f.BufGroup != 0 || f.Ioprio&^valid != 0 ||
 		f.OpFlags&^(unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK) != 0 {
@@ -75,7 +76,7 @@ func (q *Queue) unaccepted(op *operation) backlog {
 	return some
 }
 
-func (q *Queue) prepareSocket(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareSocket(op *operation, f *queueabi.Entry) unix.Errno {
 	const flags = unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK
 	const kinds = 0xf // SOCK_TYPE_MASK
 	kind := uint32(f.Off)
@@ -95,7 +96,7 @@ func (q *Queue) socket(op *operation) outcome {
 	return op.end(q.bring(op, int32(fd)))
 }
 
-func (q *Queue) prepareConnect(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareConnect(op *operation, f *queueabi.Entry) unix.Errno {
 	switch {
 	case f.Len != 0 || f.BufGroup != 0 || f.OpFlags != 0 || f.SpliceFD != 0,
 		f.Off > unix.SizeofSockaddrAny+16: // sizeof(struct sockaddr_storage)
@@ -187,7 +188,7 @@ func (q *Queue) restoreBlocking(op *operation) {
 	}
 }
 
-func (q *Queue) prepareClose(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareClose(op *operation, f *queueabi.Entry) unix.Errno {
 	switch {
 	case f.Off != 0 || f.Addr != 0 || f.Len != 0 || f.OpFlags != 0 || f.BufGroup != 0:
 		return unix.EINVAL

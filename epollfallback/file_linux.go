@@ -4,6 +4,7 @@ import (
 	"math"
 	"unsafe"
 
+	"github.com/goproactor/goproactor/internal/queueabi"
 	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
 )
@@ -11,7 +12,7 @@ import (
 // Operations on files and names. Names are looked up by a worker. Bytes that
 // are in the page cache are read at once, without one.
 
-func (q *Queue) prepareVector(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareVector(op *operation, f *queueabi.Entry) unix.Errno {
 	switch {
 	case f.Len > maxVector:
 		return unix.EINVAL
@@ -21,52 +22,52 @@ func (q *Queue) prepareVector(op *operation, f *ring.Fields) unix.Errno {
 	return q.prepareReadWrite(op, f)
 }
 
-func (q *Queue) prepareFsync(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareFsync(op *operation, f *queueabi.Entry) unix.Errno {
 	if f.Addr != 0 || f.BufGroup != 0 || f.SpliceFD != 0 || f.OpFlags&^ring.FsyncDataSync != 0 || f.Off != 0 || f.Len != 0 {
 		return unix.EINVAL // a part of a file, which the kernel's ring knows, the contract does not
 	}
 	return 0
 }
 
-func (q *Queue) prepareFallocate(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareFallocate(op *operation, f *queueabi.Entry) unix.Errno {
 	return invalidIf(f.BufGroup != 0 || f.OpFlags != 0 || f.SpliceFD != 0)
 }
 
-func (q *Queue) prepareFtruncate(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareFtruncate(op *operation, f *queueabi.Entry) unix.Errno {
 	return invalidIf(f.OpFlags != 0 || f.Addr != 0 || f.Len != 0 || f.BufGroup != 0 || f.SpliceFD != 0 || f.Addr3 != 0)
 }
 
-func (q *Queue) prepareFadvise(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareFadvise(op *operation, f *queueabi.Entry) unix.Errno {
 	return invalidIf(f.BufGroup != 0 || f.SpliceFD != 0)
 }
 
-func (q *Queue) prepareOpenat(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareOpenat(op *operation, f *queueabi.Entry) unix.Errno {
 	if errno := preparePath(f, f.BufGroup != 0); errno != 0 {
 		return errno
 	}
 	return op.takeSlot(f, &op.opFlags, unix.O_CLOEXEC)
 }
 
-func (q *Queue) prepareStatx(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareStatx(op *operation, f *queueabi.Entry) unix.Errno {
 	return preparePath(f, f.BufGroup != 0 || f.SpliceFD != 0)
 }
 
-func (q *Queue) prepareUnlinkat(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareUnlinkat(op *operation, f *queueabi.Entry) unix.Errno {
 	return preparePath(f, f.Off != 0 || f.Len != 0 || f.BufGroup != 0 || f.SpliceFD != 0 || f.OpFlags&^unix.AT_REMOVEDIR != 0)
 }
 
-func (q *Queue) prepareMkdirat(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareMkdirat(op *operation, f *queueabi.Entry) unix.Errno {
 	return preparePath(f, f.Off != 0 || f.OpFlags != 0 || f.BufGroup != 0 || f.SpliceFD != 0)
 }
 
-func (q *Queue) prepareSymlinkat(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareSymlinkat(op *operation, f *queueabi.Entry) unix.Errno {
 	if errno := preparePath(f, f.Len != 0 || f.OpFlags != 0 || f.BufGroup != 0 || f.SpliceFD != 0); errno != 0 {
 		return errno
 	}
 	return checkPath(f.Off, false)
 }
 
-func (q *Queue) prepareTwoPaths(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareTwoPaths(op *operation, f *queueabi.Entry) unix.Errno {
 	if errno := preparePath(f, f.BufGroup != 0 || f.SpliceFD != 0); errno != 0 {
 		return errno
 	}
@@ -82,7 +83,7 @@ func invalidIf(bad bool) unix.Errno {
 
 // preparePath checks an entry with a path as the kernel does, which knows no
 // registered directories.
-func preparePath(f *ring.Fields, bad bool) unix.Errno {
+func preparePath(f *queueabi.Entry, bad bool) unix.Errno {
 	switch {
 	case bad:
 		return unix.EINVAL
@@ -93,8 +94,8 @@ func preparePath(f *ring.Fields, bad bool) unix.Errno {
 }
 
 // mayBeEmpty reports whether an entry may be about its descriptor itself.
-func mayBeEmpty(f *ring.Fields) bool {
-	return (f.Opcode == ring.OpStatx || f.Opcode == ring.OpLinkat) && f.OpFlags&unix.AT_EMPTY_PATH != 0
+func mayBeEmpty(f *queueabi.Entry) bool {
+	return (ring.Op(f.Opcode) == ring.OpStatx || ring.Op(f.Opcode) == ring.OpLinkat) && f.OpFlags&unix.AT_EMPTY_PATH != 0
 }
 
 func checkPath(addr uint64, mayBeEmpty bool) unix.Errno {
@@ -184,56 +185,64 @@ func (op *operation) vectored() bool {
 // signals come to its thread. scratch is memory of the worker for system calls.
 func (op *operation) block(scratch *iovec) (n int, errno unix.Errno) {
 	for {
-		if n, errno = op.attempt(scratch); errno != unix.EINTR {
+		if n, errno = op.work(op, scratch); errno != unix.EINTR {
 			return n, errno
 		}
 	}
 }
 
-func (op *operation) attempt(scratch *iovec) (n int, errno unix.Errno) {
-	path := uintptr(op.addr)
-	switch op.opcode {
-	case ring.OpRead, ring.OpWrite, ring.OpReadFixed, ring.OpWriteFixed, ring.OpReadv, ring.OpWritev:
-		return op.blockTransfer(scratch)
-	case ring.OpSplice, ring.OpTee:
-		return op.blockSplice()
-	case ring.OpFsync:
-		if op.opFlags&ring.FsyncDataSync != 0 {
-			return without(unix.Fdatasync(int(op.fd)))
-		}
-		return without(unix.Fsync(int(op.fd)))
-	case ring.OpFallocate:
-		return without(unix.Fallocate(int(op.fd), op.len, int64(op.off), int64(op.addr)))
-	case ring.OpFtruncate:
-		n, errno := without(unix.Ftruncate(int(op.fd), int64(op.off)))
-		if errno == unix.EINVAL && isNoFile(op.fd) {
-			errno = unix.EBADF // which the kernel's ring finds first
-		}
-		return n, errno
-	case ring.OpFadvise:
-		return without(unix.Fadvise(int(op.fd), int64(op.off), int64(op.len), int(op.opFlags)))
-	case ring.OpOpenat:
-		return op.blockOpen(path)
-	case ring.OpStatx:
-		return sleep(unix.SYS_STATX, uintptr(op.fd), path, uintptr(op.opFlags), uintptr(op.len), uintptr(op.off))
-	case ring.OpUnlinkat:
-		return sleep(unix.SYS_UNLINKAT, uintptr(op.fd), path, uintptr(op.opFlags), 0, 0)
-	case ring.OpMkdirat:
-		return sleep(unix.SYS_MKDIRAT, uintptr(op.fd), path, uintptr(op.len), 0, 0)
-	case ring.OpRenameat:
-		return sleep(unix.SYS_RENAMEAT2, uintptr(op.fd), path, uintptr(int32(op.len)), uintptr(op.off), uintptr(op.opFlags))
-	case ring.OpLinkat:
-		return sleep(unix.SYS_LINKAT, uintptr(op.fd), path, uintptr(int32(op.len)), uintptr(op.off), uintptr(op.opFlags))
-	case ring.OpSymlinkat:
-		return sleep(unix.SYS_SYMLINKAT, path, uintptr(op.fd), uintptr(op.off), 0, 0)
+func (op *operation) workFsync(*iovec) (int, unix.Errno) {
+	if op.opFlags&ring.FsyncDataSync != 0 {
+		return without(unix.Fdatasync(int(op.fd)))
 	}
-	return 0, unix.EINVAL
+	return without(unix.Fsync(int(op.fd)))
 }
 
-// blockOpen opens as the kernel's ring does: large files whatever the flags say,
+func (op *operation) workFallocate(*iovec) (int, unix.Errno) {
+	return without(unix.Fallocate(int(op.fd), op.len, int64(op.off), int64(op.addr)))
+}
+
+func (op *operation) workFtruncate(*iovec) (int, unix.Errno) {
+	n, errno := without(unix.Ftruncate(int(op.fd), int64(op.off)))
+	if errno == unix.EINVAL && isNoFile(op.fd) {
+		errno = unix.EBADF // which the kernel's ring finds first
+	}
+	return n, errno
+}
+
+func (op *operation) workFadvise(*iovec) (int, unix.Errno) {
+	return without(unix.Fadvise(int(op.fd), int64(op.off), int64(op.len), int(op.opFlags)))
+}
+
+func (op *operation) workStatx(*iovec) (int, unix.Errno) {
+	return sleep(unix.SYS_STATX, uintptr(op.fd), uintptr(op.addr), uintptr(op.opFlags), uintptr(op.len), uintptr(op.off))
+}
+
+func (op *operation) workUnlinkat(*iovec) (int, unix.Errno) {
+	return sleep(unix.SYS_UNLINKAT, uintptr(op.fd), uintptr(op.addr), uintptr(op.opFlags), 0, 0)
+}
+
+func (op *operation) workMkdirat(*iovec) (int, unix.Errno) {
+	return sleep(unix.SYS_MKDIRAT, uintptr(op.fd), uintptr(op.addr), uintptr(op.len), 0, 0)
+}
+
+func (op *operation) workRenameat(*iovec) (int, unix.Errno) {
+	return sleep(unix.SYS_RENAMEAT2, uintptr(op.fd), uintptr(op.addr), uintptr(int32(op.len)), uintptr(op.off), uintptr(op.opFlags))
+}
+
+func (op *operation) workLinkat(*iovec) (int, unix.Errno) {
+	return sleep(unix.SYS_LINKAT, uintptr(op.fd), uintptr(op.addr), uintptr(int32(op.len)), uintptr(op.off), uintptr(op.opFlags))
+}
+
+func (op *operation) workSymlinkat(*iovec) (int, unix.Errno) {
+	return sleep(unix.SYS_SYMLINKAT, uintptr(op.addr), uintptr(op.fd), uintptr(op.off), 0, 0)
+}
+
+// workOpenat opens as the kernel's ring does: large files whatever the flags say,
 // and without waiting for the other end of a named pipe, unless it may make or
 // empty the file.
-func (op *operation) blockOpen(path uintptr) (int, unix.Errno) {
+func (op *operation) workOpenat(*iovec) (int, unix.Errno) {
+	path := uintptr(op.addr)
 	flags := op.opFlags | unix.O_LARGEFILE
 	const patient = unix.O_CREAT | unix.O_TRUNC | unix.O_TMPFILE&^unix.O_DIRECTORY | unix.O_PATH | unix.O_NONBLOCK
 	if flags&patient != 0 {
@@ -282,7 +291,7 @@ func (op *operation) conclude(n int, errno unix.Errno) {
 	if !op.transfers() {
 		if errno != 0 {
 			op.endError(errno)
-			op.failed = op.breaksChain(errno)
+			op.failed = op.breaksChain(errno, op.employed)
 		} else {
 			op.end(int32(n))
 		}
@@ -297,17 +306,10 @@ func (op *operation) conclude(n int, errno unix.Errno) {
 	op.failed = short
 }
 
-// breaksChain reports whether a failure does, of what is no transfer. Of most the
-// kernel does not say that they failed (ring.SQELink), but that their descriptor is
-// none.
-func (op *operation) breaksChain(errno unix.Errno) bool {
-	switch op.opcode {
-	case ring.OpStatx, ring.OpUnlinkat, ring.OpMkdirat, ring.OpRenameat, ring.OpLinkat, ring.OpSymlinkat:
-		return false
-	case ring.OpFsync, ring.OpFallocate, ring.OpFtruncate:
-		return errno == unix.EBADF && isNoFile(op.fd)
-	}
-	return true
+// breaksChain reports whether a failure does, of what is no transfer: those of
+// which ring says so, and of the others that their descriptor is none.
+func (op *operation) breaksChain(errno unix.Errno, file bool) bool {
+	return op.opcode.BreaksLink() || file && errno == unix.EBADF && isNoFile(op.fd)
 }
 
 // isNoFile reports whether the kernel's ring finds no file of that number: what

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/bits"
 
+	"github.com/goproactor/goproactor/internal/queueabi"
 	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
 )
@@ -258,7 +259,7 @@ func (q *Queue) resolve(op *operation) unix.Errno {
 // takeSlot notes that an entry wants its file in a slot. flag is the one that
 // closes a descriptor on exec: an entry for a slot may not have it, and here its
 // number must.
-func (op *operation) takeSlot(f *ring.Fields, flags *uint32, flag uint32) unix.Errno {
+func (op *operation) takeSlot(f *queueabi.Entry, flags *uint32, flag uint32) unix.Errno {
 	if f.SpliceFD == 0 {
 		return 0
 	}
@@ -271,15 +272,7 @@ func (op *operation) takeSlot(f *ring.Fields, flags *uint32, flag uint32) unix.E
 }
 
 // brings reports whether a result of op is a descriptor of the program's.
-func (op *operation) brings() bool {
-	switch op.opcode {
-	case ring.OpAccept, ring.OpOpenat, ring.OpSocket:
-		return op.slot == 0
-	case ring.OpFixedFDInstall:
-		return true
-	}
-	return false
-}
+func (op *operation) brings() bool { return op.opcode.Brings() > 0 && op.slot == 0 }
 
 // bring makes what an entry asked for of a new file: a descriptor or a slot.
 func (q *Queue) bring(op *operation, fd int32) int32 {
@@ -304,7 +297,7 @@ func (q *Queue) closeSlot(op *operation) outcome {
 	return op.end(0)
 }
 
-func (q *Queue) prepareInstall(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareInstall(op *operation, f *queueabi.Entry) unix.Errno {
 	switch {
 	case f.Off != 0 || f.Addr != 0 || f.Len != 0 || f.BufGroup != 0 || f.SpliceFD != 0 || f.Addr3 != 0:
 		return unix.EINVAL

@@ -1,6 +1,7 @@
 package epollfallback
 
 import (
+	"github.com/goproactor/goproactor/internal/queueabi"
 	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
 )
@@ -12,7 +13,7 @@ type chain struct{ head, last *operation }
 const validFlags = ring.SQEFixedFile | ring.SQEDrain | ring.SQELink | ring.SQEHardLink | ring.SQEAsync | ring.SQEBufferSelect
 
 // take makes an operation of an entry, and starts it or hangs it on a chain.
-func (q *Queue) take(f *ring.Fields) {
+func (q *Queue) take(f *queueabi.Entry) {
 	op := q.newOperation(f)
 	if errno := q.prepare(op, f); errno != 0 {
 		op.endError(errno)
@@ -51,7 +52,7 @@ func (c *chain) end(q *Queue) {
 }
 
 // prepare checks an entry as the kernel does when it takes it.
-func (q *Queue) prepare(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepare(op *operation, f *queueabi.Entry) unix.Errno {
 	e := &q.emulations[op.opcode]
 	switch {
 	case e.prepare == nil, f.Flags&^validFlags != 0:

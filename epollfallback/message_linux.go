@@ -4,6 +4,7 @@ import (
 	"math"
 	"unsafe"
 
+	"github.com/goproactor/goproactor/internal/queueabi"
 	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
 )
@@ -65,14 +66,14 @@ func (q *Queue) keepMessage(op *operation) {
 	op.message = m
 }
 
-func (q *Queue) prepareSendmsg(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareSendmsg(op *operation, f *queueabi.Entry) unix.Errno {
 	if f.Off != 0 || f.SpliceFD != 0 || f.Ioprio&^ring.RecvSendPollFirst != 0 {
 		return unix.EINVAL
 	}
 	return checkMessage(f.Addr)
 }
 
-func (q *Queue) prepareRecvmsg(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareRecvmsg(op *operation, f *queueabi.Entry) unix.Errno {
 	multishot, provided := f.Ioprio&ring.RecvMultishot != 0, f.Flags&ring.SQEBufferSelect != 0
 	switch {
 	case f.Off != 0 || f.SpliceFD != 0 || f.Ioprio&^recvFlags != 0,

@@ -1,6 +1,7 @@
 package epollfallback
 
 import (
+	"github.com/goproactor/goproactor/internal/queueabi"
 	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
 )
@@ -15,10 +16,11 @@ type operation struct {
 	limit  *operation // the link timeout that is running against it
 	target *operation // of a running link timeout: what it limits
 
-	hashNext, hashPrev *operation    // neighbours in the registry
-	d                  *descriptor   // that it is parked on, or works on
-	message            *message      // header, vector and address, once copied
-	ends               [2]splicedEnd // of a splice: source and destination
+	hashNext, hashPrev *operation                                 // neighbours in the registry
+	d                  *descriptor                                // that it is parked on, or works on
+	message            *message                                   // header, vector and address, once copied
+	ends               [2]splicedEnd                              // of a splice: source and destination
+	work               func(*operation, *iovec) (int, unix.Errno) // its emulation's, once it is to be employed
 
 	userData uint64
 	addr     uint64
@@ -91,64 +93,6 @@ const (
 	neither
 )
 
-// emulation is what the fallback does for one opcode.
-type emulation struct {
-	// prepare checks and completes the operation when it is submitted.
-	prepare func(*Queue, *operation, *ring.Fields) unix.Errno
-	// perform tries it, without blocking.
-	perform func(*Queue, *operation) outcome
-	// keep copies what the entry only describes, before Enter returns.
-	keep func(*Queue, *operation)
-
-	queue   direction
-	ioprio  bool // Ioprio carries flags
-	buffers bool // takes SQEBufferSelect
-	file    bool // FD names a file, with SQEFixedFile by its slot
-	fixed   bool // BufGroup names a registered buffer
-}
-
-// emulations is the table of what the fallback can do. An opcode without a row
-// is answered with EINVAL, as the kernel answers one it does not know.
-var emulations = [256]emulation{
-	ring.OpNop:            {prepare: (*Queue).prepareNop, perform: (*Queue).nop, queue: neither},
-	ring.OpAccept:         {prepare: (*Queue).prepareAccept, perform: (*Queue).accept, queue: reading, ioprio: true, file: true},
-	ring.OpConnect:        {prepare: (*Queue).prepareConnect, perform: (*Queue).connect, keep: (*Queue).keepAddress, queue: writing, file: true},
-	ring.OpRecv:           {prepare: (*Queue).prepareRecv, perform: (*Queue).recv, queue: reading, ioprio: true, buffers: true, file: true},
-	ring.OpSend:           {prepare: (*Queue).prepareSend, perform: (*Queue).send, queue: writing, ioprio: true, file: true},
-	ring.OpSendZC:         {prepare: (*Queue).prepareSendZC, perform: (*Queue).sendZC, queue: writing, ioprio: true, file: true},
-	ring.OpRecvmsg:        {prepare: (*Queue).prepareRecvmsg, perform: (*Queue).recvmsg, keep: (*Queue).keepMessage, queue: reading, ioprio: true, buffers: true, file: true},
-	ring.OpSendmsg:        {prepare: (*Queue).prepareSendmsg, perform: (*Queue).sendmsg, keep: (*Queue).keepMessage, queue: writing, ioprio: true, file: true},
-	ring.OpRead:           {prepare: (*Queue).prepareReadWrite, perform: (*Queue).read, queue: reading, ioprio: true, buffers: true, file: true},
-	ring.OpWrite:          {prepare: (*Queue).prepareReadWrite, perform: (*Queue).write, queue: writing, ioprio: true, file: true},
-	ring.OpReadFixed:      {prepare: (*Queue).prepareFixed, perform: (*Queue).read, queue: reading, ioprio: true, file: true, fixed: true},
-	ring.OpWriteFixed:     {prepare: (*Queue).prepareFixed, perform: (*Queue).write, queue: writing, ioprio: true, file: true, fixed: true},
-	ring.OpReadv:          {prepare: (*Queue).prepareVector, perform: (*Queue).readVector, keep: (*Queue).keepVector, queue: reading, ioprio: true, file: true},
-	ring.OpWritev:         {prepare: (*Queue).prepareVector, perform: (*Queue).writeVector, keep: (*Queue).keepVector, queue: writing, ioprio: true, file: true},
-	ring.OpSplice:         {prepare: (*Queue).prepareSplice, perform: (*Queue).splice, queue: neither, file: true},
-	ring.OpTee:            {prepare: (*Queue).prepareTee, perform: (*Queue).splice, queue: neither, file: true},
-	ring.OpFsync:          {prepare: (*Queue).prepareFsync, perform: (*Queue).employ, queue: neither, file: true},
-	ring.OpFallocate:      {prepare: (*Queue).prepareFallocate, perform: (*Queue).employ, queue: neither, file: true},
-	ring.OpFtruncate:      {prepare: (*Queue).prepareFtruncate, perform: (*Queue).employ, queue: neither, file: true},
-	ring.OpFadvise:        {prepare: (*Queue).prepareFadvise, perform: (*Queue).employ, queue: neither, file: true},
-	ring.OpOpenat:         {prepare: (*Queue).prepareOpenat, perform: (*Queue).employ, keep: (*Queue).keepPath, queue: neither},
-	ring.OpStatx:          {prepare: (*Queue).prepareStatx, perform: (*Queue).employ, keep: (*Queue).keepPath, queue: neither},
-	ring.OpUnlinkat:       {prepare: (*Queue).prepareUnlinkat, perform: (*Queue).employ, keep: (*Queue).keepPath, queue: neither},
-	ring.OpMkdirat:        {prepare: (*Queue).prepareMkdirat, perform: (*Queue).employ, keep: (*Queue).keepPath, queue: neither},
-	ring.OpRenameat:       {prepare: (*Queue).prepareTwoPaths, perform: (*Queue).employ, keep: (*Queue).keepPaths, queue: neither},
-	ring.OpLinkat:         {prepare: (*Queue).prepareTwoPaths, perform: (*Queue).employ, keep: (*Queue).keepPaths, queue: neither},
-	ring.OpSymlinkat:      {prepare: (*Queue).prepareSymlinkat, perform: (*Queue).employ, keep: (*Queue).keepPaths, queue: neither},
-	ring.OpSocket:         {prepare: (*Queue).prepareSocket, perform: (*Queue).socket, queue: neither},
-	ring.OpFixedFDInstall: {prepare: (*Queue).prepareInstall, perform: (*Queue).installNumber, queue: neither, file: true},
-	ring.OpShutdown:       {prepare: (*Queue).prepareShutdown, perform: (*Queue).shutdown, queue: neither, file: true},
-	ring.OpClose:          {prepare: (*Queue).prepareClose, perform: (*Queue).closeFile, queue: neither},
-	ring.OpPollAdd:        {prepare: (*Queue).preparePoll, perform: (*Queue).pollAdd, queue: neither, file: true},
-	ring.OpPollRemove:     {prepare: (*Queue).preparePollRemove, perform: (*Queue).pollRemove, queue: neither},
-	ring.OpTimeout:        {prepare: (*Queue).prepareTimeout, perform: (*Queue).timeout, queue: neither},
-	ring.OpTimeoutRemove:  {prepare: (*Queue).prepareTimeoutRemove, perform: (*Queue).timeoutRemove, queue: neither},
-	ring.OpLinkTimeout:    {prepare: (*Queue).prepareLinkTimeout, queue: neither},
-	ring.OpAsyncCancel:    {prepare: (*Queue).prepareCancel, perform: (*Queue).cancel, queue: neither},
-}
-
 // end sets what the final completion says. A negative result breaks a chain.
 func (op *operation) end(result int32) outcome {
 	op.result, op.failed = result, result < 0
@@ -163,7 +107,7 @@ func (op *operation) hard() bool { return op.sqeFlags&ring.SQEHardLink != 0 }
 func (op *operation) linked() bool { return op.sqeFlags&(ring.SQELink|ring.SQEHardLink) != 0 }
 
 // newOperation takes one from the pool and fills it from its entry.
-func (q *Queue) newOperation(f *ring.Fields) *operation {
+func (q *Queue) newOperation(f *queueabi.Entry) *operation {
 	op := q.free.operations
 	if op == nil {
 		op = new(operation)
@@ -172,7 +116,7 @@ func (q *Queue) newOperation(f *ring.Fields) *operation {
 	}
 	*op = operation{
 		userData: f.UserData, addr: f.Addr, off: f.Off, len: f.Len, opFlags: f.OpFlags,
-		fd: f.FD, source: f.SpliceFD, ioprio: f.Ioprio, group: f.BufGroup, opcode: f.Opcode, sqeFlags: f.Flags,
+		fd: f.FD, source: f.SpliceFD, ioprio: f.Ioprio, group: f.BufGroup, opcode: ring.Op(f.Opcode), sqeFlags: f.Flags,
 		queue: q.emulations[f.Opcode].queue,
 	}
 	q.live++
@@ -368,7 +312,7 @@ func (l *opList) pop() *operation {
 	return op
 }
 
-func (q *Queue) prepareNop(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareNop(op *operation, f *queueabi.Entry) unix.Errno {
 	if f.OpFlags&^nopInjectResult != 0 {
 		return unix.EINVAL
 	}

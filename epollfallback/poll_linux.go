@@ -1,6 +1,7 @@
 package epollfallback
 
 import (
+	"github.com/goproactor/goproactor/internal/queueabi"
 	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
 )
@@ -13,7 +14,7 @@ const (
 	pollBits   = 0xffff
 )
 
-func (q *Queue) preparePoll(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) preparePoll(op *operation, f *queueabi.Entry) unix.Errno {
 	if f.BufGroup != 0 || f.Off != 0 || f.Addr != 0 || f.Len&^ring.PollMultishot != 0 {
 		return unix.EINVAL
 	}
@@ -122,7 +123,7 @@ func (q *Queue) wasListener(d *descriptor, events uint32) bool {
 	return events&any == unix.EPOLLHUP && q.kindAt(d.fd) == tcp
 }
 
-func (q *Queue) preparePollRemove(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) preparePollRemove(op *operation, f *queueabi.Entry) unix.Errno {
 	switch {
 	case f.BufGroup != 0 || f.SpliceFD != 0,
 		f.Len&^(pollUpdateEvents|pollUpdateUserData|ring.PollMultishot) != 0,

@@ -4,7 +4,7 @@ import (
 	"unsafe"
 
 	"github.com/goproactor/goproactor/internal/prefetch"
-	"github.com/goproactor/goproactor/ring"
+	"github.com/goproactor/goproactor/internal/queueabi"
 	"golang.org/x/sys/unix"
 )
 
@@ -34,9 +34,9 @@ func (q *Queue) prefetchEvents(events []unix.EpollEvent) {
 }
 
 // prefetchEntries is the same for entries, which are tried at once.
-func (q *Queue) prefetchEntries(entries []ring.SQE) {
+func (q *Queue) prefetchEntries(entries []queueabi.SQE) {
 	if len(entries) > aheadNear && q.live >= crowd {
-		q.prefetchDescriptor(entries[aheadNear].Fields().FD)
+		q.prefetchDescriptor(entries[aheadNear].Entry().FD)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/goproactor/goproactor/internal/queueabi"
 	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
 )
@@ -15,7 +16,7 @@ import (
 type Queue struct {
 	emulations *[256]emulation
 
-	sq     []ring.SQE
+	sq     []queueabi.SQE
 	queued int // entries in sq
 	cq     completionQueue
 	last   ring.SQE // what Next returns when the queue is closed
@@ -101,7 +102,7 @@ func Open(o Options) (*Queue, error) {
 	entries, completions := o.sizes()
 	q := &Queue{
 		emulations: &emulations,
-		sq:         make([]ring.SQE, entries),
+		sq:         make([]queueabi.SQE, entries),
 		cq:         newCompletionQueue(completions),
 		epoll:      int32(epoll),
 		registry:   newRegistry(completions),
@@ -125,7 +126,7 @@ func (q *Queue) Next() *ring.SQE {
 	e := &q.sq[q.queued]
 	e.Reset()
 	q.queued++
-	return e
+	return (*ring.SQE)(e)
 }
 
 // Reserve implements ring.Queue.
@@ -210,7 +211,7 @@ func (q *Queue) submit() {
 			entries = entries[k:]
 			continue
 		}
-		q.take(entries[0].Fields())
+		q.take(entries[0].Entry())
 		entries = entries[1:]
 	}
 	q.chain.end(q)

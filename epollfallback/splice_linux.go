@@ -3,6 +3,7 @@ package epollfallback
 import (
 	"syscall"
 
+	"github.com/goproactor/goproactor/internal/queueabi"
 	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
 )
@@ -60,11 +61,11 @@ func (op *operation) waitsOn() int32 {
 	return op.fd
 }
 
-func (q *Queue) prepareSplice(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareSplice(op *operation, f *queueabi.Entry) unix.Errno {
 	return invalidIf(f.OpFlags&^spliceFlags != 0)
 }
 
-func (q *Queue) prepareTee(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareTee(op *operation, f *queueabi.Entry) unix.Errno {
 	return invalidIf(f.OpFlags&^spliceFlags != 0 || f.Addr != 0 || f.Off != 0)
 }
 
@@ -307,7 +308,7 @@ func (q *Queue) employSplice(op *operation) outcome {
 
 // blockSplice performs it on a worker's goroutine: it waits for a file, and for
 // nothing else.
-func (op *operation) blockSplice() (int, unix.Errno) {
+func (op *operation) blockSplice(*iovec) (int, unix.Errno) {
 	call, a := op.spliceCall()
 	n, _, errno := syscall.Syscall6(call, a[0], a[1], a[2], a[3], a[4], a[5])
 	return int(n), errno

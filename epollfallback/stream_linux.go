@@ -3,13 +3,14 @@ package epollfallback
 import (
 	"unsafe"
 
+	"github.com/goproactor/goproactor/internal/queueabi"
 	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
 )
 
 const recvFlags = ring.RecvSendPollFirst | ring.RecvMultishot
 
-func (q *Queue) prepareRecv(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareRecv(op *operation, f *queueabi.Entry) unix.Errno {
 	if f.SpliceFD != 0 || f.Off != 0 || f.Ioprio&^recvFlags != 0 {
 		return unix.EINVAL
 	}
@@ -20,7 +21,7 @@ func (q *Queue) prepareRecv(op *operation, f *ring.Fields) unix.Errno {
 	return 0
 }
 
-func (q *Queue) prepareSend(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareSend(op *operation, f *queueabi.Entry) unix.Errno {
 	if f.Ioprio&^ring.RecvSendPollFirst != 0 || f.Off != 0 {
 		return unix.EINVAL
 	}
@@ -365,7 +366,7 @@ func (q *Queue) send(op *operation) outcome {
 	}
 }
 
-func (q *Queue) prepareShutdown(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareShutdown(op *operation, f *queueabi.Entry) unix.Errno {
 	if f.Off != 0 || f.Addr != 0 || f.OpFlags != 0 || f.BufGroup != 0 || f.SpliceFD != 0 {
 		return unix.EINVAL
 	}

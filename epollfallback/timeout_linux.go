@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"time"
 
+	"github.com/goproactor/goproactor/internal/queueabi"
 	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
 )
@@ -27,7 +28,7 @@ func (c *clock) now() time.Duration { return c.offset + time.Since(c.origin) }
 
 const timeoutClocks = timeoutBoottime | timeoutRealtime
 
-func (q *Queue) prepareTimeout(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareTimeout(op *operation, f *queueabi.Entry) unix.Errno {
 	const valid = ring.TimeoutAbs | timeoutClocks | ring.TimeoutETimeSuccess | ring.TimeoutMultishot
 	switch {
 	case f.BufGroup != 0 || f.Len != 1 || f.SpliceFD != 0,
@@ -40,7 +41,7 @@ func (q *Queue) prepareTimeout(op *operation, f *ring.Fields) unix.Errno {
 	return op.takeTime(f.Addr)
 }
 
-func (q *Queue) prepareLinkTimeout(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareLinkTimeout(op *operation, f *queueabi.Entry) unix.Errno {
 	if uint32(f.Off) != 0 {
 		return unix.EINVAL
 	}
@@ -53,7 +54,7 @@ func (q *Queue) prepareLinkTimeout(op *operation, f *ring.Fields) unix.Errno {
 	return 0
 }
 
-func (q *Queue) prepareTimeoutRemove(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareTimeoutRemove(op *operation, f *queueabi.Entry) unix.Errno {
 	switch {
 	case f.Flags&ring.SQEFixedFile != 0, f.BufGroup != 0 || f.Len != 0 || f.SpliceFD != 0:
 		return unix.EINVAL

@@ -1,11 +1,12 @@
 package epollfallback
 
 import (
+	"github.com/goproactor/goproactor/internal/queueabi"
 	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
 )
 
-func (q *Queue) prepareReadWrite(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareReadWrite(op *operation, f *queueabi.Entry) unix.Errno {
 	// Ioprio is a scheduling priority here and Buf a registered buffer, which
 	// these opcodes do not use.
 	return checkTransferFlags(f.OpFlags)

@@ -224,6 +224,7 @@ func (q *Queue) employ(op *operation) outcome {
 		q.hideDirectories(op)
 	}
 	q.keep(op)
+	op.work = e.work
 	q.registry.add(op)
 	q.workers.backlog.push(op)
 	op.state = queued

@@ -1,6 +1,7 @@
 package epollfallback
 
 import (
+	"github.com/goproactor/goproactor/internal/queueabi"
 	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
 )
@@ -8,7 +9,7 @@ import (
 // A zero-copy send is a send here, which copies, and so can tell at once that
 // its memory is free.
 
-func (q *Queue) prepareSendZC(op *operation, f *ring.Fields) unix.Errno {
+func (q *Queue) prepareSendZC(op *operation, f *queueabi.Entry) unix.Errno {
 	const flags = ring.RecvSendPollFirst | ring.SendZCReportUsage | recvSendFixed
 	if f.Addr3 != 0 || q.chain.head != nil { // it may begin a chain only, see PrepSendZC
 		return unix.EINVAL

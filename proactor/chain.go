@@ -388,7 +388,7 @@ func (c *chain) submit(end int) {
 		} else if op.failure = s.fill(sqe, c.results[:i]); op.failure != nil && c.failure == nil {
 			c.failure = op.failure
 		}
-		if i < end-1 && !c.steps[i+1].shuts && !sqe.Fields().Opcode.BreaksLink() {
+		if i < end-1 && !c.steps[i+1].shuts && !ring.Op(sqe.Opcode()).BreaksLink() {
 			end = i + 1
 		}
 		if i < end-1 {

@@ -1,6 +1,6 @@
 package ring
 
-import "unsafe"
+import "github.com/goproactor/goproactor/internal/queueabi"
 
 // Completion flags (IORING_CQE_F_*).
 const (
@@ -11,18 +11,9 @@ const (
 	CQEFBufMore      uint32 = 1 << 4 // the provided buffer has room left and stays with the group (Linux 6.12)
 )
 
-// cqe is struct io_uring_cqe, field by field.
-type cqe struct {
-	userData uint64
-	result   int32
-	flags    uint32
-}
-
-// NewCQE makes a completion; the fallback and tests do.
-func NewCQE(userData uint64, result int32, flags uint32) CQE {
-	c := cqe{userData, result, flags}
-	return *(*CQE)(unsafe.Pointer(&c))
-}
+// CQE is a completion: UserData of its entry, a Result (a count, a descriptor, or a
+// negative errno) and Flags.
+type CQE queueabi.CQE
 
 // BufferID is the provided buffer the completion filled, if Flags has
 // CQEFBuffer.

@@ -35,7 +35,7 @@ const InstallInherited uint32 = 1 << 0
 // What does not get its slot is closed again, after everything else has happened:
 // ENXIO without a table, EINVAL for a slot that it has not, ENFILE when AnySlot
 // finds none (or no table). Linux 5.15, accepts and sockets 5.19.
-func (e *SQE) SetSlot(slot int) { e.Fields().SpliceFD = int32(slot + 1) }
+func (e *SQE) SetSlot(slot int) { e.entry().SpliceFD = int32(slot + 1) }
 
 // PrepSocket makes a socket; the result is its descriptor (socket(2)). Linux 5.19.
 func (e *SQE) PrepSocket(domain, kind, protocol int) {

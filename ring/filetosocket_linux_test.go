@@ -39,8 +39,7 @@ func BenchmarkFileToSocket(b *testing.B) {
 						if way == "splice" {
 							first.PrepSplice(int(f.Fd()), int64(off), p[1], AtCursor, uint32(piece), 0)
 						} else {
-							first.PrepRead(int(f.Fd()), memory)
-							first.Fields().Off = uint64(off)
+							first.PrepReadAt(int(f.Fd()), memory, int64(off))
 						}
 						first.SetFlags(SQELink)
 						second, left := r.Next(), 2

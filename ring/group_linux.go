@@ -31,8 +31,8 @@ func (r *Ring) RegisterBufferRing(group uint16, b *BufferRing) error {
 		return errNoBufferRing
 	}
 	g := &bufferRegistration{
-		address: uint64(uintptr(unsafe.Pointer(&b.entries[0]))),
-		entries: uint32(len(b.entries)),
+		address: b.abi().Address(),
+		entries: uint32(b.Cap()),
 		group:   group,
 	}
 	if b.Incremental {

@@ -32,61 +32,55 @@ func probe() Report {
 	defer r.Close()
 	report.Ops = probeOperations(r)
 	for _, f := range slices.Concat(requiredFlags, optionalFlags) {
-		report.Flags = append(report.Flags, support(f.name, f.since, r.flags&f.value != 0, "io_uring_setup refuses it"))
+		report.Flags = append(report.Flags, support(f.name, f.since, false, r.flags&f.value != 0, "io_uring_setup refuses it"))
 	}
 	for _, f := range kernelFeatures {
-		report.Features = append(report.Features, support(f.name, f.since, r.features&f.value != 0, "the kernel does not report it"))
+		report.Features = append(report.Features, support(f.name, f.since, false, r.features&f.value != 0, "the kernel does not report it"))
 	}
 	for _, t := range trials {
 		err := t.try(r)
-		report.Features = append(report.Features, support(t.name, t.since, err == nil, fmt.Sprint(err)))
+		report.Features = append(report.Features, support(t.name, t.since, t.needed, err == nil, fmt.Sprint(err)))
 	}
 	return report
 }
 
 // support is a row of a report; the reason counts only if it is not there.
-func support(name, since string, ok bool, reason string) Support {
+func support(name, since string, required, ok bool, reason string) Support {
 	if ok {
 		reason = ""
 	}
-	return Support{Name: name, Since: since, OK: ok, Reason: reason, Required: required[name]}
+	return Support{Name: name, Since: since, OK: ok, Reason: reason, Required: required}
 }
 
 // refuse fills the report with one reason for everything.
 func (r *Report) refuse(reason string) {
-	for _, op := range operations {
-		r.Ops = append(r.Ops, support(op.name, op.since, false, reason))
+	for code, row := range operations {
+		r.Ops = append(r.Ops, support(Op(code).String(), row.since, row.needed, false, reason))
 	}
 	for _, f := range slices.Concat(requiredFlags, optionalFlags) {
-		r.Flags = append(r.Flags, support(f.name, f.since, false, reason))
+		r.Flags = append(r.Flags, support(f.name, f.since, false, false, reason))
 	}
 	for _, f := range kernelFeatures {
-		r.Features = append(r.Features, support(f.name, f.since, false, reason))
+		r.Features = append(r.Features, support(f.name, f.since, false, false, reason))
 	}
 	for _, t := range trials {
-		r.Features = append(r.Features, support(t.name, t.since, false, reason))
+		r.Features = append(r.Features, support(t.name, t.since, t.needed, false, reason))
 	}
 }
 
-// since is the first kernel of everything that has a name.
-var since = func() map[string]string {
-	all := map[string]string{}
-	for _, op := range operations {
-		all[op.name] = op.since
-	}
+// firstKernel is FirstKernel of set-up flags and features.
+func firstKernel(name string) string {
 	for _, f := range slices.Concat(requiredFlags, optionalFlags, kernelFeatures) {
-		all[f.name] = f.since
+		if f.name == name {
+			return f.since
+		}
 	}
 	for _, t := range trials {
-		all[t.name] = t.since
+		if t.name == name {
+			return t.since
+		}
 	}
-	return all
-}()
-
-// operation is an operation code as the kernel's header names it.
-type operation struct {
-	code        uint8
-	name, since string
+	return ""
 }
 
 // probeList is struct io_uring_probe with its operations.
@@ -109,19 +103,19 @@ func probeOperations(r *Ring) (ops []Support) {
 	const supported = 1 << 0 // IO_URING_OP_SUPPORTED
 	list := new(probeList)
 	err := iouring_syscall.IOURingRegister(r.fd, iouring_syscall.IORING_REGISTER_PROBE, unsafe.Pointer(list), 256)
-	for _, op := range operations {
+	for code, row := range operations {
 		ok, why := false, ""
 		switch {
 		case err != nil:
 			why = err.Error()
-		case op.code > list.last:
+		case code > int(list.last):
 			why = "unknown to this kernel"
-		case list.ops[op.code].flags&supported == 0:
+		case list.ops[code].flags&supported == 0:
 			why = "left out of this kernel's configuration"
 		default:
 			ok = true
 		}
-		ops = append(ops, support(op.name, op.since, ok, why))
+		ops = append(ops, support(Op(code).String(), row.since, row.needed, ok, why))
 	}
 	return ops
 }

@@ -104,9 +104,10 @@ type Queue interface {
 	Stats() Stats
 
 	// Close cancels what is in flight, waits for the final completions,
-	// discards them and releases the queue. Descriptors in discarded accept
-	// completions are closed. When Close returns nothing writes to memory an
-	// entry pointed to. Closing twice is harmless.
+	// discards them and releases the queue. Descriptors that discarded completions
+	// brought (of accepts, opens, sockets) are closed: for that, such an entry has
+	// user data that no entry of another kind in flight has. When Close returns
+	// nothing writes to memory an entry pointed to. Closing twice is harmless.
 	Close() error
 }
 

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"time"
 	"unsafe"
-
-	"golang.org/x/sys/unix"
 )
 
 // retryCancel is how long quiesce waits for a completion before it cancels
@@ -42,19 +40,6 @@ func (r *Ring) settleDeferred() (n int) {
 			return n
 		}
 	}
-}
-
-// discard reaps everything, and closes the descriptors that accepts brought.
-func (r *Ring) discard() (n int) {
-	var c [1]CQE
-	for r.collect(c[:]) > 0 {
-		if c[0].Result() >= 0 && r.accepts.has(c[0].UserData()) {
-			unix.Close(int(c[0].Result()))
-		}
-		r.account(c[:])
-		n++
-	}
-	return n
 }
 
 // syncCancel is struct io_uring_sync_cancel_reg.

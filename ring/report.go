@@ -49,53 +49,12 @@ func (r Report) Require() error {
 	}
 	for _, list := range [][]Support{r.Ops, r.Features} {
 		for _, s := range list {
-			if required[s.Name] && !s.OK {
+			if s.Required && !s.OK {
 				return fmt.Errorf("io_uring lacks %s (Linux %s, this is %s): %s: %w", s.Name, s.Since, r.Kernel, s.Reason, errors.ErrUnsupported)
 			}
 		}
 	}
 	return nil
-}
-
-// required are the operations and features without which io_uring is no
-// backend. All are in Linux 6.1; Open itself checks the set-up flags and what
-// the kernel reports.
-var required = map[string]bool{
-	"IORING_OP_ACCEPT":        true,
-	"IORING_OP_ASYNC_CANCEL":  true,
-	"IORING_OP_CLOSE":         true,
-	"IORING_OP_CONNECT":       true,
-	"IORING_OP_LINK_TIMEOUT":  true,
-	"IORING_OP_POLL_ADD":      true,
-	"IORING_OP_READ":          true,
-	"IORING_OP_RECV":          true,
-	"IORING_OP_RECVMSG":       true,
-	"IORING_OP_SEND":          true,
-	"IORING_OP_SENDMSG":       true,
-	"IORING_OP_SEND_ZC":       true,
-	"IORING_OP_SHUTDOWN":      true,
-	"IORING_OP_TIMEOUT":       true,
-	"IORING_OP_WRITE":         true,
-	"IORING_OP_READV":         true,
-	"IORING_OP_WRITEV":        true,
-	"IORING_OP_SPLICE":        true,
-	"IORING_OP_TEE":           true,
-	"IORING_OP_FSYNC":         true,
-	"IORING_OP_FALLOCATE":     true,
-	"IORING_OP_OPENAT":        true,
-	"IORING_OP_STATX":         true,
-	"IORING_OP_FADVISE":       true,
-	"IORING_OP_RENAMEAT":      true,
-	"IORING_OP_UNLINKAT":      true,
-	"IORING_OP_MKDIRAT":       true,
-	"IORING_OP_SYMLINKAT":     true,
-	"IORING_OP_LINKAT":        true,
-	FeatureBufferRing:         true,
-	FeatureMultishotAccept:    true,
-	FeatureMultishotReceive:   true,
-	FeatureMultishotMessages:  true,
-	FeatureCancelByDescriptor: true,
-	FeatureSyncCancel:         true,
 }
 
 // Supports says whether the operation, set-up flag or feature of that name is

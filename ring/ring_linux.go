@@ -9,6 +9,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/goproactor/goproactor/internal/queueabi"
 	"golang.org/x/sys/unix"
 )
 
@@ -27,7 +28,7 @@ type Ring struct {
 	inFlight int
 	hold     bool
 	backlog  backlog
-	accepts  acceptSet
+	expected expected
 	groups   map[uint16]*BufferRing // keeps reachable what the kernel reads and writes
 	buffers  [][]byte               // the registered ones, by index; nil without a table
 	files    bool                   // there is a table of direct descriptors
@@ -244,12 +245,12 @@ func (r *Ring) account(completions []CQE) {
 	for i := range completions {
 		c := &completions[i]
 		if c.Result() == -restart {
-			*c = NewCQE(c.UserData(), -int32(syscall.ECANCELED), c.Flags())
+			*c = CQE(queueabi.NewCQE(c.UserData(), -int32(syscall.ECANCELED), c.Flags()))
 		}
 		if !c.More() {
 			r.inFlight--
-			if len(r.accepts) > 0 {
-				r.accepts.remove(c.UserData())
+			if r.expected.used > 0 {
+				r.expected.remove(c.UserData())
 			}
 		}
 	}
@@ -297,6 +298,6 @@ func (r *Ring) Close() error {
 		err = errors.Join(err, unix.Close(r.fd))
 	}
 	r.fd, r.err = -1, errRingClosed
-	r.backlog, r.accepts, r.groups, r.buffers = backlog{}, nil, nil, nil
+	r.backlog, r.expected, r.groups, r.buffers = backlog{}, expected{}, nil, nil
 	return err
 }

@@ -99,7 +99,7 @@ func TestProbe(t *testing.T) {
 }
 
 func TestRequireNamesWhatIsMissing(t *testing.T) {
-	report := Report{Kernel: "5.10.0", Features: []Support{{Name: FeatureMultishotReceive, Since: "6.0", Reason: "it answers EINVAL"}}}
+	report := Report{Kernel: "5.10.0", Features: []Support{{Name: FeatureMultishotReceive, Since: "6.0", Reason: "it answers EINVAL", Required: true}}}
 	require.ErrorContains(t, report.Require(), "io_uring lacks multishot receive (Linux 6.0, this is 5.10.0): it answers EINVAL")
 }
 

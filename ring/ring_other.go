@@ -25,10 +25,5 @@ func Probe() Report { return Report{Kernel: KernelRelease(), Setup: errNoRing} }
 // KernelRelease names the system; its release is of no interest here.
 func KernelRelease() string { return runtime.GOOS }
 
-type operation struct{ name string }
-
-// There is nothing to name or to date on this system.
-var (
-	operations []operation
-	since      map[string]string
-)
+// There is nothing to date on this system but operations.
+func firstKernel(string) string { return "" }

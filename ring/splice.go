@@ -24,7 +24,7 @@ const (
 func (e *SQE) PrepSplice(in int, inOffset int64, out int, outOffset int64, n, flags uint32) {
 	e.PrepOperation(uint8(OpSplice), int32(out), uint64(inOffset), n, uint64(outOffset))
 	e.SetOpFlags(flags)
-	e.Fields().SpliceFD = int32(in)
+	e.entry().SpliceFD = int32(in)
 }
 
 // PrepTee copies up to n bytes of what is in one pipe into another, and leaves
@@ -32,5 +32,5 @@ func (e *SQE) PrepSplice(in int, inOffset int64, out int, outOffset int64, n, fl
 func (e *SQE) PrepTee(in, out int, n, flags uint32) {
 	e.PrepOperation(uint8(OpTee), int32(out), 0, n, 0)
 	e.SetOpFlags(flags)
-	e.Fields().SpliceFD = int32(in)
+	e.entry().SpliceFD = int32(in)
 }

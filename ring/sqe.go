@@ -3,6 +3,8 @@ package ring
 import (
 	"time"
 	"unsafe"
+
+	"github.com/goproactor/goproactor/internal/queueabi"
 )
 
 // Submission entry flags (io_uring_enter(2), IOSQE_*).
@@ -63,32 +65,14 @@ const (
 	MsgCMsgCloexec uint32 = 0x40000000
 )
 
-// Fields is a submission entry field by field, as the kernel lays it out
-// (struct io_uring_sqe). The type the entry is made of keeps its fields to
-// itself; the fallback reads them here.
-type Fields struct {
-	Opcode   Op
-	Flags    uint8
-	Ioprio   uint16
-	FD       int32
-	Off      uint64 // offset, second address, or the target of a cancel's relatives
-	Addr     uint64 // memory, or the user data a cancel looks for
-	Len      uint32
-	OpFlags  uint32
-	UserData uint64
+// SQE is a submission entry: 64 bytes that lie in the mapping shared with the
+// kernel, or in the fallback's own queue. The Prep methods fill a zeroed one.
+// SetUserData and SetFlags, which adds to the flags, complete it; SetIoprio,
+// SetOpFlags, SetBufGroup and SetBufIndex set fields that Prep methods leave open.
+type SQE queueabi.SQE
 
-	BufGroup    uint16 // buffer group, or index of a registered buffer
-	Personality uint16
-	SpliceFD    int32 // second descriptor, or direct slot + 1
-	Addr3       uint64
-	_           uint64
-}
-
-// Fields gives access to the entry field by field. The result points into e.
-func (e *SQE) Fields() *Fields { return (*Fields)(unsafe.Pointer(e)) }
-
-// SetAddr3 sets the third address word, which iouring-go has no setter for.
-func (e *SQE) SetAddr3(v uint64) { e.Fields().Addr3 = v }
+// entry is the fields of e.
+func (e *SQE) entry() *queueabi.Entry { return (*queueabi.SQE)(e).Entry() }
 
 // Timespec is struct __kernel_timespec.
 type Timespec struct {
@@ -145,9 +129,6 @@ func address(p []byte) uint64 { return pinned(uintptr(unsafe.Pointer(unsafe.Slic
 //go:uintptrescapes
 //go:noinline
 func pinned(p uintptr) uint64 { return uint64(p) }
-
-// The Prep methods fill a zeroed entry. User data and flags are set apart,
-// with SetUserData and SetFlags.
 
 // PrepNop does nothing and completes with 0.
 func (e *SQE) PrepNop() { e.PrepOperation(uint8(OpNop), -1, 0, 0, 0) }

@@ -16,32 +16,33 @@ import (
 // trial finds out about a feature by using it.
 type trial struct {
 	name, since string
+	needed      bool // io_uring is no backend without it; true only of what Linux 6.1 has
 	try         func(*Ring) error
 }
 
 var trials = []trial{
-	{FeatureBufferRing, "5.19", func(r *Ring) error { return tryBufferRing(r, false) }},
-	{FeatureIncrementalBufferRing, "6.12", func(r *Ring) error { return tryBufferRing(r, true) }},
-	{FeatureMultishotAccept, "5.19", tryMultishotAccept},
-	{FeatureMultishotReceive, "6.0", func(r *Ring) error {
+	{name: FeatureBufferRing, since: "5.19", needed: true, try: func(r *Ring) error { return tryBufferRing(r, false) }},
+	{name: FeatureIncrementalBufferRing, since: "6.12", try: func(r *Ring) error { return tryBufferRing(r, true) }},
+	{name: FeatureMultishotAccept, since: "5.19", needed: true, try: tryMultishotAccept},
+	{name: FeatureMultishotReceive, since: "6.0", needed: true, try: func(r *Ring) error {
 		return tryReceive(r, func(e *SQE, fd int) { e.PrepMultishotRecv(fd, trialGroup, 0) })
 	}},
-	{FeatureMultishotMessages, "6.0", func(r *Ring) error {
+	{name: FeatureMultishotMessages, since: "6.0", needed: true, try: func(r *Ring) error {
 		return tryReceive(r, func(e *SQE, fd int) { e.PrepMultishotRecvmsg(fd, new(Msghdr), trialGroup, 0) })
 	}},
-	{FeatureBundle, "6.10", func(r *Ring) error {
+	{name: FeatureBundle, since: "6.10", try: func(r *Ring) error {
 		return tryReceive(r, func(e *SQE, fd int) {
 			e.PrepRecvProvided(fd, trialGroup, 0)
 			e.SetIoprio(RecvSendBundle)
 		})
 	}},
-	{FeatureCancelByDescriptor, "5.19", tryCancelFD},
-	{FeatureSyncCancel, "6.0", trySyncCancel},
-	{FeatureRegisteredBuffers, "5.19", tryRegisteredBuffers},
-	{FeatureDirectDescriptors, "5.19", tryDirectDescriptors},
-	{FeatureNAPI, "6.9", tryNAPI},
-	{FeatureResize, "6.13", tryResize},
-	{FeatureRegisteredWait, "6.13", tryRegisteredWait},
+	{name: FeatureCancelByDescriptor, since: "5.19", needed: true, try: tryCancelFD},
+	{name: FeatureSyncCancel, since: "6.0", needed: true, try: trySyncCancel},
+	{name: FeatureRegisteredBuffers, since: "5.19", try: tryRegisteredBuffers},
+	{name: FeatureDirectDescriptors, since: "5.19", try: tryDirectDescriptors},
+	{name: FeatureNAPI, since: "6.9", try: tryNAPI},
+	{name: FeatureResize, since: "6.13", try: tryResize},
+	{name: FeatureRegisteredWait, since: "6.13", try: tryRegisteredWait},
 }
 
 // trialGroup is the buffer group of the trials.

@@ -1,13 +1,13 @@
 // Package differential holds the two queues to one contract: seeded random
 // programs of submission entries run on the kernel's io_uring and on
 // epollfallback, and their completions must agree. The kernel is right by
-// definition.
+// definition. All of it is tests: there is nothing to import.
 //
 // The three types to know:
 //
-//   - [Program], steps of entries and of acts by the peers outside;
-//   - [Trace], what came of a program on one queue;
-//   - [Difference], where two traces disagree under the rules below.
+//   - Program, steps of entries and of acts by the peers outside;
+//   - Trace, what came of a program on one queue;
+//   - Difference, where two traces disagree under the rules below.
 //
 // # What is compared
 //
@@ -42,7 +42,7 @@
 //
 // Some entries have no defined outcome in the kernel. The machine passes over
 // their chains, and says so in the trace. The rules, each a function of
-// referee_linux.go, look only at what both sides must agree on:
+// referee_linux_test.go, look only at what both sides must agree on:
 //
 //   - a second receive, or send, that would wait on one descriptor beside
 //     another: the kernel wakes the youngest first, the fallback the oldest;
@@ -81,7 +81,7 @@
 //
 // # Files
 //
-// Files and names have programs of their own, [FileProgram]: chains in a directory
+// Files and names have programs of their own, FileProgram: chains in a directory
 // made for the run, each submitted when the one before has ended, for what is
 // unrelated in a kernel's ring is left to workers and ends in any order. All that
 // comes of them is compared, and what is left in the directory. Not run are reads and

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/goproactor/goproactor/internal/queueabi"
 	"github.com/goproactor/goproactor/ring"
 	"github.com/stretchr/testify/require"
 )
@@ -65,8 +66,8 @@ func mapped(change func(c *ring.CQE) bool) func([]ring.CQE) []ring.CQE {
 // swapSends lets a send overtake the one before it.
 func swapSends(list []*ring.SQE) {
 	for i := 1; i < len(list); i++ {
-		a, b := list[i-1].Fields(), list[i].Fields()
-		if a.Opcode == ring.OpSend && b.Opcode == ring.OpSend && a.FD == b.FD && a.Flags == b.Flags {
+		a, b := (*queueabi.SQE)(list[i-1]).Entry(), (*queueabi.SQE)(list[i]).Entry()
+		if ring.Op(a.Opcode) == ring.OpSend && ring.Op(b.Opcode) == ring.OpSend && a.FD == b.FD && a.Flags == b.Flags {
 			*a, *b = *b, *a
 			return
 		}
@@ -77,7 +78,7 @@ func swapSends(list []*ring.SQE) {
 var faults = map[string]func(*faulty){
 	"drops F_MORE": func(f *faulty) {
 		f.onReap = mapped(func(c *ring.CQE) bool {
-			*c = ring.NewCQE(c.UserData(), c.Result(), c.Flags()&^ring.CQEFMore)
+			*c = ring.CQE(queueabi.NewCQE(c.UserData(), c.Result(), c.Flags()&^ring.CQEFMore))
 			return true
 		})
 	},
@@ -99,7 +100,7 @@ var faults = map[string]func(*faulty){
 	"takes ETIME for ECANCELED": func(f *faulty) {
 		f.onReap = mapped(func(c *ring.CQE) bool {
 			if c.Result() == -62 {
-				*c = ring.NewCQE(c.UserData(), -125, c.Flags())
+				*c = ring.CQE(queueabi.NewCQE(c.UserData(), -125, c.Flags()))
 			}
 			return true
 		})
@@ -107,7 +108,7 @@ var faults = map[string]func(*faulty){
 	"names the wrong buffer": func(f *faulty) {
 		f.onReap = mapped(func(c *ring.CQE) bool {
 			if c.Flags()&ring.CQEFBuffer != 0 {
-				*c = ring.NewCQE(c.UserData(), c.Result(), c.Flags()^1<<16)
+				*c = ring.CQE(queueabi.NewCQE(c.UserData(), c.Result(), c.Flags()^1<<16))
 			}
 			return true
 		})
@@ -115,7 +116,7 @@ var faults = map[string]func(*faulty){
 	"breaks hard links": func(f *faulty) {
 		f.onSubmit = func(list []*ring.SQE) {
 			for _, e := range list {
-				if s := e.Fields(); s.Flags&ring.SQEHardLink != 0 {
+				if s := (*queueabi.SQE)(e).Entry(); s.Flags&ring.SQEHardLink != 0 {
 					s.Flags = s.Flags&^ring.SQEHardLink | ring.SQELink
 				}
 			}
@@ -124,7 +125,7 @@ var faults = map[string]func(*faulty){
 	"counts a byte too few": func(f *faulty) {
 		f.onReap = mapped(func(c *ring.CQE) bool {
 			if c.Result() > 50 {
-				*c = ring.NewCQE(c.UserData(), c.Result()-1, c.Flags())
+				*c = ring.CQE(queueabi.NewCQE(c.UserData(), c.Result()-1, c.Flags()))
 			}
 			return true
 		})

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/goproactor/goproactor/internal/queueabi"
 	"github.com/goproactor/goproactor/ring"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -113,11 +114,11 @@ func FuzzFilePrograms(f *testing.F) {
 }
 
 // changed is a fault that does something else instead of an operation.
-func changed(op ring.Op, change func(*ring.Fields)) func(*faulty) {
+func changed(op ring.Op, change func(*queueabi.Entry)) func(*faulty) {
 	return func(f *faulty) {
 		f.onSubmit = func(list []*ring.SQE) {
 			for _, e := range list {
-				if s := e.Fields(); s.Opcode == op {
+				if s := (*queueabi.SQE)(e).Entry(); ring.Op(s.Opcode) == op {
 					change(s)
 				}
 			}
@@ -127,28 +128,28 @@ func changed(op ring.Op, change func(*ring.Fields)) func(*faulty) {
 
 // fileFaults are what the comparison must find, each within some programs.
 var fileFaults = map[string]func(*faulty){
-	"writes a byte too far":     changed(ring.OpWrite, func(s *ring.Fields) { s.Off += uint64(min(1, max(0, int64(s.Off)))) }),
-	"writes a byte too few":     changed(ring.OpWrite, func(s *ring.Fields) { s.Len -= min(1, s.Len) }),
-	"leaves the cursor":         changed(ring.OpRead, func(s *ring.Fields) { s.Off = uint64(max(0, int64(s.Off))) }),
-	"forgets a piece":           changed(ring.OpReadv, func(s *ring.Fields) { s.Len -= min(1, s.Len) }),
-	"opens what is there":       changed(ring.OpOpenat, func(s *ring.Fields) { s.OpFlags &^= unix.O_EXCL }),
-	"empties nothing":           changed(ring.OpOpenat, func(s *ring.Fields) { s.OpFlags &^= unix.O_TRUNC }),
-	"does not append":           changed(ring.OpOpenat, func(s *ring.Fields) { s.OpFlags &^= unix.O_APPEND }),
-	"gives others rights":       changed(ring.OpOpenat, func(s *ring.Fields) { s.Len |= 0o004 }),
-	"truncates elsewhere":       changed(ring.OpFtruncate, func(s *ring.Fields) { s.Off += uint64(min(1, max(0, int64(s.Off)))) }),
-	"allocates and extends":     changed(ring.OpFallocate, func(s *ring.Fields) { s.Len &^= unix.FALLOC_FL_KEEP_SIZE }),
-	"replaces what is there":    changed(ring.OpRenameat, func(s *ring.Fields) { s.OpFlags &^= unix.RENAME_NOREPLACE }),
-	"exchanges nothing":         changed(ring.OpRenameat, func(s *ring.Fields) { s.OpFlags &^= unix.RENAME_EXCHANGE }),
-	"removes directories, too":  changed(ring.OpUnlinkat, func(s *ring.Fields) { s.OpFlags &^= unix.AT_REMOVEDIR }),
-	"links what a link is":      changed(ring.OpLinkat, func(s *ring.Fields) { s.OpFlags &^= unix.AT_SYMLINK_FOLLOW }),
-	"follows links":             changed(ring.OpStatx, func(s *ring.Fields) { s.OpFlags &^= unix.AT_SYMLINK_NOFOLLOW }),
-	"takes any sync":            changed(ring.OpFsync, func(s *ring.Fields) { s.OpFlags &= ring.FsyncDataSync }),
-	"takes any advice":          changed(ring.OpFadvise, func(s *ring.Fields) { s.OpFlags = 0 }),
-	"makes what none may enter": changed(ring.OpMkdirat, func(s *ring.Fields) { s.Len &^= 0o055 }),
+	"writes a byte too far":     changed(ring.OpWrite, func(s *queueabi.Entry) { s.Off += uint64(min(1, max(0, int64(s.Off)))) }),
+	"writes a byte too few":     changed(ring.OpWrite, func(s *queueabi.Entry) { s.Len -= min(1, s.Len) }),
+	"leaves the cursor":         changed(ring.OpRead, func(s *queueabi.Entry) { s.Off = uint64(max(0, int64(s.Off))) }),
+	"forgets a piece":           changed(ring.OpReadv, func(s *queueabi.Entry) { s.Len -= min(1, s.Len) }),
+	"opens what is there":       changed(ring.OpOpenat, func(s *queueabi.Entry) { s.OpFlags &^= unix.O_EXCL }),
+	"empties nothing":           changed(ring.OpOpenat, func(s *queueabi.Entry) { s.OpFlags &^= unix.O_TRUNC }),
+	"does not append":           changed(ring.OpOpenat, func(s *queueabi.Entry) { s.OpFlags &^= unix.O_APPEND }),
+	"gives others rights":       changed(ring.OpOpenat, func(s *queueabi.Entry) { s.Len |= 0o004 }),
+	"truncates elsewhere":       changed(ring.OpFtruncate, func(s *queueabi.Entry) { s.Off += uint64(min(1, max(0, int64(s.Off)))) }),
+	"allocates and extends":     changed(ring.OpFallocate, func(s *queueabi.Entry) { s.Len &^= unix.FALLOC_FL_KEEP_SIZE }),
+	"replaces what is there":    changed(ring.OpRenameat, func(s *queueabi.Entry) { s.OpFlags &^= unix.RENAME_NOREPLACE }),
+	"exchanges nothing":         changed(ring.OpRenameat, func(s *queueabi.Entry) { s.OpFlags &^= unix.RENAME_EXCHANGE }),
+	"removes directories, too":  changed(ring.OpUnlinkat, func(s *queueabi.Entry) { s.OpFlags &^= unix.AT_REMOVEDIR }),
+	"links what a link is":      changed(ring.OpLinkat, func(s *queueabi.Entry) { s.OpFlags &^= unix.AT_SYMLINK_FOLLOW }),
+	"follows links":             changed(ring.OpStatx, func(s *queueabi.Entry) { s.OpFlags &^= unix.AT_SYMLINK_NOFOLLOW }),
+	"takes any sync":            changed(ring.OpFsync, func(s *queueabi.Entry) { s.OpFlags &= ring.FsyncDataSync }),
+	"takes any advice":          changed(ring.OpFadvise, func(s *queueabi.Entry) { s.OpFlags = 0 }),
+	"makes what none may enter": changed(ring.OpMkdirat, func(s *queueabi.Entry) { s.Len &^= 0o055 }),
 	"breaks hard links": func(f *faulty) {
 		f.onSubmit = func(list []*ring.SQE) {
 			for _, e := range list {
-				if s := e.Fields(); s.Flags&ring.SQEHardLink != 0 {
+				if s := (*queueabi.SQE)(e).Entry(); s.Flags&ring.SQEHardLink != 0 {
 					s.Flags = s.Flags&^ring.SQEHardLink | ring.SQELink
 				}
 			}
@@ -161,7 +162,7 @@ var fileFaults = map[string]func(*faulty){
 	"takes ENOTDIR for ENOENT": func(f *faulty) {
 		f.onReap = mapped(func(c *ring.CQE) bool {
 			if c.Result() == -int32(unix.ENOTDIR) {
-				*c = ring.NewCQE(c.UserData(), -int32(unix.ENOENT), c.Flags())
+				*c = ring.CQE(queueabi.NewCQE(c.UserData(), -int32(unix.ENOENT), c.Flags()))
 			}
 			return true
 		})

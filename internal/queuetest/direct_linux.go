@@ -46,7 +46,7 @@ func (h *harness) link(entries ...func(*ring.SQE)) {
 	require.NoError(h, h.Reserve(len(entries)))
 	for i, prepare := range entries {
 		e := h.entry(uint64(i+1), prepare)
-		if i < len(entries)-1 && e.Fields().Flags&ring.SQEHardLink == 0 {
+		if i < len(entries)-1 && fields(e).Flags&ring.SQEHardLink == 0 {
 			e.SetFlags(ring.SQELink)
 		}
 	}
@@ -169,7 +169,7 @@ var directDescriptors = []testCase{
 		h.refused(unix.ENOENT, h.openSlot(path+"-", 7))
 		h.refused(unix.EBADF, func(e *ring.SQE) { e.PrepClose(fd); slot(e) })
 		h.refused(unix.EBADF, func(e *ring.SQE) { e.PrepCloseDirect(0); slot(e) })
-		h.refused(unix.EINVAL, func(e *ring.SQE) { e.PrepCloseDirect(0); e.Fields().FD = int32(fd) })
+		h.refused(unix.EINVAL, func(e *ring.SQE) { e.PrepCloseDirect(0); fields(e).FD = int32(fd) })
 		created := path + "-new"
 		h.refused(unix.EINVAL, func(e *ring.SQE) {
 			e.PrepOpenat(here, h.name(created), unix.O_WRONLY|unix.O_CREAT, 0o600)
@@ -541,7 +541,7 @@ var directDescriptors = []testCase{
 		require.NotZero(h, flags&unix.FD_CLOEXEC)
 		h.refused(unix.EBADF, func(e *ring.SQE) { e.PrepInstall(0, 0) })
 		h.refused(unix.EINVAL, func(e *ring.SQE) { e.PrepInstall(0, 2) })
-		h.refused(unix.EBADF, func(e *ring.SQE) { e.PrepInstall(0, 0); e.Fields().Flags = 0 })
+		h.refused(unix.EBADF, func(e *ring.SQE) { e.PrepInstall(0, 0); fields(e).Flags = 0 })
 		h.do(0, h.openSlot(path, 0))
 		h.entry(2, func(e *ring.SQE) { e.PrepInstall(0, ring.InstallInherited) })
 		c = h.result(2)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/goproactor/goproactor/internal/queueabi"
 	"github.com/goproactor/goproactor/ring"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -93,6 +94,9 @@ func (h *harness) entry(userData uint64, prepare func(*ring.SQE)) *ring.SQE {
 	e.SetUserData(userData)
 	return e
 }
+
+// fields is an entry field by field, for what no Prep method makes.
+func fields(e *ring.SQE) *queueabi.Entry { return (*queueabi.SQE)(e).Entry() }
 
 // result waits for the next completion with that user data.
 func (h *harness) result(userData uint64) ring.CQE {

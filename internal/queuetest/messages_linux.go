@@ -205,7 +205,7 @@ var messages = []testCase{
 		h.entry(2, func(e *ring.SQE) { e.PrepMultishotRecvmsg(ours, h.header(ring.Msghdr{}), groupID, ring.MsgWaitAll) })
 		h.entry(3, func(e *ring.SQE) {
 			e.PrepMultishotRecvmsg(ours, h.header(ring.Msghdr{}), groupID, 0)
-			e.Fields().Flags = 0
+			fields(e).Flags = 0
 		})
 		h.entry(4, func(e *ring.SQE) { e.PrepMultishotRecvmsg(1<<20, h.header(ring.Msghdr{}), groupID, 0) })
 		h.entry(5, func(e *ring.SQE) { e.PrepMultishotRecvmsg(h.eventfd(), h.header(ring.Msghdr{}), groupID, 0) })

@@ -384,7 +384,7 @@ var splices = []testCase{
 			{func(e *ring.SQE) { e.PrepTee(fd, w, 5, 0) }, unix.EINVAL},
 			{func(e *ring.SQE) { e.PrepTee(r, ours, 5, 0) }, unix.EINVAL},
 			{func(e *ring.SQE) { e.PrepTee(r, w, 5, 0) }, unix.EINVAL},
-			{func(e *ring.SQE) { e.PrepTee(r, w, 0, 0); e.Fields().Off = 1 }, unix.EINVAL},
+			{func(e *ring.SQE) { e.PrepTee(r, w, 0, 0); fields(e).Off = 1 }, unix.EINVAL},
 			{func(e *ring.SQE) { e.PrepTee(1<<20, w, 0, 0) }, unix.EBADF},
 			{func(e *ring.SQE) { e.PrepTee(fd, fd, 0, 0) }, 0},
 		} {

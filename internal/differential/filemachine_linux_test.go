@@ -140,7 +140,7 @@ func (m *fileMachine) run(c []FileEntry) (ended bool, err error) {
 		m.prepare(s, &e)
 		s.SetUserData(uint64(e.ID))
 		if i < len(c)-1 {
-			s.Fields().Flags |= e.Link
+			s.SetFlags(e.Link)
 		}
 	}
 	var outcomes []FileOutcome

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/goproactor/goproactor/internal/queueabi"
 	"github.com/goproactor/goproactor/internal/queuetest"
 	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
@@ -153,7 +154,7 @@ func (m *machine) submitChain(c []Entry) {
 		m.prepare(s, f)
 		s.SetUserData(uint64(e.ID))
 		if i < len(c)-1 {
-			s.Fields().Flags |= e.Link
+			s.SetFlags(e.Link)
 		}
 		before = append(before, e.ID)
 	}
@@ -378,14 +379,14 @@ func (m *machine) allocate(e *Entry) (p []byte) {
 
 // fix makes a read or write one that names a registered buffer.
 func fix(s *ring.SQE, e *Entry) {
-	f := s.Fields()
+	f := (*queueabi.SQE)(s).Entry()
 	switch {
 	case e.Fixed == Unregistered:
 		return
-	case f.Opcode == ring.OpRead:
-		f.Opcode = ring.OpReadFixed
+	case ring.Op(f.Opcode) == ring.OpRead:
+		f.Opcode = uint8(ring.OpReadFixed)
 	default:
-		f.Opcode = ring.OpWriteFixed
+		f.Opcode = uint8(ring.OpWriteFixed)
 	}
 	f.BufGroup = arenaPlace
 	if e.Fixed == Absent {
@@ -431,7 +432,7 @@ func (m *machine) prepareSlot(s *ring.SQE, f *flight) {
 		s.PrepCancelSlot(slot, f.entry.Flags)
 	default:
 		m.prepareOn(s, f, slot)
-		s.Fields().Flags |= ring.SQEFixedFile
+		s.SetFlags(ring.SQEFixedFile)
 	}
 }
 
@@ -469,7 +470,7 @@ func (m *machine) prepareOn(s *ring.SQE, f *flight, fd int) {
 		m.prepareTransfer(s, f, fd)
 	}
 	if e.Ioprio != 0 {
-		s.Fields().Ioprio |= e.Ioprio
+		(*queueabi.SQE)(s).Entry().Ioprio |= e.Ioprio
 	}
 }
 
@@ -492,10 +493,10 @@ func (m *machine) prepareTransfer(s *ring.SQE, f *flight, fd int) {
 		s.PrepRecv(fd, m.memory(f), e.Flags)
 	case RecvProvided:
 		s.PrepRecvProvided(fd, uint16(e.Group), e.Flags)
-		s.Fields().Len = uint32(e.Size)
+		(*queueabi.SQE)(s).Entry().Len = uint32(e.Size)
 	case RecvMultishot:
 		s.PrepMultishotRecv(fd, uint16(e.Group), e.Flags)
-		s.Fields().Len = uint32(e.Size)
+		(*queueabi.SQE)(s).Entry().Len = uint32(e.Size)
 	case RecvMessages:
 		h := new(ring.Msghdr)
 		m.kept = append(m.kept, h)
@@ -509,9 +510,9 @@ func (m *machine) prepareTransfer(s *ring.SQE, f *flight, fd int) {
 		fix(s, e)
 	case ReadProvided:
 		s.PrepRead(fd, nil)
-		s.Fields().Flags |= ring.SQEBufferSelect
-		s.Fields().BufGroup = uint16(e.Group)
-		s.Fields().Len = uint32(e.Size)
+		s.SetFlags(ring.SQEBufferSelect)
+		s.SetBufGroup(uint16(e.Group))
+		(*queueabi.SQE)(s).Entry().Len = uint32(e.Size)
 	case Write:
 		if p := m.memory(f); e.Object == Event && len(p) >= 8 {
 			copy(p, eventValue(uint64(max(1, e.Count)))) // of 0 epoll would see nothing
