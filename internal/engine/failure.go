@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/goproactor/goproactor/internal/queueabi"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -71,7 +72,7 @@ var _ ring.Queue = (*deadQueue)(nil)
 
 // end posts the last completion of an entry.
 func (q *deadQueue) end(userData uint64) {
-	q.ended = append(q.ended, ring.NewCQE(userData, -int32(syscall.ECANCELED), 0))
+	q.ended = append(q.ended, ring.CQE(queueabi.NewCQE(userData, -int32(syscall.ECANCELED), 0)))
 }
 
 // Next implements ring.Queue. The entry is valid until the next call.
@@ -83,8 +84,8 @@ func (q *deadQueue) Next() *ring.SQE {
 // Enter implements ring.Queue.
 func (q *deadQueue) Enter(wait time.Duration) error {
 	for i := range q.queued {
-		f := q.queued[i].Fields()
-		if f.Opcode == ring.OpClose && f.SpliceFD == 0 {
+		f := (*queueabi.SQE)(&q.queued[i]).Entry()
+		if ring.Op(f.Opcode) == ring.OpClose && f.SpliceFD == 0 {
 			syscall.Close(int(f.FD))
 		}
 		q.end(f.UserData)
