@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/sockets"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -73,7 +74,7 @@ func (a *acceptor) arm() {
 		return
 	}
 	sqe := a.loop.queue.Next()
-	sqe.PrepMultishotAccept(a.fd, acceptFlags)
+	sqe.PrepMultishotAccept(a.fd, sockets.AcceptFlags)
 	a.userData = a.loop.submit(sqe, a)
 	a.armed = true
 }
@@ -87,7 +88,7 @@ func (a *acceptor) complete(result int32, flags uint32) {
 	case result < 0:
 		a.refused(syscall.Errno(-result))
 	case a.closing:
-		closeSocket(int(result)) // the last completion of a cancelled accept can bring one
+		sockets.Close(int(result)) // the last completion of a cancelled accept can bring one
 	case a.listener.admit():
 		a.rest = 0
 		a.hand(int(result))
@@ -115,7 +116,7 @@ func (a *acceptor) hand(fd int) {
 
 // dropped closes a connection that came too late.
 func (a *acceptor) dropped(fd int) {
-	closeSocket(fd)
+	sockets.Close(fd)
 	a.conns.Add(-1)
 	a.listener.open.Add(-1)
 }
@@ -200,7 +201,7 @@ func (a *acceptor) close() {
 	a.closing = true
 	a.loop.timers.remove(&a.resting)
 	for a.over.len() > 0 {
-		closeSocket(a.over.pop())
+		sockets.Close(a.over.pop())
 	}
 	if a.armed && !a.stopping {
 		a.stopping = true
@@ -213,7 +214,7 @@ func (a *acceptor) close() {
 func (a *acceptor) closeWithoutLoop() {
 	<-a.loop.stopped
 	if a.fd >= 0 {
-		closeSocket(a.fd)
+		sockets.Close(a.fd)
 		a.fd = -1
 	}
 	a.closed()
@@ -225,7 +226,7 @@ func (a *acceptor) settled() {
 	}
 	a.gone = true
 	if a.fd >= 0 {
-		closeSocket(a.fd)
+		sockets.Close(a.fd)
 		a.fd = -1
 	}
 	for i, other := range a.loop.acceptors {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/goproactor/goproactor/internal/sockets"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -264,7 +265,7 @@ func (c *chain) dismiss() {
 	for _, g := range c.guests {
 		switch {
 		case g.open && g.slot < 0:
-			closeSocket(g.fd)
+			sockets.Close(g.fd)
 		case !g.open && g.slot >= 0:
 			c.loop.files.give(g.slot)
 		}

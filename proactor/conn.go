@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/sockets"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -81,7 +82,7 @@ func (rt *Runtime) connOf(fd int, network string) (*Conn, error) {
 		}
 	})
 	if !ok {
-		closeSocket(fd)
+		sockets.Close(fd)
 		return nil, c.opError("open", errShutdownDone)
 	}
 	return c, nil
@@ -363,7 +364,7 @@ func (c *Conn) abort(err error) {
 	if c.state >= connEnding {
 		return
 	}
-	reset(c.fd)
+	sockets.Reset(c.fd)
 	c.send.err = err
 	c.send.cancel(err)
 	c.beginEnd()
@@ -414,7 +415,7 @@ func (c *Conn) beginEnd() {
 func (c *Conn) endEverything() {
 	q := c.loop.queue
 	sqe := q.Next()
-	sqe.PrepShutdown(c.fd, shutdownBoth)
+	sqe.PrepShutdown(c.fd, sockets.ShutdownBoth)
 	c.others++
 	c.loop.submit(sqe, (*endShutdown)(c))
 	sqe = q.Next()
@@ -503,7 +504,10 @@ func (c *Conn) endpoints() addresses {
 	if c.gone {
 		return addresses{}
 	}
-	a := socketAddresses(c.fd, c.network)
+	a := new(addresses)
+	if a.local, a.remote = sockets.Names(c.fd, c.network); c.medium == file {
+		a.local, a.remote = fileAddr(c.network), fileAddr(c.network)
+	}
 	c.addresses.Store(a)
 	return *a
 }

@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/sockets"
 )
 
 // dial is a Dial under way: a look-up at first, then attempts to connect, of
@@ -38,7 +39,7 @@ type attempt struct {
 	dial     *dial
 	fd       int
 	to       net.Addr
-	address  sockaddr
+	address  sockets.Address
 	userData uint64
 	closing  bool
 }
@@ -118,13 +119,13 @@ func (t *dial) try() {
 func (t *dial) connect(to net.Addr) error {
 	a := &attempt{dial: t, to: to}
 	var err error
-	if a.fd, err = dialSocket(to, t.LocalAddr, &a.address); err != nil {
+	if a.fd, err = sockets.PrepareDial(to, t.LocalAddr, &a.address); err != nil {
 		return err
 	}
 	t.attempts = append(t.attempts, a)
 	t.connecting++
 	sqe := t.loop.queue.Next()
-	sqe.PrepConnect(a.fd, a.address.bytes())
+	sqe.PrepConnect(a.fd, a.address.Bytes())
 	a.userData = t.loop.submit(sqe, a)
 	return nil
 }
@@ -148,7 +149,7 @@ func (a *attempt) complete(result int32, _ uint32) {
 	if result >= 0 {
 		// Connecting to a port of this machine where nobody listens can end at
 		// the very socket, when the kernel gives it that port.
-		if again = connectedToItself(a.fd, a.to); !again {
+		if again = sockets.ConnectedToItself(a.fd, a.to); !again {
 			t.win(a)
 			return
 		}
@@ -261,7 +262,7 @@ func (t *dial) depart() {
 // abandon implements pendingOperation.
 func (t *dial) abandon(err error) {
 	for _, a := range t.attempts {
-		closeSocket(a.fd)
+		sockets.Close(a.fd)
 	}
 	t.attempts = nil
 	t.depart()

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/sockets"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -210,7 +211,7 @@ func (f *File) abandon(err error) {
 		f.line.pop().abandon(err)
 	}
 	if f.state < fileClosed {
-		closeSocket(f.fd)
+		sockets.Close(f.fd)
 		f.gone(err)
 	}
 }

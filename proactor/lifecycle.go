@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/sockets"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -62,7 +63,7 @@ func (c *Conn) stopReceiving() {
 		return
 	}
 	sqe := c.loop.queue.Next()
-	sqe.PrepShutdown(c.fd, shutdownRead)
+	sqe.PrepShutdown(c.fd, sockets.ShutdownRead)
 	c.others++
 	c.loop.submit(sqe, (*readShutdown)(c))
 }
@@ -185,7 +186,7 @@ func (l *Loop) buryConns(err error) {
 		c.recv.drop()
 		c.recv.armed, c.recv.watching, c.others = false, false, 0
 		c.beginEnd()
-		closeSocket(c.fd)
+		sockets.Close(c.fd)
 		(*release)(c).complete(0, 0)
 	}
 }

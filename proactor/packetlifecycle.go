@@ -2,6 +2,7 @@ package proactor
 
 import (
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/sockets"
 )
 
 // Close ends it: receives fail with ErrClosed, what is queued is still sent, for
@@ -111,6 +112,6 @@ func (c *PacketConn) abandon(err error) {
 	c.state = connClosing
 	c.recv.drop()
 	c.leave()
-	closeSocket(c.fd)
+	sockets.Close(c.fd)
 	(*packetRelease)(c).complete(0, 0)
 }
