@@ -10,6 +10,7 @@ import (
 	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/internal/engine"
 	"github.com/goproactor/goproactor/internal/fifo"
+	"github.com/goproactor/goproactor/internal/sockets"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -82,7 +83,7 @@ func (a *acceptor) arm() {
 		return
 	}
 	sqe := a.loop.engine.Next()
-	sqe.PrepMultishotAccept(a.fd, acceptFlags)
+	sqe.PrepMultishotAccept(a.fd, sockets.AcceptFlags)
 	a.userData = a.loop.engine.Submit(sqe, a)
 	a.armed = true
 }
@@ -96,7 +97,7 @@ func (a *acceptor) Complete(result int32, flags uint32) {
 	case result < 0:
 		a.refused(syscall.Errno(-result))
 	case a.closing:
-		closeSocket(int(result)) // the last completion of a cancelled accept can bring one
+		sockets.Close(int(result)) // the last completion of a cancelled accept can bring one
 	case a.listener.admit():
 		a.rest = 0
 		a.hand(int(result))
@@ -124,7 +125,7 @@ func (a *acceptor) hand(fd int) {
 
 // dropped closes a connection that came too late.
 func (a *acceptor) dropped(fd int) {
-	closeSocket(fd)
+	sockets.Close(fd)
 	a.conns.Add(-1)
 	a.listener.open.Add(-1)
 }
@@ -209,7 +210,7 @@ func (a *acceptor) close() {
 	a.closing = true
 	a.loop.engine.StopTimer(&a.resting)
 	for a.over.Len() > 0 {
-		closeSocket(a.over.Pop())
+		sockets.Close(a.over.Pop())
 	}
 	if a.armed && !a.stopping {
 		a.stopping = true
@@ -222,7 +223,7 @@ func (a *acceptor) close() {
 func (a *acceptor) closeWithoutLoop() {
 	<-a.loop.engine.Stopped()
 	if a.fd >= 0 {
-		closeSocket(a.fd)
+		sockets.Close(a.fd)
 		a.fd = -1
 	}
 	a.closed()
@@ -234,7 +235,7 @@ func (a *acceptor) settled() {
 	}
 	a.gone = true
 	if a.fd >= 0 {
-		closeSocket(a.fd)
+		sockets.Close(a.fd)
 		a.fd = -1
 	}
 	a.loop.residents.Remove(a)

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/goproactor/goproactor/internal/engine"
+	"github.com/goproactor/goproactor/internal/sockets"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -265,7 +266,7 @@ func (c *chain) dismiss() {
 	for _, g := range c.guests {
 		switch {
 		case g.open && g.slot < 0:
-			closeSocket(g.fd)
+			sockets.Close(g.fd)
 		case !g.open && g.slot >= 0:
 			c.loop.files.give(g.slot)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/internal/engine"
+	"github.com/goproactor/goproactor/internal/sockets"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -83,7 +84,7 @@ func (rt *Runtime) connOf(fd int, network string) (*Conn, error) {
 		}
 	})
 	if !ok {
-		closeSocket(fd)
+		sockets.Close(fd)
 		return nil, c.opError("open", errShutdownDone)
 	}
 	return c, nil
@@ -365,7 +366,7 @@ func (c *Conn) abort(err error) {
 	if c.state >= connEnding {
 		return
 	}
-	reset(c.fd)
+	sockets.Reset(c.fd)
 	c.send.err = err
 	c.send.cancel(err)
 	c.beginEnd()
@@ -416,7 +417,7 @@ func (c *Conn) beginEnd() {
 func (c *Conn) endEverything() {
 	l := &c.loop.engine
 	sqe := l.Next()
-	sqe.PrepShutdown(c.fd, shutdownBoth)
+	sqe.PrepShutdown(c.fd, sockets.ShutdownBoth)
 	c.others++
 	l.Submit(sqe, (*endShutdown)(c))
 	sqe = l.Next()
@@ -505,7 +506,10 @@ func (c *Conn) endpoints() addresses {
 	if c.gone {
 		return addresses{}
 	}
-	a := socketAddresses(c.fd, c.network)
+	a := new(addresses)
+	if a.local, a.remote = sockets.Names(c.fd, c.network); c.medium == file {
+		a.local, a.remote = fileAddr(c.network), fileAddr(c.network)
+	}
 	c.addresses.Store(a)
 	return *a
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/internal/engine"
+	"github.com/goproactor/goproactor/internal/sockets"
 )
 
 // dial is a Dial under way: a look-up at first, then attempts to connect, of
@@ -39,7 +40,7 @@ type attempt struct {
 	dial     *dial
 	fd       int
 	to       net.Addr
-	address  sockaddr
+	address  sockets.Address
 	userData uint64
 	closing  bool
 }
@@ -119,13 +120,13 @@ func (t *dial) try() {
 func (t *dial) connect(to net.Addr) error {
 	a := &attempt{dial: t, to: to}
 	var err error
-	if a.fd, err = dialSocket(to, t.LocalAddr, &a.address); err != nil {
+	if a.fd, err = sockets.PrepareDial(to, t.LocalAddr, &a.address); err != nil {
 		return err
 	}
 	t.attempts = append(t.attempts, a)
 	t.connecting++
 	sqe := t.loop.engine.Next()
-	sqe.PrepConnect(a.fd, a.address.bytes())
+	sqe.PrepConnect(a.fd, a.address.Bytes())
 	a.userData = t.loop.engine.Submit(sqe, a)
 	return nil
 }
@@ -149,7 +150,7 @@ func (a *attempt) Complete(result int32, _ uint32) {
 	if result >= 0 {
 		// Connecting to a port of this machine where nobody listens can end at
 		// the very socket, when the kernel gives it that port.
-		if again = connectedToItself(a.fd, a.to); !again {
+		if again = sockets.ConnectedToItself(a.fd, a.to); !again {
 			t.win(a)
 			return
 		}

@@ -1,6 +1,10 @@
 package proactor
 
-import "io"
+import (
+	"io"
+
+	"github.com/goproactor/goproactor/internal/sockets"
+)
 
 // beginDrain stops taking in, and calls empty when the last connection has
 // closed and the last task has ended.
@@ -26,7 +30,7 @@ func (c *Conn) stopReceiving() {
 		return
 	}
 	sqe := c.loop.engine.Next()
-	sqe.PrepShutdown(c.fd, shutdownRead)
+	sqe.PrepShutdown(c.fd, sockets.ShutdownRead)
 	c.others++
 	c.loop.engine.Submit(sqe, (*readShutdown)(c))
 }

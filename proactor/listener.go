@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/sockets"
 )
 
 // Listener accepts connections on every loop of its runtime: for TCP each loop
@@ -54,16 +55,16 @@ func (rt *Runtime) Listen(network, address string, opts ...ListenOption) (*Liste
 			return nil, err
 		}
 	}
-	sockets, addr, err := listenSockets(network, address, len(rt.loops), rt.options.listenBacklog)
+	fds, addr, err := sockets.Listen(network, address, len(rt.loops), rt.options.listenBacklog)
 	if err != nil {
 		return nil, err
 	}
 	ln.address = addr
-	for i, fd := range sockets {
+	for i, fd := range fds {
 		ln.acceptors = append(ln.acceptors, newAcceptor(ln, rt.loops[i], fd))
 	}
 	if ln.spread != SpreadByKernel {
-		for _, l := range rt.loops[len(sockets):] { // no socket, but connections of others
+		for _, l := range rt.loops[len(fds):] { // no socket, but connections of others
 			ln.acceptors = append(ln.acceptors, newAcceptor(ln, l, -1))
 		}
 	}
@@ -75,7 +76,7 @@ func (rt *Runtime) Listen(network, address string, opts ...ListenOption) (*Liste
 		if rt.currentLoop() == nil { // where it is not, another loop may be waiting for this one
 			<-ln.done
 		}
-		return nil, listenError(network, addr, errShutdownDone)
+		return nil, sockets.ListenError(network, addr, errShutdownDone)
 	}
 	return ln, nil
 }
@@ -322,7 +323,7 @@ func (ln *Listener) stopAccepting(cause error) {
 		p.Fail(cause)
 	}
 	if ln.network == "unix" || ln.network == "unixpacket" {
-		removeSocketFile(ln.address.String())
+		sockets.RemoveFile(ln.address.String())
 	}
 	for _, c := range backlog {
 		c.Close()

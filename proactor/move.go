@@ -6,6 +6,7 @@ import (
 	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/sockets"
 )
 
 // ErrMoved is what operations on a connection fail with once it was moved to
@@ -94,7 +95,7 @@ func (m *move) ready() {
 	case len(c.loop.draining) > 0: // the other loop may believe itself empty already
 		err = errShutdownDone
 	default:
-		fd, err = duplicateNumber(c.fd)
+		fd, err = sockets.DuplicateNumber(c.fd)
 	}
 	if err != nil {
 		c.loop.engine.Later(func() { m.promise.Fail(c.opError("move", err)) })
@@ -142,7 +143,7 @@ func (c *Conn) arrive(unread [][]byte, p *futures.Promise[*Conn]) {
 
 // lost closes a connection whose new loop has ended.
 func (c *Conn) lost() {
-	closeSocket(c.fd)
+	sockets.Close(c.fd)
 	if c.acceptor != nil {
 		c.acceptor.left()
 	}

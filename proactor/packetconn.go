@@ -14,6 +14,7 @@ import (
 
 	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/internal/engine"
+	"github.com/goproactor/goproactor/internal/sockets"
 )
 
 // PacketConn sends and receives messages: UDP, unix datagrams, raw IP. It
@@ -78,11 +79,11 @@ func (rt *Runtime) ListenPackets(network, address string, opts ...PacketOption) 
 	switch network {
 	case "udp", "udp4", "udp6":
 	default:
-		return nil, listenError(network, nil, net.UnknownNetworkError(network))
+		return nil, sockets.ListenError(network, nil, net.UnknownNetworkError(network))
 	}
 	for i, l := range rt.loops {
 		// The first takes the port for itself, so that one in use is refused.
-		after := func(fd int) error { return setOption(fd, reusePort) }
+		after := sockets.ShareBound
 		if i == 1 {
 			opts = append(append([]PacketOption(nil), opts...), WithReusePort())
 		}
@@ -99,18 +100,24 @@ func (rt *Runtime) ListenPackets(network, address string, opts ...PacketOption) 
 func (l *Loop) listenPacket(network, address string, opts []PacketOption, bound func(fd int) error) (*PacketConn, error) {
 	o, err := packetOptionsOf(opts)
 	if err != nil {
-		return nil, listenError(network, nil, err)
+		return nil, sockets.ListenError(network, nil, err)
 	}
-	c := &PacketConn{loop: l, network: network}
-	if err := c.open(address, &o); err == nil && bound != nil {
-		if err := bound(c.fd); err != nil {
-			closeSocket(c.fd)
-			return nil, listenError(network, c.local, err)
+	socket, err := sockets.ListenPacket(network, address, &o)
+	if err != nil {
+		return nil, err
+	}
+	if bound != nil {
+		if err := bound(socket.FD); err != nil {
+			sockets.Close(socket.FD)
+			return nil, sockets.ListenError(network, socket.Local, err)
 		}
-	} else if err != nil {
-		return nil, listenError(network, c.local, err)
 	}
+	c := newPacketConn(l, network, socket)
 	return c, c.start(&o)
+}
+
+func newPacketConn(l *Loop, network string, s *sockets.Packet) *PacketConn {
+	return &PacketConn{loop: l, network: network, fd: s.FD, family: s.Family, headers: s.Headers, connected: s.Connected, local: s.Local, remote: s.Remote}
 }
 
 func packetOptionsOf(opts []PacketOption) (o packetOptions, err error) {
@@ -142,19 +149,20 @@ func (rt *Runtime) DialPacket(ctx context.Context, network, address string, opts
 		fail(contextEnded(ctx))
 		return p.Future()
 	}
-	connect := func(to packetAddress) {
-		c := &PacketConn{loop: l, network: network}
-		if err := c.dial(to, &o); err != nil {
-			p.Fail(&net.OpError{Op: "dial", Net: network, Source: o.local, Addr: to.addr(network), Err: err})
+	connect := func(to sockets.PacketAddress) {
+		socket, err := sockets.DialPacket(network, to, &o)
+		if err != nil {
+			p.Fail(&net.OpError{Op: "dial", Net: network, Source: o.Local, Addr: to.Addr(network), Err: err})
 			return
 		}
+		c := newPacketConn(l, network, socket)
 		if err := c.start(&o); err != nil {
 			p.Fail(err)
 		} else if !p.Resolve(c) {
 			c.Close() // cancelled meanwhile
 		}
 	}
-	to, known, err := literalPacketAddress(network, address)
+	to, known, err := sockets.ParsePacketAddress(network, address)
 	switch {
 	case err != nil:
 		fail(err)
@@ -165,7 +173,7 @@ func (rt *Runtime) DialPacket(ctx context.Context, network, address string, opts
 		p.SetCanceler(cancelFunc(cancel))
 		go func() {
 			defer cancel(nil)
-			to, err := lookupPacketAddress(ctx, network, address)
+			to, err := sockets.LookupPacketAddress(ctx, network, address)
 			if err == nil {
 				err = ctx.Err()
 			}
@@ -188,11 +196,11 @@ func (f cancelFunc) Cancel() { f(futures.ErrCanceled) }
 // start makes the loop know the socket.
 func (c *PacketConn) start(o *packetOptions) error {
 	c.recv.conn, c.send.conn = c, c
-	c.recv.shape.Namelen = sizeofSockaddrInet6
+	c.recv.shape.Namelen = sockets.SizeofInet6
 	if c.family == syscall.AF_UNIX {
-		c.recv.shape.Namelen = sizeofSockaddr
+		c.recv.shape.Namelen = sockets.SizeofAddress
 	}
-	c.recv.shape.Controllen = uintptr(o.controlRoom())
+	c.recv.shape.Controllen = uintptr(o.ControlRoom())
 	ok := c.loop.engine.Perform(func() {
 		err := c.loop.messageBuffers()
 		switch {
@@ -205,7 +213,7 @@ func (c *PacketConn) start(o *packetOptions) error {
 		}
 	})
 	if !ok {
-		closeSocket(c.fd)
+		sockets.Close(c.fd)
 		return c.opError("listen", errShutdownDone)
 	}
 	if c.loop.engine.Inside() && c.refusal != nil {
@@ -219,7 +227,7 @@ func (c *PacketConn) refuse(why error) {
 	c.refusal = why
 	c.state = connClosed
 	c.leave()
-	closeSocket(c.fd)
+	sockets.Close(c.fd)
 }
 
 // Loop is the loop it belongs to.
@@ -450,7 +458,7 @@ func (c *PacketConn) queue(b Buffer, to netip.AddrPort, name string, raw []byte)
 	switch {
 	case err != nil:
 	case raw != nil && !c.connected:
-		t.to.len = copy(t.to.raw[:], raw)
+		t.to.SetRaw(raw)
 	case raw == nil:
 		if err = c.address(&t.to, to, name); err != nil {
 			err = c.opError("write", err)
@@ -479,8 +487,8 @@ func (c *PacketConn) queueElsewhere(b Buffer, to netip.AddrPort, name string, ra
 }
 
 // address fills in whom a message is for.
-func (c *PacketConn) address(a *sockaddr, to netip.AddrPort, name string) error {
-	a.len = 0
+func (c *PacketConn) address(a *sockets.Address, to netip.AddrPort, name string) error {
+	a.Clear()
 	switch {
 	case !to.IsValid() && name == "":
 		if !c.connected {
@@ -493,16 +501,16 @@ func (c *PacketConn) address(a *sockaddr, to netip.AddrPort, name string) error 
 		if name == "" {
 			return errFamily
 		}
-		if !a.setUnix(name) {
+		if !a.SetUnix(name) {
 			return os.NewSyscallError("sendmsg", syscall.EINVAL)
 		}
 		return nil
 	case !to.IsValid(), c.family == syscall.AF_INET && !to.Addr().Unmap().Is4():
 		return errFamily
 	}
-	a.setIP(to, c.family == syscall.AF_INET6)
+	a.SetIP(to, c.family == syscall.AF_INET6)
 	if c.network[0] == 'i' && c.family == syscall.AF_INET6 {
-		a.raw[2], a.raw[3] = 0, 0 // a raw socket takes no port
+		a.ClearPort()
 	}
 	return nil
 }

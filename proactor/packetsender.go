@@ -1,7 +1,6 @@
 package proactor
 
 import (
-	"encoding/binary"
 	"net/netip"
 	"syscall"
 	"time"
@@ -9,6 +8,7 @@ import (
 	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/internal/engine"
 	"github.com/goproactor/goproactor/internal/fifo"
+	"github.com/goproactor/goproactor/internal/sockets"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -46,10 +46,10 @@ type transmission struct {
 	lease   Buffer                // of data, if it came as a lease
 	answer  *futures.Promise[int] // of the one who wants to know, if anybody does
 	own     futures.Promise[int]  // serves one sender after another
-	to      sockaddr
+	to      sockets.Address
 	header  ring.Msghdr
 	vector  ring.Iovec
-	control controlBuffer
+	control sockets.Control
 	next    *transmission // in the list of free ones
 }
 
@@ -118,11 +118,11 @@ func (t *transmission) message() *ring.Msghdr {
 	if len(t.data) > 0 {
 		t.vector.Base = &t.data[0]
 	}
-	if t.to.len > 0 {
-		t.header.Name, t.header.Namelen = &t.to.raw[0], uint32(t.to.len)
+	if to := t.to.Bytes(); len(to) > 0 {
+		t.header.Name, t.header.Namelen = &to[0], uint32(len(to))
 	}
-	if t.control.len > 0 {
-		t.header.Control, t.header.Controllen = &t.control.raw[0], uintptr(t.control.len)
+	if control := t.control.Bytes(); len(control) > 0 {
+		t.header.Control, t.header.Controllen = &control[0], uintptr(len(control))
 	}
 	return &t.header
 }
@@ -225,7 +225,8 @@ func (s *packetSender) conclude(t *transmission, n int, err error) {
 }
 
 func (s *packetSender) release(t *transmission) {
-	t.to.len, t.control.len = 0, 0
+	t.to.Clear()
+	t.control.Clear()
 	t.next, s.free = s.free, t
 }
 
@@ -345,29 +346,17 @@ func (t *transmission) describe(d *Datagram) error {
 		if d.Segment < 0 || d.Segment > 1<<16-1 || c.family == syscall.AF_UNIX || c.headers {
 			return syscall.EINVAL
 		}
-		binary.NativeEndian.PutUint16(t.control.add(solUDP, udpSegment, 2), uint16(d.Segment))
+		t.control.AddSegmentSize(uint16(d.Segment))
 	}
 	inet4 := c.family == syscall.AF_INET || d.To.Addr().Unmap().Is4()
 	if d.Source.IsValid() {
 		if inet4 != d.Source.Unmap().Is4() {
 			return errFamily
 		}
-		if inet4 {
-			ip := d.Source.Unmap().As4()
-			copy(t.control.add(solIP, ipPacketInfo, 12)[4:], ip[:])
-		} else {
-			ip := d.Source.As16()
-			p := t.control.add(solIPv6, ipv6PacketInfo, 20)
-			copy(p, ip[:])
-			binary.NativeEndian.PutUint32(p[16:], zoneIndex(d.Source.Zone()))
-		}
+		t.control.AddSource(d.Source)
 	}
 	if d.ECN != NotECT {
-		level, kind := int32(solIP), int32(ipTOS)
-		if !inet4 {
-			level, kind = solIPv6, ipv6TrafficClass
-		}
-		binary.NativeEndian.PutUint32(t.control.add(level, kind, 4), uint32(d.ECN&3))
+		t.control.AddTrafficClass(uint8(d.ECN&3), inet4)
 	}
 	return nil
 }

@@ -79,11 +79,7 @@ func start(o options, c candidate) (*Runtime, error) {
 
 // engineConfig is what the engine of the i-th loop is told.
 func (o *options) engineConfig(i int, open func() (ring.Queue, error)) engine.Config {
-	c := engine.Config{Index: i, Loops: o.loops, Open: open, BusyPoll: o.busyPoll, Logger: o.logger}
-	if o.pin {
-		c.Processor = pinThread
-	}
-	return c
+	return engine.Config{Index: i, Loops: o.loops, Open: open, Pin: o.pin, BusyPoll: o.busyPoll, Logger: o.logger}
 }
 
 func (rt *Runtime) engines() (list []*engine.Loop) {

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/sockets"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -86,7 +87,7 @@ func (s *fileSend) take(f syscall.Conn) error {
 		return c.opError("sendfile", os.ErrInvalid)
 	}
 	var err error
-	if s.fd, err = duplicate(f); err != nil {
+	if s.fd, err = sockets.Duplicate(f); err != nil {
 		return c.opError("sendfile", err)
 	}
 	if named, ok := f.(interface{ Name() string }); ok {
@@ -238,7 +239,7 @@ func (s *fileSend) refuse(err error) {
 		return
 	}
 	s.over = true
-	closeSocket(s.fd)
+	sockets.Close(s.fd)
 	l := s.conn.loop
 	if s.memory != nil && !s.live && len(l.fileMemory) < fileMemoryKept {
 		l.fileMemory = append(l.fileMemory, s.memory)

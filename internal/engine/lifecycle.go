@@ -11,8 +11,8 @@ import (
 // that opened it.
 func (l *Loop) open() (err error) {
 	l.Claim()
-	if l.config.Processor != nil {
-		if err := l.config.Processor(l.config.Index); err != nil {
+	if l.config.Pin {
+		if err := pinThread(l.config.Index); err != nil {
 			return err
 		}
 	}

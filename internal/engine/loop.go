@@ -53,12 +53,12 @@ type Loop struct {
 
 // Config is what a loop is told when it is made.
 type Config struct {
-	Index     int
-	Loops     int                        // how many there are, this one included
-	Open      func() (ring.Queue, error) // opens its queue, on its thread
-	BusyPoll  time.Duration              // see busypoll.go
-	Processor func(index int) error      // binds the thread to a processor; may be nil
-	Logger    *slog.Logger               // may be nil
+	Index    int
+	Loops    int                        // how many there are, this one included
+	Open     func() (ring.Queue, error) // opens its queue, on its thread
+	BusyPoll time.Duration              // see busypoll.go
+	Pin      bool                       // binds its thread to a processor
+	Logger   *slog.Logger               // may be nil
 }
 
 // Host is what lives on a loop. The loop calls it on its own thread.
