@@ -14,7 +14,7 @@ var errEOF = io.EOF
 // open sets the loop up, on its own thread: the queue belongs to the thread
 // that opened it.
 func (l *Loop) open(open func() (ring.Queue, error)) (err error) {
-	l.Claim()
+	l.thread.Enter()
 	if l.rt.options.pin {
 		if err := pinThread(l.index); err != nil {
 			return err
@@ -127,7 +127,7 @@ func (l *Loop) close() {
 		l.failure = err
 	}
 	l.wake.close()
-	l.Unclaim()
+	l.thread.Leave()
 }
 
 // refusePosts closes the inbox. What is in it still runs, to do its work or to

@@ -62,9 +62,9 @@ type Loop struct {
 	residents roster[resident]         // a Shutdown waits for them
 	pending   roster[pendingOperation] // it does not wait for these
 
-	inbox   inbox
-	wake    wakeup
-	current atomic.Uintptr // the goroutine running on this thread, see Inside
+	inbox  inbox
+	wake   wakeup
+	thread goroutine.Thread // that it runs on, see Inside
 
 	start    time.Time
 	share    share
@@ -365,13 +365,7 @@ func (f function) Run() { f() }
 
 // Inside implements futures.Executor: it reports whether the caller runs on
 // this loop's thread, as one of its handlers or callbacks.
-func (l *Loop) Inside() bool { return goroutine.Current() == l.current.Load() }
-
-// Claim implements futures.Executor; only package futures calls it.
-func (l *Loop) Claim() { l.current.Store(goroutine.Current()) }
-
-// Unclaim implements futures.Executor; only package futures calls it.
-func (l *Loop) Unclaim() { l.current.Store(0) }
+func (l *Loop) Inside() bool { return l.thread.Here() }
 
 // later runs fn behind what is ready, away from the books that the caller is in
 // the middle of. What tells a program of a failure goes this way: its callback
