@@ -10,7 +10,7 @@ import (
 func BenchmarkAwait(b *testing.B) {
 	l := newLoop(b)
 	b.ReportAllocs()
-	l.alone(func() {
+	l.do(func() {
 		p := newBound(l)
 		f := p.Renew()
 		from := len(l.ready)
@@ -35,7 +35,7 @@ func BenchmarkAwait(b *testing.B) {
 func BenchmarkAwaitDerivedContext(b *testing.B) {
 	l := newLoop(b)
 	b.ReportAllocs()
-	l.alone(func() {
+	l.do(func() {
 		p := newBound(l)
 		f := p.Renew()
 		from := len(l.ready)
@@ -62,7 +62,7 @@ func BenchmarkAwaitDerivedContext(b *testing.B) {
 func BenchmarkThen(b *testing.B) {
 	l := newLoop(b)
 	b.ReportAllocs()
-	l.alone(func() {
+	l.do(func() {
 		p := newBound(l)
 		sum := 0
 		fn := func(v int, _ error) { sum += v }
@@ -76,7 +76,7 @@ func BenchmarkThen(b *testing.B) {
 func BenchmarkThenOnResolved(b *testing.B) {
 	l := newLoop(b)
 	b.ReportAllocs()
-	l.alone(func() {
+	l.do(func() {
 		p := newBound(l)
 		from := len(l.ready)
 		sum := 0
@@ -93,7 +93,7 @@ func BenchmarkThenOnResolved(b *testing.B) {
 func BenchmarkResolve(b *testing.B) {
 	l := newLoop(b)
 	b.ReportAllocs()
-	l.alone(func() {
+	l.do(func() {
 		p := newBound(l)
 		for b.Loop() {
 			p.Renew()
@@ -105,7 +105,7 @@ func BenchmarkResolve(b *testing.B) {
 func BenchmarkTask(b *testing.B) {
 	l := newLoop(b)
 	b.ReportAllocs()
-	l.alone(func() {
+	l.do(func() {
 		from := len(l.ready)
 		fn := func(context.Context) error { return nil }
 		for b.Loop() {
@@ -118,7 +118,7 @@ func BenchmarkTask(b *testing.B) {
 func BenchmarkStream(b *testing.B) {
 	l := newLoop(b)
 	b.ReportAllocs()
-	l.alone(func() {
+	l.do(func() {
 		s := NewStream[int](l, 0)
 		from := len(l.ready)
 		l.scheduler.Start(context.Background(), func(ctx context.Context) error {
@@ -152,7 +152,7 @@ func BenchmarkParkedTasks(b *testing.B) {
 	l := newLoop(b)
 	promises := make([]Promise[int], b.N)
 	before := memory()
-	l.alone(func() {
+	l.do(func() {
 		from := len(l.ready)
 		for i := range promises {
 			promises[i].Bind(l, nil)

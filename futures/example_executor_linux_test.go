@@ -41,8 +41,6 @@ func (t *turner) Post(r futures.Runnable) bool {
 
 // Inside holds for tasks too: they run on the thread of their loop.
 func (t *turner) Inside() bool { return syscall.Gettid() == t.thread }
-func (t *turner) Claim()       {}
-func (t *turner) Unclaim()     {}
 
 // turn does what is posted, until there are no tasks any more.
 func (t *turner) turn(tasks *futures.Scheduler) {

@@ -13,15 +13,9 @@ type Executor interface {
 	// false, and drops r, when the executor has ended.
 	Post(r Runnable) bool
 
-	// Inside reports whether the calling goroutine is the one running on the
-	// executor right now: its own, or the task it has switched to.
+	// Inside reports whether the caller runs on the executor's thread: as the
+	// executor's own goroutine, as a task, or as a coroutine (iter.Pull) that a
+	// task has entered. Any goroutine may call it. Each operation calls it, so it
+	// should take a few nanoseconds at most; gettid(2) is correct, and slower.
 	Inside() bool
-
-	// Claim tells the executor that the calling goroutine now runs on it.
-	// Tasks call it each time a coroutine switch gives them control or takes
-	// it back.
-	Claim()
-
-	// Unclaim tells the executor that the calling goroutine is about to end.
-	Unclaim()
 }

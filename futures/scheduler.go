@@ -78,7 +78,7 @@ func (s *Scheduler) begin(t *Task) {
 		s.idle[n-1] = nil
 		s.idle = s.idle[:n-1]
 	} else {
-		t.coroutine = newCoroutine(s.exec)
+		t.coroutine = newCoroutine()
 	}
 	t.coroutine.task, t.enter = t, t.coroutine.next
 	s.resume(t)
@@ -89,7 +89,6 @@ func (s *Scheduler) resume(t *Task) {
 	t.phase = active
 	s.current = t
 	alive := switchTo(t.enter)
-	s.exec.Claim()
 	s.current = nil
 	if t.phase == finished {
 		s.finish(t, alive)
@@ -122,7 +121,7 @@ func (s *Scheduler) release(c *coroutine) {
 		s.idle = append(s.idle, c)
 		return
 	}
-	c.end()
+	c.stop()
 }
 
 // Close ends the idle coroutines. Every task must have ended; it panics
@@ -132,7 +131,7 @@ func (s *Scheduler) Close() {
 		panic("futures: Close of a scheduler with running tasks: Cancel them and let them end first")
 	}
 	for _, c := range s.idle {
-		c.end()
+		c.stop()
 	}
 	s.idle = nil
 	s.known = false

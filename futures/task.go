@@ -102,7 +102,6 @@ func (t *Task) park() {
 	t.phase = parked
 	t.parkedAt = uintptr(unsafe.Pointer(&t))
 	t.leave(struct{}{})
-	t.scheduler.exec.Claim()
 }
 
 // watch wakes the running task when ctx ends, for which the task's own context

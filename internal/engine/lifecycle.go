@@ -10,7 +10,7 @@ import (
 // open sets the loop up, on its own thread: the queue belongs to the thread
 // that opened it.
 func (l *Loop) open() (err error) {
-	l.Claim()
+	l.thread.Enter()
 	if l.config.Pin {
 		if err := pinThread(l.config.Index); err != nil {
 			return err
@@ -72,7 +72,7 @@ func (l *Loop) close() {
 		l.failure = err
 	}
 	l.wake.close()
-	l.Unclaim()
+	l.thread.Leave()
 }
 
 // refusePosts closes the inbox. What is in it still runs, to do its work or to

@@ -39,7 +39,7 @@ type Loop struct {
 
 	inbox  inbox
 	wake   wakeup
-	thread atomic.Uintptr // that the loop is locked to, see Inside
+	thread goroutine.Thread // that the loop is locked to
 
 	start    time.Time
 	fairness fairness
@@ -269,13 +269,7 @@ func (l *Loop) Later(fn func()) { l.ready.Push(function(fn)) }
 // Inside implements futures.Executor: it reports whether the caller runs on
 // this loop's thread, as one of its handlers or callbacks. Any goroutine may
 // call it.
-func (l *Loop) Inside() bool { return goroutine.Current() == l.thread.Load() }
-
-// Claim implements futures.Executor.
-func (l *Loop) Claim() { l.thread.Store(goroutine.Current()) }
-
-// Unclaim implements futures.Executor.
-func (l *Loop) Unclaim() { l.thread.Store(0) }
+func (l *Loop) Inside() bool { return l.thread.Here() }
 
 // Tasks are the coroutines of the loop.
 func (l *Loop) Tasks() *futures.Scheduler { return l.tasks }
