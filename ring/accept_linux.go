@@ -37,16 +37,22 @@ func (f *Fields) brings() bool {
 }
 
 // examine looks at the entries that are handed over for the first time: it adds
-// those among them that bring a descriptor, and refuses what the kernel takes to
-// no good.
+// those among them that bring a descriptor or use a cursor, and refuses what the
+// kernel takes to no good.
 func (r *Ring) examine() {
-	linked := false
+	linked, chain := false, 0
 	for ; r.noted != r.tail; r.noted++ {
 		f := r.m.sqes[r.noted&r.sqMask].Fields()
 		if linked && f.Opcode == OpSendZC {
 			f.Opcode = opRefused
 		}
+		if !linked {
+			chain = len(r.cursors)
+		}
 		linked = f.Flags&(SQELink|SQEHardLink) != 0
+		if f.atCursor() {
+			r.noteCursor(f, chain)
+		}
 		if f.brings() {
 			r.accepts = append(r.accepts, f.UserData)
 		}

@@ -28,6 +28,7 @@ type Ring struct {
 	hold     bool
 	backlog  backlog
 	accepts  acceptSet
+	cursors  cursorSet
 	groups   map[uint16]*BufferRing // keeps reachable what the kernel reads and writes
 	buffers  [][]byte               // the registered ones, by index; nil without a table
 	files    bool                   // there is a table of direct descriptors
@@ -251,6 +252,9 @@ func (r *Ring) account(completions []CQE) {
 			if len(r.accepts) > 0 {
 				r.accepts.remove(c.UserData())
 			}
+			if len(r.cursors) > 0 {
+				r.moveCursor(c.UserData(), c.Result())
+			}
 		}
 	}
 	r.stats.Completed += uint64(len(completions))
@@ -297,6 +301,6 @@ func (r *Ring) Close() error {
 		err = errors.Join(err, unix.Close(r.fd))
 	}
 	r.fd, r.err = -1, errRingClosed
-	r.backlog, r.accepts, r.groups, r.buffers = backlog{}, nil, nil, nil
+	r.backlog, r.accepts, r.cursors, r.groups, r.buffers = backlog{}, nil, nil, nil, nil
 	return err
 }
