@@ -17,6 +17,7 @@ type Buffer struct {
 type lease struct {
 	data       []byte
 	block      *block // nil when data is memory of its own
+	whole      int    // of a message of which data is only a part: its length
 	pool       *bufferPool
 	next       *lease // in the pool's list of free leases
 	generation atomic.Uint32

@@ -224,9 +224,11 @@ func (p *bufferPool) scarce() bool { return p.out() > len(p.blocks)/4*3 }
 
 // copied moves a lease's data to memory of its own and frees its block.
 func (p *bufferPool) copied(b Buffer) Buffer {
-	data := append([]byte(nil), b.Bytes()...)
+	data, whole := append([]byte(nil), b.Bytes()...), b.lease.whole
 	p.release(b.lease)
-	return p.lease(data, nil)
+	b = p.lease(data, nil)
+	b.lease.whole = whole
+	return b
 }
 
 func (p *bufferPool) lease(data []byte, b *block) Buffer {
@@ -245,7 +247,7 @@ func (p *bufferPool) release(l *lease) {
 	b := l.block
 	l.generation.Add(1)
 	poison(l.data)
-	l.data, l.block = nil, nil
+	l.data, l.block, l.whole = nil, nil, 0
 	l.next, p.free = p.free, l
 	if b != nil {
 		b.leases--

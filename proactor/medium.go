@@ -10,6 +10,10 @@ const (
 	file                  // no socket: a pipe, a terminal, an eventfd; it reads and writes
 )
 
+// endsHere reports whether a receive of nothing is the end of what the peer sends,
+// and not an empty message.
+func (c *Conn) endsHere() bool { return c.medium != packets || messagesEnded(c.fd) }
+
 func mediumOf(network string) medium {
 	switch network {
 	case "unixpacket":

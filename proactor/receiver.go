@@ -160,8 +160,9 @@ func (r *receiver) complete(result int32, flags uint32) {
 	}
 	switch {
 	case int(result) > pool.size: // a message, and only part of it is here
-		pool.release(pool.received(uint16(flags>>16), pool.size, flags).lease)
-		r.finish(r.conn.failed("read", syscall.EMSGSIZE))
+		b := pool.received(uint16(flags>>16), pool.size, flags)
+		b.lease.whole = int(result)
+		r.deliver(b)
 	case result > 0:
 		r.measure(int(result))
 		r.deliver(pool.received(uint16(flags>>16), int(result), flags))
@@ -169,7 +170,7 @@ func (r *receiver) complete(result int32, flags uint32) {
 		pool.unused(uint16(flags>>16), flags)
 		fallthrough
 	default:
-		r.stopped(-result)
+		r.receivedNothing(-result)
 	}
 	if !r.armed {
 		r.arm()
@@ -194,7 +195,17 @@ func (r *receiver) measure(n int) {
 	}
 }
 
-// stopped handles the completion that brought no data.
+// receivedNothing handles the completion that brought no data: an empty message,
+// or that the receive has stopped.
+func (r *receiver) receivedNothing(errno int32) {
+	if errno == 0 && !r.conn.endsHere() {
+		r.deliver(r.pool().lease([]byte{}, nil))
+		return
+	}
+	r.stopped(errno)
+}
+
+// stopped handles the end of a receive.
 func (r *receiver) stopped(errno int32) {
 	l := r.conn.loop
 	switch e := syscall.Errno(errno); e {
@@ -276,7 +287,7 @@ func (r *receiver) deliver(b Buffer) {
 	case r.unread.len() > 0 || r.handler != nil && r.held:
 		r.keep(b)
 	case r.handler != nil:
-		r.handler(b, nil)
+		r.hand(b)
 	case r.line.len() > 0:
 		r.give(r.line.pop(&r.conn.loop.demands), b)
 		for r.line.len() > 0 && r.unread.len() > 0 {
@@ -290,7 +301,7 @@ func (r *receiver) deliver(b Buffer) {
 // keep stores data that nobody waits for, and pauses the receive when that
 // becomes too much: one slow reader must not empty the pool for the others.
 func (r *receiver) keep(b Buffer) {
-	if pool := b.lease.pool; pool.scarce() {
+	if pool := b.lease.pool; b.lease.block != nil && pool.scarce() {
 		b = pool.copied(b)
 	}
 	r.unread.push(&r.conn.loop.unread, b)
@@ -328,13 +339,18 @@ func (r *receiver) tellEnd() {
 // give answers a demand with data. What does not fit a RecvInto is there for
 // the next.
 func (r *receiver) give(d demand, b Buffer) {
+	if d.into == nil && b.lease.whole > 0 {
+		b.lease.end()
+		d.fail(r.conn.loop, r.conn.failed("read", syscall.EMSGSIZE))
+		return
+	}
 	if d.into == nil {
 		d.recv.Resolve(b)
 		return
 	}
 	n := copy(d.into.memory, b.lease.data)
 	if r.conn.medium == packets {
-		whole := b.Len()
+		whole := max(b.Len(), b.lease.whole)
 		b.lease.end()
 		d.into.answer(n, whole)
 		return
@@ -346,6 +362,16 @@ func (r *receiver) give(d demand, b Buffer) {
 		b.lease.end()
 	}
 	d.into.promise.Resolve(n)
+}
+
+// hand calls the handler with data, or says that a message did not fit.
+func (r *receiver) hand(b Buffer) {
+	if b.lease.whole > 0 {
+		b.lease.end()
+		r.handler(Buffer{}, r.conn.failed("read", syscall.EMSGSIZE))
+		return
+	}
+	r.handler(b, nil)
 }
 
 // pop takes the first of the unread data.
@@ -459,7 +485,7 @@ func (r *receiver) resume() {
 	before := l.serving
 	l.serving = r // whose handler it is, should it panic
 	for r.unread.len() > 0 && r.handler != nil && !r.held && r.conn.state < connEnding {
-		r.handler(r.pop(), nil)
+		r.hand(r.pop())
 	}
 	l.serving = before
 	r.draining = false

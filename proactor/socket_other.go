@@ -24,6 +24,7 @@ func connectedToItself(int, net.Addr) bool                  { return false }
 
 func socketAddresses(int, string) *addresses { return new(addresses) }
 func closeSocket(int)                        {}
+func messagesEnded(int) bool                 { return true }
 func removeSocketFile(string)                {}
 func closeAll([]int)                         {}
 func reset(int)                              {}
