@@ -50,8 +50,12 @@ func (r *Ring) examine() {
 			chain = len(r.cursors)
 		}
 		linked = f.Flags&(SQELink|SQEHardLink) != 0
-		if f.atCursor() {
+		stored := f.atCursor() && isStored(f.FD)
+		if stored {
 			r.noteCursor(f, chain)
+		}
+		if !r.staffed && (stored || f.mayNeedWorker()) {
+			r.staff()
 		}
 		if f.brings() {
 			r.accepts = append(r.accepts, f.UserData)

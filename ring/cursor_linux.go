@@ -81,13 +81,26 @@ func (f *Fields) transferLength() (n uint64) {
 // maxPieces is UIO_MAXIOV, the longest vector that the kernel takes.
 const maxPieces = 1024
 
+// isStored reports whether a descriptor is that of a regular file or a block
+// device. Only with those does the kernel's ring go on after a transfer that was
+// cut, and only those keep a worker of the kernel's busy. Pipes, terminals and
+// eventfds are waited for by poll.
+func isStored(fd int32) bool {
+	var stat unix.Stat_t
+	if unix.Fstat(int(fd), &stat) != nil {
+		return false
+	}
+	kind := stat.Mode & unix.S_IFMT
+	return kind == unix.S_IFREG || kind == unix.S_IFBLK
+}
+
 // noteCursor adds an entry that reads or writes at a cursor. Of those in the set,
 // the ones from chain on come before it in its chain: what they move is moved when
 // it begins.
 func (r *Ring) noteCursor(f *Fields, chain int) {
 	start, err := unix.Seek(int(f.FD), 0, io.SeekCurrent)
 	if err != nil {
-		return // what has no cursor, such as a pipe
+		return
 	}
 	for _, t := range r.cursors[chain:] {
 		if t.fd == f.FD {

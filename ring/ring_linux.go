@@ -29,6 +29,7 @@ type Ring struct {
 	backlog  backlog
 	accepts  acceptSet
 	cursors  cursorSet
+	staffed  bool                   // this thread has workers in the kernel, see staff
 	groups   map[uint16]*BufferRing // keeps reachable what the kernel reads and writes
 	buffers  [][]byte               // the registered ones, by index; nil without a table
 	files    bool                   // there is a table of direct descriptors
