@@ -108,8 +108,8 @@ func (c *Conn) SendStep(p []byte) Step {
 	return s
 }
 
-// RecvStep receives into p what comes first, a byte at least; the end of the
-// stream is io.EOF. p belongs to the library until the chain has ended. What
+// RecvStep receives into p what comes first, a byte at least (or an empty message,
+// see Conn.Recv); the end of the stream is io.EOF. p belongs to the library until the chain has ended. What
 // follows it in the chain is submitted when it has ended: the kernel takes the
 // end of a stream for a success.
 func (c *Conn) RecvStep(p []byte) Step {
@@ -454,7 +454,7 @@ func (c *chain) take(i int, result int32) {
 		if s.done != nil {
 			s.done(r.N)
 		}
-		if r.N < s.full {
+		if r.N < s.full && !s.tookEmptyMessage(r.N) {
 			r.Err = s.short
 			if c.reason != nil {
 				r.Err = c.reason
@@ -476,9 +476,15 @@ func (c *chain) take(i int, result int32) {
 	if r.Err != nil && c.failure == nil {
 		c.failure = r.Err
 	}
-	if r.Err != nil && s.sends && (r.N > 0 || result < 0 && syscall.Errno(-result) != syscall.ECANCELED) {
+	if r.Err != nil && s.sends && (r.N > 0 || result < 0 && syscall.Errno(-result) != syscall.ECANCELED) &&
+		(s.conn.medium != packets || syscall.Errno(-result) != syscall.EMSGSIZE) {
 		s.conn.send.err = r.Err // the stream has a hole, or no other end
 	}
+}
+
+// tookEmptyMessage reports whether n bytes are all of what RecvStep waited for.
+func (s *Step) tookEmptyMessage(n int) bool {
+	return n == 0 && s.conn != nil && s.short == io.EOF && !s.conn.endsHere()
 }
 
 // describe says where an error is from.

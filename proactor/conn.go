@@ -98,6 +98,12 @@ func (c *Conn) Loop() *Loop { return c.loop }
 // answered in their order. Cancelling loses nothing: data that comes later is
 // there for the next Recv.
 //
+// On a "unixpacket" connection each Recv takes one message. One that is larger than
+// a buffer (WithBuffers) is lost, with syscall.EMSGSIZE; the next Recv takes the
+// next. An empty message is an empty Buffer. If nothing but the end comes behind
+// it, it is taken for the end, when the peer has shut down before it is received:
+// the kernel does not tell the two apart.
+//
 // The future serves one Recv after another: it is over, with
 // futures.ErrStale, once a later Recv on this connection has begun.
 func (c *Conn) Recv() futures.Future[Buffer] {
@@ -146,7 +152,8 @@ func (c *Conn) Bufs(ctx context.Context) iter.Seq2[Buffer, error] {
 }
 
 // OnRecv makes fn receive everything that comes in, on the loop, until it is
-// told the end: an empty Buffer with io.EOF, or with what went wrong. fn owns
+// told the end: an empty Buffer with io.EOF, or with what went wrong; only
+// os.ErrDeadlineExceeded and syscall.EMSGSIZE (see Recv) are not the end. fn owns
 // each Buffer. While the send queue is above its high-water mark fn is not
 // called, so that a peer that sends and does not read holds little memory.
 //
@@ -176,7 +183,9 @@ func (c *Conn) Send(b Buffer) futures.Future[int] {
 }
 
 // SendBytes sends all of p, which belongs to the library until the future
-// resolves.
+// resolves. On a "unixpacket" connection p is one message, an empty one if p is
+// empty; one that is too large for the socket (SO_SNDBUF) fails with
+// syscall.EMSGSIZE, and later ones are sent.
 func (c *Conn) SendBytes(p []byte) futures.Future[int] {
 	return c.sendSegment(segment{data: p})
 }

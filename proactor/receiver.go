@@ -161,8 +161,9 @@ func (r *receiver) Complete(result int32, flags uint32) {
 	}
 	switch {
 	case int(result) > pool.Size(): // a message, and only part of it is here
-		pool.Received(pool.Size(), flags).End()
-		r.finish(r.conn.failed("read", syscall.EMSGSIZE))
+		l := pool.Received(pool.Size(), flags)
+		l.SetWhole(int(result))
+		r.deliver(bufferOf(l))
 	case result > 0:
 		r.measure(int(result))
 		r.deliver(bufferOf(pool.Received(int(result), flags)))
@@ -170,7 +171,7 @@ func (r *receiver) Complete(result int32, flags uint32) {
 		pool.Unused(flags)
 		fallthrough
 	default:
-		r.stopped(-result)
+		r.receivedNothing(-result)
 	}
 	if !r.armed {
 		r.arm()
@@ -195,7 +196,17 @@ func (r *receiver) measure(n int) {
 	}
 }
 
-// stopped handles the completion that brought no data.
+// receivedNothing handles the completion that brought no data: an empty message,
+// or that the receive has stopped.
+func (r *receiver) receivedNothing(errno int32) {
+	if errno == 0 && !r.conn.endsHere() {
+		r.deliver(bufferOf(r.pool().Own([]byte{})))
+		return
+	}
+	r.stopped(errno)
+}
+
+// stopped handles the end of a receive.
 func (r *receiver) stopped(errno int32) {
 	l := r.conn.loop
 	switch e := syscall.Errno(errno); e {
@@ -278,7 +289,7 @@ func (r *receiver) deliver(b Buffer) {
 	case r.unread.Len() > 0 || r.handler != nil && r.held:
 		r.keep(b)
 	case r.handler != nil:
-		r.handler(b, nil)
+		r.hand(b)
 	case r.line.Len() > 0:
 		r.give(r.line.Pop(&r.conn.loop.demands), b)
 		for r.line.Len() > 0 && r.unread.Len() > 0 {
@@ -292,7 +303,7 @@ func (r *receiver) deliver(b Buffer) {
 // keep stores data that nobody waits for, and pauses the receive when that
 // becomes too much: one slow reader must not empty the pool for the others.
 func (r *receiver) keep(b Buffer) {
-	if pool := b.lease.Pool(); pool.Scarce() {
+	if pool := b.lease.Pool(); b.lease.Shared() && pool.Scarce() {
 		b = bufferOf(pool.Copied(b.lease))
 	}
 	r.unread.Push(&r.conn.loop.unread, b)
@@ -330,13 +341,18 @@ func (r *receiver) tellEnd() {
 // give answers a demand with data. What does not fit a RecvInto is there for
 // the next.
 func (r *receiver) give(d demand, b Buffer) {
+	if d.into == nil && b.lease.Whole() > 0 {
+		b.lease.End()
+		d.fail(r.conn.loop, r.conn.failed("read", syscall.EMSGSIZE))
+		return
+	}
 	if d.into == nil {
 		d.recv.Resolve(b)
 		return
 	}
 	n := copy(d.into.memory, b.lease.Data())
 	if r.conn.medium == packets {
-		whole := b.Len()
+		whole := max(b.Len(), b.lease.Whole())
 		b.lease.End()
 		d.into.answer(n, whole)
 		return
@@ -348,6 +364,16 @@ func (r *receiver) give(d demand, b Buffer) {
 		b.lease.End()
 	}
 	d.into.promise.Resolve(n)
+}
+
+// hand calls the handler with data, or says that a message did not fit.
+func (r *receiver) hand(b Buffer) {
+	if b.lease.Whole() > 0 {
+		b.lease.End()
+		r.handler(Buffer{}, r.conn.failed("read", syscall.EMSGSIZE))
+		return
+	}
+	r.handler(b, nil)
 }
 
 // pop takes the first of the unread data.
@@ -461,7 +487,7 @@ func (r *receiver) resume() {
 	before := l.engine.Serving()
 	l.engine.SetServing(r) // whose handler it is, should it panic
 	for r.unread.Len() > 0 && r.handler != nil && !r.held && r.conn.state < connEnding {
-		r.handler(r.pop(), nil)
+		r.hand(r.pop())
 	}
 	l.engine.SetServing(before)
 	r.draining = false

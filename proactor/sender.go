@@ -54,7 +54,7 @@ func (s *sender) push(g segment) {
 		s.conclude(g, err)
 		return
 	}
-	if len(g.data) == 0 && g.rights == nil {
+	if len(g.data) == 0 && g.rights == nil && s.conn.medium != packets {
 		s.conclude(g, nil)
 		return
 	}
@@ -149,8 +149,17 @@ func (s *sender) Complete(result int32, _ uint32) {
 	reason := s.reason
 	s.reason = nil
 	concluded := 0
-	if result > 0 {
+	switch {
+	case result > 0:
 		concluded = s.account(int(result))
+	case result == 0 && s.conn.medium == packets && len(s.queue.At(0).data) == 0: // an empty message
+		concluded = 1
+		s.conclude(s.queue.Pop(&s.conn.loop.segments), nil)
+	case syscall.Errno(-result) == syscall.EMSGSIZE && s.conn.medium == packets: // which those behind it need not be
+		concluded = 1
+		g := s.queue.Pop(&s.conn.loop.segments)
+		s.pending -= len(g.data)
+		s.conclude(g, s.conn.failed("write", syscall.EMSGSIZE))
 	}
 	cut := s.inFlight - concluded // segments of this send that are not sent
 	s.inFlight = 0
@@ -163,7 +172,7 @@ func (s *sender) Complete(result int32, _ uint32) {
 			s.pending -= len(g.data)
 			s.conclude(g, reason)
 		}
-	case result > 0:
+	case concluded > 0 || result > 0:
 	case !s.retry(syscall.Errno(-result)):
 		return
 	}

@@ -19,6 +19,8 @@ type transfer struct {
 	answer   *futures.Promise[int] // instead of promise, if it was called from elsewhere
 	userData uint64
 	done     int // bytes moved so far
+	piece    int // of a vector: the first piece with bytes left
+	within   int // bytes of that piece moved so far
 	attempt  []ring.Iovec
 	reason   error // why it is being cancelled
 	ended    bool
@@ -118,7 +120,8 @@ func (e transferElsewhere) Cancel() { e.file.loop.engine.Do(e.transfer.Cancel) }
 // begin checks and submits.
 func (o *transfer) begin() {
 	f := o.file
-	o.done, o.reason, o.ended = 0, nil, false
+	o.done, o.piece, o.within = 0, 0, 0
+	o.reason, o.ended = nil, false
 	err := f.refusal(o.verb.op())
 	switch {
 	case err != nil:
@@ -141,12 +144,13 @@ func (o *transfer) begin() {
 	o.settle(0, err)
 }
 
-// more reports whether a vector has bytes left, and drops what has none.
+// more reports whether a vector has bytes left, and steps over pieces that have
+// none.
 func (o *transfer) more() bool {
-	for len(o.pieces) > 0 && len(o.pieces[0]) == 0 {
-		o.pieces = o.pieces[1:]
+	for o.piece < len(o.pieces) && o.within == len(o.pieces[o.piece]) {
+		o.piece, o.within = o.piece+1, 0
 	}
-	return len(o.pieces) > 0
+	return o.piece < len(o.pieces)
 }
 
 // grant implements cursorTurn.
@@ -192,9 +196,12 @@ func (f *File) next(v verb) int64 {
 func (o *transfer) prepareVector(sqe *ring.SQE, at int64) {
 	o.attempt = o.attempt[:0]
 	room := maxTransfer
-	for _, p := range o.pieces {
+	for i, p := range o.pieces[o.piece:] {
 		if room == 0 || len(o.attempt) == maxPieces {
 			break
+		}
+		if i == 0 {
+			p = p[o.within:]
 		}
 		if p = p[:min(len(p), room)]; len(p) > 0 {
 			o.attempt = append(o.attempt, ring.Iovec{Base: &p[0], Len: uintptr(len(p))})
@@ -249,17 +256,14 @@ func (o *transfer) advance(n int) (left bool) {
 		return o.done < len(o.memory)
 	}
 	o.done += n
-	for n > 0 {
-		k := min(n, len(o.pieces[0]))
+	for n > 0 && o.more() {
+		p := o.pieces[o.piece][o.within:]
+		k := min(n, len(p))
 		if o.verb.isRead() {
-			engine.RaceWrote(o.pieces[0][:k])
+			engine.RaceWrote(p[:k])
 		}
-		if n -= k; k == len(o.pieces[0]) {
-			o.pieces = o.pieces[1:]
-			continue
-		}
-		// The piece is the caller's, the list of them the library's to change.
-		o.pieces[0] = o.pieces[0][k:]
+		n -= k
+		o.within += k
 	}
 	return o.more()
 }

@@ -7,6 +7,7 @@ import "sync/atomic"
 type Lease struct {
 	data       []byte
 	block      *block // nil when data is memory of its own
+	whole      int    // of a message of which data is only a part: its length
 	pool       *Pool
 	next       *Lease // in the pool's list of free leases
 	generation atomic.Uint32
@@ -21,6 +22,12 @@ func (l *Lease) Data() []byte { return l.data }
 
 // SetData leaves a part of the data to the lease.
 func (l *Lease) SetData(data []byte) { l.data = data }
+
+// Whole is the length of a message of which the data is only a part, else zero.
+func (l *Lease) Whole() int { return l.whole }
+
+// SetWhole: see Whole.
+func (l *Lease) SetWhole(n int) { l.whole = n }
 
 // Shared says that the data is in a buffer of the pool, not in memory of its
 // own.

@@ -212,9 +212,11 @@ func (p *Pool) Scarce() bool { return p.Out() > len(p.blocks)/4*3 }
 
 // Copied moves a lease's data to memory of its own and frees its buffer.
 func (p *Pool) Copied(l *Lease) *Lease {
-	data := append([]byte(nil), l.data...)
+	data, whole := append([]byte(nil), l.data...), l.whole
 	p.release(l)
-	return p.lease(data, nil)
+	l = p.lease(data, nil)
+	l.whole = whole
+	return l
 }
 
 // Own makes a lease on memory that is not the pool's.
@@ -236,7 +238,7 @@ func (p *Pool) release(l *Lease) {
 	b := l.block
 	l.generation.Add(1)
 	poison(l.data)
-	l.data, l.block = nil, nil
+	l.data, l.block, l.whole = nil, nil, 0
 	l.next, p.free = p.free, l
 	if b != nil {
 		b.leases--

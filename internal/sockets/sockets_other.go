@@ -63,3 +63,4 @@ func RemoveFile(string)                                  {}
 func Close(int)                                          {}
 func CloseAll([]int)                                     {}
 func Reset(int)                                          {}
+func MessagesEnded(int) bool                             { return true }
