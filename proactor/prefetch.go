@@ -3,7 +3,6 @@ package proactor
 import (
 	"unsafe"
 
-	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/internal/prefetch"
 )
 
@@ -47,8 +46,18 @@ func (l *Loop) prefetchReady(n int) {
 	if n <= aheadNear || len(l.conns) < crowd {
 		return
 	}
-	futures.PrefetchStack(*l.ready.at(aheadNear))
-	if n > aheadFar {
-		futures.PrefetchTask(*l.ready.at(aheadFar))
+	if t, ok := (*l.ready.at(aheadNear)).(prefetcher); ok {
+		t.PrefetchStack()
 	}
+	if n > aheadFar {
+		if t, ok := (*l.ready.at(aheadFar)).(prefetcher); ok {
+			t.PrefetchTask()
+		}
+	}
+}
+
+// prefetcher is what package futures posts to resume a task.
+type prefetcher interface {
+	PrefetchTask()
+	PrefetchStack()
 }
