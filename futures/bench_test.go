@@ -12,14 +12,14 @@ func BenchmarkAwait(b *testing.B) {
 	b.ReportAllocs()
 	l.do(func() {
 		p := newBound(l)
-		f := p.Renew()
+		f := renew(p)
 		from := len(l.ready)
 		l.scheduler.Start(context.Background(), func(ctx context.Context) error {
 			for {
 				if _, err := f.Await(ctx); err != nil {
 					return err
 				}
-				f = p.Renew()
+				f = renew(p)
 			}
 		}, nil)
 		l.turn(from)
@@ -37,7 +37,7 @@ func BenchmarkAwaitDerivedContext(b *testing.B) {
 	b.ReportAllocs()
 	l.do(func() {
 		p := newBound(l)
-		f := p.Renew()
+		f := renew(p)
 		from := len(l.ready)
 		l.scheduler.Start(context.Background(), func(ctx context.Context) error {
 			ctx, cancel := context.WithCancel(ctx)
@@ -46,7 +46,7 @@ func BenchmarkAwaitDerivedContext(b *testing.B) {
 				if _, err := f.Await(ctx); err != nil {
 					return err
 				}
-				f = p.Renew()
+				f = renew(p)
 			}
 		}, nil)
 		l.turn(from)
@@ -67,7 +67,7 @@ func BenchmarkThen(b *testing.B) {
 		sum := 0
 		fn := func(v int, _ error) { sum += v }
 		for b.Loop() {
-			p.Renew().Then(fn)
+			renew(p).Then(fn)
 			p.Resolve(1)
 		}
 	})
@@ -82,7 +82,7 @@ func BenchmarkThenOnResolved(b *testing.B) {
 		sum := 0
 		fn := func(v int, _ error) { sum += v }
 		for b.Loop() {
-			f := p.Renew()
+			f := renew(p)
 			p.Resolve(1)
 			f.Then(fn)
 			l.turn(from)
@@ -96,8 +96,9 @@ func BenchmarkResolve(b *testing.B) {
 	l.do(func() {
 		p := newBound(l)
 		for b.Loop() {
-			p.Renew()
+			f := renew(p)
 			p.Resolve(1)
+			f.Result()
 		}
 	})
 }
@@ -156,7 +157,7 @@ func BenchmarkParkedTasks(b *testing.B) {
 		from := len(l.ready)
 		for i := range promises {
 			promises[i].Bind(l, nil)
-			f := promises[i].Renew()
+			f := renew(&promises[i])
 			l.scheduler.Start(context.Background(), func(ctx context.Context) error {
 				_, err := f.Await(ctx)
 				return err

@@ -19,3 +19,19 @@ type Executor interface {
 	// should take a few nanoseconds at most; gettid(2) is correct, and slower.
 	Inside() bool
 }
+
+// Quiescer is what an executor implements if its operations use memory of the
+// caller. Await needs it in a callback of the executor, where it cannot wait: it
+// must not return while the operation still uses that memory.
+type Quiescer interface {
+	// Quiesce calls cancel, which asks operations to end, and returns when those
+	// of this executor have ended: when nothing uses their memory any more. What
+	// cancel posts to the executor is part of it, and runs within Quiesce.
+	//
+	// Quiesce collects completions and does not deliver them: no promise is
+	// resolved and no callback or task runs in it, except for what cancel itself
+	// resolves. The executor delivers what it has collected later, in order.
+	//
+	// It is called on the executor, with no task running.
+	Quiesce(cancel func())
+}

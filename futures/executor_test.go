@@ -39,6 +39,11 @@ func newLoop(tb testing.TB) *loop {
 func (l *loop) run() {
 	runtime.LockOSThread()
 	defer close(l.stopped)
+	defer func() { // a failed require ends this goroutine
+		l.mu.Lock()
+		l.closed = true
+		l.mu.Unlock()
+	}()
 	l.thread.Enter()
 	for !l.stop || len(l.ready) > 0 || l.scheduler.Len() > 0 {
 		l.collect(len(l.ready) == 0)
@@ -89,7 +94,7 @@ func (l *loop) Panicked(v any, _ []byte) { l.panics <- v }
 func (l *loop) post(fn func())           { l.Post(function(fn)) }
 func (l *loop) start(fn func(ctx context.Context) error, done func(error)) *Task {
 	var t *Task
-	ask(l, func() { t = l.scheduler.Start(context.Background(), fn, done) })
+	l.do(func() { t = l.scheduler.Start(context.Background(), fn, done) })
 	return t
 }
 
@@ -103,7 +108,20 @@ func (l *loop) close() {
 }
 
 // do runs fn on the loop and waits.
-func (l *loop) do(fn func()) { ask(l, fn) }
+func (l *loop) do(fn func()) {
+	if l.Inside() {
+		fn()
+		return
+	}
+	done := make(chan struct{})
+	posted := l.Post(function(func() {
+		defer close(done)
+		fn()
+	}))
+	if posted {
+		<-done
+	}
+}
 
 // task runs fn as a task and waits for its end.
 func (l *loop) task(fn func(ctx context.Context) error) error {
@@ -145,6 +163,15 @@ func (c *operationCanceler) Cancel() {
 	}
 }
 
+// renew is Renew where it must succeed.
+func renew[T any](p *Promise[T]) Future[T] {
+	f, ok := p.Renew()
+	if !ok {
+		panic("the promise cannot be renewed")
+	}
+	return f
+}
+
 func newBound(l *loop) *Promise[int] {
 	p := new(Promise[int])
 	p.Bind(l, nil)
@@ -165,10 +192,10 @@ func TestAllocations(t *testing.T) {
 					return nil
 				}
 				sum += v
-				f = p.Renew()
+				f = renew(p)
 			}
 		}, nil)
-		f = p.Renew()
+		f = renew(p)
 		l.turn(from)
 		require.Zero(t, testing.AllocsPerRun(100, func() {
 			p.Resolve(1)
@@ -179,12 +206,12 @@ func TestAllocations(t *testing.T) {
 
 		fn := func(v int, _ error) { sum += v }
 		require.Zero(t, testing.AllocsPerRun(100, func() {
-			f := p.Renew()
+			f := renew(p)
 			f.Then(fn)
 			p.Resolve(1)
 		}), "then, resolve")
 		require.Zero(t, testing.AllocsPerRun(100, func() {
-			f := p.Renew()
+			f := renew(p)
 			p.Resolve(1)
 			f.Then(fn)
 			l.turn(from)
@@ -192,11 +219,14 @@ func TestAllocations(t *testing.T) {
 		require.Equal(t, 303, sum)
 
 		require.Zero(t, testing.AllocsPerRun(100, func() {
-			f := p.Renew()
+			f := renew(p)
 			if f.Ready() || p.Future() != f || !p.Pending() {
 				panic("wrong answer")
 			}
 			p.Resolve(1)
+			if v, err := f.Result(); v != 1 || err != nil {
+				panic("wrong result")
+			}
 		}), "questions")
 
 		s := NewStream[int](l, 0)

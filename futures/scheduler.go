@@ -15,7 +15,7 @@ type Scheduler struct {
 	idle    []*coroutine
 	pool    pool
 	tasks   *Task // the first of a list of all that have not ended
-	known   bool  // the executor is among the executors
+	known   bool  // it is among the schedulers
 }
 
 // NewScheduler makes the scheduler of an executor. Close ends it.
@@ -29,14 +29,15 @@ func NewScheduler(exec Executor) *Scheduler {
 func (s *Scheduler) open() {
 	if !s.known {
 		s.known = true
-		executors.add(s.exec)
+		schedulers.add(s)
 	}
 }
 
 // Len returns the number of tasks started and not ended.
 func (s *Scheduler) Len() int { return s.running }
 
-// Current returns the task that is running, nil in the loop's own callbacks.
+// Current returns the task that is running, nil in the loop's own callbacks. A
+// producer may give it something to be told when the task ends: see EndHook.
 func (s *Scheduler) Current() *Task { return s.current }
 
 // Start makes a task of fn: it first runs when the executor gets to it, not
@@ -107,6 +108,7 @@ func (s *Scheduler) finish(t *Task, alive bool) {
 		t.unwatch()
 	}
 	t.end(context.Canceled, nil)
+	t.callEndHooks()
 	if done := t.done; done != nil {
 		t.done = nil
 		defer contain(s.exec)
@@ -135,7 +137,7 @@ func (s *Scheduler) Close() {
 	}
 	s.idle = nil
 	s.known = false
-	executors.remove(s.exec)
+	schedulers.remove(s)
 }
 
 // CancelAll cancels every task, as Task.Cancel does.

@@ -104,8 +104,7 @@ func (c *Conn) Loop() *Loop { return c.loop }
 // it, it is taken for the end, when the peer has shut down before it is received:
 // the kernel does not tell the two apart.
 //
-// The future serves one Recv after another: it is over, with
-// futures.ErrStale, once a later Recv on this connection has begun.
+// The future keeps its result until that is taken, see futures.Future.
 func (c *Conn) Recv() futures.Future[Buffer] {
 	l := c.loop
 	if !l.engine.Inside() {
@@ -116,12 +115,14 @@ func (c *Conn) Recv() futures.Future[Buffer] {
 		p = new(futures.Promise[Buffer])
 		p.Bind(&l.engine, &c.recv)
 		c.recv.own = p
-	} else if p.Pending() {
+	}
+	f, ok := p.Renew()
+	if !ok {
 		w := &withdrawal{conn: c, promise: new(futures.Promise[Buffer])}
 		p = w.promise
 		p.Bind(&l.engine, w)
+		f = p.Future()
 	}
-	f := p.Renew()
 	c.recv.serve(demand{recv: p})
 	return f
 }
@@ -175,8 +176,7 @@ func (c *Conn) OnRecv(fn func(Buffer, error)) {
 // when Send fails. The future resolves when the kernel has taken everything,
 // with the number of bytes; an error comes with the number sent before it.
 //
-// Sends go out in the order of the calls. The future serves one Send after
-// another, see Recv.
+// Sends go out in the order of the calls.
 func (c *Conn) Send(b Buffer) futures.Future[int] {
 	b = b.take("Send")
 	return c.sendSegment(segment{data: b.Bytes(), lease: b})
@@ -236,16 +236,17 @@ func (c *Conn) sendSegment(g segment) futures.Future[int] {
 		return c.sendElsewhere(g)
 	}
 	p := c.send.own
-	switch {
-	case p == nil:
+	if p == nil {
 		p = new(futures.Promise[int])
 		p.Bind(&l.engine, &c.send)
 		c.send.own = p
-	case p.Pending():
+	}
+	f, ok := p.Renew()
+	if !ok {
 		p = new(futures.Promise[int])
 		p.Bind(&l.engine, &retraction{c, p})
+		f = p.Future()
 	}
-	f := p.Renew()
 	g.promise = p
 	c.send.push(g)
 	return f
@@ -355,7 +356,6 @@ func (l *Loop) whenClosed(state *connState, closed **futures.Promise[struct{}]) 
 		if *closed == nil {
 			*closed = new(futures.Promise[struct{}])
 			(*closed).Bind(&l.engine, nil)
-			(*closed).Renew()
 		}
 		(*closed).Future().Then(func(struct{}, error) { p.Resolve(struct{}{}) })
 	})

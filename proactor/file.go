@@ -59,7 +59,7 @@ var errFileClosed error = fileClosedError{}
 type fileClosedError struct{}
 
 func (fileClosedError) Error() string        { return fs.ErrClosed.Error() }
-func (fileClosedError) Is(target error) bool { return target == fs.ErrClosed || target == ErrClosed }
+func (fileClosedError) Is(target error) bool { return target == fs.ErrClosed || errors.Is(ErrClosed, target) }
 
 var (
 	errNegativeOffset  = errors.New("negative offset")
@@ -232,9 +232,7 @@ func (f *File) refusal(op string) error {
 // with the number of bytes; fewer come with an error, which is io.EOF at the end
 // of the file. p belongs to the library until then.
 //
-// On the file's loop the future serves one operation after another: once a task
-// has awaited it or a callback of Then was called, the next operation on any file
-// may take it, and it answers futures.ErrStale from then on.
+// The future keeps its result until that is taken, see futures.Future.
 func (f *File) ReadAt(p []byte, offset int64) futures.Future[int] {
 	return f.transfer(transferring{verb: readsAt, memory: p, offset: offset})
 }

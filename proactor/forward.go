@@ -89,7 +89,7 @@ func (f *forward) send(b Buffer) {
 		f.sent = f.to.Send(b)
 		return
 	}
-	f.sent = f.own.Renew()
+	f.sent, _ = f.own.Renew() // flush has taken the result before
 	b = b.take("Forward")
 	f.to.send.push(segment{data: b.Bytes(), lease: b, promise: &f.own})
 }

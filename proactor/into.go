@@ -24,24 +24,29 @@ type into struct {
 // to the library until then. Calls of RecvInto and Recv are answered in their
 // order. A message of a "unixpacket" connection that is longer than p is cut,
 // and the number of bytes comes with syscall.EMSGSIZE.
-//
-// The future serves one RecvInto after another, see Recv.
 func (c *Conn) RecvInto(p []byte) futures.Future[int] {
 	l := c.loop
 	if !l.engine.Inside() {
 		return c.recvIntoElsewhere(p)
 	}
 	o := c.recv.ownInto
-	if o == nil || o.promise.Pending() {
-		o = &into{conn: c}
-		o.promise.Bind(&l.engine, o)
-		if c.recv.ownInto == nil {
-			c.recv.ownInto = o
-		}
+	if o == nil {
+		o = newInto(c)
+		c.recv.ownInto = o
 	}
-	f := o.promise.Renew()
+	f, ok := o.promise.Renew()
+	if !ok {
+		o = newInto(c)
+		f = o.promise.Future()
+	}
 	o.begin(p)
 	return f
+}
+
+func newInto(c *Conn) *into {
+	o := &into{conn: c}
+	o.promise.Bind(&c.loop.engine, o)
+	return o
 }
 
 func (c *Conn) recvIntoElsewhere(p []byte) futures.Future[int] {
@@ -50,7 +55,7 @@ func (c *Conn) recvIntoElsewhere(p []byte) futures.Future[int] {
 	answer.SetCanceler(elsewhere{o})
 	ok := c.loop.engine.Do(func() {
 		o.promise.Bind(&c.loop.engine, o)
-		o.promise.Renew().Then(func(n int, err error) { answer.Settle(n, err) })
+		o.promise.Future().Then(func(n int, err error) { answer.Settle(n, err) })
 		o.begin(p)
 	})
 	if !ok {

@@ -16,7 +16,7 @@ var ErrMoved error = movedError{}
 type movedError struct{}
 
 func (movedError) Error() string        { return "proactor: the connection was moved to another loop" }
-func (movedError) Is(target error) bool { return target == ErrClosed }
+func (movedError) Is(target error) bool { return errors.Is(ErrClosed, target) }
 
 var errMoving = errors.New("proactor: the connection is being moved already")
 

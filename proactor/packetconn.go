@@ -246,8 +246,7 @@ func (c *PacketConn) RemoteAddr() net.Addr { return c.remote }
 // reported here too, and receiving can go on. After Close the error is
 // ErrClosed.
 //
-// The future serves one Recv after another: it is over, with futures.ErrStale,
-// once a later Recv has begun.
+// The future keeps its result until that is taken, see futures.Future.
 func (c *PacketConn) Recv() futures.Future[Message] {
 	l, r := c.loop, &c.recv
 	if !l.engine.Inside() {
@@ -263,12 +262,14 @@ func (c *PacketConn) Recv() futures.Future[Message] {
 		p = new(futures.Promise[Message])
 		p.Bind(&l.engine, r)
 		r.own = p
-	} else if p.Pending() {
+	}
+	f, ok := p.Renew()
+	if !ok {
 		w := &packetWithdrawal{c, new(futures.Promise[Message])}
 		p = w.promise
 		p.Bind(&l.engine, w)
+		f = p.Future()
 	}
-	f := p.Renew()
 	r.serve(p)
 	return f
 }
@@ -322,8 +323,7 @@ func (c *PacketConn) Send(p []byte) futures.Future[int] {
 // out in the order of the calls. A message too large fails with
 // syscall.EMSGSIZE.
 //
-// The future serves one send after another: once it is resolved a later send
-// may make it stale (futures.ErrStale).
+// The future keeps its result until that is taken, see futures.Future.
 func (c *PacketConn) SendTo(p []byte, to netip.AddrPort) futures.Future[int] {
 	return c.SendDatagram(Datagram{Data: p, To: to})
 }
@@ -340,7 +340,12 @@ func (c *PacketConn) SendDatagram(d Datagram) futures.Future[int] {
 	}
 	t := c.send.fresh()
 	t.answer = &t.own
-	f := t.own.Renew()
+	f, ok := t.own.Renew()
+	if !ok {
+		t.answer = new(futures.Promise[int])
+		t.answer.Bind(&c.loop.engine, &packetRetraction{c, t.answer})
+		f = t.answer.Future()
+	}
 	c.begin(t, &d)
 	return f
 }

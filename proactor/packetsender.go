@@ -250,18 +250,15 @@ func (s *packetSender) above() bool { return s.pending > s.conn.loop.rt.options.
 
 // pressed is resolved when the queue has shrunk to half its high-water mark.
 func (s *packetSender) pressed() futures.Future[struct{}] {
-	p := s.low
-	if p == nil {
-		p = new(futures.Promise[struct{}])
-		p.Bind(&s.conn.loop.engine, nil)
-		s.low = p
-	} else if p.Pending() {
-		return p.Future()
+	if s.low != nil && s.low.Pending() {
+		return s.low.Future()
 	}
+	s.low = new(futures.Promise[struct{}])
+	s.low.Bind(&s.conn.loop.engine, nil)
 	if s.conn.recv.handler != nil {
 		s.conn.recv.held = true
 	}
-	return p.Renew()
+	return s.low.Future()
 }
 
 // cancel ends what is queued, for that reason. What is in flight ends by itself.

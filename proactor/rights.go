@@ -86,7 +86,7 @@ func (c *Conn) RecvFiles(p []byte, max int) futures.Future[Received] {
 	answer.SetCanceler(elsewhere{o})
 	ok := c.loop.engine.Perform(func() {
 		o.promise.Bind(&c.loop.engine, o)
-		o.promise.Renew().Then(func(n int, err error) {
+		o.promise.Future().Then(func(n int, err error) {
 			r := Received{N: n, Files: o.rights.files, Cut: o.rights.cut}
 			if err != nil || !answer.Settle(r, nil) {
 				o.rights.close()

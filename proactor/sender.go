@@ -392,18 +392,15 @@ func (h *halfClose) tell(err error) {
 
 // pressed is resolved when the queue has shrunk to half its high-water mark.
 func (s *sender) pressed() futures.Future[struct{}] {
-	p := s.low
-	if p == nil {
-		p = new(futures.Promise[struct{}])
-		p.Bind(&s.conn.loop.engine, nil)
-		s.low = p
-	} else if p.Pending() {
-		return p.Future()
+	if s.low != nil && s.low.Pending() {
+		return s.low.Future()
 	}
+	s.low = new(futures.Promise[struct{}])
+	s.low.Bind(&s.conn.loop.engine, nil)
 	if s.conn.recv.handler != nil {
 		s.conn.recv.hold()
 	}
-	return p.Renew()
+	return s.low.Future()
 }
 
 // Cancel implements futures.Canceler for the sender's own promise.

@@ -66,25 +66,26 @@ func (f *File) transfer(t transferring) futures.Future[int] {
 	if !l.engine.Inside() {
 		return f.transferElsewhere(t)
 	}
-	o := l.takeTransfer()
-	future := o.promise.Renew()
+	o, future := l.takeTransfer()
 	o.transferring, o.file = t, f
 	o.begin()
 	return future
 }
 
 // takeTransfer is one to be used again, or a new one.
-func (l *Loop) takeTransfer() *transfer {
-	if last := len(l.transfers) - 1; last >= 0 {
+func (l *Loop) takeTransfer() (*transfer, futures.Future[int]) {
+	for last := len(l.transfers) - 1; last >= 0; last-- {
 		o := l.transfers[last]
 		l.transfers = l.transfers[:last]
 		o.spare = false
-		return o
+		if future, ok := o.promise.Renew(); ok {
+			return o, future
+		}
 	}
 	o := new(transfer)
 	o.promise.Bind(&l.engine, o)
 	o.promise.SetRecycler(o)
-	return o
+	return o, o.promise.Future()
 }
 
 // Recycle implements futures.Recycler.

@@ -1,7 +1,5 @@
 package engine
 
-import "github.com/goproactor/goproactor/futures"
-
 // How many completions or tasks ahead memory is asked for: first what is at hand,
 // then what that points to. Measured: docs/performance.md.
 const (
@@ -33,8 +31,18 @@ func (l *Loop) prefetchReady(n int) {
 	if n <= aheadNear || l.host.Open() < prefetchMinOpen {
 		return
 	}
-	futures.PrefetchStack(*l.ready.At(aheadNear))
-	if n > aheadFar {
-		futures.PrefetchTask(*l.ready.At(aheadFar))
+	if t, ok := (*l.ready.At(aheadNear)).(prefetcher); ok {
+		t.PrefetchStack()
 	}
+	if n > aheadFar {
+		if t, ok := (*l.ready.At(aheadFar)).(prefetcher); ok {
+			t.PrefetchTask()
+		}
+	}
+}
+
+// prefetcher is what package futures posts to resume a task.
+type prefetcher interface {
+	PrefetchTask()
+	PrefetchStack()
 }
