@@ -138,12 +138,21 @@ func (t *transmission) complete(result int32, _ uint32) {
 		s.refused.push(t) // the last is one linked behind another that failed
 		s.full = s.full || e == syscall.EAGAIN
 	default:
-		s.sent(t, 0, t.conn.failed("write", e))
+		s.sent(t, 0, t.failed(e))
 	}
 	if s.inFlight == 0 {
 		s.again()
 	}
 	s.shrunk()
+}
+
+// failed says what became of the message, and whom it was for.
+func (t *transmission) failed(e syscall.Errno) error {
+	err := t.conn.failed("write", e)
+	if to := t.to.Bytes(); len(to) > 0 {
+		err.Addr = sockets.NetAddr(to, t.conn.network)
+	}
+	return err
 }
 
 // again puts back what found no room, in its order, and goes on when there is.

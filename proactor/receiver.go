@@ -478,6 +478,13 @@ func (r *receiver) drop() {
 	if r.err != nil {
 		r.handler = nil // knows already, or ended the connection itself
 	}
-	r.expire(r.conn.closedError("read"))
+	if r.awaited() {
+		r.expire(r.conn.closedError("read"))
+	}
 	r.handler = nil
+}
+
+// awaited says that somebody would learn of an error.
+func (r *receiver) awaited() bool {
+	return r.line.len() > 0 || r.direct != nil || r.claim != nil || r.handler != nil
 }
