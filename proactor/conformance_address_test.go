@@ -131,9 +131,9 @@ var addressing = []behaviour{
 				closedDown(t, c)
 			}
 			require.NoError(t, ln.Close())
-			_, err = rt.Dial(t.Context(), "unix", name).Await(t.Context())
+			_, err = rt.Dial(t.Context(), "unix", name+"-nobody").Await(t.Context())
 			require.True(t, errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, os.ErrNotExist), err)
-			require.ErrorContains(t, err, "dial unix "+shown+": connect: ")
+			require.ErrorContains(t, err, "dial unix "+shown+"-nobody: connect: ")
 		}
 		_, err := rt.Dial(t.Context(), "unix", "").Await(t.Context())
 		_, std := net.Dial("unix", "")
