@@ -10,12 +10,14 @@ import (
 //
 // The kernel is asked when somebody wants to know, an error included, or at the
 // last moment when it can tell: before the connection is reset or closed. That
-// takes two system calls that never wait and one allocation, for each connection
-// whose addresses nobody asked for, which is less than package net spends when it
-// accepts one. Asking at the time of the accept would cost as much and hold memory
-// for idle connections. The accept itself cannot tell: a multishot accept has one
-// buffer for the addresses of all that it brings (io_uring_prep_multishot_accept(3)).
-// A reset by the peer does not matter, see sockets.NamesOf.
+// costs a connection nobody asked about two system calls that never wait and one
+// allocation: less than could be measured of connections that carry one byte
+// (16 rounds each way by turns, Linux 6.18, two busy processors, 70 µs of processor
+// time a connection, both ends). Asking when it is accepted would cost the same and
+// hold memory while the connection is idle. The accept itself cannot tell: a
+// multishot accept has one buffer for the addresses of all that it brings
+// (io_uring_prep_multishot_accept(3)). What the peer does meanwhile does not matter,
+// not even a reset: see sockets.NamesOf.
 //
 // The forms of package net are made when they are asked for.
 type addresses struct {

@@ -326,7 +326,8 @@ type Datagram struct {
 	// To is who gets it; the zero AddrPort on a connected PacketConn.
 	To netip.AddrPort
 
-	// ToName is the unix socket that gets it.
+	// ToName is the unix socket that gets it: a path, or an abstract name that
+	// begins with "@" or a zero byte.
 	ToName string
 
 	// Segment, if not zero, has the kernel cut Data into messages of so many

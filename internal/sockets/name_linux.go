@@ -6,7 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// NamesOf looks up the names of both ends. No call of these waits.
+// NamesOf looks up the names of both ends of a socket that is neither closed nor
+// reset by this end. A reset by the peer takes no name away. It never waits.
 func NamesOf(fd int) (n Names) {
 	var a Address
 	localName(fd, &a)
