@@ -39,14 +39,14 @@ func shownUnixName(raw []byte) string {
 }
 
 // Connected says that there is another end.
-func (n *Names) Connected() bool { return n.remote != name{} }
+func (n Names) Connected() bool { return n.remote != name{} }
 
 // Local is the name of this end in the type that package net has for the network.
 // It is never nil; what the kernel does not know is the zero address.
-func (n *Names) Local(network string) net.Addr { return n.local.addr(network) }
+func (n Names) Local(network string) net.Addr { return n.local.addr(network) }
 
 // Remote is the name of the other end, see Local.
-func (n *Names) Remote(network string) net.Addr { return n.remote.addr(network) }
+func (n Names) Remote(network string) net.Addr { return n.remote.addr(network) }
 
 func (n name) addr(network string) net.Addr {
 	if strings.HasPrefix(network, "unix") {

@@ -49,8 +49,9 @@ func (p *Packet) open(address string, o *PacketOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	p.Local = at.Addr(p.network)                               // for the error, if there is one
-	dual := p.network == "udp" && at.ip.Addr().IsUnspecified() // as with package net, the wildcard of either family is both
+	p.Local = at.Addr(p.network) // for the error, if there is one
+	// As with package net, the wildcard of either family is both.
+	dual := p.network == "udp" && at.ip.Addr().IsUnspecified()
 	if dual {
 		at.ip = netip.AddrPortFrom(netip.IPv6Unspecified(), at.ip.Port())
 	}
@@ -65,9 +66,9 @@ func (p *Packet) open(address string, o *PacketOptions) (err error) {
 // bindAddress is what an address stands for: without a host or empty it is the
 // wildcard.
 func (p *Packet) bindAddress(address string) (at PacketAddress, err error) {
-	any := netip.IPv6Unspecified()
+	wildcard := netip.IPv6Unspecified()
 	if family, _, _ := strings.Cut(p.network, ":"); strings.HasSuffix(family, "4") {
-		any = netip.IPv4Unspecified()
+		wildcard = netip.IPv4Unspecified()
 	}
 	switch _, _, raw := rawProtocol(p.network); {
 	case raw, p.network == "unixgram", p.network == "udp", p.network == "udp4", p.network == "udp6":
@@ -75,11 +76,11 @@ func (p *Packet) bindAddress(address string) (at PacketAddress, err error) {
 		return at, net.UnknownNetworkError(p.network)
 	}
 	if address == "" && p.network != "unixgram" {
-		return PacketAddress{ip: netip.AddrPortFrom(any, 0)}, nil
+		return PacketAddress{ip: netip.AddrPortFrom(wildcard, 0)}, nil
 	}
 	if host, port, _ := net.SplitHostPort(address); strings.HasPrefix(p.network, "udp") && host == "" && strings.HasSuffix(address, ":"+port) {
 		n, err := net.LookupPort(p.network, port)
-		return PacketAddress{ip: netip.AddrPortFrom(any, uint16(n))}, err
+		return PacketAddress{ip: netip.AddrPortFrom(wildcard, uint16(n))}, err
 	}
 	at, known, err := ParsePacketAddress(p.network, address)
 	if err == nil && !known {
@@ -107,14 +108,9 @@ func (p *Packet) bind(at PacketAddress) (err error) {
 		err = os.NewSyscallError("bind", unix.Bind(p.FD, inetSockaddr(at.ip, p.Family)))
 	}
 	if err == nil {
-		p.Local = p.names().Local(p.network)
+		p.Local = NamesOf(p.FD).Local(p.network)
 	}
 	return err
-}
-
-func (p *Packet) names() *Names {
-	n := NamesOf(p.FD)
-	return &n
 }
 
 func inetSockaddr(a netip.AddrPort, family int) unix.Sockaddr {
@@ -147,7 +143,7 @@ func (p *Packet) dial(to PacketAddress, o *PacketOptions) (err error) {
 		return err
 	}
 	p.Connected = true
-	names := p.names()
+	names := NamesOf(p.FD)
 	p.Local, p.Remote = names.Local(p.network), names.Remote(p.network)
 	return nil
 }
