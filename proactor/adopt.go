@@ -88,14 +88,18 @@ func (c *Conn) PeerCredentials() (Credentials, error) {
 	if c.network != "unix" && c.network != "unixpacket" {
 		return Credentials{}, c.opError("credentials", syscall.ENOTSUP)
 	}
-	c.naming.Lock()
-	defer c.naming.Unlock()
-	if c.gone {
-		return Credentials{}, c.closedError("credentials")
-	}
-	pid, uid, gid, err := sockets.PeerCredentials(c.fd)
+	pid, uid, gid, err := c.credentials()
 	if err != nil {
 		return Credentials{}, c.opError("credentials", err)
 	}
 	return Credentials{PID: pid, UID: uid, GID: gid}, nil
+}
+
+func (c *Conn) credentials() (pid, uid, gid int, err error) {
+	c.naming.Lock()
+	defer c.naming.Unlock()
+	if c.gone {
+		return 0, 0, 0, ErrClosed
+	}
+	return sockets.PeerCredentials(c.fd)
 }

@@ -7,7 +7,6 @@ import (
 	"net"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/goproactor/goproactor/futures"
@@ -38,7 +37,7 @@ type Conn struct {
 	moving    *move     // to another loop, once nothing is in flight
 	deadlines *deadlines
 	naming    sync.Mutex // keeps the descriptor ours while its addresses are looked up
-	addresses atomic.Pointer[addresses]
+	addresses *addresses // once they are looked up; guarded by naming
 	closed    *futures.Promise[struct{}]
 }
 
@@ -84,8 +83,9 @@ func (rt *Runtime) connOf(fd int, network string) (*Conn, error) {
 		}
 	})
 	if !ok {
+		err := c.opError("open", errShutdownDone)
 		sockets.Close(fd)
-		return nil, c.opError("open", errShutdownDone)
+		return nil, err
 	}
 	return c, nil
 }
@@ -375,6 +375,7 @@ func (c *Conn) abort(err error) {
 	if c.state >= connEnding {
 		return
 	}
+	c.remember()
 	sockets.Reset(c.fd)
 	c.send.err = err
 	c.send.cancel(err)
@@ -467,9 +468,7 @@ func (c *Conn) settled() {
 	}
 	if c.state == connEnding && !c.busy() {
 		c.state = connClosing
-		c.naming.Lock()
-		c.gone = true
-		c.naming.Unlock()
+		c.leave()
 		sqe := c.loop.engine.Next()
 		sqe.PrepClose(c.fd)
 		c.loop.engine.Submit(sqe, (*release)(c))
@@ -499,31 +498,18 @@ func (l *Loop) forget(c *Conn) {
 	l.conns = l.conns[:last]
 }
 
-// LocalAddr is the address of this end.
-func (c *Conn) LocalAddr() net.Addr { return c.endpoints().local }
-
-// RemoteAddr is the address of the peer.
-func (c *Conn) RemoteAddr() net.Addr { return c.endpoints().remote }
-
-// endpoints asks the kernel once.
-func (c *Conn) endpoints() addresses {
-	if a := c.addresses.Load(); a != nil {
-		return *a
-	}
-	c.naming.Lock()
-	defer c.naming.Unlock()
-	if c.gone {
-		return addresses{}
-	}
-	a := new(addresses)
-	if a.local, a.remote = sockets.Names(c.fd, c.network); c.medium == file {
-		a.local, a.remote = fileAddr(c.network), fileAddr(c.network)
-	}
-	c.addresses.Store(a)
-	return *a
+// LocalAddr is the address of this end, also after Close. It is never nil.
+func (c *Conn) LocalAddr() net.Addr {
+	local, _ := c.endpoints()
+	return local
 }
 
-type addresses struct{ local, remote net.Addr }
+// RemoteAddr is the address of the peer, also after Close or a reset by the peer.
+// It is never nil.
+func (c *Conn) RemoteAddr() net.Addr {
+	_, remote := c.endpoints()
+	return remote
+}
 
 // SetDeadline sets both deadlines.
 func (c *Conn) SetDeadline(t time.Time) error {

@@ -126,7 +126,10 @@ func (t *dial) literal() error {
 				return &net.AddrError{Err: "local address of another network: want a *net.UnixAddr", Addr: t.LocalAddr.String()}
 			}
 		}
-		t.candidates = []net.Addr{&net.UnixAddr{Name: t.address, Net: t.network}}
+		if t.address == "" {
+			return &net.AddrError{Err: "missing address"}
+		}
+		t.candidates = []net.Addr{sockets.UnixAddr(t.address, t.network)}
 		return nil
 	case "tcp", "tcp4", "tcp6":
 	default:

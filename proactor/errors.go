@@ -62,8 +62,6 @@ func (c *Conn) misused(op string, cause error) error { return c.opError(op, caus
 
 func (c *Conn) opError(op string, cause error) error {
 	e := &net.OpError{Op: op, Net: c.network, Err: cause}
-	if a := c.addresses.Load(); a != nil {
-		e.Source, e.Addr = a.local, a.remote
-	}
+	e.Source, e.Addr = c.endpoints()
 	return e
 }

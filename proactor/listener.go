@@ -40,8 +40,13 @@ type Listener struct {
 
 // Listen opens a listener. The network is "tcp", "tcp4", "tcp6", "unix" or
 // "unixpacket" (SOCK_SEQPACKET: each Recv is what one Send sent); the address is
-// host:port with port 0 for any free one, or a path. A path that begins with @
-// is a name in the abstract namespace (unix(7)), which needs no file.
+// host:port with port 0 for any free one, or a path. Without a host or with a
+// wildcard, "tcp" takes IPv6 and IPv4. A path that begins with "@" or a zero byte
+// is a name in the abstract namespace (unix(7)), which needs no file and is shown
+// with "@"; the kernel chooses one for the empty path.
+//
+// Connections have the options that package net sets: TCP_NODELAY, and keep-alive
+// after 15 s, every 15 s, 9 times (tcp(7)).
 //
 // Errors are *net.OpError around the system's: errors.Is finds
 // syscall.EADDRINUSE, syscall.EACCES and so on.

@@ -69,10 +69,7 @@ func (m Message) FromAddr() net.Addr {
 	if len(raw) < 2 || m.network == nil {
 		return nil
 	}
-	if binary.NativeEndian.Uint16(raw) == syscall.AF_UNIX {
-		return &net.UnixAddr{Name: sockets.UnixName(raw), Net: *m.network}
-	}
-	return sockets.PacketAddr(m.From(), *m.network)
+	return sockets.NetAddr(raw, *m.network)
 }
 
 // Size is the length of the message as it was sent, in bytes. It is more than

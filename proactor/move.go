@@ -104,7 +104,6 @@ func (m *move) ready() {
 	}
 	moved := m.to.newConn(fd, c.network)
 	moved.acceptor, c.acceptor = c.acceptor, nil
-	moved.addresses.Store(c.addresses.Load())
 	moved.recv.err, moved.recv.filesCome = c.recv.err, c.recv.filesCome
 	var unread [][]byte
 	for c.recv.unread.Len() > 0 {

@@ -50,9 +50,9 @@ var errFamily = errors.New("the address is of another family than the socket: wa
 // ListenPacket opens a socket for messages on an address. The network is
 //
 //   - "udp", "udp4", "udp6": the address is host:port, port 0 for any free one;
-//     without a host, "udp" takes IPv6 and IPv4;
+//     without a host or with a wildcard, "udp" takes IPv6 and IPv4;
 //   - "unixgram": the address is a path, or an abstract name that begins with
-//     "@"; "" is no name;
+//     "@" or a zero byte; with "" the kernel chooses one (unix(7), autobind);
 //   - "ip4:PROTOCOL", "ip6:PROTOCOL", with a number or one of icmp, igmp, tcp,
 //     udp, ipv6-icmp: a raw socket (raw(7)), which needs CAP_NET_RAW.
 //
@@ -548,7 +548,7 @@ func (c *PacketConn) setWriteDeadline(t time.Time) {
 	c.writing.set(c.loop, c.state >= connEnding, t, func() { c.send.cancel(c.timedOut("write")) })
 }
 
-func (c *PacketConn) failed(op string, e syscall.Errno) error {
+func (c *PacketConn) failed(op string, e syscall.Errno) *net.OpError {
 	return c.opError(op, os.NewSyscallError(map[string]string{"read": "recvmsg", "write": "sendmsg"}[op], e))
 }
 
@@ -560,6 +560,6 @@ func (c *PacketConn) closedError(op string) error {
 	return c.opError(op, c.loop.closedBy(ErrClosed))
 }
 
-func (c *PacketConn) opError(op string, cause error) error {
+func (c *PacketConn) opError(op string, cause error) *net.OpError {
 	return &net.OpError{Op: op, Net: c.network, Source: c.local, Addr: c.remote, Err: cause}
 }

@@ -140,12 +140,21 @@ func (t *transmission) Complete(result int32, _ uint32) {
 		s.refused.Push(t) // the last is one linked behind another that failed
 		s.full = s.full || e == syscall.EAGAIN
 	default:
-		s.sent(t, 0, t.conn.failed("write", e))
+		s.sent(t, 0, t.failed(e))
 	}
 	if s.inFlight == 0 {
 		s.again()
 	}
 	s.shrunk()
+}
+
+// failed says what became of the message, and whom it was for.
+func (t *transmission) failed(e syscall.Errno) error {
+	err := t.conn.failed("write", e)
+	if to := t.to.Bytes(); len(to) > 0 {
+		err.Addr = sockets.NetAddr(to, t.conn.network)
+	}
+	return err
 }
 
 // again puts back what found no room, in its order, and goes on when there is.
@@ -316,7 +325,8 @@ type Datagram struct {
 	// To is who gets it; the zero AddrPort on a connected PacketConn.
 	To netip.AddrPort
 
-	// ToName is the unix socket that gets it.
+	// ToName is the unix socket that gets it: a path, or an abstract name that
+	// begins with "@" or a zero byte.
 	ToName string
 
 	// Segment, if not zero, has the kernel cut Data into messages of so many

@@ -506,9 +506,16 @@ func (r *receiver) drop() {
 	if r.err != nil {
 		r.handler = nil // knows already, or ended the connection itself
 	}
-	r.expire(r.conn.closedError("read"))
+	if r.awaited() {
+		r.expire(r.conn.closedError("read"))
+	}
 	r.handler = nil
 }
 
 // Contain implements engine.Container.
 func (r *receiver) Contain() { r.conn.abort(r.conn.closedError("read")) }
+
+// awaited says that somebody would learn of an error.
+func (r *receiver) awaited() bool {
+	return r.line.Len() > 0 || r.direct != nil || r.claim != nil || r.handler != nil
+}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -55,7 +56,7 @@ func (e *failureError) Error() string {
 
 func (e *failureError) Unwrap() error { return e.cause }
 func (e *failureError) Is(target error) bool {
-	return target == net.ErrClosed || target == fs.ErrClosed
+	return target == fs.ErrClosed || errors.Is(target, net.ErrClosed)
 }
 
 // deadQueue is a queue on which nothing is performed. An entry that closes a

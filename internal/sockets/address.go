@@ -27,6 +27,14 @@ const (
 // Bytes is the address as the kernel takes it, empty for none. It is part of a.
 func (a *Address) Bytes() []byte { return a.raw[:a.len] }
 
+// Family is its address family, zero of no address.
+func (a *Address) Family() int {
+	if a.len < 2 {
+		return 0
+	}
+	return int(binary.NativeEndian.Uint16(a.raw[:]))
+}
+
 // Clear makes it no address.
 func (a *Address) Clear() { a.len = 0 }
 
@@ -58,17 +66,20 @@ func (a *Address) SetIP(to netip.AddrPort, inet6 bool) {
 	a.len = SizeofInet4
 }
 
-// SetUnix makes it the address of a unix socket: a path, or an abstract name
-// that begins with "@". False if the name is too long.
+// SetUnix makes it the address of a Unix socket: a path, or a name in the
+// abstract namespace, which begins with "@" or a zero byte. The empty name has
+// the kernel choose one when it is bound to (unix(7), autobind). False if the name
+// is too long.
 func (a *Address) SetUnix(name string) bool {
-	if len(name) > sizeofUnixPath || len(name) == sizeofUnixPath && name[0] != '@' {
+	abstract := isAbstract(name)
+	if len(name) > sizeofUnixPath || len(name) == sizeofUnixPath && !abstract {
 		return false
 	}
 	a.setFamily(syscall.AF_UNIX)
 	n := copy(a.raw[2:], name)
 	a.len = 2 + n
 	switch {
-	case n > 0 && name[0] == '@':
+	case abstract:
 		a.raw[2] = 0
 	case n > 0:
 		a.raw[2+n] = 0
@@ -77,13 +88,30 @@ func (a *Address) SetUnix(name string) bool {
 	return true
 }
 
+func isAbstract(name string) bool { return name != "" && (name[0] == '@' || name[0] == 0) }
+
+// UnixAddr is a name given by a user as package net has it, with "@" for a
+// leading zero byte.
+func UnixAddr(name, network string) *net.UnixAddr {
+	if isAbstract(name) {
+		name = "@" + name[1:]
+	}
+	return &net.UnixAddr{Name: name, Net: network}
+}
+
 func (a *Address) setFamily(f uint16) { binary.NativeEndian.PutUint16(a.raw[:], f) }
 
-// IP reads an IP address. IPv4 that is mapped into IPv6 comes out as IPv4,
-// and a zone as the number of its interface.
-func IP(raw []byte) (from netip.AddrPort) {
+// IP reads an IP address. IPv4 that is mapped into IPv6 comes out as IPv4, and a
+// zone as the number of its interface. It is invalid if there is none.
+func IP(raw []byte) netip.AddrPort {
+	a := inetAt(raw)
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+}
+
+// inetAt is IP that leaves IPv4 mapped.
+func inetAt(raw []byte) (a netip.AddrPort) {
 	if len(raw) < SizeofInet4 {
-		return from
+		return a
 	}
 	port := binary.BigEndian.Uint16(raw[2:])
 	switch binary.NativeEndian.Uint16(raw) {
@@ -91,15 +119,15 @@ func IP(raw []byte) (from netip.AddrPort) {
 		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(raw[4:8])), port)
 	case syscall.AF_INET6:
 		if len(raw) < SizeofInet6 {
-			return from
+			return a
 		}
-		ip := netip.AddrFrom16([16]byte(raw[8:24])).Unmap()
-		if zone := binary.NativeEndian.Uint32(raw[24:]); zone != 0 && ip.Is6() {
+		ip := netip.AddrFrom16([16]byte(raw[8:24]))
+		if zone := binary.NativeEndian.Uint32(raw[24:]); zone != 0 && !ip.Is4In6() {
 			ip = ip.WithZone(strconv.Itoa(int(zone)))
 		}
 		return netip.AddrPortFrom(ip, port)
 	}
-	return from
+	return a
 }
 
 // UnixName reads the name of a unix socket, "" if it has none.

@@ -27,7 +27,7 @@ func PrepareDial(to, local net.Addr, address *Address) (fd int, err error) {
 			return -1, os.NewSyscallError("socket", err)
 		}
 		if from, ok := local.(*net.UnixAddr); ok && from != nil {
-			err = os.NewSyscallError("bind", unix.Bind(fd, &unix.SockaddrUnix{Name: from.Name}))
+			err = bindUnix(fd, from.Name)
 		}
 		return fd, err
 	case *net.TCPAddr:
@@ -41,7 +41,7 @@ func PrepareDial(to, local net.Addr, address *Address) (fd int, err error) {
 		if fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP); err != nil {
 			return -1, os.NewSyscallError("socket", err)
 		}
-		if err := setAll(fd, noDelay, keepAlive); err != nil {
+		if err := setAll(fd, tcpOptions...); err != nil {
 			return fd, err
 		}
 		if from, ok := local.(*net.TCPAddr); ok && from != nil {
@@ -58,12 +58,10 @@ func ConnectedToItself(fd int, to net.Addr) bool {
 	if !ok {
 		return false
 	}
-	sa, err := unix.Getsockname(fd)
-	if err != nil {
-		return false
-	}
-	local, ok := netAddr(sa, "tcp").(*net.TCPAddr)
-	return ok && local.Port == peer.Port && local.IP.Equal(peer.IP)
+	var local Address
+	localName(fd, &local)
+	ip := IP(local.Bytes())
+	return int(ip.Port()) == peer.Port && net.IP(ip.Addr().AsSlice()).Equal(peer.IP)
 }
 
 // Unconnected opens a stream or SOCK_SEQPACKET socket that is to be connected to
@@ -102,7 +100,11 @@ func Unconnected(network, address string) (fd int, to *Address, err error) {
 		return -1, nil, os.NewSyscallError("socket", err)
 	}
 	if family != unix.AF_UNIX {
-		noDelay.set(fd)
+		err = setAll(fd, tcpOptions...)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, nil, err
 	}
 	return fd, to, nil
 }

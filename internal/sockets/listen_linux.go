@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,12 +34,13 @@ func Listen(network, address string, n, backlog int) (fds []int, addr net.Addr, 
 		}
 		return fds, a, nil
 	case "unix", "unixpacket":
-		a := &net.UnixAddr{Name: address, Net: network}
-		fd, err := listenUnix(a, backlog)
+		fd, err := listenUnix(network, address, backlog)
 		if err != nil {
-			return nil, nil, ListenError(network, a, err)
+			return nil, nil, ListenError(network, UnixAddr(address, network), err)
 		}
-		return []int{fd}, a, nil
+		var local Address
+		localName(fd, &local)
+		return []int{fd}, NetAddr(local.Bytes(), network), nil
 	}
 	return nil, nil, ListenError(network, nil, net.UnknownNetworkError(network))
 }
@@ -81,12 +83,13 @@ func listenTCP(network string, a *net.TCPAddr, backlog int, shared bool) (fd int
 			return fd, nil, err
 		}
 	}
-	// Accepted sockets inherit these, which saves a call a connection.
-	options := []option{reuseAddress, noDelay, keepAlive}
 	if shared {
-		options = append(options, reusePort)
+		err = reusePort.set(fd)
 	}
-	if err := setAll(fd, options...); err != nil {
+	if err == nil {
+		err = setAll(fd, append(tcpOptions, reuseAddress)...)
+	}
+	if err != nil {
 		return fd, nil, err
 	}
 	if err := unix.Bind(fd, sa); err != nil {
@@ -98,20 +101,22 @@ func listenTCP(network string, a *net.TCPAddr, backlog int, shared bool) (fd int
 	if err := unix.Listen(fd, backlog); err != nil {
 		return fd, nil, os.NewSyscallError("listen", err)
 	}
-	local, err := unix.Getsockname(fd)
-	if err != nil {
-		return fd, nil, os.NewSyscallError("getsockname", err)
-	}
-	return fd, netAddr(local, "tcp").(*net.TCPAddr), nil
+	var local Address
+	localName(fd, &local)
+	return fd, NetAddr(local.Bytes(), network).(*net.TCPAddr), nil
 }
 
 // tcpSockaddr decides family and address; dual says that one IPv6 socket is to
-// take IPv4 too.
+// take IPv4 too. As with package net, "tcp" with the wildcard of either family is
+// both.
 func tcpSockaddr(network string, a *net.TCPAddr) (family int, sa unix.Sockaddr, dual bool) {
+	if network == "tcp" && (len(a.IP) == 0 || a.IP.IsUnspecified()) {
+		return unix.AF_INET6, &unix.SockaddrInet6{Port: a.Port, ZoneId: ZoneIndex(a.Zone)}, true
+	}
 	if a.IP.To4() != nil || network == "tcp4" {
 		return unix.AF_INET, bindAddress(unix.AF_INET, a), false
 	}
-	return unix.AF_INET6, bindAddress(unix.AF_INET6, a), network == "tcp" && (a.IP == nil || a.IP.IsUnspecified())
+	return unix.AF_INET6, bindAddress(unix.AF_INET6, a), false
 }
 
 // bindAddress is an address of a socket of that family, its wildcard if a has
@@ -127,29 +132,41 @@ func bindAddress(family int, a *net.TCPAddr) unix.Sockaddr {
 	return sa
 }
 
-func listenUnix(a *net.UnixAddr, backlog int) (fd int, err error) {
+func listenUnix(network, name string, backlog int) (fd int, err error) {
 	kind := unix.SOCK_STREAM
-	if a.Net == "unixpacket" {
+	if network == "unixpacket" {
 		kind = unix.SOCK_SEQPACKET
 	}
 	fd, err = unix.Socket(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, os.NewSyscallError("socket", err)
 	}
-	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: a.Name}); err != nil {
-		unix.Close(fd)
-		return -1, os.NewSyscallError("bind", err)
+	if err = bindUnix(fd, name); err == nil {
+		err = os.NewSyscallError("listen", unix.Listen(fd, backlog))
 	}
-	if err := unix.Listen(fd, backlog); err != nil {
+	if err != nil {
 		unix.Close(fd)
-		return -1, os.NewSyscallError("listen", err)
+		return -1, err
 	}
 	return fd, nil
 }
 
+// bindUnix gives a Unix socket a name. A path makes a file, which may wait for a
+// disk. x/sys would refuse a name of 108 bytes in the abstract namespace.
+func bindUnix(fd int, name string) error {
+	var a Address
+	if !a.SetUnix(name) {
+		return os.NewSyscallError("bind", unix.EINVAL)
+	}
+	if _, _, e := unix.Syscall(unix.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(&a.raw)), uintptr(a.len)); e != 0 {
+		return os.NewSyscallError("bind", e)
+	}
+	return nil
+}
+
 // RemoveFile removes what binding made, unless the name is abstract.
 func RemoveFile(path string) {
-	if path != "" && path[0] != '@' && path[0] != 0 {
+	if path != "" && !isAbstract(path) {
 		os.Remove(path)
 	}
 }

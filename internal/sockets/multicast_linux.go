@@ -35,10 +35,13 @@ func membership6(fd int, name string, option int, group netip.Addr, index int) e
 }
 
 // SetMulticastInterface is the number of the interface that messages to groups
-// go out on; zero leaves the choice to the system.
+// go out on; zero leaves the choice to the system. A socket of IPv6 takes both
+// options, for it may send to groups of IPv4 too.
 func SetMulticastInterface(fd, family, index int) error {
 	if family == unix.AF_INET6 {
-		return option{"IPV6_MULTICAST_IF", unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF, index}.set(fd)
+		if err := (option{"IPV6_MULTICAST_IF", unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF, index}).set(fd); err != nil {
+			return err
+		}
 	}
 	request := unix.IPMreqn{Ifindex: int32(index)}
 	return os.NewSyscallError("setsockopt IP_MULTICAST_IF", unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF, &request))
@@ -48,7 +51,9 @@ func SetMulticastInterface(fd, family, index int) error {
 // this machine.
 func SetMulticastLoopback(fd, family int, on bool) error {
 	if family == unix.AF_INET6 {
-		return option{"IPV6_MULTICAST_LOOP", unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_LOOP, number(on)}.set(fd)
+		if err := (option{"IPV6_MULTICAST_LOOP", unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_LOOP, number(on)}).set(fd); err != nil {
+			return err
+		}
 	}
 	return option{"IP_MULTICAST_LOOP", unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP, number(on)}.set(fd)
 }

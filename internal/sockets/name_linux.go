@@ -1,39 +1,51 @@
 package sockets
 
 import (
-	"fmt"
-	"net"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// Names are the addresses of both ends of a connection, in the types of package
-// net; nil where the kernel has none (getsockname(2), getpeername(2)).
-func Names(fd int, network string) (local, remote net.Addr) {
-	if sa, err := unix.Getsockname(fd); err == nil {
-		local = netAddr(sa, network)
-	}
-	if sa, err := unix.Getpeername(fd); err == nil {
-		remote = netAddr(sa, network)
-	}
-	return local, remote
+// NamesOf looks up the names of both ends of a socket that is neither closed nor
+// reset by this end. A reset by the peer takes no name away. It never waits.
+func NamesOf(fd int) (n Names) {
+	var a Address
+	localName(fd, &a)
+	n.local = nameAt(a.Bytes())
+	inet6 := a.Family() == unix.AF_INET6
+	peerName(fd, inet6, &a)
+	n.remote = nameAt(a.Bytes())
+	return n
 }
 
-func netAddr(sa unix.Sockaddr, network string) net.Addr {
-	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
-		return &net.TCPAddr{IP: append(net.IP(nil), sa.Addr[:]...), Port: sa.Port}
-	case *unix.SockaddrInet6:
-		a := &net.TCPAddr{IP: append(net.IP(nil), sa.Addr[:]...), Port: sa.Port}
-		if sa.ZoneId != 0 {
-			a.Zone = fmt.Sprint(sa.ZoneId)
-			if i, err := net.InterfaceByIndex(int(sa.ZoneId)); err == nil {
-				a.Zone = i.Name
-			}
+// localName is getsockname(2); no address if it fails.
+func localName(fd int, a *Address) {
+	length := uint32(len(a.raw))
+	_, _, e := unix.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(fd), uintptr(unsafe.Pointer(&a.raw)), uintptr(unsafe.Pointer(&length)))
+	a.written(length, e)
+}
+
+// peerName is getpeername(2); no address if there is no peer. A TCP connection
+// that its peer has reset has none any more for getpeername. SO_PEERNAME still
+// tells, as accept(2) does; it wants to be asked for as many bytes as there are.
+func peerName(fd int, inet6 bool, a *Address) {
+	length := uint32(len(a.raw))
+	_, _, e := unix.RawSyscall(unix.SYS_GETPEERNAME, uintptr(fd), uintptr(unsafe.Pointer(&a.raw)), uintptr(unsafe.Pointer(&length)))
+	if e == unix.ENOTCONN {
+		length = SizeofInet4
+		if inet6 {
+			length = SizeofInet6
 		}
-		return a
-	case *unix.SockaddrUnix:
-		return &net.UnixAddr{Name: sa.Name, Net: network}
+		_, _, e = unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_PEERNAME,
+			uintptr(unsafe.Pointer(&a.raw)), uintptr(unsafe.Pointer(&length)), 0)
 	}
-	return nil
+	a.written(length, e)
+}
+
+// written settles how much of an address the kernel has written.
+func (a *Address) written(length uint32, e unix.Errno) {
+	a.len = 0
+	if e == 0 {
+		a.len = min(int(length), len(a.raw))
+	}
 }

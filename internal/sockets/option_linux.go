@@ -16,9 +16,18 @@ type option struct {
 var (
 	reuseAddress = option{"SO_REUSEADDR", unix.SOL_SOCKET, unix.SO_REUSEADDR, 1}
 	reusePort    = option{"SO_REUSEPORT", unix.SOL_SOCKET, unix.SO_REUSEPORT, 1}
-	noDelay      = option{"TCP_NODELAY", unix.IPPROTO_TCP, unix.TCP_NODELAY, 1}
-	keepAlive    = option{"SO_KEEPALIVE", unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1}
 )
+
+// tcpOptions are what package net sets on every TCP connection (net.KeepAliveConfig
+// has the figures). A listener has them too: accepted sockets inherit them, which
+// saves five calls a connection.
+var tcpOptions = []option{
+	{"TCP_NODELAY", unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
+	{"SO_KEEPALIVE", unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+	{"TCP_KEEPIDLE", unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15},   // seconds
+	{"TCP_KEEPINTVL", unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15}, // seconds
+	{"TCP_KEEPCNT", unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 9},
+}
 
 func (o option) set(fd int) error {
 	return os.NewSyscallError("setsockopt "+o.name, unix.SetsockoptInt(fd, o.level, o.code, o.value))

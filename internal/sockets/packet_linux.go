@@ -7,8 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"strconv"
 	"strings"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -45,43 +45,48 @@ func DialPacket(network string, to PacketAddress, o *PacketOptions) (*Packet, er
 
 // open makes the socket and binds it.
 func (p *Packet) open(address string, o *PacketOptions) (err error) {
-	var at PacketAddress
-	wildcard := false
-	switch host, port, _ := net.SplitHostPort(address); {
-	case strings.HasPrefix(p.network, "udp") && host == "" && strings.HasSuffix(address, ":"+port):
-		wildcard = true
-		n, err := net.LookupPort(p.network, port)
-		if err != nil {
-			return err
-		}
-		at.ip = netip.AddrPortFrom(netip.IPv6Unspecified(), uint16(n))
-		if p.network == "udp4" {
-			at.ip = netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(n))
-		}
-	case address == "" && strings.HasPrefix(p.network, "ip"):
-		at.ip = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
-		if strings.HasPrefix(p.network, "ip4") {
-			at.ip = netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
-		}
-	default:
-		known := false
-		if at, known, err = ParsePacketAddress(p.network, address); err != nil {
-			return err
-		}
-		if !known {
-			if at, err = LookupPacketAddress(context.Background(), p.network, address); err != nil {
-				return err
-			}
-		}
+	at, err := p.bindAddress(address)
+	if err != nil {
+		return err
 	}
 	p.Local = at.Addr(p.network) // for the error, if there is one
-	dual := p.network == "udp" && (wildcard || at.ip.Addr() == netip.IPv6Unspecified())
+	// As with package net, the wildcard of either family is both.
+	dual := p.network == "udp" && at.ip.Addr().IsUnspecified()
+	if dual {
+		at.ip = netip.AddrPortFrom(netip.IPv6Unspecified(), at.ip.Port())
+	}
 	err = p.bound(at, dual, o)
-	if dual && wildcard && errors.Is(err, unix.EAFNOSUPPORT) { // no IPv6 here: the wildcard is IPv4's
+	if dual && errors.Is(err, unix.EAFNOSUPPORT) { // no IPv6 here: the wildcard is IPv4's
 		at.ip = netip.AddrPortFrom(netip.IPv4Unspecified(), at.ip.Port())
 		err = p.bound(at, false, o)
 	}
 	return err
+}
+
+// bindAddress is what an address stands for: without a host or empty it is the
+// wildcard.
+func (p *Packet) bindAddress(address string) (at PacketAddress, err error) {
+	wildcard := netip.IPv6Unspecified()
+	if family, _, _ := strings.Cut(p.network, ":"); strings.HasSuffix(family, "4") {
+		wildcard = netip.IPv4Unspecified()
+	}
+	switch _, _, raw := rawProtocol(p.network); {
+	case raw, p.network == "unixgram", p.network == "udp", p.network == "udp4", p.network == "udp6":
+	default:
+		return at, net.UnknownNetworkError(p.network)
+	}
+	if address == "" && p.network != "unixgram" {
+		return PacketAddress{ip: netip.AddrPortFrom(wildcard, 0)}, nil
+	}
+	if host, port, _ := net.SplitHostPort(address); strings.HasPrefix(p.network, "udp") && host == "" && strings.HasSuffix(address, ":"+port) {
+		n, err := net.LookupPort(p.network, port)
+		return PacketAddress{ip: netip.AddrPortFrom(wildcard, uint16(n))}, err
+	}
+	at, known, err := ParsePacketAddress(p.network, address)
+	if err == nil && !known {
+		at, err = LookupPacketAddress(context.Background(), p.network, address)
+	}
+	return at, err
 }
 
 // bound opens a socket and binds it to an address.
@@ -96,20 +101,16 @@ func (p *Packet) bound(at PacketAddress, dual bool, o *PacketOptions) error {
 	return nil
 }
 
-func (p *Packet) bind(at PacketAddress) error {
+func (p *Packet) bind(at PacketAddress) (err error) {
 	if p.Family == unix.AF_UNIX {
-		if at.name == "" {
-			p.Local = &net.UnixAddr{Net: p.network}
-			return nil
-		}
-		if err := unix.Bind(p.FD, &unix.SockaddrUnix{Name: at.name}); err != nil {
-			return os.NewSyscallError("bind", err)
-		}
-	} else if err := unix.Bind(p.FD, inetSockaddr(at.ip, p.Family)); err != nil {
-		return os.NewSyscallError("bind", err)
+		err = bindUnix(p.FD, at.name)
+	} else {
+		err = os.NewSyscallError("bind", unix.Bind(p.FD, inetSockaddr(at.ip, p.Family)))
 	}
-	p.Local = p.nameOf(unix.Getsockname(p.FD))
-	return nil
+	if err == nil {
+		p.Local = NamesOf(p.FD).Local(p.network)
+	}
+	return err
 }
 
 func inetSockaddr(a netip.AddrPort, family int) unix.Sockaddr {
@@ -117,25 +118,6 @@ func inetSockaddr(a netip.AddrPort, family int) unix.Sockaddr {
 		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().Unmap().As4()}
 	}
 	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16(), ZoneId: ZoneIndex(a.Addr().Zone())}
-}
-
-func (p *Packet) nameOf(sa unix.Sockaddr, err error) net.Addr {
-	if err != nil {
-		return nil
-	}
-	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
-		return PacketAddr(netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port)), p.network)
-	case *unix.SockaddrInet6:
-		ip := netip.AddrFrom16(sa.Addr)
-		if sa.ZoneId != 0 {
-			ip = ip.WithZone(strconv.Itoa(int(sa.ZoneId)))
-		}
-		return PacketAddr(netip.AddrPortFrom(ip, uint16(sa.Port)), p.network)
-	case *unix.SockaddrUnix:
-		return &net.UnixAddr{Name: sa.Name, Net: p.network}
-	}
-	return nil
 }
 
 // dial makes the socket and connects it.
@@ -157,16 +139,31 @@ func (p *Packet) dial(to PacketAddress, o *PacketOptions) (err error) {
 			return err
 		}
 	}
-	var sa unix.Sockaddr = &unix.SockaddrUnix{Name: to.name}
-	if p.Family != unix.AF_UNIX {
-		sa = inetSockaddr(to.ip, p.Family)
-	}
-	if err := unix.Connect(p.FD, sa); err != nil {
-		return os.NewSyscallError("connect", err)
+	if err := p.connect(to); err != nil {
+		return err
 	}
 	p.Connected = true
-	p.Local = p.nameOf(unix.Getsockname(p.FD))
-	p.Remote = p.nameOf(unix.Getpeername(p.FD))
+	names := NamesOf(p.FD)
+	p.Local, p.Remote = names.Local(p.network), names.Remote(p.network)
+	return nil
+}
+
+func (p *Packet) connect(to PacketAddress) error {
+	var a Address
+	if p.Family != unix.AF_UNIX {
+		a.SetIP(to.ip, p.Family == unix.AF_INET6)
+	} else if !a.SetUnix(to.name) {
+		return os.NewSyscallError("connect", unix.EINVAL)
+	}
+	return connect(p.FD, &a)
+}
+
+// connect is connect(2), which may wait for a stream.
+func connect(fd int, to *Address) error {
+	_, _, e := unix.Syscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&to.raw)), uintptr(to.len))
+	if e != 0 {
+		return os.NewSyscallError("connect", e)
+	}
 	return nil
 }
 

@@ -19,20 +19,11 @@ type PacketAddress struct {
 func (a PacketAddress) Addr(network string) net.Addr {
 	switch {
 	case network == "unixgram":
-		return &net.UnixAddr{Name: a.name, Net: network}
+		return UnixAddr(a.name, network)
 	case a.ip.IsValid():
-		return PacketAddr(a.ip, network)
+		return name{ip: a.ip}.addr(network)
 	}
 	return nil
-}
-
-// PacketAddr is an IP address in the type of its network: *net.UDPAddr or
-// *net.IPAddr.
-func PacketAddr(a netip.AddrPort, network string) net.Addr {
-	if strings.HasPrefix(network, "ip") {
-		return &net.IPAddr{IP: a.Addr().AsSlice(), Zone: a.Addr().Zone()}
-	}
-	return net.UDPAddrFromAddrPort(a)
 }
 
 // protocols that raw networks name.

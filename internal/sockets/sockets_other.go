@@ -44,7 +44,7 @@ func Unconnected(string, string) (int, *Address, error) {
 func ConnectedToItself(int, net.Addr) bool { return false }
 
 func ListenError(_ string, _ net.Addr, err error) error  { return err }
-func Names(int, string) (local, remote net.Addr)         { return nil, nil }
+func NamesOf(int) Names                                  { return Names{} }
 func ShareBound(int) error                               { return errors.ErrUnsupported }
 func JoinGroup(int, netip.Addr, int) error               { return errors.ErrUnsupported }
 func LeaveGroup(int, netip.Addr, int) error              { return errors.ErrUnsupported }
