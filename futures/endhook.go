@@ -52,6 +52,10 @@ func (h *EndHook) Remove() {
 	*h = EndHook{}
 }
 
+// Hand has e told instead of the one before, when the same task ends. Only the
+// executor may call it, of a hook that is in a list.
+func (h *EndHook) Hand(e TaskEnder) { h.ender = e }
+
 // Added reports whether h is in a list.
 func (h *EndHook) Added() bool { return h.link != nil }
 

@@ -197,6 +197,10 @@ func (p *Promise[T]) Fail(err error) bool {
 // it is short; otherwise it is like Resolve.
 func (p *Promise[T]) Settle(v T, err error) bool { return p.settle(v, err) }
 
+// Taken reports whether somebody has taken the result. Only the executor may call
+// it, or any goroutine for a free promise.
+func (p *Promise[T]) Taken() bool { return p.given || p.word.Load()&taken != 0 }
+
 // Pending reports whether there is no result yet. Any goroutine may call it.
 func (p *Promise[T]) Pending() bool { return p.word.Load()&resolved == 0 }
 

@@ -102,6 +102,10 @@ func (t *Task) watch(ctx context.Context) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { t.wake() })
 }
 
+// Ended reports whether the task's function has returned, panicked or exited.
+// Only the executor may call it.
+func (t *Task) Ended() bool { return t.phase == finished }
+
 // Cancel ends the task's context, with context.Canceled as its error and cause
 // for context.Cause; a nil cause means the same error. If the task is parked on
 // an operation, that is canceled. Only the first end counts. Any goroutine may

@@ -6,6 +6,9 @@ import "github.com/goproactor/goproactor/internal/engine"
 // to change, until Release, or until they are given away with Conn.Send or
 // Conn.Queue. The zero Buffer is empty, and releasing it does nothing.
 //
+// A Buffer that a task has received and neither released nor given away is released
+// when the task returns, however it does; Keep makes it last longer.
+//
 // A Buffer is a small value; all copies stand for the one lease.
 type Buffer struct {
 	lease      *engine.Lease
@@ -36,6 +39,19 @@ func (b Buffer) Release() {
 		b.take("Release").lease.EndAnywhere()
 	}
 }
+
+// Keep makes b last until Release, also when the task that received it returns, and
+// returns b. Any goroutine that has b may call it.
+func (b Buffer) Keep() Buffer {
+	if b.lease != nil {
+		b.lease.Bytes(b.generation, "Keep")
+		b.lease.Keep()
+	}
+	return b
+}
+
+// held implements received.
+func (b Buffer) held() *engine.Lease { return b.lease }
 
 // take moves the lease to a new holder: Buffers of the old one are over. Of
 // several goroutines that try, one succeeds.

@@ -571,11 +571,11 @@ func (m *claim) possible() error {
 		return m.conn.closedError("read")
 	case m.conn.readExpired():
 		return m.conn.timedOut("read")
-	case r.handler != nil:
+	case r.in.handler != nil:
 		return m.conn.misused("read", errHandlerReceives)
-	case r.line.Len() > 0 || r.direct != nil || r.claim != nil:
+	case r.in.line.Len() > 0 || r.direct != nil || r.claim != nil:
 		return m.conn.misused("read", errChainWaiting)
-	case r.unread.Len() > 0 || r.err != nil:
+	case r.in.unread.Len() > 0 || r.err != nil:
 		return m.conn.misused("read", errChainUnread)
 	}
 	return nil
@@ -624,7 +624,7 @@ func (m *claim) quiet() {
 	case m.has || m.chain.ended:
 	case m.conn.state >= connEnding:
 		m.chain.refuse(m.conn.closedError("read"))
-	case r.unread.Len() > 0 || r.err != nil:
+	case r.in.unread.Len() > 0 || r.err != nil:
 		m.chain.refuse(m.conn.misused("read", errChainUnread))
 	default:
 		m.grant()

@@ -550,21 +550,33 @@ var receiving = []behaviour{
 		show: func(t *testing.T, rt *proactor.Runtime) {
 			const conns = 12
 			var cs []*proactor.Conn
+			var peers []*net.TCPConn
 			var fs []futures.Future[proactor.Buffer]
 			for range conns {
 				c, peer := acceptedOn(t, rt, 0)
 				fs = append(fs, c.Recv())
-				cs = append(cs, c)
+				cs, peers = append(cs, c), append(peers, peer)
+			}
+			// All that comes in while the loop is busy is received at once, and there
+			// are not as many buffers.
+			busy, written := make(chan struct{}), make(chan struct{})
+			rt.Loops()[0].Do(func() { close(busy); <-written })
+			<-busy
+			for _, peer := range peers {
 				wrote(t, peer, "x")
 			}
-			// Those that were served first hold all there is; each lease that ends
-			// lets another receive go on.
+			close(written)
+			var held []proactor.Buffer
 			for i, o := range futures.AsCompleted(t.Context(), fs...) {
 				require.NoError(t, o.Err, "connection %d", i)
 				require.Equal(t, "x", string(o.Value.Bytes()))
-				o.Value.Release()
+				held = append(held, o.Value) // which keeps no other from receiving
 			}
 			require.NotZero(t, rt.Stats().Total().NoBuffers)
+			require.NotZero(t, rt.Stats().Total().Copied)
+			for _, b := range held {
+				b.Release()
+			}
 			for _, c := range cs {
 				closedDown(t, c)
 			}

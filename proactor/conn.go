@@ -30,8 +30,9 @@ type Conn struct {
 	others    int32 // operations in flight besides the receive and the send
 	index     int32 // in loop.conns
 
-	recv receiver
-	send sender
+	recv    receiver
+	send    sender
+	account engine.Account // of the received data that it holds
 
 	acceptor  *acceptor // that brought it, if any
 	moving    *move     // to another loop, once nothing is in flight
@@ -104,37 +105,13 @@ func (c *Conn) Loop() *Loop { return c.loop }
 // it, it is taken for the end, when the peer has shut down before it is received:
 // the kernel does not tell the two apart.
 //
-// The future keeps its result until that is taken, see futures.Future.
-func (c *Conn) Recv() futures.Future[Buffer] {
-	l := c.loop
-	if !l.engine.Inside() {
-		return c.recvElsewhere()
-	}
-	p := c.recv.own
-	if p == nil {
-		p = new(futures.Promise[Buffer])
-		p.Bind(&l.engine, &c.recv)
-		c.recv.own = p
-	}
-	f, ok := p.Renew()
-	if !ok {
-		w := &withdrawal{conn: c, promise: new(futures.Promise[Buffer])}
-		p = w.promise
-		p.Bind(&l.engine, w)
-		f = p.Future()
-	}
-	c.recv.serve(demand{recv: p})
-	return f
-}
-
-func (c *Conn) recvElsewhere() futures.Future[Buffer] {
-	p := futures.NewPromise[Buffer]()
-	p.SetCanceler(&withdrawal{c, p})
-	if !c.loop.engine.Do(func() { c.recv.serve(demand{recv: p}) }) {
-		p.Fail(c.closedError("read"))
-	}
-	return p.Future()
-}
+// The future keeps its result until that is taken, see futures.Future. Data that
+// nobody ever takes is given back when the connection ends, or the task that called
+// Recv, whichever is first.
+//
+// What a task has received and neither released nor given away is given back when
+// the task returns; Buffer.Keep makes it last.
+func (c *Conn) Recv() futures.Future[Buffer] { return recv(receiving[Buffer](&c.recv)) }
 
 // Bufs receives until the peer is done, which ends the range without an
 // error. Each Buffer is the loop body's to release or give away.
@@ -235,31 +212,20 @@ func (c *Conn) sendSegment(g segment) futures.Future[int] {
 	if !l.engine.Inside() {
 		return c.sendElsewhere(g)
 	}
-	p := c.send.own
-	if p == nil {
-		p = new(futures.Promise[int])
-		p.Bind(&l.engine, &c.send)
-		c.send.own = p
-	}
-	f, ok := p.Renew()
-	if !ok {
-		p = new(futures.Promise[int])
-		p.Bind(&l.engine, &retraction{c, p})
-		f = p.Future()
-	}
-	g.promise = p
+	q, f := l.sends.begin(l, &c.send)
+	g.promise = &q.Promise
 	c.send.push(g)
 	return f
 }
 
 func (c *Conn) sendElsewhere(g segment) futures.Future[int] {
-	g.promise = futures.NewPromise[int]()
-	g.promise.SetCanceler(&retraction{c, g.promise})
+	q := requestElsewhere[int](c.loop, &c.send)
+	g.promise = &q.Promise
 	engine.RaceRead(g.data)
 	if !c.loop.engine.Do(func() { c.send.push(g) }) {
-		g.promise.Fail(c.closedError("write"))
+		q.Fail(c.closedError("write"))
 	}
-	return g.promise.Future()
+	return q.Future()
 }
 
 // Queue hands b to the send queue. The future is resolved already while the
@@ -481,6 +447,7 @@ type release Conn
 func (r *release) Complete(int32, uint32) {
 	c := (*Conn)(r)
 	c.state = connClosed
+	c.recv.in.untaken.reclaim()
 	c.loop.forget(c)
 	if c.acceptor != nil {
 		c.acceptor.left()

@@ -36,7 +36,6 @@ func (c *Conn) Forward(dst *Conn) futures.Future[int64] {
 	answer := futures.NewPromise[int64]()
 	answer.SetCanceler(forwardCancel(cancel))
 	f := &forward{from: c, to: dst}
-	f.own.Bind(&c.loop.engine, &retraction{dst, &f.own})
 	c.loop.Go(ctx, f.run).Then(func(_ struct{}, err error) {
 		cancel()
 		if errors.Is(err, context.Canceled) && !errors.Is(err, ErrClosed) {
@@ -56,8 +55,7 @@ type forward struct {
 	from, to *Conn
 	moved    int64
 	sending  bool
-	sent     futures.Future[int]  // if sending
-	own      futures.Promise[int] // serves one send after another, if both are on one loop
+	sent     futures.Future[int] // if sending
 }
 
 func (f *forward) run(ctx context.Context) error {
@@ -81,17 +79,10 @@ func (f *forward) run(ctx context.Context) error {
 	}
 }
 
-// send sends a lease. The promise is no one else's: that of the connection serves
-// others too, and would forget this send once they have begun theirs.
+// send sends a lease.
 func (f *forward) send(b Buffer) {
 	f.sending = true
-	if f.from.loop != f.to.loop {
-		f.sent = f.to.Send(b)
-		return
-	}
-	f.sent, _ = f.own.Renew() // flush has taken the result before
-	b = b.take("Forward")
-	f.to.send.push(segment{data: b.Bytes(), lease: b, promise: &f.own})
+	f.sent = f.to.Send(b)
 }
 
 // flush waits for the send under way.

@@ -9,14 +9,17 @@ import (
 	"github.com/goproactor/goproactor/ring"
 )
 
-// into is a receive into the caller's memory.
+// into is a receive into the caller's memory. Those of the loop's own code are used
+// for one call after another.
 type into struct {
-	conn     *Conn
-	memory   []byte
-	promise  futures.Promise[int]
-	userData uint64
-	reason   error           // why it is being cancelled, if it is
-	rights   *rightsReceiver // of a RecvFiles
+	loop      *Loop
+	conn      *Conn
+	memory    []byte
+	promise   futures.Promise[int]
+	elsewhere bool // called by another goroutine, used once
+	userData  uint64
+	reason    error           // why it is being canceled, if it is
+	rights    *rightsReceiver // of a RecvFiles
 }
 
 // RecvInto receives into p: what is there, or the next that comes in, up to
@@ -29,59 +32,91 @@ func (c *Conn) RecvInto(p []byte) futures.Future[int] {
 	if !l.engine.Inside() {
 		return c.recvIntoElsewhere(p)
 	}
-	o := c.recv.ownInto
-	if o == nil {
-		o = newInto(c)
-		c.recv.ownInto = o
-	}
-	f, ok := o.promise.Renew()
-	if !ok {
-		o = newInto(c)
-		f = o.promise.Future()
-	}
-	o.begin(p)
+	o, f := l.beginInto()
+	o.begin(c, p)
 	return f
 }
 
-func newInto(c *Conn) *into {
-	o := &into{conn: c}
-	o.promise.Bind(&c.loop.engine, o)
+// beginInto takes one that is over, or makes one.
+func (l *Loop) beginInto() (*into, futures.Future[int]) {
+	for last := len(l.intos) - 1; last >= 0; last-- {
+		o := l.intos[last]
+		l.intos = l.intos[:last]
+		if f, ok := o.promise.Renew(); ok {
+			return o, f
+		}
+	}
+	o := newInto(l)
+	o.promise.SetRecycler(o)
+	f, _ := o.promise.Renew()
+	return o, f
+}
+
+func newInto(l *Loop) *into {
+	o := &into{loop: l}
+	o.promise.Bind(&l.engine, o)
 	return o
 }
 
-func (c *Conn) recvIntoElsewhere(p []byte) futures.Future[int] {
-	answer := futures.NewPromise[int]()
-	o := &into{conn: c}
-	answer.SetCanceler(elsewhere{o})
-	ok := c.loop.engine.Do(func() {
-		o.promise.Bind(&c.loop.engine, o)
-		o.promise.Future().Then(func(n int, err error) { answer.Settle(n, err) })
-		o.begin(p)
-	})
-	if !ok {
-		answer.Fail(c.closedError("read"))
-	}
-	return answer.Future()
+// Recycle implements futures.Recycler.
+func (o *into) Recycle() {
+	o.conn = nil
+	o.loop.intos = append(o.loop.intos, o)
 }
 
-// elsewhere cancels a RecvInto that was called from another goroutine.
-type elsewhere struct{ *into }
+func (c *Conn) recvIntoElsewhere(p []byte) futures.Future[int] {
+	o := &into{loop: c.loop, elsewhere: true}
+	o.promise.SetCanceler(o)
+	if !c.loop.engine.Do(func() { o.begin(c, p) }) {
+		o.promise.Fail(c.closedError("read"))
+	}
+	return o.promise.Future()
+}
 
-func (e elsewhere) Cancel() { e.conn.loop.engine.Do(e.into.Cancel) }
-
-func (o *into) begin(p []byte) {
-	o.memory, o.reason = p[:min(len(p), maxTransfer)], nil
+func (o *into) begin(c *Conn, p []byte) {
+	o.conn, o.memory, o.reason = c, p[:min(len(p), maxTransfer)], nil
 	if len(p) == 0 {
 		o.promise.Resolve(0)
 		return
 	}
-	o.conn.recv.serve(demand{into: o})
+	serve(&c.recv, demand[Buffer](o))
 }
 
-// Cancel implements futures.Canceler: one in line leaves it, one in flight
-// ends with its final completion.
+// give implements demand. What does not fit is there for the next.
+func (o *into) give(b Buffer) {
+	r := &o.conn.recv
+	n := copy(o.memory, b.lease.Data())
+	if r.conn.medium == packets {
+		whole := max(b.Len(), b.lease.Whole())
+		b.lease.End()
+		o.answer(n, whole)
+		return
+	}
+	if rest := b.lease.Data()[n:]; len(rest) > 0 {
+		b.lease.SetData(rest)
+		r.in.unpop(r.lenders(), b)
+	} else {
+		b.lease.End()
+	}
+	o.promise.Resolve(n)
+}
+
+// fail implements demand.
+func (o *into) fail(err error) { o.loop.engine.Later(func() { o.promise.Fail(err) }) }
+
+// Cancel implements futures.Canceler.
 func (o *into) Cancel() {
-	if !o.conn.recv.withdraw(demand{into: o}, futures.ErrCanceled) {
+	if o.elsewhere {
+		o.loop.engine.Do(o.withdraw) // behind the call, which may still be on its way
+	} else {
+		o.withdraw()
+	}
+}
+
+// withdraw ends a canceled one: in line it leaves that, in flight it ends with its
+// final completion.
+func (o *into) withdraw() {
+	if !withdraw(&o.conn.recv, demand[Buffer](o), futures.ErrCanceled) {
 		o.cancel(futures.ErrCanceled)
 	}
 }
@@ -89,7 +124,7 @@ func (o *into) Cancel() {
 func (o *into) cancel(reason error) {
 	if o.conn.recv.direct == o && o.reason == nil {
 		o.reason = reason
-		o.conn.loop.engine.Cancel(o.userData)
+		o.loop.engine.Cancel(o.userData)
 	}
 }
 
@@ -139,7 +174,7 @@ func (o *into) Complete(result int32, _ uint32) {
 		o.failed(syscall.Errno(-result))
 	}
 	r.arm()
-	o.conn.settled()
+	r.conn.settled()
 }
 
 // answer resolves with n bytes, of a message of whole bytes if it was one.
@@ -159,17 +194,14 @@ func (o *into) failed(e syscall.Errno) {
 	case e == syscall.ECANCELED && r.conn.state >= connEnding:
 		o.promise.Fail(r.conn.closedError("read"))
 	case e == syscall.ECANCELED, e == syscall.EINTR:
-		r.line.Unpop(&r.conn.loop.demands, demand{into: o}) // it meant somebody else, or nobody: again
+		r.in.line.Unpop(&r.lenders().demands, o) // it meant somebody else, or nobody: again
 	case e == syscall.EAGAIN && o.reason != nil:
 		o.promise.Fail(o.reason)
 	case e == syscall.EAGAIN:
-		r.line.Unpop(&r.conn.loop.demands, demand{into: o})
+		r.in.line.Unpop(&r.lenders().demands, o)
 		r.awaitReadable()
 	default:
 		r.finish(r.conn.failed("read", e))
 		o.promise.Fail(r.err)
 	}
 }
-
-// Contain implements engine.Container.
-func (o *into) Contain() { o.conn.abort(o.conn.closedError("read")) }

@@ -20,9 +20,11 @@ type Loop struct {
 	memory      memoryTable // for files
 	sending     []*sender   // that have something to send and nothing in flight
 
+	streams  lenders[Buffer] // of connections
+	packets  lenders[Message]
 	segments engine.Lender[segment] // memory of the queues of connections
-	demands  engine.Lender[demand]
-	unread   engine.Lender[Buffer]
+	sends    requestPool[int]
+	intos    []*into  // to be used again
 	files    slotPool // where chains open theirs
 
 	zeroCopies []*zeroCopy // to be used again
@@ -33,9 +35,11 @@ type Loop struct {
 	residents engine.Roster[resident] // what else is open, and a Shutdown waits for
 	openFiles engine.Roster[*File]    // a Shutdown does not wait for these
 
-	counts   counters
-	draining []func()  // to call when everything has ended of itself
-	last     LoopStats // what they were when the loop ended
+	counts     counters
+	overBudget bool          // more is held than may be
+	noticed    time.Duration // when a scarcity was logged last
+	draining   []func()      // to call when everything has ended of itself
+	last       LoopStats     // what they were when the loop ended
 }
 
 // resident is something open that a Shutdown waits for: a Dial, a PacketConn, a
@@ -79,6 +83,9 @@ func (h *host) Turned() {
 	h.buffers.Publish()
 	h.bulk.Publish()
 	h.messages.Publish()
+	if h.overBudget {
+		(*Loop)(h).enforceBudget()
+	}
 	if len(h.draining) > 0 {
 		(*Loop)(h).drained()
 	}
@@ -93,6 +100,9 @@ func (h *host) Stop(reason error) {
 	h.residents.Each(func(r resident) { r.end(reason) })
 	h.openFiles.Each(func(f *File) { f.end() })
 }
+
+// OverBudget is called when received data takes more memory than it may.
+func (h *host) OverBudget() { (*Loop)(h).overBudget = true }
 
 func (h *host) Closing() { h.last = (*Loop)(h).snapshot() }
 

@@ -74,7 +74,7 @@ func (m *move) begin() {
 	}
 	c.moving = m
 	c.recv.expire(c.opError("read", ErrMoved))
-	c.recv.handler = nil
+	c.recv.in.handler = nil
 	if c.recv.armed && !c.recv.pausing && c.recv.direct == nil {
 		c.recv.pausing = true
 		c.loop.engine.Cancel(c.recv.userData)
@@ -106,8 +106,8 @@ func (m *move) ready() {
 	moved.acceptor, c.acceptor = c.acceptor, nil
 	moved.recv.err, moved.recv.filesCome = c.recv.err, c.recv.filesCome
 	var unread [][]byte
-	for c.recv.unread.Len() > 0 {
-		b := c.recv.pop()
+	for c.recv.in.unread.Len() > 0 {
+		b := c.recv.in.pop(&c.loop.streams)
 		unread = append(unread, append([]byte(nil), b.Bytes()...))
 		b.lease.End()
 	}
@@ -126,8 +126,8 @@ func (m *move) ready() {
 func (c *Conn) arrive(unread [][]byte, p *futures.Promise[*Conn]) {
 	c.join()
 	for _, data := range unread {
-		c.recv.unread.Push(&c.loop.unread, bufferOf(c.loop.buffers.Own(data)))
-		c.recv.unreadBytes += int32(len(data))
+		c.recv.in.unread.Push(&c.loop.streams.unread, bufferOf(c.loop.buffers.Own(data, &c.account)))
+		c.recv.in.bytes += int32(len(data))
 	}
 	switch {
 	case c.loop.stopping():

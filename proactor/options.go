@@ -20,6 +20,7 @@ type options struct {
 	entries       uint32
 	bufferSize    int
 	bufferCount   int
+	memoryBudget  int64
 	highWater     int
 	zeroCopy      int
 	drainTimeout  time.Duration
@@ -38,6 +39,7 @@ func defaultOptions() options {
 		entries:       1024,
 		bufferSize:    32 << 10,
 		bufferCount:   4096,
+		memoryBudget:  1 << 30,
 		highWater:     256 << 10,
 		drainTimeout:  10 * time.Second,
 		listenBacklog: 4096,
@@ -89,6 +91,24 @@ func WithBuffers(size, count int) Option {
 			return fmt.Errorf("proactor: buffer count %d: want 1 to %d", count, ring.MaxBufferRing)
 		}
 		o.bufferSize, o.bufferCount = size, 1<<bits.Len(uint(count-1))
+		return nil
+	}
+}
+
+// WithMemoryBudget sets how many bytes of received data the runtime's connections
+// may hold together: leases that the program has, data that nobody has read, data
+// that waits to be sent on. Each loop has an equal part of it, and one connection
+// at most a quarter of that. The connections that hold most are ended first, with
+// ErrOverBudget; it is logged, and counted in LoopStats. The default is 1 GiB.
+//
+// A connection holds a few buffers at most (see LoopStats.Copied): what it holds
+// beyond is memory of its own, so that buffers for others are always there.
+func WithMemoryBudget(bytes int64) Option {
+	return func(o *options) error {
+		if bytes < 1 {
+			return fmt.Errorf("proactor: memory budget of %d bytes: want at least 1", bytes)
+		}
+		o.memoryBudget = bytes
 		return nil
 	}
 }

@@ -33,8 +33,9 @@ type PacketConn struct {
 	connected bool
 	state     connState
 
-	recv packetReceiver
-	send packetSender
+	recv    packetReceiver
+	send    packetSender
+	account engine.Account // of the messages that it holds
 
 	reading, writing deadline
 	drainLimit       engine.Timer
@@ -196,6 +197,7 @@ func (f cancelFunc) Cancel() { f(futures.ErrCanceled) }
 // start makes the loop know the socket.
 func (c *PacketConn) start(o *packetOptions) error {
 	c.recv.conn, c.send.conn = c, c
+	c.account.Clients = packetClients
 	c.recv.shape.Namelen = sockets.SizeofInet6
 	if c.family == syscall.AF_UNIX {
 		c.recv.shape.Namelen = sockets.SizeofAddress
@@ -247,32 +249,7 @@ func (c *PacketConn) RemoteAddr() net.Addr { return c.remote }
 // ErrClosed.
 //
 // The future keeps its result until that is taken, see futures.Future.
-func (c *PacketConn) Recv() futures.Future[Message] {
-	l, r := c.loop, &c.recv
-	if !l.engine.Inside() {
-		p := futures.NewPromise[Message]()
-		p.SetCanceler(&packetWithdrawal{c, p})
-		if !l.engine.Do(func() { r.serve(p) }) {
-			p.Fail(c.closedError("read"))
-		}
-		return p.Future()
-	}
-	p := r.own
-	if p == nil {
-		p = new(futures.Promise[Message])
-		p.Bind(&l.engine, r)
-		r.own = p
-	}
-	f, ok := p.Renew()
-	if !ok {
-		w := &packetWithdrawal{c, new(futures.Promise[Message])}
-		p = w.promise
-		p.Bind(&l.engine, w)
-		f = p.Future()
-	}
-	r.serve(p)
-	return f
-}
+func (c *PacketConn) Recv() futures.Future[Message] { return recv(receiving[Message](&c.recv)) }
 
 // Messages receives until ctx ends or the PacketConn is closed, which ends the
 // range without an error. Errors after which receiving can go on are yielded,
@@ -335,22 +312,19 @@ func (c *PacketConn) SendToName(p []byte, name string) futures.Future[int] {
 
 // SendDatagram sends a message with all that there is to say, see SendTo.
 func (c *PacketConn) SendDatagram(d Datagram) futures.Future[int] {
-	if !c.loop.engine.Inside() {
+	l := c.loop
+	if !l.engine.Inside() {
 		return c.sendElsewhere(d)
 	}
-	t := c.send.fresh()
-	t.answer = &t.own
-	f, ok := t.own.Renew()
-	if !ok {
-		t.answer = new(futures.Promise[int])
-		t.answer.Bind(&c.loop.engine, &packetRetraction{c, t.answer})
-		f = t.answer.Future()
-	}
-	c.begin(t, &d)
+	q, f := l.sends.begin(l, &c.send)
+	c.begin(&q.Promise, &d)
 	return f
 }
 
-func (c *PacketConn) begin(t *transmission, d *Datagram) {
+// begin sends a message, of which answer learns.
+func (c *PacketConn) begin(answer *futures.Promise[int], d *Datagram) {
+	t := c.send.fresh()
+	t.answer = answer
 	if err := t.describe(d); err != nil {
 		c.send.conclude(t, 0, c.opError("write", err))
 		return
@@ -359,18 +333,12 @@ func (c *PacketConn) begin(t *transmission, d *Datagram) {
 }
 
 func (c *PacketConn) sendElsewhere(d Datagram) futures.Future[int] {
-	answer := futures.NewPromise[int]()
-	answer.SetCanceler(&packetRetraction{c, answer})
+	q := requestElsewhere[int](c.loop, &c.send)
 	engine.RaceRead(d.Data)
-	ok := c.loop.engine.Do(func() {
-		t := c.send.fresh()
-		t.answer = answer
-		c.begin(t, &d)
-	})
-	if !ok {
-		answer.Fail(c.closedError("write"))
+	if !c.loop.engine.Do(func() { c.begin(&q.Promise, &d) }) {
+		q.Fail(c.closedError("write"))
 	}
-	return answer.Future()
+	return q.Future()
 }
 
 // SendBatch sends messages, in their order. The future resolves when the kernel
@@ -387,11 +355,10 @@ func (c *PacketConn) SendBatch(batch []Datagram) futures.Future[int] {
 	}
 	ok := c.loop.engine.Perform(func() {
 		for i := range batch {
-			t := c.send.fresh()
-			t.answer = futures.NewPromise[int]()
-			t.answer.Future().Then(b.ended)
-			b.parts = append(b.parts, t.answer)
-			c.begin(t, &batch[i])
+			part := futures.NewPromise[int]()
+			part.Future().Then(b.ended)
+			b.parts = append(b.parts, part)
+			c.begin(part, &batch[i])
 		}
 	})
 	if !ok {

@@ -4,7 +4,6 @@ import (
 	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
-	"github.com/goproactor/goproactor/internal/fifo"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -19,6 +18,9 @@ const (
 // of UDP and what comes before it.
 const messageSize = 64<<10 + 1<<10
 
+// packetClients is as how many peers a PacketConn counts for its share of buffers.
+const packetClients = 64
+
 // messageBuffers opens the pool for messages with the first PacketConn.
 func (l *Loop) messageBuffers() error {
 	if l.messages.Opened() {
@@ -28,25 +30,47 @@ func (l *Loop) messageBuffers() error {
 }
 
 // packetReceiver is the receiving side of a PacketConn: a multishot that stays
-// armed while messages are wanted. They go to the handler if there is one, else
-// to the Recv that waits longest, else they stay unread.
+// armed while messages are wanted.
 type packetReceiver struct {
 	conn     *PacketConn
 	shape    ring.Msghdr // room for sender and control messages
 	userData uint64
 	armed    bool
 	pausing  bool // a cancel for it is on its way
-	starved  bool
-	held     bool // the handler is not to be called now
-	draining bool // resume is running
+	starved  bool // waits for buffers
 
-	handler func(Message, error)
-	line    fifo.Queue[*futures.Promise[Message]]
-	own     *futures.Promise[Message] // serves one Recv after another
+	in   incoming[Message]
+	note error // a failure that nobody was told of
+}
 
-	unread      fifo.Queue[Message]
-	unreadBytes int
-	note        error // a failure that nobody was told of
+func (r *packetReceiver) on() *Loop                    { return r.conn.loop }
+func (r *packetReceiver) lenders() *lenders[Message]   { return &r.conn.loop.packets }
+func (r *packetReceiver) incoming() *incoming[Message] { return &r.in }
+func (r *packetReceiver) open() bool                   { return r.conn.state == connOpen }
+func (r *packetReceiver) hand(m Message)               { r.in.handler(m, nil) }
+func (r *packetReceiver) closedError(op string) error  { return r.conn.closedError(op) }
+
+// cut implements receiving. What does not fit is truncated, and says so.
+func (r *packetReceiver) cut() error { return nil }
+
+// withdraw implements requestOwner.
+func (r *packetReceiver) withdraw(q *request[Message]) {
+	withdraw(r, (*recvDemand[Message])(q), futures.ErrCanceled)
+}
+
+// refuses implements receiving.
+func (r *packetReceiver) refuses() error {
+	switch c := r.conn; {
+	case c.state != connOpen:
+		return c.closedError("read")
+	case r.in.handler != nil:
+		return c.opError("read", errHandlerReceives)
+	case c.reading.passed:
+		return c.timedOut("read")
+	}
+	note := r.note
+	r.note = nil
+	return note
 }
 
 func (r *packetReceiver) head() int {
@@ -54,7 +78,7 @@ func (r *packetReceiver) head() int {
 }
 
 func (r *packetReceiver) wanted() bool {
-	return r.conn.state == connOpen && (r.line.Len() > 0 || r.handler != nil && !r.held)
+	return r.open() && r.in.wanted()
 }
 
 func (r *packetReceiver) arm() {
@@ -86,7 +110,7 @@ func (r *packetReceiver) Complete(result int32, flags uint32) {
 	case int(result) < r.head():
 		pool.Unused(flags)
 	default:
-		r.deliver(r.message(bufferOf(pool.Received(int(result), flags))))
+		r.deliver(r.message(bufferOf(pool.Received(int(result), flags, &r.conn.account))))
 	}
 	if !r.armed {
 		r.arm()
@@ -120,7 +144,7 @@ func (r *packetReceiver) failed(e syscall.Errno) {
 		l.messages.Wait(r)
 	case syscall.EBADF, syscall.ENOTSOCK, syscall.EFAULT, syscall.EINVAL, syscall.EOPNOTSUPP:
 		r.expire(r.conn.failed("read", e)) // it will not get better
-		r.handler = nil
+		r.in.handler = nil
 		r.conn.abort(r.conn.closedError("write"))
 	default:
 		// What a message sent earlier met with, such as a refusal: the next one
@@ -132,147 +156,66 @@ func (r *packetReceiver) failed(e syscall.Errno) {
 // tellOne tells the handler, or one Recv.
 func (r *packetReceiver) tellOne(err error) {
 	switch {
-	case r.handler != nil && !r.held:
-		r.tell(r.handler, err)
-	case r.line.Len() > 0:
-		r.fail(r.line.Take(), err)
+	case r.in.handler != nil && !r.in.isHeld:
+		tell(r, r.in.handler, err)
+	case r.in.line.Len() > 0:
+		r.in.line.Pop(&r.lenders().demands).fail(err)
 	default:
 		r.note = err
 	}
 }
 
+// deliver hands on a message, and pauses the receive when too much is unread.
 func (r *packetReceiver) deliver(m Message) {
-	if r.conn.state != connOpen {
+	if !r.open() {
 		m.lease.End() // closing: nobody will ask for it
 		return
 	}
-	switch {
-	case r.unread.Len() > 0 || r.handler != nil && r.held:
-		r.keep(m)
-	case r.handler != nil:
-		r.handler(m, nil)
-	case r.line.Len() > 0:
-		r.line.Take().Resolve(m)
-	default:
-		r.keep(m)
+	if !r.in.wanted() {
+		m = r.settled(m)
 	}
-}
-
-// keep stores a message that nobody waits for, and pauses the receive when that
-// becomes too much.
-func (r *packetReceiver) keep(m Message) {
-	l := r.conn.loop
-	if l.messages.Scarce() {
-		m = r.copied(m)
+	if !deliver(r, m) {
+		return
 	}
-	r.unread.Push(m)
-	r.unreadBytes += m.Len()
-	if (r.unread.Len() >= unreadMessages || r.unreadBytes >= unreadMessageBytes) && r.armed && !r.pausing {
+	if (r.in.unread.Len() >= unreadMessages || r.in.bytes >= unreadMessageBytes) && r.armed && !r.pausing {
 		r.pausing = true
-		l.counts.paused++
-		l.engine.Cancel(r.userData)
+		r.conn.loop.counts.paused++
+		r.conn.loop.engine.Cancel(r.userData)
 	}
 }
 
-// copied moves a message to memory of its own and frees its buffer.
-func (r *packetReceiver) copied(m Message) Message {
-	if !m.lease.Shared() {
+// settled is a message that nobody waits for: where buffers are scarce, a small one
+// moves to memory of its own.
+func (r *packetReceiver) settled(m Message) Message {
+	head, payload := len(m.head), m.lease.Data()
+	if !m.lease.Lent() || !r.conn.loop.messages.Unwanted(head+len(payload)) {
 		return m
 	}
-	head, payload := len(m.head), m.lease.Data()
-	all := make([]byte, head+len(payload))
+	own := r.conn.loop.messages.OwnMemory(head+len(payload), &r.conn.account)
+	all := own.Data()
 	copy(all, m.head)
 	copy(all[head:], payload)
 	m.lease.End()
-	m.Buffer = bufferOf(r.conn.loop.messages.Own(all[head:]))
-	m.head = all[:head:head]
+	own.SetData(all[head:])
+	m.Buffer, m.head = bufferOf(own), all[:head:head]
 	return m
-}
-
-func (r *packetReceiver) pop() Message {
-	m := r.unread.Take()
-	r.unreadBytes -= m.Len()
-	return m
-}
-
-// serve answers a Recv with what is there, or puts it in line.
-func (r *packetReceiver) serve(p *futures.Promise[Message]) {
-	switch {
-	case r.conn.state != connOpen:
-		r.fail(p, r.conn.closedError("read"))
-	case r.handler != nil:
-		r.fail(p, r.conn.opError("read", errHandlerReceives))
-	case r.conn.reading.passed:
-		r.fail(p, r.conn.timedOut("read"))
-	case r.note != nil:
-		err := r.note
-		r.note = nil
-		r.fail(p, err)
-	case r.unread.Len() > 0:
-		p.Resolve(r.pop())
-	default:
-		r.line.Push(p)
-		r.arm()
-	}
-}
-
-func (r *packetReceiver) fail(p *futures.Promise[Message], err error) {
-	r.conn.loop.engine.Later(func() { p.Fail(err) })
-}
-
-// withdraw takes a Recv out of the line; a message that comes later stays
-// unread.
-func (r *packetReceiver) withdraw(gone *futures.Promise[Message]) {
-	for _, p := range r.line.Cut(0) {
-		if p == gone {
-			r.fail(p, futures.ErrCanceled)
-			continue
-		}
-		r.line.Push(p)
-	}
 }
 
 // expire fails everyone who waits.
-func (r *packetReceiver) expire(err error) {
-	for _, p := range r.line.Cut(0) {
-		r.fail(p, err)
-	}
-	if r.handler != nil {
-		r.tell(r.handler, err)
-	}
-}
-
-// tell has a handler told of an error in a turn of its own: what led here may
-// be the handler itself.
-func (r *packetReceiver) tell(fn func(Message, error), err error) {
-	r.conn.loop.engine.Later(func() { fn(Message{}, err) })
-}
-
-// Cancel implements futures.Canceler for the receiver's own promise.
-func (r *packetReceiver) Cancel() { r.withdraw(r.own) }
-
-// packetWithdrawal cancels a Recv that has a promise of its own.
-type packetWithdrawal struct {
-	conn    *PacketConn
-	promise *futures.Promise[Message]
-}
-
-func (w *packetWithdrawal) Cancel() {
-	w.conn.loop.engine.Do(func() { w.conn.recv.withdraw(w.promise) }) // behind the Recv, which may still be on its way
-}
+func (r *packetReceiver) expire(err error) { expire(r, err) }
 
 // handle makes fn the receiver of all messages from now on.
 func (r *packetReceiver) handle(fn func(Message, error)) {
 	switch {
-	case r.conn.state != connOpen:
-		r.tell(fn, r.conn.closedError("read"))
+	case !r.open():
+		tell(r, fn, r.conn.closedError("read"))
 		return
 	case r.conn.reading.passed:
-		r.tell(fn, r.conn.timedOut("read"))
+		tell(r, fn, r.conn.timedOut("read"))
 	}
-	r.handler = fn
+	r.in.handler = fn
 	if r.note != nil {
-		r.tell(fn, r.note)
+		tell(r, fn, r.note)
 		r.note = nil
 	}
 	r.resume()
@@ -280,29 +223,16 @@ func (r *packetReceiver) handle(fn func(Message, error)) {
 
 // resume hands the handler what is unread, and arms the receive again.
 func (r *packetReceiver) resume() {
-	r.held = false
-	if r.draining {
-		return
+	if resume(r) {
+		r.arm()
 	}
-	r.draining = true
-	defer func() { r.draining = false }()
-	l := r.conn.loop
-	before := l.engine.Serving()
-	l.engine.SetServing(r) // whose handler it is, should it panic
-	for r.unread.Len() > 0 && r.handler != nil && !r.held && r.conn.state == connOpen {
-		r.handler(r.pop(), nil)
-	}
-	l.engine.SetServing(before)
-	r.arm()
 }
 
 // drop gives back everything unread; the connection is closing.
 func (r *packetReceiver) drop() {
-	for r.unread.Len() > 0 {
-		r.pop().lease.End()
-	}
+	drop(r)
 	r.expire(r.conn.closedError("read"))
-	r.handler = nil
+	r.in.handler = nil
 	if r.armed && !r.pausing {
 		r.pausing = true
 		r.conn.loop.engine.Cancel(r.userData)

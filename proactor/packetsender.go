@@ -45,7 +45,6 @@ type transmission struct {
 	data    []byte
 	lease   Buffer                // of data, if it came as a lease
 	answer  *futures.Promise[int] // of the one who wants to know, if anybody does
-	own     futures.Promise[int]  // serves one sender after another
 	to      sockets.Address
 	header  ring.Msghdr
 	vector  ring.Iovec
@@ -57,9 +56,7 @@ type transmission struct {
 func (s *packetSender) fresh() *transmission {
 	t := s.free
 	if t == nil {
-		t = &transmission{conn: s.conn}
-		t.own.Bind(&s.conn.loop.engine, t)
-		return t
+		return &transmission{conn: s.conn}
 	}
 	s.free, t.next = t.next, nil
 	return t
@@ -246,7 +243,7 @@ func (s *packetSender) shrunk() {
 		if s.low != nil && s.low.Pending() {
 			s.low.Resolve(struct{}{})
 		}
-		if c.recv.held {
+		if c.recv.in.isHeld {
 			c.recv.resume()
 		}
 	}
@@ -264,8 +261,8 @@ func (s *packetSender) pressed() futures.Future[struct{}] {
 	}
 	s.low = new(futures.Promise[struct{}])
 	s.low.Bind(&s.conn.loop.engine, nil)
-	if s.conn.recv.handler != nil {
-		s.conn.recv.held = true
+	if s.conn.recv.in.handler != nil {
+		s.conn.recv.in.hold()
 	}
 	return s.low.Future()
 }
@@ -303,18 +300,8 @@ func (s *packetSender) retract(answer *futures.Promise[int]) {
 	}
 }
 
-// Cancel implements futures.Canceler for the transmission's own promise.
-func (t *transmission) Cancel() { t.conn.send.retract(&t.own) }
-
-// packetRetraction cancels a send from another goroutine.
-type packetRetraction struct {
-	conn   *PacketConn
-	answer *futures.Promise[int]
-}
-
-func (r *packetRetraction) Cancel() {
-	r.conn.loop.engine.Do(func() { r.conn.send.retract(r.answer) }) // behind the send, which may still be on its way
-}
+// withdraw implements requestOwner.
+func (s *packetSender) withdraw(q *request[int]) { s.retract(&q.Promise) }
 
 // Datagram is a message to be sent.
 type Datagram struct {
@@ -367,6 +354,3 @@ func (t *transmission) describe(d *Datagram) error {
 	}
 	return nil
 }
-
-// Contain implements engine.Container.
-func (t *transmission) Contain() { t.conn.abort(t.conn.closedError("write")) }

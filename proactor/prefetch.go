@@ -7,13 +7,12 @@ import (
 )
 
 // prefetch asks for the memory of the receiver's connection, or (near) for that
-// of the promise that its next Recv has.
+// of the Recv that waits.
 func (r *receiver) prefetch(near bool) {
-	switch {
-	case !near:
+	if !near {
 		prefetchConn(uintptr(unsafe.Pointer(r)) - unsafe.Offsetof(Conn{}.recv))
-	case r.own != nil:
-		prefetch.Lines(uintptr(unsafe.Pointer(r.own)), int(unsafe.Sizeof(*r.own)/prefetch.LineSize))
+	} else if q := r.in.untaken.first; q != nil {
+		prefetch.Lines(uintptr(unsafe.Pointer(q)), int(unsafe.Sizeof(*q)/prefetch.LineSize))
 	}
 }
 

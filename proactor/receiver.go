@@ -27,49 +27,39 @@ const shortReceives = 2
 // comes in bulk: the kernel runs a multishot up to 32 times before anyone can
 // tell it to stop, which is more than a slow reader should hold.
 type receiver struct {
-	conn        *Conn
-	armed       bool  // its final completion is still to come
-	multishot   bool  // it is a multishot
-	pausing     bool  // a cancel for it is on its way
-	short       uint8 // receives in a row that left room
-	watching    bool  // a hangup is armed
-	hungUp      bool  // one has fired
-	starved     bool  // waits for buffers
-	held        bool  // the handler is not to be called now
-	draining    bool  // deliverUnread is running
-	bulk        bool  // the last receive filled its buffer: the next takes a larger one
-	inBulk      bool  // the armed receive does
-	filesCome   bool  // RecvFiles is used: no multishot, which would drop them
-	unreadBytes int32
+	conn      *Conn
+	armed     bool  // its final completion is still to come
+	multishot bool  // it is a multishot
+	pausing   bool  // a cancel for it is on its way
+	short     uint8 // receives in a row that left room
+	watching  bool  // a hangup is armed
+	hungUp    bool  // one has fired
+	starved   bool  // waits for buffers
+	bulk      bool  // the last receive filled its buffer: the next takes a larger one
+	inBulk    bool  // the armed receive does
+	filesCome bool  // RecvFiles is used: no multishot, which would drop them
 
 	userData   uint64 // of the armed receive
 	hangupData uint64 // of the armed hangup
 
-	handler func(Buffer, error)
-	claim   *claim                   // a chain receives, or is about to
-	line    engine.Loan[demand]      // Recvs and RecvIntos that wait, first come first
-	own     *futures.Promise[Buffer] // serves one Recv after another
-	ownInto *into                    // serves one RecvInto after another
-	direct  *into                    // receives straight into its memory; armed is for it
-
-	unread engine.Loan[Buffer]
-	err    error // what follows the unread data for good: io.EOF or a failure
+	in     incoming[Buffer]
+	claim  *claim // a chain receives, or is about to
+	direct *into  // receives straight into its memory; armed is for it
+	err    error  // what follows the unread data for good: io.EOF or a failure
 }
 
-// demand is one that waits for data: a Recv or a RecvInto.
-type demand struct {
-	recv *futures.Promise[Buffer]
-	into *into
-}
+func (r *receiver) on() *Loop                   { return r.conn.loop }
+func (r *receiver) lenders() *lenders[Buffer]   { return &r.conn.loop.streams }
+func (r *receiver) incoming() *incoming[Buffer] { return &r.in }
+func (r *receiver) open() bool                  { return r.conn.state < connEnding }
+func (r *receiver) closedError(op string) error { return r.conn.closedError(op) }
 
-func (d demand) fail(l *Loop, err error) {
-	l.engine.Later(func() {
-		if d.into != nil {
-			d.into.promise.Fail(err)
-		} else {
-			d.recv.Fail(err)
-		}
-	})
+// cut implements receiving.
+func (r *receiver) cut() error { return r.conn.failed("read", syscall.EMSGSIZE) }
+
+// withdraw implements requestOwner.
+func (r *receiver) withdraw(q *request[Buffer]) {
+	withdraw(r, (*recvDemand[Buffer])(q), futures.ErrCanceled)
 }
 
 // wanted says whether the receive should be armed.
@@ -77,12 +67,12 @@ func (r *receiver) wanted() bool {
 	if r.err != nil || r.conn.state >= connEnding {
 		return false
 	}
-	return r.line.Len() > 0 || r.handler != nil && !r.held
+	return r.in.wanted()
 }
 
 // full says that no more should come in until somebody reads.
 func (r *receiver) full() bool {
-	return r.unread.Len() >= unreadBuffers || r.unreadBytes >= unreadBytes
+	return r.in.unread.Len() >= unreadBuffers || r.in.bytes >= unreadBytes
 }
 
 func (r *receiver) arm() {
@@ -97,9 +87,12 @@ func (r *receiver) arm() {
 		return
 	}
 	c := r.conn
-	if r.line.Len() > 0 && r.line.At(0).into != nil {
-		r.armDirect(r.line.Pop(&r.conn.loop.demands).into)
-		return
+	if r.in.line.Len() > 0 {
+		if o, ok := (*r.in.line.At(0)).(*into); ok {
+			r.in.line.Pop(&c.loop.streams.demands)
+			r.armDirect(o)
+			return
+		}
 	}
 	if r.multishot = r.short >= shortReceives && !r.hungUp && !r.filesCome && c.medium == stream; r.multishot {
 		r.watch()
@@ -161,12 +154,12 @@ func (r *receiver) Complete(result int32, flags uint32) {
 	}
 	switch {
 	case int(result) > pool.Size(): // a message, and only part of it is here
-		l := pool.Received(pool.Size(), flags)
+		l := pool.Received(pool.Size(), flags, &r.conn.account)
 		l.SetWhole(int(result))
 		r.deliver(bufferOf(l))
 	case result > 0:
 		r.measure(int(result))
-		r.deliver(bufferOf(pool.Received(int(result), flags)))
+		r.deliver(bufferOf(pool.Received(int(result), flags, &r.conn.account)))
 	case flags&ring.CQEFBuffer != 0:
 		pool.Unused(flags)
 		fallthrough
@@ -200,7 +193,7 @@ func (r *receiver) measure(n int) {
 // or that the receive has stopped.
 func (r *receiver) receivedNothing(errno int32) {
 	if errno == 0 && !r.conn.endsHere() {
-		r.deliver(bufferOf(r.pool().Own([]byte{})))
+		r.deliver(bufferOf(r.pool().Own([]byte{}, &r.conn.account)))
 		return
 	}
 	r.stopped(errno)
@@ -280,35 +273,17 @@ func (r *receiver) BuffersBack() {
 	r.arm()
 }
 
+// deliver hands on what came in, and pauses the receive when too much of it is
+// unread.
 func (r *receiver) deliver(b Buffer) {
-	if r.conn.state >= connEnding {
+	if !r.open() {
 		b.lease.End() // closing: nobody will ask for it
 		return
 	}
-	switch {
-	case r.unread.Len() > 0 || r.handler != nil && r.held:
-		r.keep(b)
-	case r.handler != nil:
-		r.hand(b)
-	case r.line.Len() > 0:
-		r.give(r.line.Pop(&r.conn.loop.demands), b)
-		for r.line.Len() > 0 && r.unread.Len() > 0 {
-			r.give(r.line.Pop(&r.conn.loop.demands), r.pop())
-		}
-	default:
-		r.keep(b)
+	if !r.in.wanted() {
+		b = bufferOf(b.lease.Pool().Settled(b.lease))
 	}
-}
-
-// keep stores data that nobody waits for, and pauses the receive when that
-// becomes too much: one slow reader must not empty the pool for the others.
-func (r *receiver) keep(b Buffer) {
-	if pool := b.lease.Pool(); b.lease.Shared() && pool.Scarce() {
-		b = bufferOf(pool.Copied(b.lease))
-	}
-	r.unread.Push(&r.conn.loop.unread, b)
-	r.unreadBytes += int32(b.Len())
-	if r.full() && r.armed && !r.pausing {
+	if deliver(r, b) && r.full() && r.armed && !r.pausing {
 		r.pausing = true
 		r.conn.loop.counts.paused++
 		r.conn.loop.engine.Cancel(r.userData)
@@ -322,176 +297,81 @@ func (r *receiver) finish(err error) {
 		return
 	}
 	r.err = err
-	if r.unread.Len() > 0 {
-		return
+	if r.in.unread.Len() == 0 {
+		r.tellEnd()
 	}
-	r.tellEnd()
 }
 
 func (r *receiver) tellEnd() {
-	for r.line.Len() > 0 {
-		r.line.Pop(&r.conn.loop.demands).fail(r.conn.loop, r.err)
+	for r.in.line.Len() > 0 {
+		r.in.line.Pop(&r.conn.loop.streams.demands).fail(r.err)
 	}
-	if h := r.handler; h != nil && !r.held {
-		r.handler = nil
+	if h := r.in.handler; h != nil && !r.in.isHeld {
+		r.in.handler = nil
 		h(Buffer{}, r.err)
 	}
-}
-
-// give answers a demand with data. What does not fit a RecvInto is there for
-// the next.
-func (r *receiver) give(d demand, b Buffer) {
-	if d.into == nil && b.lease.Whole() > 0 {
-		b.lease.End()
-		d.fail(r.conn.loop, r.conn.failed("read", syscall.EMSGSIZE))
-		return
-	}
-	if d.into == nil {
-		d.recv.Resolve(b)
-		return
-	}
-	n := copy(d.into.memory, b.lease.Data())
-	if r.conn.medium == packets {
-		whole := max(b.Len(), b.lease.Whole())
-		b.lease.End()
-		d.into.answer(n, whole)
-		return
-	}
-	if b.lease.SetData(b.lease.Data()[n:]); len(b.lease.Data()) > 0 {
-		r.unread.Unpop(&r.conn.loop.unread, b)
-		r.unreadBytes += int32(b.Len())
-	} else {
-		b.lease.End()
-	}
-	d.into.promise.Resolve(n)
 }
 
 // hand calls the handler with data, or says that a message did not fit.
 func (r *receiver) hand(b Buffer) {
 	if b.lease.Whole() > 0 {
 		b.lease.End()
-		r.handler(Buffer{}, r.conn.failed("read", syscall.EMSGSIZE))
+		r.in.handler(Buffer{}, r.conn.failed("read", syscall.EMSGSIZE))
 		return
 	}
-	r.handler(b, nil)
+	r.in.handler(b, nil)
 }
 
-// pop takes the first of the unread data.
-func (r *receiver) pop() Buffer {
-	b := r.unread.Pop(&r.conn.loop.unread)
-	r.unreadBytes -= int32(b.Len())
-	return b
-}
-
-// serve answers a demand with what is there, or puts it in line.
-func (r *receiver) serve(d demand) {
-	switch {
-	case r.conn.moving != nil || r.conn.movedAway:
-		d.fail(r.conn.loop, r.conn.opError("read", ErrMoved))
-	case r.conn.state >= connEnding:
-		d.fail(r.conn.loop, r.conn.closedError("read"))
-	case r.handler != nil:
-		d.fail(r.conn.loop, r.conn.misused("read", errHandlerReceives))
-	case r.conn.readExpired():
-		d.fail(r.conn.loop, r.conn.timedOut("read"))
-	case r.unread.Len() > 0:
-		r.give(d, r.pop())
-	case r.err != nil:
-		d.fail(r.conn.loop, r.err)
-	default:
-		r.line.Push(&r.conn.loop.demands, d)
-		r.arm()
+// refuses implements receiving.
+func (r *receiver) refuses() error {
+	switch c := r.conn; {
+	case c.moving != nil || c.movedAway:
+		return c.opError("read", ErrMoved)
+	case c.state >= connEnding:
+		return c.closedError("read")
+	case r.in.handler != nil:
+		return c.misused("read", errHandlerReceives)
+	case c.readExpired():
+		return c.timedOut("read")
+	case r.in.unread.Len() == 0:
+		return r.err
 	}
-}
-
-// withdraw takes a demand out of the line and fails it; data that comes later
-// stays unread. False if it was not in line.
-func (r *receiver) withdraw(gone demand, err error) (found bool) {
-	for _, d := range r.line.Cut(&r.conn.loop.demands, 0) {
-		if d == gone {
-			found = true
-			continue
-		}
-		r.line.Push(&r.conn.loop.demands, d)
-	}
-	if found {
-		gone.fail(r.conn.loop, err)
-	}
-	return found
+	return nil
 }
 
 // expire fails everyone who waits.
 func (r *receiver) expire(err error) {
-	for _, d := range r.line.Cut(&r.conn.loop.demands, 0) {
-		d.fail(r.conn.loop, err)
-	}
 	if r.direct != nil {
 		r.direct.cancel(err)
 	}
 	if r.claim != nil {
 		r.claim.chain.end(err)
 	}
-	if r.handler != nil {
-		r.tell(r.handler, err)
-	}
-}
-
-// Cancel implements futures.Canceler for the receiver's own promise.
-func (r *receiver) Cancel() { r.withdraw(demand{recv: r.own}, futures.ErrCanceled) }
-
-// withdrawal cancels a Recv that has a promise of its own.
-type withdrawal struct {
-	conn    *Conn
-	promise *futures.Promise[Buffer]
-}
-
-func (w *withdrawal) Cancel() {
-	w.conn.loop.engine.Do(func() { // behind the Recv, which may still be on its way
-		w.conn.recv.withdraw(demand{recv: w.promise}, futures.ErrCanceled)
-	})
+	expire(r, err)
 }
 
 // handle makes fn the receiver of all data from now on.
 func (r *receiver) handle(fn func(Buffer, error)) {
 	switch {
 	case r.conn.moving != nil || r.conn.movedAway:
-		r.tell(fn, r.conn.opError("read", ErrMoved))
+		tell(r, fn, r.conn.opError("read", ErrMoved))
 		return
 	case r.conn.state >= connEnding:
-		r.tell(fn, r.conn.closedError("read"))
+		tell(r, fn, r.conn.closedError("read"))
 		return
 	case r.conn.readExpired():
-		r.tell(fn, r.conn.timedOut("read"))
+		tell(r, fn, r.conn.timedOut("read"))
 	}
-	r.handler = fn
+	r.in.handler = fn
 	r.resume()
 }
 
-// tell has a handler told of an error, in a turn of its own: what led here may
-// be the handler itself.
-func (r *receiver) tell(fn func(Buffer, error), err error) {
-	r.conn.loop.engine.Later(func() { fn(Buffer{}, err) })
-}
-
-// hold stops calling the handler until resume.
-func (r *receiver) hold() { r.held = true }
-
 // resume hands the handler what is unread, and arms the receive again.
 func (r *receiver) resume() {
-	r.held = false
-	if r.draining {
+	if !resume(r) {
 		return
 	}
-	r.draining = true
-	l := r.conn.loop
-	before := l.engine.Serving()
-	l.engine.SetServing(r) // whose handler it is, should it panic
-	for r.unread.Len() > 0 && r.handler != nil && !r.held && r.conn.state < connEnding {
-		r.hand(r.pop())
-	}
-	l.engine.SetServing(before)
-	r.draining = false
-	if r.unread.Len() == 0 && r.err != nil {
+	if r.in.unread.Len() == 0 && r.err != nil {
 		r.tellEnd()
 		return
 	}
@@ -500,16 +380,14 @@ func (r *receiver) resume() {
 
 // drop gives back everything unread; the connection is closing.
 func (r *receiver) drop() {
-	for r.unread.Len() > 0 {
-		r.pop().lease.End()
-	}
+	drop(r)
 	if r.err != nil {
-		r.handler = nil // knows already, or ended the connection itself
+		r.in.handler = nil // knows already, or ended the connection itself
 	}
 	if r.awaited() {
 		r.expire(r.conn.closedError("read"))
 	}
-	r.handler = nil
+	r.in.handler = nil
 }
 
 // Contain implements engine.Container.
@@ -517,5 +395,5 @@ func (r *receiver) Contain() { r.conn.abort(r.conn.closedError("read")) }
 
 // awaited says that somebody would learn of an error.
 func (r *receiver) awaited() bool {
-	return r.line.Len() > 0 || r.direct != nil || r.claim != nil || r.handler != nil
+	return r.in.line.Len() > 0 || r.direct != nil || r.claim != nil || r.in.handler != nil
 }

@@ -82,8 +82,8 @@ func (c *Conn) RecvFiles(p []byte, max int) futures.Future[Received] {
 		return futures.Failed[Received](c.opError("read", fmt.Errorf("%d bytes and %d files: want at least a byte and 0 to %d files: %w", len(p), max, sockets.MaxRights, syscall.EINVAL)))
 	}
 	answer := futures.NewPromise[Received]()
-	o := &into{conn: c, rights: newRightsReceiver(p, max)}
-	answer.SetCanceler(elsewhere{o})
+	o := &into{loop: c.loop, elsewhere: true, rights: newRightsReceiver(p, max)}
+	answer.SetCanceler(o)
 	ok := c.loop.engine.Perform(func() {
 		o.promise.Bind(&c.loop.engine, o)
 		o.promise.Future().Then(func(n int, err error) {
@@ -94,7 +94,7 @@ func (c *Conn) RecvFiles(p []byte, max int) futures.Future[Received] {
 			}
 		})
 		c.recv.filesCome = true
-		o.begin(p)
+		o.begin(c, p)
 	})
 	if !ok {
 		answer.Fail(c.closedError("read"))

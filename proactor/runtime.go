@@ -79,7 +79,7 @@ func start(o options, c candidate) (*Runtime, error) {
 
 // engineConfig is what the engine of the i-th loop is told.
 func (o *options) engineConfig(i int, open func() (ring.Queue, error)) engine.Config {
-	return engine.Config{Index: i, Loops: o.loops, Open: open, Pin: o.pin, BusyPoll: o.busyPoll, Logger: o.logger}
+	return engine.Config{Index: i, Loops: o.loops, Open: open, Budget: o.budget(), Pin: o.pin, BusyPoll: o.busyPoll, Logger: o.logger}
 }
 
 func (rt *Runtime) engines() (list []*engine.Loop) {

@@ -25,7 +25,6 @@ type sender struct {
 	waiting    *zeroCopy // those of which nothing is left to send
 	err        error     // why nothing is sent any more
 
-	own *futures.Promise[int]      // serves one Send after another
 	low *futures.Promise[struct{}] // whoever waits for the queue to shrink
 	end *halfClose                 // CloseWrite was called
 }
@@ -337,7 +336,7 @@ func (s *sender) shrunk() {
 		if s.low != nil && s.low.Pending() {
 			s.low.Settle(struct{}{}, s.err)
 		}
-		if c.recv.held {
+		if c.recv.in.isHeld {
 			c.recv.resume()
 		}
 	}
@@ -397,24 +396,14 @@ func (s *sender) pressed() futures.Future[struct{}] {
 	}
 	s.low = new(futures.Promise[struct{}])
 	s.low.Bind(&s.conn.loop.engine, nil)
-	if s.conn.recv.handler != nil {
-		s.conn.recv.hold()
+	if s.conn.recv.in.handler != nil {
+		s.conn.recv.in.hold()
 	}
 	return s.low.Future()
 }
 
-// Cancel implements futures.Canceler for the sender's own promise.
-func (s *sender) Cancel() { s.retract(s.own) }
-
-// retraction cancels a Send that has a promise of its own.
-type retraction struct {
-	conn    *Conn
-	promise *futures.Promise[int]
-}
-
-func (r *retraction) Cancel() {
-	r.conn.loop.engine.Do(func() { r.conn.send.retract(r.promise) }) // behind the Send, which may still be on its way
-}
+// withdraw implements requestOwner.
+func (s *sender) withdraw(q *request[int]) { s.retract(&q.Promise) }
 
 // retract takes p's segment out of the queue, or cancels the send that it is
 // part of. A stream of which part was sent cannot go on: sending ends there.
@@ -495,6 +484,3 @@ func (s *sender) Contain() {
 	s.inFlight = 0 // its completion was being taken in
 	s.conn.abort(s.conn.closedError("read"))
 }
-
-// Contain implements engine.Container.
-func (h *halfClose) Contain() { h.conn.abort(h.conn.closedError("read")) }

@@ -13,6 +13,7 @@ type counters struct {
 	acceptShortages uint64
 	noBuffers       uint64
 	paused          uint64
+	overBudget      uint64
 }
 
 // LoopStats are the counters of one loop since it started.
@@ -32,6 +33,9 @@ type LoopStats struct {
 	AcceptShortages uint64 // times accepting rested for want of descriptors or memory
 	NoBuffers       uint64 // receives refused for want of a buffer (ENOBUFS), and armed again
 	ReceivesPaused  uint64 // receives paused because nobody read
+	Held            int64  // bytes of received data that are held, see WithMemoryBudget
+	Copied          uint64 // receives copied out of their buffer at once: the connection held its share of buffers, or nobody waited
+	OverBudget      uint64 // connections ended because more was held than may be
 	Late            uint64 // completions of operations that were over
 
 	// LongestTurn is for how long the watchdog has seen the loop held up at most,
@@ -82,6 +86,9 @@ func (s Stats) Total() LoopStats {
 		t.AcceptShortages += l.AcceptShortages
 		t.NoBuffers += l.NoBuffers
 		t.ReceivesPaused += l.ReceivesPaused
+		t.Held += l.Held
+		t.Copied += l.Copied
+		t.OverBudget += l.OverBudget
 		t.Late += l.Late
 		t.LongestTurn = max(t.LongestTurn, l.LongestTurn)
 	}
@@ -105,6 +112,9 @@ func (l *Loop) snapshot() LoopStats {
 		AcceptShortages: l.counts.acceptShortages,
 		NoBuffers:       l.counts.noBuffers,
 		ReceivesPaused:  l.counts.paused,
+		Held:            l.engine.Held(),
+		Copied:          l.buffers.Copied() + l.bulk.Copied() + l.messages.Copied(),
+		OverBudget:      l.counts.overBudget,
 		Late:            l.engine.Late(),
 		LongestTurn:     l.engine.LongestTurn(),
 	}

@@ -1,17 +1,29 @@
 package engine
 
-import "sync/atomic"
+import (
+	"sync/atomic"
 
-// Lease is a share in a pool's memory. A pool's leases are used over and over:
-// the generation tells the holder of an earlier use, whose lease is over.
+	"github.com/goproactor/goproactor/futures"
+)
+
+// Lease is a share in a pool's memory, or memory of its own. A pool's leases are
+// used over and over: the generation tells the holder of an earlier use, whose
+// lease is over.
 type Lease struct {
 	data       []byte
-	block      *block // nil when data is memory of its own
-	whole      int    // of a message of which data is only a part: its length
+	memory     []byte   // of which data is what is left
+	kept       bool     // memory goes back to the pool's copies
+	block      *block   // nil when data is memory of its own
+	account    *Account // that it is charged to
+	size       int64    // bytes charged
 	pool       *Pool
 	next       *Lease // in the pool's list of free leases
 	generation atomic.Uint32
-	trace      leaseTrace
+	whole      int // of a message of which data is only a part: its length
+
+	hook    futures.EndHook // in the list of the task that has it
+	granted uint32          // generation that the task has
+	trace   leaseTrace
 }
 
 // Generation identifies the present use.
@@ -23,15 +35,17 @@ func (l *Lease) Data() []byte { return l.data }
 // SetData leaves a part of the data to the lease.
 func (l *Lease) SetData(data []byte) { l.data = data }
 
+// filled copies data into the lease.
+func (l *Lease) filled(data []byte) *Lease {
+	copy(l.data, data)
+	return l
+}
+
 // Whole is the length of a message of which the data is only a part, else zero.
 func (l *Lease) Whole() int { return l.whole }
 
 // SetWhole: see Whole.
 func (l *Lease) SetWhole(n int) { l.whole = n }
-
-// Shared says that the data is in a buffer of the pool, not in memory of its
-// own.
-func (l *Lease) Shared() bool { return l.block != nil }
 
 // Bytes is the data for a holder of that generation. It panics if that use is
 // over, with what names the call.
@@ -44,7 +58,7 @@ func (l *Lease) Bytes(generation uint32, what string) []byte {
 
 //go:noinline
 func (l *Lease) misused(generation uint32, what string) {
-	panic("proactor: Buffer." + what + " after the lease has ended: it was released, or given away with Send or Queue" + l.trace.where(generation))
+	panic("proactor: Buffer." + what + " after the lease has ended: it was released, given away with Send or Queue, or its task has returned (see Buffer.Keep)" + l.trace.where(generation))
 }
 
 // Take moves the lease to a new holder, whose generation it returns; the old
@@ -59,6 +73,45 @@ func (l *Lease) Take(generation uint32, how string) uint32 {
 		l.misused(generation, how)
 	}
 	return generation + 1
+}
+
+// Grant makes the lease end when t does, unless its holder has released it or
+// given it away before. Until the lease is taken, e is told instead of it.
+func (l *Lease) Grant(t *futures.Task, e futures.TaskEnder) {
+	l.granted = l.generation.Load()
+	t.AddEndHook(&l.hook, e)
+}
+
+// Taken notes that the task t has taken the lease; nil is none, and then the lease
+// stays with the task it was granted to, if to any.
+func (l *Lease) Taken(t *futures.Task) {
+	if t != nil {
+		l.hook.Remove()
+		l.Grant(t, (*taskLease)(l))
+	} else if l.hook.Added() {
+		l.hook.Hand((*taskLease)(l))
+	}
+}
+
+// Keep makes the lease outlive its task.
+func (l *Lease) Keep() {
+	if on := l.pool.loop; on.Inside() {
+		l.hook.Remove()
+	} else {
+		on.Do(func() { l.hook.Remove() })
+	}
+}
+
+// taskLease is a lease that a task has.
+type taskLease Lease
+
+// TaskEnded implements futures.TaskEnder.
+func (h *taskLease) TaskEnded(*futures.Task) {
+	l := (*Lease)(h)
+	if l.generation.CompareAndSwap(l.granted, l.granted+1) {
+		l.trace.ended(l.granted, "return of its task")
+		l.End()
+	}
 }
 
 // End gives the memory back. Only the lease's loop calls it.
@@ -78,6 +131,9 @@ func (l *Lease) EndAnywhere() {
 type returningLease Lease
 
 func (r *returningLease) Run() { (*Lease)(r).End() }
+
+// Lent says that the data is in a buffer of the pool, not in memory of its own.
+func (l *Lease) Lent() bool { return l.block != nil }
 
 // Pool is the pool that the lease is of.
 func (l *Lease) Pool() *Pool { return l.pool }

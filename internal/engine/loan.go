@@ -7,25 +7,44 @@ import "github.com/goproactor/goproactor/internal/fifo"
 // something is in it.
 type Loan[T any] struct{ queue *fifo.Queue[T] }
 
-// Lender keeps the memory that is not on loan. What is given back last is
-// lent first, for it is in the cache.
-type Lender[T any] struct{ idle []*fifo.Queue[T] }
+// Lender keeps the memory that is not on loan. What is given back last is lent
+// first, for it is in the cache.
+type Lender[T any] struct {
+	idle  []*fifo.Queue[T]
+	large []*fifo.Queue[T] // have memory for a burst
+}
 
-// lenderKeeps is how many a lender keeps: enough that a server with as many
-// busy connections allocates nothing.
-const lenderKeeps = 16 << 10
+// A lender keeps so many: enough that a server with as many busy connections
+// allocates nothing.
+const (
+	lenderKeeps = 16 << 10
+	largeKept   = 64
+	largeItems  = 4 // more than these make a queue large
+)
 
 func (l *Lender[T]) lend() *fifo.Queue[T] {
-	last := len(l.idle) - 1
-	if last < 0 {
-		return new(fifo.Queue[T])
+	if len(l.large) > 0 {
+		return popLast(&l.large)
 	}
-	f := l.idle[last]
-	l.idle = l.idle[:last]
-	return f
+	if len(l.idle) > 0 {
+		return popLast(&l.idle)
+	}
+	return new(fifo.Queue[T])
+}
+
+func popLast[E any](list *[]E) E {
+	last := len(*list) - 1
+	e := (*list)[last]
+	*list = (*list)[:last]
+	return e
 }
 
 func (l *Lender[T]) takeBack(f *fifo.Queue[T]) {
+	if f.Cap() > largeItems && len(l.large) < largeKept {
+		l.large = append(l.large, f)
+		return
+	}
+	f.Trim(largeItems)
 	if len(l.idle) < lenderKeeps {
 		l.idle = append(l.idle, f)
 	}
@@ -60,7 +79,7 @@ func (q *Loan[T]) Unpop(from *Lender[T], v T) {
 
 // Pop takes the first item.
 func (q *Loan[T]) Pop(to *Lender[T]) T {
-	v := q.queue.Pop()
+	v := q.queue.Take()
 	q.settle(to)
 	return v
 }

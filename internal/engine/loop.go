@@ -46,6 +46,7 @@ type Loop struct {
 	turns    atomic.Uint64
 	longest  atomic.Int64 // turn in nanoseconds, as far as the watchdog saw
 	late     uint64       // completions of operations that were over
+	held     int64        // bytes of received data, see Account
 	stopping bool         // end once nothing is in flight
 	stopped  chan struct{}
 	failure  error // why the queue failed, if it did
@@ -53,6 +54,7 @@ type Loop struct {
 
 // Config is what a loop is told when it is made.
 type Config struct {
+	Budget   int64 // bytes of received data that may be held
 	Index    int
 	Loops    int                        // how many there are, this one included
 	Open     func() (ring.Queue, error) // opens its queue, on its thread
@@ -82,6 +84,9 @@ type Host interface {
 
 	// Closing is called when the last turn is over, before the queue is closed.
 	Closing()
+
+	// OverBudget is called when the data that is held exceeds Config.Budget.
+	OverBudget()
 
 	// Prefetch asks for the memory that a completion of op will touch: first
 	// that of op itself, later (near) of what it points to.

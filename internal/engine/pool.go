@@ -10,10 +10,10 @@ import (
 // Pool is memory that a loop's receives choose from: blocks provided to the
 // queue through a buffer ring. Idle connections hold none of it.
 //
-// A block is in the ring, spare, or out: consumed, with leases on it. It comes
-// back when the last of them ends. When a receive finds none, the ring gets
-// twice as many, and the pool grows, up to its limit; beyond that, receives
-// wait for a lease to end.
+// A block is in the ring, spare, or lent: filled, with a lease on it. How many of
+// them one connection may hold, and what happens beyond: account.go. When a
+// receive finds none, the ring gets twice as many, and the pool grows, up to its
+// limit.
 //
 // The queue takes blocks first in, first out, so all that are in the ring get
 // their turn, and large messages in many blocks are never in the cache. So the
@@ -25,13 +25,16 @@ type Pool struct {
 	size    int // bytes of a block
 	limit   int // blocks at most
 	blocks  []*block
-	spare   []*block // neither in the ring nor out, the warmest last
+	spare   []*block // neither in the ring nor lent, the warmest last
 	inRing  int
+	out     int // lent
 	target  int // of inRing
 	least   int // inRing was, since turns began to count
 	turns   int // in which the ring was not seen running low
 	free    *Lease
 	refused bool // a receive found nothing, and went elsewhere
+	copied  uint64
+	copies  copies
 
 	waiters fifo.Queue[BufferWaiter] // found no buffer, first come first
 }
@@ -43,11 +46,8 @@ type BufferWaiter interface {
 }
 
 type block struct {
-	mem      []byte
-	id       uint16
-	inRing   bool
-	consumed int // bytes handed out of an incrementally consumed block
-	leases   int
+	mem []byte
+	id  uint16
 }
 
 const (
@@ -115,7 +115,6 @@ func (p *Pool) grow() {
 }
 
 func (p *Pool) provide(b *block) {
-	b.inRing, b.consumed = true, 0
 	p.inRing++
 	p.ring.Add(b.mem, b.id)
 }
@@ -178,77 +177,95 @@ func (p *Pool) wakeWaiters() {
 	}
 }
 
-// Out is the number of buffers that are leased.
-func (p *Pool) Out() int { return len(p.blocks) - p.inRing - len(p.spare) }
+// Out is the number of buffers that are lent.
+func (p *Pool) Out() int { return p.out }
+
+// Copied counts what was received and copied out of a buffer at once.
+func (p *Pool) Copied() uint64 { return p.copied }
 
 // Received makes the lease for a completion that put n bytes into a buffer, with
-// the flags that it had.
-func (p *Pool) Received(n int, flags uint32) *Lease {
+// the flags that it had. It is charged to a.
+func (p *Pool) Received(n int, flags uint32, a *Account) *Lease {
 	b := p.blocks[flags>>16]
-	from := b.consumed
-	b.consumed += n
-	b.leases++
-	if flags&ring.CQEFBufMore == 0 {
-		b.inRing = false
-		p.inRing--
-	}
-	data := b.mem[from : from+n : from+n]
+	p.inRing--
+	data := b.mem[:n:n]
 	RaceWrote(data)
-	return p.lease(data, b)
+	if p.lends(a) {
+		return p.lease(data, b, a)
+	}
+	l := p.ownCopy(data, a)
+	p.spare = append(p.spare, b)
+	return l
 }
 
 // Unused takes back a buffer that a completion named without filling it.
 func (p *Pool) Unused(flags uint32) {
-	if b := p.blocks[flags>>16]; flags&ring.CQEFBufMore == 0 && b.inRing {
-		b.inRing = false
-		p.inRing--
-		p.settle(b)
-	}
+	p.inRing--
+	p.spare = append(p.spare, p.blocks[flags>>16])
 }
 
-// Scarce says that buffers run low, so that data nobody reads yet should not sit
-// on them.
-func (p *Pool) Scarce() bool { return p.Out() > len(p.blocks)/4*3 }
+// smallData is up to how many bytes are few, see Unwanted.
+const smallData = 2 << 10
 
-// Copied moves a lease's data to memory of its own and frees its buffer.
-func (p *Pool) Copied(l *Lease) *Lease {
-	data, whole := append([]byte(nil), l.data...), l.whole
+// Unwanted reports whether n bytes that nobody waits for are better copied out of
+// their buffer: they are few, and many buffers are lent.
+func (p *Pool) Unwanted(n int) bool { return n <= smallData && p.out >= p.limit/8 }
+
+// Settled is the lease for data that nobody waits for.
+func (p *Pool) Settled(l *Lease) *Lease {
+	if l.block == nil || !p.Unwanted(len(l.data)) {
+		return l
+	}
+	copied := p.ownCopy(l.data, l.account)
+	copied.whole = l.whole
 	p.release(l)
-	l = p.lease(data, nil)
-	l.whole = whole
+	return copied
+}
+
+// ownCopy makes a lease on a copy of data.
+func (p *Pool) ownCopy(data []byte, a *Account) *Lease {
+	return p.OwnMemory(len(data), a).filled(data)
+}
+
+// OwnMemory makes a lease on n bytes that are not in a buffer, for the caller to
+// copy what is in one.
+func (p *Pool) OwnMemory(n int, a *Account) *Lease {
+	p.copied++
+	l := p.lease(p.copies.memory(n), nil, a)
+	l.kept = true
 	return l
 }
 
 // Own makes a lease on memory that is not the pool's.
-func (p *Pool) Own(data []byte) *Lease { return p.lease(data, nil) }
+func (p *Pool) Own(data []byte, a *Account) *Lease { return p.lease(data, nil, a) }
 
-func (p *Pool) lease(data []byte, b *block) *Lease {
+func (p *Pool) lease(data []byte, b *block, a *Account) *Lease {
 	l := p.free
 	if l == nil {
 		l = &Lease{pool: p}
 	} else {
 		p.free = l.next
 	}
-	l.data, l.block, l.next = data, b, nil
+	l.data, l.memory, l.block, l.next = data, data, b, nil
+	l.charge(a)
+	if budget := p.loop.config.Budget; p.loop.held > budget || a.held > budget/AccountShare {
+		p.loop.host.OverBudget()
+	}
 	return l
 }
 
 // release ends a lease.
 func (p *Pool) release(l *Lease) {
-	b := l.block
+	l.hook.Remove()
+	l.credit()
 	l.generation.Add(1)
 	poison(l.data)
-	l.data, l.block, l.whole = nil, nil, 0
+	switch {
+	case l.block != nil:
+		p.spare = append(p.spare, l.block)
+	case l.kept:
+		p.copies.keep(l.memory)
+	}
+	l.data, l.memory, l.block, l.whole, l.kept = nil, nil, nil, 0, false
 	l.next, p.free = p.free, l
-	if b != nil {
-		b.leases--
-		p.settle(b)
-	}
-}
-
-// settle takes a block back once the queue and all holders are done with it.
-func (p *Pool) settle(b *block) {
-	if b.leases == 0 && !b.inRing {
-		p.spare = append(p.spare, b)
-	}
 }

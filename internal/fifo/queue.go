@@ -16,6 +16,9 @@ const popKeeps = 4
 // Len counts the items.
 func (q *Queue[T]) Len() int { return int(q.count) }
 
+// Cap is how many items there is memory for.
+func (q *Queue[T]) Cap() int { return len(q.items) }
+
 // At is the i-th from the front.
 func (q *Queue[T]) At(i int) *T {
 	return &q.items[(q.head+uint32(i))&uint32(len(q.items)-1)]

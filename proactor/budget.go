@@ -1,0 +1,88 @@
+package proactor
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/goproactor/goproactor/internal/engine"
+)
+
+// ErrOverBudget is what ends a connection that holds more received data than it
+// may, see WithMemoryBudget.
+var ErrOverBudget = errors.New("proactor: the connection holds too much received data: release buffers, await sends, or raise WithMemoryBudget")
+
+// noticeEvery is how often a loop logs that memory or buffers are scarce.
+const noticeEvery = time.Second
+
+// budget is how many bytes of received data may be held on one loop.
+func (o *options) budget() int64 { return max(1, o.memoryBudget/int64(o.loops)) }
+
+// holder is a connection, of either kind, that holds received data.
+type holder interface {
+	heldBytes() int64
+	isEnding() bool
+	abort(err error)
+	overBudget() error
+	RemoteAddr() net.Addr
+	LocalAddr() net.Addr
+}
+
+func (c *Conn) heldBytes() int64        { return c.account.Held() }
+func (c *Conn) isEnding() bool          { return c.state >= connEnding }
+func (c *Conn) overBudget() error       { return c.opError("read", ErrOverBudget) }
+func (c *PacketConn) heldBytes() int64  { return c.account.Held() }
+func (c *PacketConn) isEnding() bool    { return c.state >= connEnding }
+func (c *PacketConn) overBudget() error { return c.opError("read", ErrOverBudget) }
+
+// enforceBudget ends the connections that hold most until the rest is within the
+// budget. What those that are ending hold comes back with their handlers.
+func (l *Loop) enforceBudget() {
+	l.overBudget = false
+	budget := l.rt.options.budget()
+	for {
+		worst, held := l.worstHolder()
+		if worst == nil || held <= budget && worst.heldBytes() <= budget/engine.AccountShare {
+			return
+		}
+		l.counts.overBudget++
+		bytes := worst.heldBytes()
+		worst.abort(worst.overBudget())
+		l.notice("connection closed over the memory budget", "peer", worst.RemoteAddr(), "local", worst.LocalAddr(), "held", bytes)
+	}
+}
+
+// worstHolder is the connection that holds most, and what all hold together that
+// are not ending.
+func (l *Loop) worstHolder() (worst holder, held int64) {
+	look := func(h holder) {
+		if h.isEnding() {
+			return
+		}
+		held += h.heldBytes()
+		if worst == nil || h.heldBytes() > worst.heldBytes() {
+			worst = h
+		}
+	}
+	for _, c := range l.conns {
+		look(c)
+	}
+	for _, r := range l.residents {
+		if c, ok := r.(*PacketConn); ok {
+			look(c)
+		}
+	}
+	return worst, held
+}
+
+// notice logs a scarcity, not more often than noticeEvery.
+func (l *Loop) notice(message string, attributes ...any) {
+	log := l.rt.options.logger
+	now := l.engine.Now()
+	if log == nil || l.noticed != 0 && now-l.noticed < noticeEvery {
+		return
+	}
+	l.noticed = now
+	log.Warn(message, append([]any{"loop", l.index(), "held on the loop", l.engine.Held(), "budget", fmt.Sprint(l.rt.options.budget())}, attributes...)...)
+}

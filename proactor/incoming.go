@@ -1,0 +1,213 @@
+package proactor
+
+import (
+	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/engine"
+)
+
+// received is what comes in: a Buffer or a Message.
+type received interface {
+	Buffer | Message
+	Len() int
+	held() *engine.Lease
+}
+
+// incoming is what the receivers of connections and of messages have in common:
+// what comes in goes to the handler if there is one, else to the call that waits
+// longest, else it stays unread.
+type incoming[T received] struct {
+	handler  func(T, error)
+	line     engine.Loan[demand[T]] // calls that wait, first come first
+	unread   engine.Loan[T]
+	untaken  requestList[T] // results that nobody has taken
+	bytes    int32          // in unread
+	isHeld   bool           // the handler is not to be called now
+	draining bool           // resume is running
+}
+
+// demand is a call that waits for data: a Recv or a RecvInto.
+type demand[T received] interface {
+	give(v T)       // ends it with data
+	fail(err error) // ends it, in a turn of its own
+}
+
+// recvDemand is a Recv as a demand.
+type recvDemand[T received] request[T]
+
+func (d *recvDemand[T]) give(v T) {
+	q, l := (*request[T])(d), v.held()
+	if l.Whole() > 0 { // a message, and only part of it is here
+		l.End()
+		q.fail(q.owner.(receiving[T]).cut())
+		return
+	}
+	q.resolve(v, l)
+}
+
+func (d *recvDemand[T]) fail(err error) { (*request[T])(d).fail(err) }
+
+// lenders is where incomings of a loop have the memory of their queues from.
+type lenders[T received] struct {
+	requests requestPool[T]
+	demands  engine.Lender[demand[T]]
+	unread   engine.Lender[T]
+}
+
+// receiving is a receiver as its incoming sees it.
+type receiving[T received] interface {
+	requestOwner[T]
+	engine.Operation
+	on() *Loop
+	lenders() *lenders[T]
+	incoming() *incoming[T]
+	open() bool     // data still goes to whom it is for
+	refuses() error // why no call may wait, nil if one may
+	hand(v T)       // calls the handler
+	cut() error     // of a message that does not fit a buffer
+	arm()           // has more come in, if it is wanted
+	closedError(op string) error
+}
+
+// recv begins a Recv, on the loop or from elsewhere.
+func recv[T received](r receiving[T]) futures.Future[T] {
+	l := r.on()
+	if !l.engine.Inside() {
+		return recvElsewhere(r)
+	}
+	q, f := r.lenders().requests.begin(l, r)
+	q.track(&r.incoming().untaken)
+	serve(r, (*recvDemand[T])(q))
+	return f
+}
+
+func recvElsewhere[T received](r receiving[T]) futures.Future[T] {
+	l := r.on()
+	q := requestElsewhere(l, requestOwner[T](r))
+	ok := l.engine.Do(func() {
+		q.track(&r.incoming().untaken)
+		serve(r, (*recvDemand[T])(q))
+	})
+	if !ok {
+		q.Fail(r.closedError("read"))
+	}
+	return q.Future()
+}
+
+// serve answers a demand with what is there, or puts it in line.
+func serve[T received](r receiving[T], d demand[T]) {
+	in := r.incoming()
+	if err := r.refuses(); err != nil {
+		d.fail(err)
+		return
+	}
+	if in.unread.Len() > 0 {
+		d.give(in.pop(r.lenders()))
+		return
+	}
+	in.line.Push(&r.lenders().demands, d)
+	r.arm()
+}
+
+// deliver hands on what came in. It reports whether nobody wanted it: then it is
+// unread.
+func deliver[T received](r receiving[T], v T) (kept bool) {
+	in := r.incoming()
+	switch {
+	case in.unread.Len() > 0 || in.handler != nil && in.isHeld:
+	case in.handler != nil:
+		r.hand(v)
+		return false
+	case in.line.Len() > 0:
+		in.line.Pop(&r.lenders().demands).give(v)
+		for in.line.Len() > 0 && in.unread.Len() > 0 { // what one left over
+			in.line.Pop(&r.lenders().demands).give(in.pop(r.lenders()))
+		}
+		return false
+	}
+	in.unread.Push(&r.lenders().unread, v)
+	in.bytes += int32(v.Len())
+	return true
+}
+
+// pop takes the first of what is unread.
+func (in *incoming[T]) pop(from *lenders[T]) T {
+	v := in.unread.Pop(&from.unread)
+	in.bytes -= int32(v.Len())
+	return v
+}
+
+// unpop puts back what a demand left over.
+func (in *incoming[T]) unpop(from *lenders[T], v T) {
+	in.unread.Unpop(&from.unread, v)
+	in.bytes += int32(v.Len())
+}
+
+// wanted says that somebody waits.
+func (in *incoming[T]) wanted() bool {
+	return in.line.Len() > 0 || in.handler != nil && !in.isHeld
+}
+
+// withdraw takes a demand out of the line and fails it; what comes later stays
+// unread. False if it was not in line.
+func withdraw[T received](r receiving[T], gone demand[T], err error) (found bool) {
+	in := r.incoming()
+	for _, d := range in.line.Cut(&r.lenders().demands, 0) {
+		if d == gone {
+			found = true
+			continue
+		}
+		in.line.Push(&r.lenders().demands, d)
+	}
+	if found {
+		gone.fail(err)
+	}
+	return found
+}
+
+// expire fails everyone who waits, and tells the handler.
+func expire[T received](r receiving[T], err error) {
+	in := r.incoming()
+	for _, d := range in.line.Cut(&r.lenders().demands, 0) {
+		d.fail(err)
+	}
+	if in.handler != nil {
+		tell(r, in.handler, err)
+	}
+}
+
+// tell has a handler told of an error, in a turn of its own: what led here may
+// be the handler itself.
+func tell[T received](r receiving[T], fn func(T, error), err error) {
+	r.on().engine.Later(func() { fn(*new(T), err) })
+}
+
+// hold stops calling the handler until resume.
+func (in *incoming[T]) hold() { in.isHeld = true }
+
+// resume hands the handler what is unread. It reports whether it has, which it has
+// not from within itself.
+func resume[T received](r receiving[T]) bool {
+	in := r.incoming()
+	in.isHeld = false
+	if in.draining {
+		return false
+	}
+	in.draining = true
+	defer func() { in.draining = false }()
+	l := r.on()
+	before := l.engine.Serving()
+	l.engine.SetServing(r) // whose handler it is, should it panic
+	for in.unread.Len() > 0 && in.handler != nil && !in.isHeld && r.open() {
+		r.hand(in.pop(r.lenders()))
+	}
+	l.engine.SetServing(before)
+	return true
+}
+
+// drop gives back everything unread.
+func drop[T received](r receiving[T]) {
+	in := r.incoming()
+	for in.unread.Len() > 0 {
+		in.pop(r.lenders()).held().End()
+	}
+}

@@ -1,0 +1,153 @@
+package proactor
+
+import (
+	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/engine"
+)
+
+// request is a call whose result is still to come, or still to be taken. Those
+// made on the loop come from a pool and go back when their result was taken; one
+// from another goroutine is used once.
+type request[T any] struct {
+	futures.Promise[T]
+	loop  *Loop
+	pool  *requestPool[T] // nil if it is used once
+	owner requestOwner[T]
+
+	// Of those whose result holds a lease, which has to be given back when nobody
+	// ever takes the result:
+	task       *futures.Task // that made the call, if one did
+	lease      *engine.Lease // of the result, if there is one
+	list       *requestList[T]
+	prev, next *request[T] // in list
+}
+
+// requestOwner is what a request was made of.
+type requestOwner[T any] interface {
+	// withdraw ends a request that is canceled. It runs on the loop.
+	withdraw(r *request[T])
+}
+
+// requestPool keeps requests that are over. What was used last is used first, for
+// it is in the cache.
+type requestPool[T any] struct {
+	free []*request[T]
+}
+
+// begin makes a request on the loop, to which the caller gives its result.
+func (p *requestPool[T]) begin(l *Loop, owner requestOwner[T]) (*request[T], futures.Future[T]) {
+	for last := len(p.free) - 1; last >= 0; last-- {
+		r := p.free[last]
+		p.free = p.free[:last]
+		if f, ok := r.Renew(); ok {
+			r.owner = owner
+			return r, f
+		}
+	}
+	r := &request[T]{loop: l, pool: p, owner: owner}
+	r.Bind(&l.engine, r)
+	r.SetRecycler(r)
+	f, _ := r.Renew()
+	return r, f
+}
+
+// requestElsewhere makes a request of a goroutine that is not on the loop.
+func requestElsewhere[T any](l *Loop, owner requestOwner[T]) *request[T] {
+	r := &request[T]{loop: l, owner: owner}
+	r.SetCanceler(r)
+	return r
+}
+
+// Recycle implements futures.Recycler: somebody takes the result.
+func (r *request[T]) Recycle() {
+	if r.list != nil {
+		r.list.remove(r)
+	}
+	if r.lease != nil {
+		r.lease.Taken(r.loop.engine.Tasks().Current())
+	}
+	r.owner, r.task, r.lease = nil, nil, nil
+	r.pool.free = append(r.pool.free, r)
+}
+
+// Cancel implements futures.Canceler.
+func (r *request[T]) Cancel() {
+	if r.pool != nil {
+		r.owner.withdraw(r)
+		return
+	}
+	r.loop.engine.Do(func() { r.owner.withdraw(r) }) // behind the call, which may still be on its way
+}
+
+// fail ends the request in a turn of its own: what led here may be in the middle
+// of a list that the program's callback may change.
+func (r *request[T]) fail(err error) { r.loop.engine.Later(func() { r.Fail(err) }) }
+
+// track has the result given back when the connection ends, of which list is, or
+// the task that makes the call, if nobody has taken it.
+func (r *request[T]) track(list *requestList[T]) {
+	r.task = r.loop.engine.Tasks().Current()
+	list.add(r)
+}
+
+// resolve gives the request a result that holds a lease.
+func (r *request[T]) resolve(v T, l *engine.Lease) {
+	r.lease = l
+	if r.task != nil && !r.task.Ended() {
+		l.Grant(r.task, r)
+	}
+	r.Resolve(v)
+}
+
+// TaskEnded implements futures.TaskEnder: nobody has taken the result.
+func (r *request[T]) TaskEnded(*futures.Task) { r.reclaim() }
+
+// reclaim gives back what nobody has taken.
+func (r *request[T]) reclaim() {
+	if r.list != nil {
+		r.list.remove(r)
+	}
+	if _, ok := r.Reclaim(); ok && r.lease != nil {
+		r.lease.End()
+		r.lease = nil
+	}
+}
+
+// requestList is the requests of one connection whose result nobody has taken,
+// first come first. It is circular, so that it takes one word.
+type requestList[T any] struct{ first *request[T] }
+
+// add appends r. A request of another goroutine leaves when a later one is added:
+// no word of its result being taken reaches the loop.
+func (s *requestList[T]) add(r *request[T]) {
+	for s.first != nil && s.first.Taken() {
+		s.remove(s.first)
+	}
+	r.list = s
+	if s.first == nil {
+		s.first, r.prev, r.next = r, r, r
+		return
+	}
+	last := s.first.prev
+	r.prev, r.next = last, s.first
+	last.next, s.first.prev = r, r
+}
+
+func (s *requestList[T]) remove(r *request[T]) {
+	if r.next == r {
+		s.first = nil
+	} else {
+		r.prev.next, r.next.prev = r.next, r.prev
+		if s.first == r {
+			s.first = r.next
+		}
+	}
+	r.list, r.prev, r.next = nil, nil, nil
+}
+
+// reclaim gives back what nobody has taken of all of them.
+func (s *requestList[T]) reclaim() {
+	for s.first != nil {
+		s.first.reclaim()
+	}
+}
