@@ -56,8 +56,10 @@ var errFileClosed error = fileClosedError{}
 
 type fileClosedError struct{}
 
-func (fileClosedError) Error() string        { return fs.ErrClosed.Error() }
-func (fileClosedError) Is(target error) bool { return target == fs.ErrClosed || errors.Is(ErrClosed, target) }
+func (fileClosedError) Error() string { return fs.ErrClosed.Error() }
+func (fileClosedError) Is(target error) bool {
+	return target == fs.ErrClosed || errors.Is(ErrClosed, target)
+}
 
 var (
 	errNegativeOffset  = errors.New("negative offset")
