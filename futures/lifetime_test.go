@@ -462,6 +462,28 @@ func TestResultAfterLoopEnded(t *testing.T) {
 	require.Equal(t, []int{7}, values)
 }
 
+// A result that is on its way from elsewhere is of the operation that was the
+// current one, not of the next.
+func TestResolveElsewhereTooLate(t *testing.T) {
+	l := newLoop(t)
+	p := newBound(l)
+	var old, next Future[int]
+	l.do(func() {
+		old = renew(p)
+		posted := make(chan bool)
+		go func() { posted <- p.Resolve(1) }()
+		<-posted
+		p.Resolve(2)
+		v, _ := old.Result()
+		require.Equal(t, 2, v)
+		next = renew(p)
+	})
+	l.do(func() { p.Resolve(3) })
+	v, err := next.Await(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 3, v)
+}
+
 // A callback begins the next operation before the others have run.
 func TestRecycleBeforeCallback(t *testing.T) {
 	l := newLoop(t)
