@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -177,7 +178,7 @@ func (rt *Runtime) Close() error {
 // handlerEnded reports what a handler returned, if it is worth a line.
 func (rt *Runtime) handlerEnded(c *Conn, err error) {
 	log := rt.options.logger
-	if log == nil || err == nil || errors.Is(err, errEOF) || errors.Is(err, context.Canceled) || errors.Is(err, ErrClosed) {
+	if log == nil || err == nil || errors.Is(err, errEOF) || errors.Is(err, context.Canceled) || errors.Is(err, net.ErrClosed) {
 		return
 	}
 	log.Error("handler failed", "loop", c.loop.index, "error", err)
