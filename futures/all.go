@@ -1,7 +1,8 @@
 package futures
 
-// All returns a future of all values, in the order of the arguments; of none,
-// an empty slice. It fails with the first failure, and then cancels the rest.
+// All returns a future of all values, in the order of the arguments. It fails with
+// the first failure, and then cancels the rest. Without arguments its result is an
+// empty slice.
 //
 // It has its result when every input has ended, the canceled ones too, so that
 // nothing uses their memory any more. When it fails, the values of those that
@@ -30,7 +31,8 @@ func All[T any](fs ...Future[T]) Future[[]T] {
 	})
 }
 
-// AllSettled returns a future of how each argument came out; it does not fail.
+// AllSettled returns a future of the values and errors of all arguments, in their
+// order. It does not fail.
 // Canceling it cancels the inputs.
 func AllSettled[T any](fs ...Future[T]) Future[[]Outcome[T]] {
 	outcomes := make([]Outcome[T], len(fs))

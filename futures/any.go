@@ -3,8 +3,8 @@ package futures
 import "errors"
 
 // Any returns a future of the first success, and cancels the others then. If
-// none succeeds it fails with all their errors, joined; of no arguments, with
-// ErrNoFutures.
+// none succeeds it fails with all their errors, joined. Without arguments it fails
+// with ErrNoFutures.
 //
 // It has its result when every input has ended, the canceled ones too, so that
 // nothing uses their memory any more; an input that does not end when it is
@@ -35,8 +35,8 @@ func Any[T any](fs ...Future[T]) Future[T] {
 	})
 }
 
-// Race returns a future of what the first argument to settle came to, success
-// or failure, and cancels the others then; of no arguments, it fails with
+// Race returns a future of the result, success or failure, of the argument that
+// has one first, and cancels the others then. Without arguments it fails with
 // ErrNoFutures. It has its result when every input has ended, and a loser's result
 // is still in its input, as with Any.
 // Canceling it cancels the inputs.

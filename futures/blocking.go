@@ -5,10 +5,9 @@ import "context"
 // maxBlocking is how many functions of Blocking run at once for a loop.
 const maxBlocking = 64
 
-// Blocking runs f, which may block, and waits for it without holding up the
-// loop: a task gives way meanwhile, and f runs on a goroutine. For each loop
-// 64 such functions run at once; others wait for their turn. Called on an
-// ordinary goroutine, Blocking needs no pool: that goroutine waits.
+// Blocking runs f, which may block, on a goroutine of its own and waits for it. In
+// a task, the task gives way to its loop meanwhile. For each loop 64 such functions
+// run at once; others wait for their turn.
 //
 // If ctx ends first Blocking returns ctx's error. f goes on, if it has begun,
 // and its result is dropped: f must not use what the caller reuses. A panic in

@@ -5,8 +5,8 @@ import (
 	"iter"
 )
 
-// AsCompleted ranges over the futures in the order in which they settle, with
-// the index and the outcome of each. It may be ranged over once. When ctx ends,
+// AsCompleted ranges over the futures in the order in which they get their
+// results, with the index and the result of each. It may be ranged over once. When ctx ends,
 // those left are awaited with it: see Await for what that means. Leaving the
 // range leaves the others running, and their results in their futures.
 func AsCompleted[T any](ctx context.Context, fs ...Future[T]) iter.Seq2[int, Outcome[T]] {

@@ -1,22 +1,27 @@
 // Package futures has results that are still to come, and tasks that wait for
-// them without holding up a thread.
+// them without blocking a thread.
 //
 // The types to know:
 //
-//   - Future is a result to come. Await it from anywhere; in a task that costs a
-//     coroutine switch, on an ordinary goroutine a channel. Or hand a callback to
-//     Then.
-//   - Promise is its other end. NewPromise makes one for any goroutine to
-//     resolve; the operations of an event loop bind and renew theirs.
-//   - Task is a function running as a coroutine of a loop. It is the context that
-//     the function gets: whoever has it may wait.
+//   - Future is a result that may still be to come. Await it from anywhere: in a
+//     task that costs a coroutine switch, on an ordinary goroutine a channel. Or
+//     give Then a callback.
+//   - Promise is the producer's side of a Future. NewPromise makes one that any
+//     goroutine may resolve. The operations of an event loop bind theirs to the
+//     loop, and use them again.
+//   - Task is a function that runs as a coroutine of a loop. It is also the context
+//     that the function gets.
 //   - Stream is a queue of values, ranged over with All.
 //
-// All, Any, Race, Map, Then, WithTimeout and others combine futures; Go starts
-// a child, Blocking keeps what would block off the loop.
+// All, AllSettled, Any, Race, AsCompleted, Map, FlatMap and WithTimeout combine
+// futures. Go starts a child task. Blocking runs a function that blocks on another
+// thread.
 //
 //	page := futures.Go(ctx, fetch)
 //	body, err := futures.WithTimeout(page, time.Second).Await(ctx)
 //
-// The package does no I/O. What it knows of event loops is the Executor.
+// A future keeps its result until somebody takes it. Nothing in this package makes
+// a loop wait for another one.
+//
+// The package does no I/O. An event loop that uses it implements Executor.
 package futures

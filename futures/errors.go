@@ -11,6 +11,11 @@ var (
 	// ErrPending is what Result answers before there is a result.
 	ErrPending = errors.New("futures: no result yet: Await the future first")
 
+	// ErrStale is the answer to one who asks again for a result that was taken,
+	// when the promise behind the future has served another operation since. A
+	// result that nobody has taken never answers so.
+	ErrStale = errors.New("futures: the result was taken already, and another operation has begun since: keep the result, not the future")
+
 	// ErrCanceled is the result of an operation that was canceled before it did
 	// anything. errors.Is(ErrCanceled, context.Canceled) holds.
 	ErrCanceled error = canceledError{}
@@ -34,9 +39,6 @@ var (
 var (
 	// errLeft tells one who waited that it need not any more.
 	errLeft = errors.New("futures: stopped waiting")
-
-	// errStale is the answer to one who asks again for what was taken.
-	errStale = errors.New("futures: the result was taken already, and another operation has begun since: keep the result, not the future")
 
 	// errReclaimed is the answer to one who asks too late. See Promise.Reclaim.
 	errReclaimed error = &closedError{"futures: nobody took the result before the connection or task that it belonged to ended"}

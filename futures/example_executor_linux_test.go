@@ -201,3 +201,51 @@ func ExamplePromise_SetRecycler() {
 	// 7 <nil>
 	// 1
 }
+
+// buffer is something that a task may forget to give back.
+type buffer struct {
+	futures.EndHook
+	free *int
+}
+
+func (b *buffer) TaskEnded(*futures.Task) { *b.free++ }
+
+// What a task has forgotten is given back when it has ended.
+func ExampleTask_AddEndHook() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	loop := newTurner()
+	tasks := futures.NewScheduler(loop)
+	defer tasks.Close()
+
+	free := 0
+	tasks.Start(context.Background(), func(context.Context) error {
+		for range 2 {
+			b := &buffer{free: &free}
+			tasks.Current().AddEndHook(&b.EndHook, b)
+		}
+		fmt.Println("free:", free)
+		return nil
+	}, func(error) { fmt.Println("free at the end:", free) })
+	loop.turn(tasks)
+	// Output:
+	// free: 0
+	// free at the end: 2
+}
+
+// A result that nobody took may hold something that its producer wants back.
+func ExamplePromise_Reclaim() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var p futures.Promise[string]
+	p.Bind(newTurner(), nil)
+
+	f, _ := p.Renew()
+	p.Resolve("a lease")
+	fmt.Println(p.Reclaim())
+	_, err := f.Result()
+	fmt.Println(errors.Is(err, futures.ErrClosed))
+	// Output:
+	// a lease true
+	// true
+}

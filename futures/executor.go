@@ -24,13 +24,14 @@ type Executor interface {
 // caller. Await needs it in a callback of the executor, where it cannot wait: it
 // must not return while the operation still uses that memory.
 type Quiescer interface {
-	// Quiesce calls cancel, which asks operations to end, and returns when those
-	// of this executor have ended: when nothing uses their memory any more. What
-	// cancel posts to the executor is part of it, and runs within Quiesce.
+	// Quiesce calls cancel, which asks operations to end by their Canceler, and
+	// returns when those of this executor have ended: when nothing uses their
+	// memory any more. Other operations go on.
 	//
 	// Quiesce collects completions and does not deliver them: no promise is
-	// resolved and no callback or task runs in it, except for what cancel itself
-	// resolves. The executor delivers what it has collected later, in order.
+	// resolved, and no callback or task runs, except where cancel itself does so.
+	// The executor delivers what it has collected later, in order. If a Canceler
+	// posts what it has to do, that is part of it, and runs within Quiesce.
 	//
 	// It is called on the executor, with no task running.
 	Quiesce(cancel func())

@@ -41,7 +41,8 @@ var closed = func() chan struct{} {
 //     it was, for others to wait for.
 //
 // So when Await returns, for whatever reason, the operation no longer uses the
-// memory that it was given.
+// memory that it was given. One exception: in a callback of a loop, an operation of
+// another loop is only asked to end, for a loop never waits for another one.
 //
 // A future that has a result gives it even if ctx is done already. ctx's error
 // satisfies errors.Is for both ctx.Err() and context.Cause(ctx). Other errors are

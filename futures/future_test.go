@@ -179,15 +179,15 @@ func TestStaleHandle(t *testing.T) {
 	var old, current Future[int]
 	check := func(t *testing.T, ctx context.Context, thenErr chan error) {
 		_, err := old.Await(ctx)
-		require.ErrorIs(t, err, errStale)
+		require.ErrorIs(t, err, ErrStale)
 		_, err = old.Result()
-		require.ErrorIs(t, err, errStale)
+		require.ErrorIs(t, err, ErrStale)
 		require.True(t, old.Ready())
 		<-old.Done()
 		old.Cancel()
 		old.Then(func(_ int, err error) { thenErr <- err })
 		_, err = All(old, old).Await(ctx)
-		require.ErrorIs(t, err, errStale)
+		require.ErrorIs(t, err, ErrStale)
 	}
 	l.do(func() {
 		old = renew(&op.Promise)
@@ -209,12 +209,12 @@ func TestStaleHandle(t *testing.T) {
 	require.NotEqual(t, old, current)
 	thenErr := make(chan error, 1)
 	check(t, t.Context(), thenErr)
-	require.ErrorIs(t, <-thenErr, errStale)
+	require.ErrorIs(t, <-thenErr, ErrStale)
 	require.NoError(t, l.task(func(ctx context.Context) error {
 		check(t, ctx, thenErr)
 		return nil
 	}))
-	require.ErrorIs(t, <-thenErr, errStale)
+	require.ErrorIs(t, <-thenErr, ErrStale)
 	l.do(func() {
 		require.Zero(t, op.cancels)
 		op.Resolve(2)

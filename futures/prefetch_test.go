@@ -43,3 +43,15 @@ func TestPrefetchIsAHint(t *testing.T) {
 		hint() // finished
 	})
 }
+
+// An executor asks every Runnable whether it is a task's.
+func BenchmarkPrefetchQuestion(b *testing.B) {
+	runnables := []Runnable{(*resumption)(new(Task)), function(nil), (*resumption)(new(Task)), (*delivery[int])(nil)}
+	i := 0
+	for b.Loop() {
+		if r, ok := runnables[i&3].(prefetcher); ok {
+			r.PrefetchTask()
+		}
+		i++
+	}
+}

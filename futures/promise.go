@@ -106,8 +106,8 @@ func (p *Promise[T]) Future() Future[T] {
 //   - another goroutine asked for the result itself: see Recycler.
 //
 // A result is taken when a task's or a goroutine's Await returns it, Result does,
-// a callback of Then gets it, or a combinator passes it on. Whoever waited for it
-// when it came gets it, however late he runs. A fresh promise has no result: its
+// a callback of Then gets it, or a combinator passes it on. Those who waited for it
+// when it came get it, however late they run. A fresh promise has no result: its
 // first Renew succeeds.
 func (p *Promise[T]) Renew() (f Future[T], ok bool) {
 	if p.exec == nil {
@@ -183,8 +183,8 @@ func (p *Promise[T]) Reclaim() (v T, ok bool) {
 // already. Callbacks of Then run inside.
 //
 // A bound promise is resolved on its executor. A call from elsewhere is posted
-// there: it returns false only when the executor has ended, and settles
-// whatever operation is pending when it gets there.
+// there, for the operation that is the current one at the time of the call: it
+// returns false only when the executor has ended.
 func (p *Promise[T]) Resolve(v T) bool { return p.settle(v, nil) }
 
 // Fail ends the operation with an error, as Resolve does with a value.
@@ -226,7 +226,12 @@ func (p *Promise[T]) settle(v T, err error) bool {
 
 //go:noinline
 func (p *Promise[T]) settleElsewhere(v T, err error) bool {
-	return p.exec.Post(function(func() { p.settle(v, err) }))
+	operation := p.word.Load() &^ flags
+	return p.exec.Post(function(func() {
+		if p.word.Load()&^flags == operation {
+			p.settle(v, err)
+		}
+	}))
 }
 
 func (p *Promise[T]) settleFree(v T, err error) bool {
@@ -301,7 +306,7 @@ func (p *Promise[T]) result() (T, error) {
 func (p *Promise[T]) resultHere(operation uint64) (v T, err error) {
 	switch word := p.word.Load(); {
 	case word&^flags != operation:
-		return v, errStale
+		return v, ErrStale
 	case word&resolved == 0:
 		return v, ErrPending
 	}
@@ -315,7 +320,7 @@ func (p *Promise[T]) resultElsewhere(operation uint64) (v T, err error) {
 		word := p.word.Load()
 		switch {
 		case word&^flags != operation:
-			return v, errStale
+			return v, ErrStale
 		case word&reclaimed != 0:
 			return v, errReclaimed
 		case word&(resolved|ended) == ended:
@@ -525,7 +530,7 @@ func (p *Promise[T]) thenHere(operation uint64, fn func(T, error)) {
 	word := p.word.Load()
 	switch {
 	case word&^flags != operation:
-		p.exec.Post(function(func() { p.call(fn, *new(T), errStale) }))
+		p.exec.Post(function(func() { p.call(fn, *new(T), ErrStale) }))
 	case word&resolved == 0 && p.then == nil && p.others.first == nil:
 		p.then = fn
 	case word&resolved == 0:

@@ -191,7 +191,7 @@ func (s *Stream[T]) next(ctx context.Context) (v T, err error) {
 	switch {
 	case ok:
 		return v, err
-	case !renewed: // it waits for another task
+	case !renewed: // it serves another task
 		f = s.Next()
 	}
 	return f.Await(ctx)

@@ -8,18 +8,18 @@ import (
 	"unsafe"
 )
 
-// Task is a function running as a coroutine of a loop, and the context it was
-// given. Any goroutine may use it as a context; awaiting a future with it, or
-// with a context derived from it, gives way to the loop as long as it is the
-// task itself that does so.
+// Task is a function that runs as a coroutine of a loop, and the context that the
+// function was given. Any goroutine may use it as a context. While the function
+// awaits a future, with whatever context, its loop goes on with other work. A
+// coroutine that the function enters (iter.Pull) may await too: the task waits.
 //
 // The context ends with Cancel, and when the function has returned. Its values
 // and deadline are those of the parent. Contexts derived from it start no
 // goroutine. context.Cause gives the cause passed to Cancel; without one it may
 // give the parent's, if that has ended too.
 //
-// While a task blocks on anything but a future, its whole loop stands still.
-// It must not call runtime.LockOSThread.
+// While a task blocks on anything but a future, so does its whole loop. It must not
+// call runtime.LockOSThread.
 type Task struct {
 	// What a switch touches comes first. Of the executor alone, but for over.
 	scheduler *Scheduler

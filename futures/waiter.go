@@ -2,7 +2,7 @@ package futures
 
 import "sync/atomic"
 
-// Outcome is how a future came out.
+// Outcome is the result of a future: a value, an error, or both.
 type Outcome[T any] struct {
 	Value T
 	Err   error

@@ -36,7 +36,7 @@ func TestConformance(t *testing.T) {
 		behaviours []behaviour
 	}{
 		{"Recv", receiving}, {"Send", sending}, {"Close", closing}, {"Deadline", expiring},
-		{"Listener", listening}, {"Dial", dialing}, {"Packet", packets}, {"Runtime", running},
+		{"Listener", listening}, {"Dial", dialing}, {"Packet", packets}, {"Runtime", running}, {"Await", awaiting},
 	} {
 		t.Run(group.name, func(t *testing.T) { conform(t, group.behaviours) })
 	}

@@ -9,8 +9,9 @@ import (
 
 var (
 	// ErrClosed is what operations on something closed fail with. errors.Is finds
-	// net.ErrClosed and futures.ErrClosed in it, and ErrClosed in either of those
-	// that this module returns.
+	// net.ErrClosed and futures.ErrClosed in it, and ErrClosed in
+	// futures.ErrClosed. A program that also has errors of package net asks for
+	// net.ErrClosed, which is in all of them.
 	ErrClosed error = closedError{}
 
 	// ErrOnLoop says that a call that waits was made on a loop's own thread,

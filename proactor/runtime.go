@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"sync"
 	"sync/atomic"
 
@@ -194,7 +195,7 @@ func (rt *Runtime) Close() error {
 // handlerEnded reports what a handler returned, if it is worth a line.
 func (rt *Runtime) handlerEnded(c *Conn, err error) {
 	log := rt.options.logger
-	if log == nil || err == nil || errors.Is(err, io.EOF) || errors.Is(err, context.Canceled) || errors.Is(err, ErrClosed) {
+	if log == nil || err == nil || errors.Is(err, io.EOF) || errors.Is(err, context.Canceled) || errors.Is(err, net.ErrClosed) {
 		return
 	}
 	log.Error("handler failed", "loop", c.loop.index(), "error", err)
