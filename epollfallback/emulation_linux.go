@@ -194,6 +194,13 @@ var emulations = [256]emulation{
 		forms:   []form{{name: "socket", calls: "socket(2) at once; into a slot as accept"}},
 		prepare: (*Queue).prepareSocket, perform: (*Queue).socket, queue: neither,
 	},
+	ring.OpUringCmd: {
+		forms: []form{
+			{name: "get a socket option", needs: ring.FeatureSocketOptions, calls: "getsockopt(2) at once"},
+			{name: "set a socket option", needs: ring.FeatureSocketOptions, calls: "setsockopt(2) at once"},
+		},
+		prepare: (*Queue).prepareCommand, perform: (*Queue).socketCommand, queue: neither, file: true,
+	},
 	ring.OpSendZC: {
 		forms:   []form{{name: "send, zero copy", calls: "a send, and the notification behind its result: the bytes are copied"}},
 		prepare: (*Queue).prepareSendZC, perform: (*Queue).sendZC, queue: writing, ioprio: true, file: true,

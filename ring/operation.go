@@ -42,6 +42,7 @@ const (
 	OpSymlinkat      Op = 38
 	OpLinkat         Op = 39
 	OpSocket         Op = 45
+	OpUringCmd       Op = 46
 	OpSendZC         Op = 47
 	OpFixedFDInstall Op = 54
 	OpFtruncate      Op = 55
@@ -106,7 +107,7 @@ var operations = [...]operation{
 	43:               {name: "FGETXATTR", since: "5.19"},
 	44:               {name: "GETXATTR", since: "5.19"},
 	OpSocket:         {name: "SOCKET", since: "5.19", brings: 1},
-	46:               {name: "URING_CMD", since: "5.19"},
+	OpUringCmd:       {name: "URING_CMD", since: "5.19"},
 	OpSendZC:         {name: "SEND_ZC", since: "6.0", needed: true},
 	48:               {name: "SENDMSG_ZC", since: "6.1"},
 	49:               {name: "READ_MULTISHOT", since: "6.7"},

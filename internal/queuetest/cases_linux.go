@@ -295,6 +295,41 @@ func (h *harness) disown(fd int) {
 	h.fds = slices.Delete(h.fds, i, i+1)
 }
 
+var socketOptions = []testCase{
+	{"a socket option is set and read", func(h *harness) {
+		if _, kernel := h.Queue.(*ring.Ring); kernel && !ring.Probe().Supports(ring.FeatureSocketOptions) {
+			return // before Linux 6.7
+		}
+		fd := h.socket()
+		on, value := h.text("\x01\x00\x00\x00"), h.memory(4)
+		h.entry(1, func(e *ring.SQE) { e.PrepSetSocketOption(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, on) }).SetFlags(ring.SQELink)
+		h.entry(2, func(e *ring.SQE) { e.PrepGetSocketOption(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, value) })
+		h.final(1, 0)
+		h.final(2, 4)
+		require.Equal(h, on, value)
+		h.do(0, func(e *ring.SQE) {
+			e.PrepSetSocketOption(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, h.text("\x01\x00\x00\x00"))
+		})
+		n, err := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY)
+		require.NoError(h, err)
+		require.Equal(h, 1, n)
+		h.refused(unix.EOPNOTSUPP, func(e *ring.SQE) {
+			e.PrepGetSocketOption(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, h.memory(4))
+		})
+		h.refused(unix.EOPNOTSUPP, func(e *ring.SQE) {
+			e.PrepGetSocketOption(h.what(regular), unix.SOL_SOCKET, unix.SO_TYPE, h.memory(4))
+		})
+		h.refused(unix.EINVAL, func(e *ring.SQE) {
+			e.PrepGetSocketOption(fd, unix.SOL_SOCKET, unix.SO_TYPE, h.memory(4))
+			fields(e).Off |= 1 << 32
+		})
+		h.table(1)
+		_, err = h.UpdateFiles(0, []int32{int32(fd)})
+		require.NoError(h, err)
+		h.do(4, func(e *ring.SQE) { e.PrepGetSocketOption(0, unix.SOL_SOCKET, unix.SO_TYPE, h.memory(4)); slot(e) })
+	}},
+}
+
 var buffers = []testCase{
 	{"a receive picks a provided buffer", func(h *harness) {
 		ours, peer := h.pair()

@@ -442,6 +442,18 @@ var operations = []operation{
 		errno: unix.EAFNOSUPPORT, fails: func(*harness) func(*ring.SQE) {
 			return func(e *ring.SQE) { e.PrepSocket(unix.AF_UNSPEC, unix.SOCK_STREAM, 0) }
 		}},
+	{op: ring.OpUringCmd, needs: ring.FeatureSocketOptions, on: idleSocket, gives: 4,
+		entry: func(h *harness, fd int, dice Dice) request {
+			value := pick(dice, h.text("\x01\x00\x00\x00"), h.memory(2), h.memory(0), h.memory(16))
+			level, name := pick(dice, unix.SOL_SOCKET, unix.IPPROTO_TCP), pick(dice, unix.SO_KEEPALIVE, unix.SO_TYPE, unix.TCP_NODELAY, 9999)
+			if dice(2) == 1 {
+				return plain(func(e *ring.SQE) { e.PrepSetSocketOption(fd, level, name, value) })
+			}
+			return into(value, func(e *ring.SQE) { e.PrepGetSocketOption(fd, level, name, value) })
+		},
+		errno: unix.ENOPROTOOPT, fails: func(h *harness) func(*ring.SQE) {
+			return func(e *ring.SQE) { e.PrepSetSocketOption(h.socket(), unix.SOL_SOCKET, 9999, h.memory(4)) }
+		}},
 	{op: ring.OpSendZC, on: tcpStream, gives: 5,
 		entry: func(h *harness, fd int, _ Dice) request {
 			p := h.text("bytes")
