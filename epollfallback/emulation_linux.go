@@ -213,4 +213,11 @@ var emulations = [256]emulation{
 		forms:   []form{{name: "truncate", calls: "ftruncate(2) by a worker"}},
 		prepare: (*Queue).prepareFtruncate, perform: (*Queue).employ, work: (*operation).workFtruncate, queue: neither, file: true,
 	},
+	ring.OpPipe: {
+		forms: []form{
+			{name: "pipe", calls: "pipe2(2) at once"},
+			{name: "pipe into slots", calls: "pipe2(2) at once, then as accept into a slot"},
+		},
+		prepare: (*Queue).preparePipe, perform: (*Queue).pipe, queue: neither,
+	},
 }

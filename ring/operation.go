@@ -46,6 +46,7 @@ const (
 	OpSendZC         Op = 47
 	OpFixedFDInstall Op = 54
 	OpFtruncate      Op = 55
+	OpPipe           Op = 62
 )
 
 // operation is what there is to know of an operation code.
@@ -123,7 +124,7 @@ var operations = [...]operation{
 	59:               {name: "EPOLL_WAIT", since: "6.15"},
 	60:               {name: "READV_FIXED", since: "6.15"},
 	61:               {name: "WRITEV_FIXED", since: "6.15"},
-	62:               {name: "PIPE", since: "6.16"},
+	OpPipe:           {name: "PIPE", since: "6.16", brings: 2},
 	63:               {name: "NOP128", since: "6.19"},
 	64:               {name: "URING_CMD128", since: "6.19"},
 }
@@ -152,7 +153,7 @@ func (op Op) String() string {
 func (op Op) BreaksLink() bool { return !op.row().silent }
 
 // Brings is how many descriptors a success of the operation brings: one in its
-// result, or none. One with [SQE.SetSlot] brings none.
+// result, two in memory (PrepPipe), or none. One with [SQE.SetSlot] brings none.
 func (op Op) Brings() int { return op.row().brings }
 
 // FirstKernel is the first kernel that has the operation, set-up flag or

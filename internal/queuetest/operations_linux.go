@@ -160,6 +160,13 @@ func (h *harness) newName(dice Dice) *byte {
 	return h.someName(dice)
 }
 
+// ends is memory for the descriptors of a pipe.
+func (h *harness) ends() *[2]int32 {
+	p := new([2]int32)
+	h.kept = append(h.kept, p)
+	return p
+}
+
 func (h *harness) sharedFile() int  { return h.what(regular) }
 func (h *harness) readOnly() int    { return h.open("/proc/self/status", unix.O_RDONLY) }
 func (h *harness) missing() *byte   { return h.name("missing") }
@@ -471,5 +478,16 @@ var operations = []operation{
 		},
 		errno: unix.EPERM, fails: func(h *harness) func(*ring.SQE) {
 			return func(e *ring.SQE) { e.PrepFtruncate(h.sealed(), 10) }
+		}},
+	{op: ring.OpPipe,
+		entry: func(h *harness, _ int, dice Dice) request {
+			ends, flags := h.ends(), pick[uint32](dice, unix.O_CLOEXEC, unix.O_CLOEXEC|unix.O_NONBLOCK, unix.O_DIRECT, 1<<20)
+			return request{
+				prepare: func(e *ring.SQE) { e.PrepPipe(ends, flags) },
+				brought: func(h *harness, _ int32) { h.owned(int(ends[0]), int(ends[1])) },
+			}
+		},
+		errno: unix.EINVAL, fails: func(h *harness) func(*ring.SQE) {
+			return func(e *ring.SQE) { e.PrepPipe(h.ends(), unix.O_CLOEXEC); e.SetSlot(0) }
 		}},
 }
