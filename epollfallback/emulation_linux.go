@@ -205,6 +205,10 @@ var emulations = [256]emulation{
 		forms:   []form{{name: "send, zero copy", calls: "a send, and the notification behind its result: the bytes are copied"}},
 		prepare: (*Queue).prepareSendZC, perform: (*Queue).sendZC, queue: writing, ioprio: true, file: true,
 	},
+	ring.OpReadMultishot: {
+		forms:   []form{{name: "read, multishot", calls: "preadv2(2) into the group's buffers as long as ppoll(2) tells of more, 33 a turn"}},
+		prepare: (*Queue).prepareReadMultishot, perform: (*Queue).readMultishot, queue: reading, ioprio: true, buffers: true, file: true,
+	},
 	ring.OpFixedFDInstall: {
 		forms:   []form{{name: "install a slot's file", calls: "fcntl(2) with F_DUPFD_CLOEXEC"}},
 		prepare: (*Queue).prepareInstall, perform: (*Queue).installNumber, queue: neither, file: true,

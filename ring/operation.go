@@ -44,6 +44,7 @@ const (
 	OpSocket         Op = 45
 	OpUringCmd       Op = 46
 	OpSendZC         Op = 47
+	OpReadMultishot  Op = 49
 	OpFixedFDInstall Op = 54
 	OpFtruncate      Op = 55
 	OpPipe           Op = 62
@@ -111,7 +112,7 @@ var operations = [...]operation{
 	OpUringCmd:       {name: "URING_CMD", since: "5.19"},
 	OpSendZC:         {name: "SEND_ZC", since: "6.0", needed: true},
 	48:               {name: "SENDMSG_ZC", since: "6.1"},
-	49:               {name: "READ_MULTISHOT", since: "6.7"},
+	OpReadMultishot:  {name: "READ_MULTISHOT", since: "6.7"},
 	50:               {name: "WAITID", since: "6.7"},
 	51:               {name: "FUTEX_WAIT", since: "6.7"},
 	52:               {name: "FUTEX_WAKE", since: "6.7"},

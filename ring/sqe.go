@@ -241,6 +241,16 @@ func (e *SQE) PrepReadProvided(fd int, group uint16) {
 	e.SetBufGroup(group)
 }
 
+// PrepMultishotRead reads again and again, each time into a buffer of a group, from
+// what can be waited for and has no position: a pipe, a terminal, a socket. EBADFD for
+// anything else. Like a receive it takes no buffer at the end, which completes it
+// with 0. Linux 6.7: an older kernel answers EINVAL.
+func (e *SQE) PrepMultishotRead(fd int, group uint16) {
+	e.PrepOperation(uint8(OpReadMultishot), int32(fd), 0, 0, 0)
+	e.SetFlags(SQEBufferSelect)
+	e.SetBufGroup(group)
+}
+
 // PrepWrite writes to a descriptor that has no position, or at the cursor of a
 // file. Linux 5.6.
 func (e *SQE) PrepWrite(fd int, p []byte) {

@@ -93,6 +93,13 @@ var (
 		h.write(w, "hello")
 		return r
 	}, alone: true} // a splice from a socket that is not connected waits for ever
+	endingPipe = &object{make: func(h *harness) int {
+		r, w := h.loosePipe()
+		h.owned(r)
+		h.write(w, "hello")
+		require.NoError(h, unix.Close(w))
+		return r
+	}}
 	regular   = &object{make: func(h *harness) int { fd, _ := h.file("0123456789"); return fd }, shared: true}
 	directory = &object{make: func(h *harness) int {
 		_, path := h.file("0123456789")
@@ -465,6 +472,16 @@ var operations = []operation{
 		entry: func(h *harness, fd int, _ Dice) request {
 			p := h.text("bytes")
 			return plain(func(e *ring.SQE) { e.PrepSendZC(fd, p, ring.MsgNoSignal) })
+		}},
+	{op: ring.OpReadMultishot, on: endingPipe, gives: 5,
+		entry: func(h *harness, fd int, _ Dice) request {
+			if h.buffers == nil {
+				h.buffers = h.group(64, 8, false)
+			}
+			return plain(func(e *ring.SQE) { e.PrepMultishotRead(fd, groupID) })
+		},
+		errno: unix.EBADFD, fails: func(h *harness) func(*ring.SQE) {
+			return func(e *ring.SQE) { e.PrepMultishotRead(h.sharedFile(), groupID) }
 		}},
 	{op: ring.OpFixedFDInstall, on: filledSlot,
 		entry: func(_ *harness, fd int, _ Dice) request { return plain(func(e *ring.SQE) { e.PrepInstall(fd, 0) }) },
