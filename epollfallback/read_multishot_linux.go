@@ -25,8 +25,12 @@ func (q *Queue) readMultishot(op *operation) outcome {
 	}
 	for posted := 0; posted < multishotBudget; posted++ {
 		if posted > 0 || op.waited {
-			if events, errno := q.pollNow(op.fd, unix.POLLIN|unix.POLLPRI); errno == 0 && events == 0 {
+			events, errno := q.pollNow(op.fd, unix.POLLIN|unix.POLLPRI)
+			switch {
+			case errno == 0 && events == 0:
 				return op.wouldBlock()
+			case !op.waited:
+				return yielded // others in the same submission come first
 			}
 		}
 		addr, room, ok := q.choose(op)
