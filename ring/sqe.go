@@ -234,7 +234,8 @@ func (e *SQE) PrepRead(fd int, p []byte) {
 }
 
 // PrepReadProvided reads, as PrepRead does, into a buffer of a group. Unlike a
-// receive, a read that finds the end takes a buffer. Linux 5.7.
+// receive, a read that finds the end takes a buffer; and one that waits takes no
+// more than was free in the buffer that it saw first. Linux 5.7.
 func (e *SQE) PrepReadProvided(fd int, group uint16) {
 	e.PrepOperation(uint8(OpRead), int32(fd), 0, 0, ^uint64(0))
 	e.SetFlags(SQEBufferSelect)

@@ -393,6 +393,21 @@ var buffers = []testCase{
 		require.Zero(h, c.Flags()&ring.CQEFBufMore, "nothing is left")
 		require.Equal(h, "abcdefgh", string(g.mem[0]))
 	}},
+	{"a read that waits takes no more than the buffer that it saw first had", func(h *harness) {
+		r, w := h.pipe()
+		ours, peer := h.pair()
+		g := h.group(2, 8, true)
+		h.write(peer, "abcde")
+		h.entry(1, func(e *ring.SQE) { e.PrepRecvProvided(ours, groupID, 0) })
+		h.final(1, 5) // three bytes are left
+		h.entry(2, func(e *ring.SQE) { e.PrepReadProvided(r, groupID) })
+		h.quiet(2)
+		h.write(peer, "fgh")
+		h.entry(3, func(e *ring.SQE) { e.PrepRecvProvided(ours, groupID, 0) })
+		h.final(3, 3)
+		h.write(w, "123456")
+		require.Equal(h, "123", g.bytes(h, h.final(2, 3)))
+	}},
 	{"a group needs a ring", func(h *harness) {
 		require.ErrorIs(h, h.RegisterBufferRing(1, nil), unix.EINVAL)
 		require.ErrorIs(h, h.RegisterBufferRing(1, new(ring.BufferRing)), unix.EINVAL)
