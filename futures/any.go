@@ -7,24 +7,29 @@ import "errors"
 // ErrNoFutures.
 //
 // It has its result when every input has ended, the canceled ones too, so that
-// nothing uses their memory any more; an input that does not heed its cancel
-// delays it. A loser may succeed all the same: a program whose values must be
-// closed looks at the inputs. Canceling it cancels the inputs.
+// nothing uses their memory any more; an input that does not end when it is
+// canceled delays it. A loser may succeed all the same. Its value is still in its
+// input then: a program whose values must be closed asks the inputs for them.
+// Canceling it cancels the inputs.
 func Any[T any](fs ...Future[T]) Future[T] {
 	if len(fs) == 0 {
 		return Failed[T](ErrNoFutures)
 	}
 	var winner *T
 	failures := make([]error, len(fs))
-	return collect(fs, func(i int, v T, err error) bool {
+	return collect(fs, func(i int, v T, err error) choice {
 		failures[i] = err
-		if err == nil && winner == nil {
-			winner = &v
+		if err != nil || winner != nil {
+			return choice{}
 		}
-		return err == nil
+		winner = &v
+		return choice{take: true, enough: true}
 	}, func() (v T, err error) {
 		if winner != nil {
 			return *winner, nil
+		}
+		if err := takeAll(fs); err != nil {
+			return v, err
 		}
 		return v, errors.Join(failures...)
 	})
@@ -32,17 +37,19 @@ func Any[T any](fs ...Future[T]) Future[T] {
 
 // Race returns a future of what the first argument to settle came to, success
 // or failure, and cancels the others then; of no arguments, it fails with
-// ErrNoFutures. It has its result when every input has ended, as with Any.
+// ErrNoFutures. It has its result when every input has ended, and a loser's result
+// is still in its input, as with Any.
 // Canceling it cancels the inputs.
 func Race[T any](fs ...Future[T]) Future[T] {
 	if len(fs) == 0 {
 		return Failed[T](ErrNoFutures)
 	}
 	var first *Outcome[T]
-	return collect(fs, func(_ int, v T, err error) bool {
-		if first == nil {
-			first = &Outcome[T]{v, err}
+	return collect(fs, func(_ int, v T, err error) choice {
+		if first != nil {
+			return choice{}
 		}
-		return true
+		first = &Outcome[T]{v, err}
+		return choice{take: true, enough: true}
 	}, func() (T, error) { return first.Value, first.Err })
 }

@@ -10,16 +10,16 @@ import (
 func BenchmarkAwait(b *testing.B) {
 	l := newLoop(b)
 	b.ReportAllocs()
-	l.alone(func() {
+	l.do(func() {
 		p := newBound(l)
-		f := p.Renew()
+		f := renew(p)
 		from := len(l.ready)
 		l.scheduler.Start(context.Background(), func(ctx context.Context) error {
 			for {
 				if _, err := f.Await(ctx); err != nil {
 					return err
 				}
-				f = p.Renew()
+				f = renew(p)
 			}
 		}, nil)
 		l.turn(from)
@@ -35,9 +35,9 @@ func BenchmarkAwait(b *testing.B) {
 func BenchmarkAwaitDerivedContext(b *testing.B) {
 	l := newLoop(b)
 	b.ReportAllocs()
-	l.alone(func() {
+	l.do(func() {
 		p := newBound(l)
-		f := p.Renew()
+		f := renew(p)
 		from := len(l.ready)
 		l.scheduler.Start(context.Background(), func(ctx context.Context) error {
 			ctx, cancel := context.WithCancel(ctx)
@@ -46,7 +46,7 @@ func BenchmarkAwaitDerivedContext(b *testing.B) {
 				if _, err := f.Await(ctx); err != nil {
 					return err
 				}
-				f = p.Renew()
+				f = renew(p)
 			}
 		}, nil)
 		l.turn(from)
@@ -62,12 +62,12 @@ func BenchmarkAwaitDerivedContext(b *testing.B) {
 func BenchmarkThen(b *testing.B) {
 	l := newLoop(b)
 	b.ReportAllocs()
-	l.alone(func() {
+	l.do(func() {
 		p := newBound(l)
 		sum := 0
 		fn := func(v int, _ error) { sum += v }
 		for b.Loop() {
-			p.Renew().Then(fn)
+			renew(p).Then(fn)
 			p.Resolve(1)
 		}
 	})
@@ -76,13 +76,13 @@ func BenchmarkThen(b *testing.B) {
 func BenchmarkThenOnResolved(b *testing.B) {
 	l := newLoop(b)
 	b.ReportAllocs()
-	l.alone(func() {
+	l.do(func() {
 		p := newBound(l)
 		from := len(l.ready)
 		sum := 0
 		fn := func(v int, _ error) { sum += v }
 		for b.Loop() {
-			f := p.Renew()
+			f := renew(p)
 			p.Resolve(1)
 			f.Then(fn)
 			l.turn(from)
@@ -93,11 +93,12 @@ func BenchmarkThenOnResolved(b *testing.B) {
 func BenchmarkResolve(b *testing.B) {
 	l := newLoop(b)
 	b.ReportAllocs()
-	l.alone(func() {
+	l.do(func() {
 		p := newBound(l)
 		for b.Loop() {
-			p.Renew()
+			f := renew(p)
 			p.Resolve(1)
+			f.Result()
 		}
 	})
 }
@@ -105,7 +106,7 @@ func BenchmarkResolve(b *testing.B) {
 func BenchmarkTask(b *testing.B) {
 	l := newLoop(b)
 	b.ReportAllocs()
-	l.alone(func() {
+	l.do(func() {
 		from := len(l.ready)
 		fn := func(context.Context) error { return nil }
 		for b.Loop() {
@@ -118,7 +119,7 @@ func BenchmarkTask(b *testing.B) {
 func BenchmarkStream(b *testing.B) {
 	l := newLoop(b)
 	b.ReportAllocs()
-	l.alone(func() {
+	l.do(func() {
 		s := NewStream[int](l, 0)
 		from := len(l.ready)
 		l.scheduler.Start(context.Background(), func(ctx context.Context) error {
@@ -152,11 +153,11 @@ func BenchmarkParkedTasks(b *testing.B) {
 	l := newLoop(b)
 	promises := make([]Promise[int], b.N)
 	before := memory()
-	l.alone(func() {
+	l.do(func() {
 		from := len(l.ready)
 		for i := range promises {
 			promises[i].Bind(l, nil)
-			f := promises[i].Renew()
+			f := renew(&promises[i])
 			l.scheduler.Start(context.Background(), func(ctx context.Context) error {
 				_, err := f.Await(ctx)
 				return err

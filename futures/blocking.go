@@ -12,10 +12,15 @@ const maxBlocking = 64
 //
 // If ctx ends first Blocking returns ctx's error. f goes on, if it has begun,
 // and its result is dropped: f must not use what the caller reuses. A panic in
-// f becomes a *PanicError.
+// f becomes a *PanicError. In a callback of a loop, which cannot wait, f does not
+// run and the error is ErrNoTask.
 func Blocking[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	if ctx.Err() != nil {
 		return *new(T), contextError(ctx)
+	}
+	s := schedulerHere(ctx)
+	if s != nil && s.current == nil {
+		return *new(T), ErrNoTask
 	}
 	p := NewPromise[T]()
 	work := func() {
@@ -25,8 +30,8 @@ func Blocking[T any](ctx context.Context, f func() (T, error)) (T, error) {
 		}
 		try(f, p.settle)
 	}
-	if t := running(ctx); t != nil {
-		t.scheduler.pool.run(work)
+	if s != nil {
+		s.pool.run(work)
 	} else {
 		go work()
 	}

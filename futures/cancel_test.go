@@ -165,7 +165,7 @@ func TestDerivedTimeout(t *testing.T) {
 	err := l.task(func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(context.WithValue(ctx, errTest, 1), time.Millisecond)
 		defer cancel()
-		_, err := op.Renew().Await(ctx)
+		_, err := renew(&op.Promise).Await(ctx)
 		return err
 	})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -178,7 +178,7 @@ func TestFutureCancel(t *testing.T) {
 	op.cancel = func() { l.post(func() { op.Fail(ErrCanceled) }) }
 	var f Future[int]
 	for i := range 3 {
-		l.do(func() { f = op.Renew() })
+		l.do(func() { f = renew(&op.Promise) })
 		f.Cancel()
 		f.Cancel()
 		_, err := f.Await(t.Context())
@@ -223,7 +223,7 @@ func TestWithoutCancel(t *testing.T) {
 	op := newOperation(l)
 	ended := make(chan error, 1)
 	task := l.start(func(ctx context.Context) error {
-		_, err := op.Renew().Await(context.WithoutCancel(ctx))
+		_, err := renew(&op.Promise).Await(context.WithoutCancel(ctx))
 		return err
 	}, func(err error) { ended <- err })
 	task.Cancel(nil)
@@ -241,7 +241,7 @@ func TestContextOfAnotherTask(t *testing.T) {
 	op := newOperation(l)
 	op.cancel = func() { op.Fail(ErrCanceled) }
 	var f Future[int]
-	l.do(func() { f = op.Renew() })
+	l.do(func() { f = renew(&op.Promise) })
 	first := NewPromise[int]()
 	lender := l.start(func(ctx context.Context) error {
 		_, err := first.Future().Await(context.WithoutCancel(ctx))

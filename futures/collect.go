@@ -4,54 +4,43 @@ import "sync"
 
 // Resolved returns a future that has the value v.
 func Resolved[T any](v T) Future[T] {
-	return (&Promise[T]{started: true, state: resolved, value: v}).Future()
+	return settled(v, nil)
 }
 
 // Failed returns a future that has failed with err.
 func Failed[T any](err error) Future[T] {
-	return (&Promise[T]{started: true, state: resolved, err: err}).Future()
+	return settled(*new(T), err)
 }
 
-// observe calls fn with the result: at once if there is one, else as Then does.
-func (f Future[T]) observe(fn func(T, error)) {
-	p := f.promise
-	switch {
-	case p == nil:
-		fn(*new(T), nil)
-	case p.exec == nil:
-		p.observeFree(fn)
-	case p.exec.Inside():
-		p.subscribeCall(f.generation, fn)
-	case !p.exec.Post(function(func() { p.subscribeCall(f.generation, fn) })):
-		fn(*new(T), ErrClosed)
-	}
-}
-
-func (p *Promise[T]) observeFree(fn func(T, error)) {
-	p.mu.Lock()
-	wait := p.state == pending
-	if wait {
-		p.others.add(&waiter[T]{call: fn})
-	}
-	p.mu.Unlock()
-	if !wait {
-		fn(p.value, p.err)
-	}
+func settled[T any](v T, err error) Future[T] {
+	p := &Promise[T]{value: v, err: err}
+	p.word.Store(resolved)
+	return p.Future()
 }
 
 // collection is the future of several: R is made of the outcomes of the inputs.
 //
 // It settles when every input has ended, those that were canceled too: only
 // then does nothing use their memory any more.
+//
+// It looks at the results of the inputs and takes only those that it passes on:
+// the others stay where they are, for whoever asks the inputs.
 type collection[T, R any] struct {
 	Promise[R]
 	inputs []Future[T]
+	choose func(i int, v T, err error) choice // called with mu held
+	result func() (R, error)                  // called once, after the last choice
 
 	mu     sync.Mutex
 	left   int
 	enough bool
-	take   func(i int, v T, err error) (enough bool) // called with mu held
-	result func() (R, error)                         // called once, after the last take
+	lost   error // of an input whose result was passed on and had been reclaimed
+}
+
+// choice is what a collection makes of the result of an input.
+type choice struct {
+	take   bool // it is passed on
+	enough bool // the other inputs are needed no more
 }
 
 // collectionCanceler is a collection as its own Canceler.
@@ -65,8 +54,8 @@ func cancelAll[T any](fs []Future[T]) {
 	}
 }
 
-func collect[T, R any](fs []Future[T], take func(int, T, error) bool, result func() (R, error)) Future[R] {
-	c := &collection[T, R]{inputs: fs, left: len(fs), take: take, result: result}
+func collect[T, R any](fs []Future[T], choose func(int, T, error) choice, result func() (R, error)) Future[R] {
+	c := &collection[T, R]{inputs: fs, left: len(fs), choose: choose, result: result}
 	c.SetCanceler((*collectionCanceler[T, R])(c))
 	if len(fs) == 0 {
 		c.Settle(result())
@@ -79,14 +68,43 @@ func collect[T, R any](fs []Future[T], take func(int, T, error) bool, result fun
 
 func (c *collection[T, R]) ended(i int, v T, err error) {
 	c.mu.Lock()
-	stop := c.take(i, v, err) && !c.enough
+	choice := c.choose(i, v, err)
+	c.mu.Unlock()
+	var lost error
+	if choice.take {
+		lost = c.inputs[i].take()
+	}
+	c.mu.Lock()
+	if lost != nil {
+		c.lost = lost
+	}
+	stop := choice.enough && !c.enough
 	c.enough = c.enough || stop
 	c.left--
 	last := c.left == 0
 	c.mu.Unlock()
 	if last {
-		c.Settle(c.result())
+		c.conclude()
 	} else if stop {
 		cancelAll(c.inputs)
 	}
+}
+
+func (c *collection[T, R]) conclude() {
+	if c.lost != nil {
+		c.Fail(c.lost)
+		return
+	}
+	c.Settle(c.result())
+}
+
+// takeAll takes every result. Its error is that of one that was reclaimed.
+func takeAll[T any](fs []Future[T]) error {
+	var lost error
+	for _, f := range fs {
+		if err := f.take(); err != nil {
+			lost = err
+		}
+	}
+	return lost
 }

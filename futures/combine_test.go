@@ -127,7 +127,7 @@ func TestCombinedFuturesAreCancelable(t *testing.T) {
 				return Map(fs[0], func(int) (int, error) { return 0, nil })
 			},
 			"Then": func(fs []Future[int]) interface{ error(context.Context) error } {
-				return Then(Resolved(1), func(int) Future[int] { return fs[0] })
+				return FlatMap(Resolved(1), func(int) Future[int] { return fs[0] })
 			},
 		} {
 			t.Run(name, func(t *testing.T) {
@@ -179,15 +179,15 @@ func TestThen(t *testing.T) {
 	v, err := f.Await(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 2, v)
-	_, err = Then(Failed[int](errTest), func(int) Future[int] { panic("not called") }).Await(t.Context())
+	_, err = FlatMap(Failed[int](errTest), func(int) Future[int] { panic("not called") }).Await(t.Context())
 	require.Equal(t, errTest, err)
-	_, err = Then(Resolved(1), func(int) Future[int] { panic(errTest) }).Await(t.Context())
+	_, err = FlatMap(Resolved(1), func(int) Future[int] { panic(errTest) }).Await(t.Context())
 	require.ErrorIs(t, err, errTest)
 
 	// The first stage succeeds although it was canceled: the second is canceled.
 	ops, fs = operations(l, 2)
 	ops[0].cancel = func() { ops[0].Resolve(1) }
-	f = Then(fs[0], func(int) Future[int] { return fs[1] })
+	f = FlatMap(fs[0], func(int) Future[int] { return fs[1] })
 	f.Cancel()
 	_, err = f.Await(t.Context())
 	require.Equal(t, ErrCanceled, err)

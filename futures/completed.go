@@ -8,7 +8,7 @@ import (
 // AsCompleted ranges over the futures in the order in which they settle, with
 // the index and the outcome of each. It may be ranged over once. When ctx ends,
 // those left are awaited with it: see Await for what that means. Leaving the
-// range leaves the others running.
+// range leaves the others running, and their results in their futures.
 func AsCompleted[T any](ctx context.Context, fs ...Future[T]) iter.Seq2[int, Outcome[T]] {
 	type completion struct {
 		index   int
@@ -28,6 +28,9 @@ func AsCompleted[T any](ctx context.Context, fs ...Future[T]) iter.Seq2[int, Out
 				break
 			}
 			given[c.index] = true
+			if err := fs[c.index].take(); err != nil {
+				c.outcome = Outcome[T]{Err: err}
+			}
 			if !yield(c.index, c.outcome) {
 				return
 			}

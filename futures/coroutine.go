@@ -11,7 +11,6 @@ import (
 // by the executor's goroutine: the runtime stops the process if the locked
 // thread is not always the same.
 type coroutine struct {
-	exec      Executor
 	task      *Task
 	next      func() (struct{}, bool)
 	stop      func()
@@ -19,8 +18,8 @@ type coroutine struct {
 	goroutine uintptr
 }
 
-func newCoroutine(exec Executor) *coroutine {
-	c := &coroutine{exec: exec}
+func newCoroutine() *coroutine {
+	c := new(coroutine)
 	c.next, c.stop = iter.Pull(c.live)
 	return c
 }
@@ -40,19 +39,11 @@ func switchTo(enter func() (struct{}, bool)) (alive bool) {
 	return true
 }
 
-// end makes an idle coroutine return.
-func (c *coroutine) end() {
-	c.stop()
-	c.exec.Claim()
-}
-
 func (c *coroutine) live(yield func(struct{}) bool) {
 	c.yield, c.goroutine = yield, goroutine.Current()
 	for {
-		c.exec.Claim()
 		c.run()
 		if !yield(struct{}{}) {
-			c.exec.Unclaim()
 			return
 		}
 	}
@@ -83,6 +74,5 @@ func (c *coroutine) ran(t *Task) {
 		t.result = &PanicError{value, debug.Stack()}
 		return
 	}
-	c.exec.Unclaim()
 	panic(goexit{})
 }

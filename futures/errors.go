@@ -4,38 +4,50 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 )
 
 var (
 	// ErrPending is what Result answers before there is a result.
 	ErrPending = errors.New("futures: no result yet: Await the future first")
 
-	// ErrStale is what a future answers whose promise serves a later operation
-	// already.
-	ErrStale = errors.New("futures: the promise has been renewed since: take the result before starting the next operation")
-
 	// ErrCanceled is the result of an operation that was canceled before it did
 	// anything. errors.Is(ErrCanceled, context.Canceled) holds.
 	ErrCanceled error = canceledError{}
 
-	// ErrClosed is the answer when the executor of a promise has ended.
-	ErrClosed = errors.New("futures: the loop of this future has ended")
+	// ErrClosed is the result when the executor of a promise has ended before the
+	// operation. It is net.ErrClosed for errors.Is, and so is every error that is.
+	ErrClosed error = &closedError{"futures: the loop of this future has ended"}
 
-	// ErrNoTask is what Await answers where waiting would block a loop, perhaps
-	// for ever: on a loop, but outside of a task or with a context that does not
-	// come from the task.
-	ErrNoTask = errors.New("futures: Await on a loop without a task: pass the task's context, or use Then")
+	// ErrNoTask is the result of Await in a callback of a loop, where waiting
+	// would block the loop.
+	ErrNoTask = errors.New("futures: Await in a callback of a loop, which must not wait: use Then, or start a task with Go")
 
 	// ErrGoexit is the result of a function that called runtime.Goexit, as
 	// testing.T.FailNow does.
 	ErrGoexit = errors.New("futures: the function called runtime.Goexit")
 
 	// ErrNoFutures is the result of Any and Race without arguments.
-	ErrNoFutures = errors.New("futures: none of no futures can be first: pass at least one")
+	ErrNoFutures = errors.New("futures: Any and Race need at least one future")
 )
 
-// errLeft tells one who waited that it need not any more.
-var errLeft = errors.New("futures: stopped waiting")
+var (
+	// errLeft tells one who waited that it need not any more.
+	errLeft = errors.New("futures: stopped waiting")
+
+	// errStale is the answer to one who asks again for what was taken.
+	errStale = errors.New("futures: the result was taken already, and another operation has begun since: keep the result, not the future")
+
+	// errReclaimed is the answer to one who asks too late. See Promise.Reclaim.
+	errReclaimed error = &closedError{"futures: nobody took the result before the connection or task that it belonged to ended"}
+)
+
+// closedError is net.ErrClosed for errors.Is, and every error that is that too.
+// Package net is needed for nothing else here.
+type closedError struct{ message string }
+
+func (e *closedError) Error() string        { return e.message }
+func (e *closedError) Is(target error) bool { return errors.Is(target, net.ErrClosed) }
 
 type canceledError struct{}
 

@@ -41,8 +41,6 @@ func (t *turner) Post(r futures.Runnable) bool {
 
 // Inside holds for tasks too: they run on the thread of their loop.
 func (t *turner) Inside() bool { return syscall.Gettid() == t.thread }
-func (t *turner) Claim()       {}
-func (t *turner) Unclaim()     {}
 
 // turn does what is posted, until there are no tasks any more.
 func (t *turner) turn(tasks *futures.Scheduler) {
@@ -130,26 +128,28 @@ func ExampleScheduler_CancelAll() {
 	// true
 }
 
-// One promise serves one operation after another, and none of them allocates. The
-// handle of an earlier one is stale.
+// One promise serves one operation after another, and none of them allocates. It
+// does so only when the result of the one before has been taken.
 func ExamplePromise_Renew() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var p futures.Promise[int]
 	p.Bind(newTurner(), nil)
 
-	first := p.Renew()
+	first, _ := p.Renew()
 	p.Resolve(1)
+	_, ok := p.Renew()
+	fmt.Println("renewed before the result was taken:", ok)
 	fmt.Println(first.Result())
-	second := p.Renew()
+	second, ok := p.Renew()
 	p.Resolve(2)
+	fmt.Println("renewed after that:", ok)
 	fmt.Println(second.Result())
-	_, err := first.Result()
-	fmt.Println(err == futures.ErrStale)
 	// Output:
+	// renewed before the result was taken: false
 	// 1 <nil>
+	// renewed after that: true
 	// 2 <nil>
-	// true
 }
 
 // What may be canceled says how when it is bound.
@@ -159,7 +159,7 @@ func ExamplePromise_Bind() {
 	var p futures.Promise[int]
 	p.Bind(newTurner(), cancelation(func() { p.Fail(futures.ErrCanceled) }))
 
-	f := p.Renew()
+	f, _ := p.Renew()
 	f.Cancel()
 	fmt.Println(f.Result())
 	// Output: 0 futures: operation canceled
@@ -173,8 +173,7 @@ type pooled struct {
 	promise *futures.Promise[int]
 }
 
-// Recycle may be called several times for one operation.
-func (p *pooled) Recycle() { p.pool.spare = []*futures.Promise[int]{p.promise} }
+func (p *pooled) Recycle() { p.pool.spare = append(p.pool.spare, p.promise) }
 
 // A promise is used again when its result has been taken.
 func ExamplePromise_SetRecycler() {
@@ -188,7 +187,7 @@ func ExamplePromise_SetRecycler() {
 	p := new(futures.Promise[int])
 	p.Bind(loop, nil)
 	p.SetRecycler(&pooled{&used, p})
-	f := p.Renew()
+	f, _ := p.Renew()
 	p.Resolve(7)
 	tasks.Start(context.Background(), func(ctx context.Context) error {
 		fmt.Println(len(used.spare))

@@ -50,15 +50,6 @@ func ExampleMap() {
 	// Output: 4 <nil>
 }
 
-func ExampleThen() {
-	user := futures.Resolved("gopher")
-	greeting := futures.Then(user, func(name string) futures.Future[string] {
-		return futures.Resolved("hello, " + name)
-	})
-	fmt.Println(greeting.Await(context.Background()))
-	// Output: hello, gopher <nil>
-}
-
 func ExampleAny() {
 	v, err := futures.Any(
 		futures.Failed[string](errors.New("unreachable")),

@@ -13,15 +13,25 @@ type Executor interface {
 	// false, and drops r, when the executor has ended.
 	Post(r Runnable) bool
 
-	// Inside reports whether the calling goroutine is the one running on the
-	// executor right now: its own, or the task it has switched to.
+	// Inside reports whether the caller runs on the executor's thread: as the
+	// executor's own goroutine, as a task, or as a coroutine (iter.Pull) that a
+	// task has entered. Any goroutine may call it. Each operation calls it, so it
+	// should take a few nanoseconds at most; gettid(2) is correct, and slower.
 	Inside() bool
+}
 
-	// Claim tells the executor that the calling goroutine now runs on it.
-	// Tasks call it each time a coroutine switch gives them control or takes
-	// it back.
-	Claim()
-
-	// Unclaim tells the executor that the calling goroutine is about to end.
-	Unclaim()
+// Quiescer is what an executor implements if its operations use memory of the
+// caller. Await needs it in a callback of the executor, where it cannot wait: it
+// must not return while the operation still uses that memory.
+type Quiescer interface {
+	// Quiesce calls cancel, which asks operations to end, and returns when those
+	// of this executor have ended: when nothing uses their memory any more. What
+	// cancel posts to the executor is part of it, and runs within Quiesce.
+	//
+	// Quiesce collects completions and does not deliver them: no promise is
+	// resolved and no callback or task runs in it, except for what cancel itself
+	// resolves. The executor delivers what it has collected later, in order.
+	//
+	// It is called on the executor, with no task running.
+	Quiesce(cancel func())
 }

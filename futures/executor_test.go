@@ -4,17 +4,16 @@ import (
 	"context"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"testing"
 
+	"github.com/goproactor/goproactor/internal/goroutine"
 	"github.com/stretchr/testify/require"
 )
 
 // loop is a small real executor: a goroutine locked to its thread, an inbox
 // with a lock and a local queue without.
 type loop struct {
-	current   atomic.Uint64
-	identify  func() uint64
+	thread    goroutine.Thread
 	scheduler *Scheduler
 
 	mu     sync.Mutex
@@ -29,7 +28,7 @@ type loop struct {
 }
 
 func newLoop(tb testing.TB) *loop {
-	l := &loop{identify: goroutineID, stopped: make(chan struct{}), panics: make(chan any, 16)}
+	l := &loop{stopped: make(chan struct{}), panics: make(chan any, 16)}
 	l.some = sync.NewCond(&l.mu)
 	l.scheduler = NewScheduler(l)
 	go l.run()
@@ -40,7 +39,12 @@ func newLoop(tb testing.TB) *loop {
 func (l *loop) run() {
 	runtime.LockOSThread()
 	defer close(l.stopped)
-	l.Claim()
+	defer func() { // a failed require ends this goroutine
+		l.mu.Lock()
+		l.closed = true
+		l.mu.Unlock()
+	}()
+	l.thread.Enter()
 	for !l.stop || len(l.ready) > 0 || l.scheduler.Len() > 0 {
 		l.collect(len(l.ready) == 0)
 		n := len(l.ready)
@@ -57,7 +61,7 @@ func (l *loop) run() {
 		r.Run()
 	}
 	l.scheduler.Close()
-	l.Unclaim()
+	l.thread.Leave()
 }
 
 func (l *loop) collect(wait bool) {
@@ -85,14 +89,12 @@ func (l *loop) Post(r Runnable) bool {
 	return true
 }
 
-func (l *loop) Inside() bool             { return l.current.Load() == l.identify() }
-func (l *loop) Claim()                   { l.current.Store(l.identify()) }
-func (l *loop) Unclaim()                 { l.current.Store(0) }
+func (l *loop) Inside() bool             { return l.thread.Here() }
 func (l *loop) Panicked(v any, _ []byte) { l.panics <- v }
 func (l *loop) post(fn func())           { l.Post(function(fn)) }
 func (l *loop) start(fn func(ctx context.Context) error, done func(error)) *Task {
 	var t *Task
-	ask(l, func() { t = l.scheduler.Start(context.Background(), fn, done) })
+	l.do(func() { t = l.scheduler.Start(context.Background(), fn, done) })
 	return t
 }
 
@@ -106,7 +108,20 @@ func (l *loop) close() {
 }
 
 // do runs fn on the loop and waits.
-func (l *loop) do(fn func()) { ask(l, fn) }
+func (l *loop) do(fn func()) {
+	if l.Inside() {
+		fn()
+		return
+	}
+	done := make(chan struct{})
+	posted := l.Post(function(func() {
+		defer close(done)
+		fn()
+	}))
+	if posted {
+		<-done
+	}
+}
 
 // task runs fn as a task and waits for its end.
 func (l *loop) task(fn func(ctx context.Context) error) error {
@@ -115,19 +130,7 @@ func (l *loop) task(fn func(ctx context.Context) error) error {
 	return <-ended
 }
 
-// alone makes the loop believe that everything happens on it: telling
-// goroutines apart takes a microsecond here, which is no matter of this
-// package. Nothing else may use the loop meanwhile.
-func (l *loop) alone(fn func()) {
-	l.do(func() {
-		defer func(id func() uint64) { l.identify = id; l.Claim() }(l.identify)
-		l.identify = func() uint64 { return 1 }
-		l.Claim()
-		fn()
-	})
-}
-
-// turn runs what is ready, from within a callback that alone runs.
+// turn runs what is ready, from within a callback that do runs.
 func (l *loop) turn(from int) {
 	for i := from; i < len(l.ready); i++ {
 		r := l.ready[i]
@@ -135,19 +138,6 @@ func (l *loop) turn(from int) {
 		r.Run()
 	}
 	l.ready = l.ready[:from]
-}
-
-func goroutineID() uint64 {
-	var trace [40]byte
-	runtime.Stack(trace[:], false)
-	var id uint64
-	for _, c := range trace[len("goroutine "):] {
-		if c < '0' || c > '9' {
-			break
-		}
-		id = id*10 + uint64(c-'0')
-	}
-	return id
 }
 
 // operation is a producer on a loop: its promise is renewed for each start.
@@ -173,6 +163,15 @@ func (c *operationCanceler) Cancel() {
 	}
 }
 
+// renew is Renew where it must succeed.
+func renew[T any](p *Promise[T]) Future[T] {
+	f, ok := p.Renew()
+	if !ok {
+		panic("the promise cannot be renewed")
+	}
+	return f
+}
+
 func newBound(l *loop) *Promise[int] {
 	p := new(Promise[int])
 	p.Bind(l, nil)
@@ -181,7 +180,7 @@ func newBound(l *loop) *Promise[int] {
 
 func TestAllocations(t *testing.T) {
 	l := newLoop(t)
-	l.alone(func() {
+	l.do(func() {
 		p := newBound(l)
 		var f Future[int]
 		from := len(l.ready)
@@ -193,10 +192,10 @@ func TestAllocations(t *testing.T) {
 					return nil
 				}
 				sum += v
-				f = p.Renew()
+				f = renew(p)
 			}
 		}, nil)
-		f = p.Renew()
+		f = renew(p)
 		l.turn(from)
 		require.Zero(t, testing.AllocsPerRun(100, func() {
 			p.Resolve(1)
@@ -207,12 +206,12 @@ func TestAllocations(t *testing.T) {
 
 		fn := func(v int, _ error) { sum += v }
 		require.Zero(t, testing.AllocsPerRun(100, func() {
-			f := p.Renew()
+			f := renew(p)
 			f.Then(fn)
 			p.Resolve(1)
 		}), "then, resolve")
 		require.Zero(t, testing.AllocsPerRun(100, func() {
-			f := p.Renew()
+			f := renew(p)
 			p.Resolve(1)
 			f.Then(fn)
 			l.turn(from)
@@ -220,11 +219,14 @@ func TestAllocations(t *testing.T) {
 		require.Equal(t, 303, sum)
 
 		require.Zero(t, testing.AllocsPerRun(100, func() {
-			f := p.Renew()
+			f := renew(p)
 			if f.Ready() || p.Future() != f || !p.Pending() {
 				panic("wrong answer")
 			}
 			p.Resolve(1)
+			if v, err := f.Result(); v != 1 || err != nil {
+				panic("wrong result")
+			}
 		}), "questions")
 
 		s := NewStream[int](l, 0)

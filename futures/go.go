@@ -46,3 +46,13 @@ func schedulerOf(ctx context.Context) *Scheduler {
 	}
 	return t.scheduler
 }
+
+// schedulerHere returns the scheduler of the loop that the caller is on, nil on an
+// ordinary goroutine. The context is only where to look first: it may be of
+// another task, or of none.
+func schedulerHere(ctx context.Context) *Scheduler {
+	if s := schedulerOf(ctx); s != nil {
+		return s
+	}
+	return schedulers.here()
+}

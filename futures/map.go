@@ -21,11 +21,11 @@ func Map[T, U any](f Future[T], fn func(T) (U, error)) Future[U] {
 	return p.Future()
 }
 
-// Then returns a future of what the future comes to that fn makes of the value
+// FlatMap returns a future of the result of the future that fn makes of the value
 // of f; if f fails, it fails the same. fn runs where a callback of f.Then does;
 // its panic becomes a *PanicError. Canceling it cancels f, or the future that
 // fn returned.
-func Then[T, U any](f Future[T], fn func(T) Future[U]) Future[U] {
+func FlatMap[T, U any](f Future[T], fn func(T) Future[U]) Future[U] {
 	c := &chain[U]{stage: f}
 	c.SetCanceler((*chainCanceler[U])(c))
 	f.Then(func(v T, err error) {
@@ -37,9 +37,6 @@ func Then[T, U any](f Future[T], fn func(T) Future[U]) Future[U] {
 	})
 	return c.Future()
 }
-
-// FlatMap is Then under its other name.
-func FlatMap[T, U any](f Future[T], fn func(T) Future[U]) Future[U] { return Then(f, fn) }
 
 // chain is the future of two, one after the other.
 type chain[U any] struct {
@@ -62,7 +59,7 @@ func (c *chain[U]) enter(next Future[U], err error) bool {
 	if canceled {
 		next.Cancel()
 	}
-	next.observe(func(v U, err error) { c.Settle(v, err) })
+	next.receive(func(v U, err error) { c.Settle(v, err) })
 	return true
 }
 

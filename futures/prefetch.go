@@ -17,18 +17,16 @@ const (
 )
 
 // PrefetchTask is the first of two hints from an executor that has many tasks to
-// run: the memory of the one that r resumes, if it resumes one, had better be on
-// its way to the processor's cache. Give it some Runs before r's own, and
-// PrefetchStack some later. Only the executor may call it.
-func PrefetchTask(r Runnable) {
-	if t, ok := r.(*resumption); ok {
-		prefetch.Lines(uintptr(unsafe.Pointer(t)), 2)
-	}
+// run. An executor asks a Runnable for both methods with an interface of its own.
+// The hint asks for the task's memory to be loaded into the processor's cache. It
+// comes some Runs before the task's own, and PrefetchStack some Runs later.
+func (r *resumption) PrefetchTask() {
+	prefetch.Lines(uintptr(unsafe.Pointer(r)), 2)
 }
 
 // PrefetchStack is the second hint: it asks for what the task points to.
-func PrefetchStack(r Runnable) {
-	if t, ok := r.(*resumption); ok && t.phase == parked {
+func (r *resumption) PrefetchStack() {
+	if t := (*Task)(r); t.phase == parked {
 		prefetch.Lines(t.parkedAt-stackBelow, (stackBelow+stackAbove)/prefetch.LineSize)
 		prefetch.Lines(t.goroutine, descriptor/prefetch.LineSize)
 		prefetch.Lines(closure(unsafe.Pointer(&t.enter)), 1)

@@ -7,17 +7,24 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// prefetcher is how an executor asks a Runnable for the hints.
+type prefetcher interface {
+	PrefetchTask()
+	PrefetchStack()
+}
+
 // The hints are taken at any time in a task's life, for anything that runs.
 func TestPrefetchIsAHint(t *testing.T) {
 	l := newLoop(t)
 	var task *Task
 	hint := func() {
-		PrefetchTask((*resumption)(task))
-		PrefetchStack((*resumption)(task))
+		r := Runnable((*resumption)(task)).(prefetcher)
+		r.PrefetchTask()
+		r.PrefetchStack()
 	}
 	l.do(func() {
 		p := newBound(l)
-		f := p.Renew()
+		f := renew(p)
 		task = l.scheduler.Start(context.Background(), func(ctx context.Context) error {
 			hint() // active
 			_, err := f.Await(ctx)
@@ -34,7 +41,5 @@ func TestPrefetchIsAHint(t *testing.T) {
 	<-task.Done()
 	l.do(func() {
 		hint() // finished
-		PrefetchTask(function(nil))
-		PrefetchStack(function(nil))
 	})
 }

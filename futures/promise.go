@@ -3,6 +3,7 @@ package futures
 import (
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 )
 
 // Canceler is the producer's side of Cancel: it asks the operation to end.
@@ -13,47 +14,58 @@ import (
 // promise, on any goroutine and with no lock held for a free one.
 type Canceler interface{ Cancel() }
 
-// Recycler is told when the result of a bound promise's operation has been
-// taken, by a task's Await or a callback of Then, so that the promise may be
-// renewed for another: the future is over then. That is on the executor, and
-// possibly several times for one operation. A result that is taken in another
-// way, or never, is not reported.
+// Recycler is told that the result of a bound promise's operation has been taken,
+// so that the promise may be renewed for the next one. See Renew for what taken
+// means.
+//
+// Recycle is called on the executor, at most once for an operation, just before
+// whoever takes the result goes on with it. It is not called for a promise that
+// cannot be renewed, because another goroutine asked for the result itself, with
+// Result, Ready or Done: that one is left to the garbage collector.
 type Recycler interface{ Recycle() }
 
-type state uint8
-
+// A promise's word has the number of the operation, from generation up, and what
+// others than the executor need to know of it. The executor settles and renews
+// with an atomic operation on the word, others set their flags with one: so a
+// renewed promise is never read, and a shared one never renewed.
 const (
-	pending state = iota
-	resolved
+	resolved   uint64 = 1 << iota // value and err are set
+	begun                         // somebody has the future
+	shared                        // others than the executor may read them at any time
+	taken                         // one of those has
+	reclaimed                     // the producer has taken the result back
+	ended                         // the executor has, before there was a result
+	generation                    // of the first renewal
+
+	flags = generation - 1
 )
 
 // Promise is the producer's side of a Future.
 //
-// NewPromise makes a free promise, which any goroutine may resolve. Bind makes
-// a promise part of an executor: its state is touched there alone, without
-// locks, and it can be renewed to serve one operation after the other without
-// allocating. The zero Promise may be embedded and then bound.
+// NewPromise makes a free promise, which any goroutine may resolve. Bind makes a
+// promise part of an executor: it is resolved there alone, without locks, and can
+// be renewed to serve one operation after the other without allocating. The zero
+// Promise may be embedded and then bound.
 //
 // A Promise must not be copied after first use.
 type Promise[T any] struct {
-	exec       Executor // nil: free
-	recycler   Recycler // nil: nobody wants to know
-	task       *Task    // parked in Await on the executor; stays until it has run
-	generation uint32
-	state      state
-	started    bool // a handle may have been given out
-	canceled   bool // the canceler knows
-	value      T
-	err        error
-	then       func(T, error) // the first callback, or the one posted after the result
-	others     waiters[T]
-	canceler   Canceler
-	mu         sync.Mutex // guards a free promise; a bound one is its executor's
-	done       chan struct{}
+	exec     Executor // nil: free
+	recycler Recycler // nil: nobody wants to know
+	task     *Task    // parked in Await on the executor; stays until it has run
+	word     atomic.Uint64
+	canceled bool // the canceler knows
+	given    bool // the executor has given the result to somebody
+	value    T
+	err      error
+	then     func(T, error) // the first callback, or the one posted after the result
+	others   waiters[T]
+	canceler Canceler
+	mu       sync.Mutex    // guards done and, of a free promise, all but word
+	done     chan struct{} // made when Done is first called
 }
 
 // NewPromise makes a free promise: any goroutine may resolve and await it.
-func NewPromise[T any]() *Promise[T] { return &Promise[T]{started: true} }
+func NewPromise[T any]() *Promise[T] { return new(Promise[T]) }
 
 // Bind makes p a promise of exec, whose operation c cancels; a nil c means
 // that there is nothing to cancel. It must be called before p is used.
@@ -71,52 +83,51 @@ func (p *Promise[T]) SetCanceler(c Canceler) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.state == pending {
+	if p.Pending() {
 		p.canceler = c
 	}
 }
 
-// Future returns the handle of the current operation.
+// Future returns the future of the current operation. Any goroutine may call it.
 func (p *Promise[T]) Future() Future[T] {
-	if p.exec == nil {
-		return Future[T]{promise: p}
+	word := p.word.Load()
+	if word&begun == 0 {
+		word = p.word.Or(begun)
 	}
-	if p.exec.Inside() {
-		p.started = true
-		return Future[T]{p, p.generation}
-	}
-	return p.futureElsewhere()
+	return Future[T]{p, word &^ flags}
 }
 
-//go:noinline
-func (p *Promise[T]) futureElsewhere() (f Future[T]) {
-	if !askElsewhere(p.exec, func() { f = p.Future() }) {
-		return Failed[T](ErrClosed)
-	}
-	return f
-}
-
-// Renew begins the next operation of a bound promise and returns its handle.
-// Earlier handles become stale, but who waits already gets the result there
-// was. Only the executor may call it. It panics while an operation is pending;
-// a fresh promise has none.
-func (p *Promise[T]) Renew() Future[T] {
+// Renew begins the next operation of a bound promise and returns its future. Only
+// the executor may call it.
+//
+// It returns false, and the caller needs another promise for its operation, if
+//   - the operation is pending,
+//   - nobody has taken its result yet, or
+//   - another goroutine asked for the result itself: see Recycler.
+//
+// A result is taken when a task's or a goroutine's Await returns it, Result does,
+// a callback of Then gets it, or a combinator passes it on. Whoever waited for it
+// when it came gets it, however late he runs. A fresh promise has no result: its
+// first Renew succeeds.
+func (p *Promise[T]) Renew() (f Future[T], ok bool) {
 	if p.exec == nil {
 		panic("futures: Renew of a free promise: Bind it first")
 	}
-	if p.state == resolved {
-		if p.task != nil || p.then != nil {
-			p.bequeath()
-		}
-		var none T
-		p.value, p.err, p.done = none, nil, nil
-		p.state, p.canceled = pending, false
-		p.generation++
-	} else if p.started {
-		panic("futures: Renew while the operation is pending: Resolve it first")
+	word := p.word.Load()
+	if word&(resolved|begun) == 0 {
+		return p.Future(), true
 	}
-	p.started = true
-	return Future[T]{p, p.generation}
+	next := word&^flags + generation
+	if word&(resolved|shared) != resolved || !p.given || !p.word.CompareAndSwap(word, next|begun) {
+		return f, false
+	}
+	if p.task != nil || p.then != nil {
+		p.bequeath()
+	}
+	var none T
+	p.value, p.err = none, nil
+	p.given, p.canceled = false, false
+	return Future[T]{p, next}, true
 }
 
 // bequeath gives the result to those who were promised it but did not run yet.
@@ -139,6 +150,35 @@ func takeCarried[T any](t *Task) (T, error) {
 	return outcome.Value, outcome.Err
 }
 
+// Reclaim takes back a result that nobody has taken, for a producer whose
+// connection or task has ended: a result may hold something, such as a lease on a
+// buffer, that has to be given back. From then on the future answers with an error
+// that is ErrClosed for errors.Is, and a bound promise may be renewed.
+//
+// It returns false if there is no result, if it has been taken, or if it is on its
+// way to somebody who waited for it. The executor may call it, or any goroutine
+// for a free promise.
+func (p *Promise[T]) Reclaim() (v T, ok bool) {
+	if p.exec == nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+	} else if p.given || p.task != nil || p.then != nil {
+		return v, false
+	}
+	for {
+		word := p.word.Load()
+		if word&resolved == 0 || word&(taken|reclaimed) != 0 {
+			return v, false
+		}
+		if p.word.CompareAndSwap(word, word|reclaimed) {
+			break
+		}
+	}
+	v, p.value = p.value, v
+	p.err, p.given = errReclaimed, true
+	return v, true
+}
+
 // Resolve gives the operation its value, and returns false if it has a result
 // already. Callbacks of Then run inside.
 //
@@ -157,20 +197,8 @@ func (p *Promise[T]) Fail(err error) bool {
 // it is short; otherwise it is like Resolve.
 func (p *Promise[T]) Settle(v T, err error) bool { return p.settle(v, err) }
 
-// Pending reports whether there is no result yet. On a bound promise, from
-// outside of its executor, it asks the executor and waits for the answer.
-func (p *Promise[T]) Pending() bool {
-	if p.exec != nil && p.exec.Inside() {
-		return p.state == pending
-	}
-	return p.pendingElsewhere()
-}
-
-//go:noinline
-func (p *Promise[T]) pendingElsewhere() (is bool) {
-	p.read(func() { is = p.state == pending })
-	return is
-}
+// Pending reports whether there is no result yet. Any goroutine may call it.
+func (p *Promise[T]) Pending() bool { return p.word.Load()&resolved == 0 }
 
 func (p *Promise[T]) settle(v T, err error) bool {
 	switch {
@@ -178,14 +206,15 @@ func (p *Promise[T]) settle(v T, err error) bool {
 		return p.settleFree(v, err)
 	case !p.exec.Inside():
 		return p.settleElsewhere(v, err)
-	case p.state == resolved:
+	case !p.Pending():
 		return false
 	}
-	p.state, p.value, p.err = resolved, v, err
+	p.value, p.err = v, err
+	word := p.word.Add(resolved)
 	if p.task != nil { // whose executor is p's
 		p.exec.Post((*resumption)(p.task))
 	}
-	if p.then != nil || p.others.first != nil || p.done != nil {
+	if p.then != nil || p.others.first != nil || word&shared != 0 {
 		p.notify(v, err)
 	}
 	return true
@@ -198,20 +227,31 @@ func (p *Promise[T]) settleElsewhere(v T, err error) bool {
 
 func (p *Promise[T]) settleFree(v T, err error) bool {
 	p.mu.Lock()
-	if p.state == resolved {
+	if !p.Pending() {
 		p.mu.Unlock()
 		return false
 	}
-	p.state, p.value, p.err = resolved, v, err
+	p.value, p.err = v, err
 	p.canceler = nil
 	others := p.others
 	p.others = waiters[T]{}
-	if p.done != nil {
-		close(p.done)
+	if others.take() {
+		p.word.Or(resolved | taken)
+	} else {
+		p.word.Or(resolved)
 	}
+	p.closeDone()
 	p.mu.Unlock()
 	p.deliver(&others, v, err)
 	return true
+}
+
+// closeDone tells those who wait for the channel of Done. mu is held.
+func (p *Promise[T]) closeDone() {
+	if p.done != nil && p.done != closed {
+		close(p.done)
+		p.done = closed
+	}
 }
 
 // notify tells everyone but the inline task. A callback may renew p, so all is
@@ -219,28 +259,82 @@ func (p *Promise[T]) settleFree(v T, err error) bool {
 func (p *Promise[T]) notify(v T, err error) {
 	then, others := p.then, p.others
 	p.then, p.others = nil, waiters[T]{}
-	if p.done != nil {
-		close(p.done)
+	if p.word.Load()&shared != 0 {
+		p.mu.Lock()
+		p.closeDone()
+		p.mu.Unlock()
+	}
+	if then != nil || others.take() {
+		p.give()
 	}
 	if others.first != nil {
 		defer p.deliver(&others, v, err)
 	}
 	if then != nil {
 		p.call(then, v, err)
-		if p.recycler != nil {
-			p.recycler.Recycle()
+	}
+}
+
+// give notes that somebody takes the result, on the executor.
+func (p *Promise[T]) give() {
+	if p.given {
+		return
+	}
+	p.given = true
+	if p.recycler != nil && p.word.Load()&shared == 0 {
+		p.recycler.Recycle()
+	}
+}
+
+// result is the result, taken by the caller, on the executor.
+func (p *Promise[T]) result() (T, error) {
+	v, err := p.value, p.err
+	p.give()
+	return v, err
+}
+
+// resultHere is the result of an operation, on the executor.
+func (p *Promise[T]) resultHere(operation uint64) (v T, err error) {
+	switch word := p.word.Load(); {
+	case word&^flags != operation:
+		return v, errStale
+	case word&resolved == 0:
+		return v, ErrPending
+	}
+	return p.result()
+}
+
+// resultElsewhere is the result of an operation, not on the executor or of a free
+// promise. Once it has set its flags p keeps the result.
+func (p *Promise[T]) resultElsewhere(operation uint64) (v T, err error) {
+	for {
+		word := p.word.Load()
+		switch {
+		case word&^flags != operation:
+			return v, errStale
+		case word&reclaimed != 0:
+			return v, errReclaimed
+		case word&(resolved|ended) == ended:
+			return v, ErrClosed
+		case word&resolved == 0:
+			if word&shared != 0 || p.word.CompareAndSwap(word, word|shared) {
+				return v, ErrPending
+			}
+		case word&(shared|taken) == shared|taken || p.word.CompareAndSwap(word, word|shared|taken):
+			return p.value, p.err
 		}
 	}
 }
 
-// taken is the result, taken by a task. Whoever recycles the promise may renew
-// it.
-func (p *Promise[T]) taken() (T, error) {
-	v, err := p.value, p.err
-	if p.recycler != nil {
-		p.recycler.Recycle()
+// share makes p keep the result of an operation for those who asked for it, and
+// returns the word.
+func (p *Promise[T]) share(operation uint64) uint64 {
+	for {
+		word := p.word.Load()
+		if word&^flags != operation || word&shared != 0 || p.word.CompareAndSwap(word, word|shared) {
+			return word
+		}
 	}
-	return v, err
 }
 
 // deliver settles a list that is off the promise already. Nobody goes without
@@ -252,11 +346,15 @@ func (p *Promise[T]) deliver(others *waiters[T], v T, err error) {
 		}
 	}()
 	for w := others.pop(); w != nil; w = others.pop() {
-		if w.call != nil {
-			p.call(w.call, v, err)
-		} else {
-			w.settle(v, err)
-		}
+		p.tell(w, v, err)
+	}
+}
+
+func (p *Promise[T]) tell(w *waiter[T], v T, err error) {
+	if w.call != nil {
+		p.call(w.call, v, err)
+	} else {
+		w.settle(v, err)
 	}
 }
 
@@ -283,16 +381,26 @@ func contain(exec Executor) {
 	hook.Panicked(value, debug.Stack())
 }
 
+// cancelable reports whether there is somebody to ask for the operation's end.
+func (p *Promise[T]) cancelable() bool {
+	if p.exec == nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+	}
+	return p.canceler != nil
+}
+
 // cancel returns false when the executor has ended.
-func (p *Promise[T]) cancel(generation uint32) bool {
+func (p *Promise[T]) cancel(operation uint64) bool {
 	if p.exec == nil {
 		p.cancelFree()
 		return true
 	}
 	if !p.exec.Inside() {
-		return p.exec.Post(function(func() { p.cancel(generation) }))
+		return p.post(func() { p.cancel(operation) })
 	}
-	if p.generation != generation || p.state == resolved || p.canceled {
+	word := p.word.Load()
+	if word&^flags != operation || word&resolved != 0 || p.canceled {
 		return true
 	}
 	if p.canceler == nil {
@@ -317,47 +425,77 @@ func (p *Promise[T]) cancelFree() {
 	}
 }
 
-// subscribe adds w to those who wait, or settles it if there is a result. It
-// returns false when the executor has ended.
-func (p *Promise[T]) subscribe(generation uint32, w *waiter[T]) bool {
+// post makes the executor run fn. If it has ended, an operation that is pending
+// will not have a result, which is noted for those who ask.
+func (p *Promise[T]) post(fn func()) bool {
+	if p.exec.Post(function(fn)) {
+		return true
+	}
+	p.word.Or(ended | shared)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closeDone()
+	return false
+}
+
+// subscribe adds w to those who wait, or tells it at once if there is a result.
+// It returns false when the executor has ended.
+func (p *Promise[T]) subscribe(operation uint64, w *waiter[T]) bool {
 	if p.exec != nil && !p.exec.Inside() {
-		return p.exec.Post(function(func() { p.subscribe(generation, w) }))
+		return p.post(func() { p.subscribe(operation, w) })
 	}
-	if p.exec == nil {
-		p.mu.Lock()
-	}
-	add := p.state == pending && p.generation == generation
-	if add {
-		p.others.add(w)
-	}
-	if p.exec == nil {
-		p.mu.Unlock()
-	}
-	switch {
-	case add:
-	case p.generation != generation:
-		w.settle(*new(T), ErrStale)
-	default:
-		w.settle(p.value, p.err)
+	if !p.enlist(operation, w) {
+		v, err := p.late(operation, w)
+		p.tell(w, v, err)
 	}
 	return true
+}
+
+// enlist adds w to those who wait, if there is something to wait for.
+func (p *Promise[T]) enlist(operation uint64, w *waiter[T]) bool {
+	if p.exec == nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+	}
+	word := p.word.Load()
+	if word&^flags != operation || word&resolved != 0 {
+		return false
+	}
+	p.others.add(w)
+	return true
+}
+
+// late is the result for one who came after it.
+func (p *Promise[T]) late(operation uint64, w *waiter[T]) (v T, err error) {
+	switch {
+	case p.exec == nil && w.observes:
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.value, p.err
+	case p.exec == nil:
+		return p.resultElsewhere(operation)
+	case w.observes && p.word.Load()&^flags == operation:
+		return p.value, p.err
+	}
+	return p.resultHere(operation)
 }
 
 // interrupt ends the wait of w: by asking the operation to end, which settles w
 // in due course, or, where there is nothing to ask, with errLeft. It returns
 // false when the executor has ended.
-func (p *Promise[T]) interrupt(generation uint32, w *waiter[T]) bool {
+func (p *Promise[T]) interrupt(operation uint64, w *waiter[T]) bool {
 	if p.exec == nil {
 		p.interruptFree(w)
 		return true
 	}
 	if !p.exec.Inside() {
-		return p.exec.Post(function(func() { p.interrupt(generation, w) }))
+		return p.post(func() { p.interrupt(operation, w) })
 	}
+	word := p.word.Load()
 	switch {
-	case p.generation != generation || p.state == resolved:
+	case word&^flags != operation || word&resolved != 0:
 	case p.canceler != nil:
-		p.cancel(generation)
+		p.cancel(operation)
 	default:
 		p.others.remove(w)
 		w.settle(*new(T), errLeft)
@@ -368,7 +506,7 @@ func (p *Promise[T]) interrupt(generation uint32, w *waiter[T]) bool {
 func (p *Promise[T]) interruptFree(w *waiter[T]) {
 	p.mu.Lock()
 	cancelable := p.canceler != nil
-	left := p.state == pending && !cancelable && p.others.remove(w)
+	left := p.Pending() && !cancelable && p.others.remove(w)
 	p.mu.Unlock()
 	switch {
 	case left:
@@ -378,26 +516,15 @@ func (p *Promise[T]) interruptFree(w *waiter[T]) {
 	}
 }
 
-// read runs fn where the state of p may be touched, or returns false when the
-// executor has ended.
-func (p *Promise[T]) read(fn func()) bool {
-	if p.exec != nil {
-		return ask(p.exec, fn)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	fn()
-	return true
-}
-
 // thenHere is Then of a bound promise on its executor.
-func (p *Promise[T]) thenHere(generation uint32, fn func(T, error)) {
+func (p *Promise[T]) thenHere(operation uint64, fn func(T, error)) {
+	word := p.word.Load()
 	switch {
-	case p.generation != generation:
-		p.exec.Post(function(func() { p.call(fn, *new(T), ErrStale) }))
-	case p.state == pending && p.then == nil && p.others.first == nil:
+	case word&^flags != operation:
+		p.exec.Post(function(func() { p.call(fn, *new(T), errStale) }))
+	case word&resolved == 0 && p.then == nil && p.others.first == nil:
 		p.then = fn
-	case p.state == pending:
+	case word&resolved == 0:
 		p.others.add(&waiter[T]{call: fn})
 	case p.then == nil:
 		p.then = fn
@@ -409,40 +536,20 @@ func (p *Promise[T]) thenHere(generation uint32, fn func(T, error)) {
 
 //go:noinline
 func (p *Promise[T]) thenLater(fn func(T, error)) {
-	v, err := p.value, p.err
+	v, err := p.result()
 	p.exec.Post(function(func() { p.call(fn, v, err) }))
 }
 
-func (p *Promise[T]) thenElsewhere(generation uint32, fn func(T, error)) {
-	if p.exec == nil {
-		p.thenFree(fn)
-		return
-	}
-	if !p.exec.Post(function(func() { p.subscribeCall(generation, fn) })) {
-		go fn(*new(T), ErrClosed)
-	}
-}
-
-// subscribeCall is thenHere for a call that has been posted already.
-func (p *Promise[T]) subscribeCall(generation uint32, fn func(T, error)) {
+func (p *Promise[T]) thenElsewhere(operation uint64, fn func(T, error)) {
+	w := &waiter[T]{call: fn}
 	switch {
-	case p.generation != generation:
-		p.call(fn, *new(T), ErrStale)
-	case p.state == pending:
-		p.others.add(&waiter[T]{call: fn})
-	default:
-		p.call(fn, p.value, p.err)
+	case p.exec != nil:
+		if !p.subscribe(operation, w) {
+			go fn(p.resultElsewhere(operation))
+		}
+	case !p.enlist(operation, w):
+		go fn(p.resultElsewhere(operation))
 	}
-}
-
-func (p *Promise[T]) thenFree(fn func(T, error)) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.state == pending {
-		p.others.add(&waiter[T]{call: fn})
-		return
-	}
-	go fn(p.value, p.err)
 }
 
 // delivery is a promise as the Runnable that gives its result to the callback
@@ -451,9 +558,10 @@ type delivery[T any] Promise[T]
 
 func (d *delivery[T]) Run() {
 	p := (*Promise[T])(d)
-	if fn := p.then; fn != nil && p.state == resolved {
+	if fn := p.then; fn != nil && !p.Pending() {
 		p.then = nil
-		p.call(fn, p.value, p.err)
+		v, err := p.result()
+		p.call(fn, v, err)
 	}
 }
 
@@ -461,24 +569,3 @@ func (d *delivery[T]) Run() {
 type function func()
 
 func (f function) Run() { f() }
-
-// ask runs fn on the executor and waits for it; false if that has ended.
-func ask(exec Executor, fn func()) bool {
-	if exec.Inside() {
-		fn()
-		return true
-	}
-	return askElsewhere(exec, fn)
-}
-
-func askElsewhere(exec Executor, fn func()) bool {
-	done := make(chan struct{})
-	if !exec.Post(function(func() {
-		defer close(done)
-		fn()
-	})) {
-		return false
-	}
-	<-done
-	return true
-}

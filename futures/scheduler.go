@@ -15,7 +15,7 @@ type Scheduler struct {
 	idle    []*coroutine
 	pool    pool
 	tasks   *Task // the first of a list of all that have not ended
-	known   bool  // the executor is among the executors
+	known   bool  // it is among the schedulers
 }
 
 // NewScheduler makes the scheduler of an executor. Close ends it.
@@ -29,14 +29,15 @@ func NewScheduler(exec Executor) *Scheduler {
 func (s *Scheduler) open() {
 	if !s.known {
 		s.known = true
-		executors.add(s.exec)
+		schedulers.add(s)
 	}
 }
 
 // Len returns the number of tasks started and not ended.
 func (s *Scheduler) Len() int { return s.running }
 
-// Current returns the task that is running, nil in the loop's own callbacks.
+// Current returns the task that is running, nil in the loop's own callbacks. A
+// producer may give it something to be told when the task ends: see EndHook.
 func (s *Scheduler) Current() *Task { return s.current }
 
 // Start makes a task of fn: it first runs when the executor gets to it, not
@@ -78,7 +79,7 @@ func (s *Scheduler) begin(t *Task) {
 		s.idle[n-1] = nil
 		s.idle = s.idle[:n-1]
 	} else {
-		t.coroutine = newCoroutine(s.exec)
+		t.coroutine = newCoroutine()
 	}
 	t.coroutine.task, t.enter = t, t.coroutine.next
 	s.resume(t)
@@ -89,7 +90,6 @@ func (s *Scheduler) resume(t *Task) {
 	t.phase = active
 	s.current = t
 	alive := switchTo(t.enter)
-	s.exec.Claim()
 	s.current = nil
 	if t.phase == finished {
 		s.finish(t, alive)
@@ -108,6 +108,7 @@ func (s *Scheduler) finish(t *Task, alive bool) {
 		t.unwatch()
 	}
 	t.end(context.Canceled, nil)
+	t.callEndHooks()
 	if done := t.done; done != nil {
 		t.done = nil
 		defer contain(s.exec)
@@ -122,7 +123,7 @@ func (s *Scheduler) release(c *coroutine) {
 		s.idle = append(s.idle, c)
 		return
 	}
-	c.end()
+	c.stop()
 }
 
 // Close ends the idle coroutines. Every task must have ended; it panics
@@ -132,11 +133,11 @@ func (s *Scheduler) Close() {
 		panic("futures: Close of a scheduler with running tasks: Cancel them and let them end first")
 	}
 	for _, c := range s.idle {
-		c.end()
+		c.stop()
 	}
 	s.idle = nil
 	s.known = false
-	executors.remove(s.exec)
+	schedulers.remove(s)
 }
 
 // CancelAll cancels every task, as Task.Cancel does.

@@ -5,27 +5,23 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"slices"
 	"sync"
 )
 
 // Stream is a queue of values between one producer and those who read: what a
 // multishot operation brings, for example. Values are read in the order of
-// Push, each by one reader.
-//
-// A stream on an executor is touched there alone, without locks; calls from
-// elsewhere are posted there. A stream without one is guarded by a mutex. Any
-// goroutine may use either.
+// Push, each by one reader. Any goroutine may use it.
 type Stream[T any] struct {
 	exec    Executor
 	mark    int
 	drained func()
 
-	mu     sync.Mutex // guards all below, if there is no executor
-	values ring[T]
-	full   bool // the mark was reached and the producer not called since
-	over   bool
-	err    error
-
+	mu      sync.Mutex // guards all below; no callback is called with it held
+	values  ring[T]
+	full    bool // the mark was reached and the producer not called since
+	over    bool
+	err     error
 	readers []*reader[T] // waiting, first come first; only while there are no values
 	own     reader[T]    // of All, on the executor
 }
@@ -49,99 +45,112 @@ func (s *Stream[T]) OnDrain(fn func()) { s.drained = fn }
 
 // Push adds a value, even to a full stream: what a kernel delivers after it
 // was told to pause is not lost. It returns false, and v stays the caller's,
-// if the stream is closed. From outside of the executor of a bound stream it
-// returns true for a value that is on its way.
+// if the stream is closed.
 func (s *Stream[T]) Push(v T) bool {
-	if s.exec != nil && !s.exec.Inside() {
-		return s.pushElsewhere(v)
-	}
-	s.lock()
+	s.mu.Lock()
 	if s.over {
-		s.unlock()
+		s.mu.Unlock()
 		return false
 	}
 	if len(s.readers) > 0 {
 		r := s.nextReader()
-		s.unlock()
-		r.Resolve(v)
-		return true
+		s.mu.Unlock()
+		return r.Resolve(v)
 	}
 	s.values.push(v)
 	if s.mark > 0 && s.values.len() >= s.mark {
 		s.full = true
 	}
-	s.unlock()
+	s.mu.Unlock()
 	return true
-}
-
-//go:noinline
-func (s *Stream[T]) pushElsewhere(v T) bool {
-	return s.exec.Post(function(func() { s.Push(v) }))
 }
 
 // Close ends the stream. Readers get what is left, and then err; nil and io.EOF
 // are the orderly end. Only the first Close counts.
 func (s *Stream[T]) Close(err error) {
-	if s.exec != nil && !s.exec.Inside() {
-		s.exec.Post(function(func() { s.Close(err) }))
-		return
-	}
 	if err == nil {
 		err = io.EOF
 	}
-	s.lock()
+	s.mu.Lock()
 	if s.over {
-		s.unlock()
+		s.mu.Unlock()
 		return
 	}
 	s.over, s.err = true, err
 	readers := s.readers
 	s.readers = nil
-	for _, r := range readers {
-		r.waiting = false
-	}
-	s.unlock()
+	s.mu.Unlock()
 	for _, r := range readers {
 		r.Fail(err)
 	}
 }
 
-// Len returns the number of unread values. From outside of the executor of a
-// bound stream it asks the executor and waits for the answer.
+// Len returns the number of unread values.
 func (s *Stream[T]) Len() int {
-	n := 0
-	s.read(func() { n = s.values.len() })
-	return n
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.values.len()
 }
 
 // Full reports whether the producer should pause: the stream held as many
-// values as its capacity, and OnDrain's function was not called since. From
-// outside of the executor of a bound stream it asks the executor and waits.
+// values as its capacity, and OnDrain's function was not called since.
 func (s *Stream[T]) Full() bool {
-	full := false
-	s.read(func() { full = s.full })
-	return full
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.full
 }
 
 // Next returns a future of the next value. Its error is io.EOF or what Close
 // was given. Canceling it, or the end of the context it is awaited with, loses
 // no value.
+//
+// On the executor of a bound stream the future is bound to it too.
 func (s *Stream[T]) Next() Future[T] {
 	r := &reader[T]{stream: s}
-	if s.exec == nil {
-		r.started = true
+	if s.exec != nil && s.exec.Inside() {
+		r.Bind(s.exec, (*readerCanceler[T])(r))
+	} else {
 		r.canceler = (*readerCanceler[T])(r)
-		s.attach(r)
-		return r.Future()
 	}
-	r.Bind(s.exec, (*readerCanceler[T])(r))
-	r.started = true
-	if s.exec.Inside() {
-		s.attach(r)
-	} else if !s.exec.Post(function(func() { s.attach(r) })) {
-		return Failed[T](ErrClosed)
+	f := r.Future()
+	v, err, ok := s.nextOr(func() { s.await(r) })
+	if ok {
+		r.Settle(v, err)
 	}
-	return Future[T]{promise: &r.Promise}
+	return f
+}
+
+// nextOr returns the next value or the end, if either is there. Otherwise it calls
+// wait with the mutex held.
+func (s *Stream[T]) nextOr(wait func()) (v T, err error, ok bool) {
+	s.mu.Lock()
+	if s.values.len() > 0 {
+		v = s.values.pop()
+		drain := s.full && s.values.len() <= s.mark/2
+		s.full = s.full && !drain
+		s.mu.Unlock()
+		if drain {
+			s.drain()
+		}
+		return v, nil, true
+	}
+	defer s.mu.Unlock()
+	if s.over {
+		return v, s.err, true
+	}
+	wait()
+	return v, nil, false
+}
+
+// drain tells the producer that enough has been read.
+func (s *Stream[T]) drain() {
+	switch {
+	case s.drained == nil:
+	case s.exec == nil || s.exec.Inside():
+		s.drained()
+	default:
+		s.exec.Post(function(s.drained))
+	}
 }
 
 // All ranges over the values until the stream ends. An orderly end ends the
@@ -170,107 +179,38 @@ func (s *Stream[T]) next(ctx context.Context) (v T, err error) {
 		return v, contextError(ctx)
 	}
 	if s.exec == nil || !s.exec.Inside() {
-		return awaitNext(ctx, s.Next())
+		return s.Next().Await(ctx)
 	}
-	if s.values.len() > 0 {
-		v := s.values.pop()
-		s.eased()
-		return v, nil
-	}
-	if s.over {
-		return v, s.err
-	}
-	if s.own.waiting {
-		return awaitNext(ctx, s.Next())
-	}
-	f := s.own.Renew()
-	s.await(&s.own)
-	return awaitNext(ctx, f)
-}
-
-// awaitNext leaves no reader behind to swallow a value.
-func awaitNext[T any](ctx context.Context, f Future[T]) (T, error) {
-	v, err := f.Await(ctx)
-	if err == ErrNoTask {
-		f.Cancel()
-	}
-	return v, err
-}
-
-// attach gives r its value, or makes it wait for it.
-func (s *Stream[T]) attach(r *reader[T]) {
-	s.lock()
+	var f Future[T]
+	renewed := false
+	v, err, ok := s.nextOr(func() {
+		if f, renewed = s.own.Renew(); renewed {
+			s.await(&s.own)
+		}
+	})
 	switch {
-	case !r.Pending(): // canceled on its way here
-		s.unlock()
-	case s.values.len() > 0:
-		v := s.values.pop()
-		s.unlock()
-		r.Resolve(v)
-		s.eased()
-	case s.over:
-		s.unlock()
-		r.Fail(s.err)
-	default:
-		s.await(r)
-		s.unlock()
+	case ok:
+		return v, err
+	case !renewed: // it waits for another task
+		f = s.Next()
 	}
+	return f.Await(ctx)
 }
 
-func (s *Stream[T]) await(r *reader[T]) {
-	r.waiting = true
-	s.readers = append(s.readers, r)
-}
+func (s *Stream[T]) await(r *reader[T]) { s.readers = append(s.readers, r) }
 
 func (s *Stream[T]) nextReader() *reader[T] {
 	r := s.readers[0]
-	r.waiting = false
 	n := copy(s.readers, s.readers[1:])
 	s.readers[n] = nil
 	s.readers = s.readers[:n]
 	return r
 }
 
-// eased tells the producer when enough has been read.
-func (s *Stream[T]) eased() {
-	s.lock()
-	call := s.full && s.values.len() <= s.mark/2
-	if call {
-		s.full = false
-	}
-	s.unlock()
-	if call && s.drained != nil {
-		s.drained()
-	}
-}
-
-func (s *Stream[T]) lock() {
-	if s.exec == nil {
-		s.mu.Lock()
-	}
-}
-
-func (s *Stream[T]) unlock() {
-	if s.exec == nil {
-		s.mu.Unlock()
-	}
-}
-
-func (s *Stream[T]) read(fn func()) {
-	if s.exec != nil {
-		ask(s.exec, fn)
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	fn()
-}
-
 // reader is one who waits for a value.
 type reader[T any] struct {
 	Promise[T]
-	stream  *Stream[T]
-	waiting bool // in the stream's list
+	stream *Stream[T]
 }
 
 // readerCanceler is a reader as its own Canceler.
@@ -278,23 +218,15 @@ type readerCanceler[T any] reader[T]
 
 func (c *readerCanceler[T]) Cancel() {
 	r, s := (*reader[T])(c), c.stream
-	s.lock()
-	if r.waiting {
-		r.waiting = false
-		for i, other := range s.readers {
-			if other == r {
-				s.readers = append(s.readers[:i], s.readers[i+1:]...)
-				break
-			}
-		}
-		s.unlock()
-		r.Fail(ErrCanceled)
-		return
+	s.mu.Lock()
+	i := slices.Index(s.readers, r)
+	if i >= 0 {
+		s.readers = slices.Delete(s.readers, i, i+1)
 	}
-	s.unlock() // it has its value, or nothing yet to wait with
-	if s.exec != nil {
+	s.mu.Unlock()
+	if i >= 0 {
 		r.Fail(ErrCanceled)
-	}
+	} // else it has a value, or one is on its way
 }
 
 // ring is a first-in first-out queue that grows.

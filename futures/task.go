@@ -38,6 +38,7 @@ type Task struct {
 	prev      *Task
 	next      *Task       // in the scheduler's list
 	unwatch   func() bool // stop watching the parent
+	endHooks  *EndHook    // to be told when the function has ended
 
 	// Anybody's.
 	parent context.Context
@@ -61,22 +62,6 @@ const (
 var _ context.Context = (*Task)(nil)
 
 type taskKey struct{}
-
-// running returns the task that runs right now on this goroutine, if ctx shows
-// the way to its scheduler. A context that leaked to another goroutine does
-// not make that goroutine a task.
-func running(ctx context.Context) *Task {
-	t, ok := ctx.(*Task)
-	if !ok {
-		if t, ok = ctx.Value(taskKey{}).(*Task); !ok {
-			return nil
-		}
-	}
-	if !t.scheduler.exec.Inside() {
-		return nil
-	}
-	return t.scheduler.current
-}
 
 // wake makes the task run again. Any goroutine may call it, and needlessly:
 // whoever parks a task looks for itself whether what it waits for has come.
@@ -102,7 +87,6 @@ func (t *Task) park() {
 	t.phase = parked
 	t.parkedAt = uintptr(unsafe.Pointer(&t))
 	t.leave(struct{}{})
-	t.scheduler.exec.Claim()
 }
 
 // watch wakes the running task when ctx ends, for which the task's own context

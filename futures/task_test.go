@@ -235,7 +235,7 @@ func TestNeedlessWakes(t *testing.T) {
 	const n = 100
 	task := l.start(func(ctx context.Context) error {
 		for i := range n {
-			v, err := op.Renew().Await(ctx)
+			v, err := renew(&op.Promise).Await(ctx)
 			if err != nil || v != i {
 				return errors.New("wrong result")
 			}

@@ -15,21 +15,17 @@ import (
 // Timeout() true, for which errors.Is finds os.ErrDeadlineExceeded and
 // context.DeadlineExceeded. Canceling the future cancels f.
 func WithTimeout[T any](f Future[T], d time.Duration) Future[T] {
-	var exec Executor
-	if f.promise != nil {
-		exec = f.promise.exec
-	}
-	if (exec == nil || exec.Inside()) && f.Ready() {
+	if f.promise == nil || !f.promise.Pending() {
 		return f
 	}
 	p := NewPromise[T]()
 	p.SetCanceler(f)
 	expired := new(atomic.Bool)
-	stop := startTimer(exec, d, func() {
+	stop := startTimer(f.promise.exec, d, func() {
 		expired.Store(true)
 		f.Cancel()
 	})
-	f.observe(func(v T, err error) {
+	f.receive(func(v T, err error) {
 		stop()
 		if expired.Load() && errors.Is(err, context.Canceled) {
 			err = &timeoutError{d, err}

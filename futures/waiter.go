@@ -8,7 +8,7 @@ type Outcome[T any] struct {
 	Err   error
 }
 
-// waiter is one who wants to know: a callback, a task or a goroutine. It has
+// waiter is one who waits for a result: a callback, a task or a goroutine. It has
 // its own copy of the result, so that the promise may be renewed before the
 // waiter gets to run.
 type waiter[T any] struct {
@@ -16,6 +16,7 @@ type waiter[T any] struct {
 	call       func(T, error) // a callback; else
 	task       *Task          // a task; else
 	wake       chan struct{}  // a goroutine
+	observes   bool           // a callback that looks at the result and does not take it
 	outcome    Outcome[T]
 	settled    atomic.Bool // outcome may be read
 }
@@ -43,6 +44,19 @@ func (l *waiters[T]) add(w *waiter[T]) {
 	last := l.first.prev
 	w.prev, w.next = last, l.first
 	last.next, l.first.prev = w, w
+}
+
+// take reports whether any of them takes the result.
+func (l *waiters[T]) take() bool {
+	for w := l.first; w != nil; {
+		if !w.observes {
+			return true
+		}
+		if w = w.next; w == l.first {
+			break
+		}
+	}
+	return false
 }
 
 // remove reports whether w was in the list.

@@ -8,12 +8,16 @@ import (
 	"time"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/engine"
+	"github.com/goproactor/goproactor/internal/fifo"
+	"github.com/goproactor/goproactor/internal/sockets"
 	"github.com/goproactor/goproactor/ring"
 )
 
 // acceptor is a listener's socket on one loop: a multishot accept that stays
 // armed while connections are wanted.
 type acceptor struct {
+	engine.RosterPlace
 	listener   *Listener
 	loop       *Loop
 	fd         int
@@ -28,9 +32,9 @@ type acceptor struct {
 	socketless bool                       // the connections are accepted by others
 	closed     func()                     // called once the socket is closed
 
-	resting timer // until the next try after a shortage
+	resting engine.Timer // until the next try after a shortage
 	rest    time.Duration
-	over    fifo[int] // accepted beyond the limit, waiting for their turn
+	over    fifo.Queue[int] // accepted beyond the limit, waiting for their turn
 }
 
 // How long accepting rests when the process or the system has run out of
@@ -50,14 +54,20 @@ func (a *acceptor) open() {
 	if a.gone {
 		return
 	}
-	a.loop.acceptors = append(a.loop.acceptors, a)
-	if a.loop.stop {
-		a.listener.stopAccepting(errShutdownDone)
+	a.loop.residents.Add(a)
+	if a.loop.stopping() {
+		a.listener.stopAccepting(a.loop.closed())
 	}
 }
 
+// drain implements resident.
+func (a *acceptor) drain() { a.listener.stopAccepting(ErrClosed) }
+
+// end implements resident.
+func (a *acceptor) end(reason error) { a.listener.stopAccepting(reason) }
+
 func (a *acceptor) wanted() bool {
-	return a.handler != nil && !a.socketless && !a.closing && a.resting.index == 0 && !a.full()
+	return a.handler != nil && !a.socketless && !a.closing && !a.resting.Armed() && !a.full()
 }
 
 // full says that no more connections are wanted for now.
@@ -72,14 +82,14 @@ func (a *acceptor) arm() {
 	if a.armed || !a.wanted() {
 		return
 	}
-	sqe := a.loop.queue.Next()
-	sqe.PrepMultishotAccept(a.fd, acceptFlags)
-	a.userData = a.loop.submit(sqe, a)
+	sqe := a.loop.engine.Next()
+	sqe.PrepMultishotAccept(a.fd, sockets.AcceptFlags)
+	a.userData = a.loop.engine.Submit(sqe, a)
 	a.armed = true
 }
 
-// complete implements operation.
-func (a *acceptor) complete(result int32, flags uint32) {
+// complete implements engine.Operation.
+func (a *acceptor) Complete(result int32, flags uint32) {
 	if flags&ring.CQEFMore == 0 {
 		a.armed, a.stopping = false, false
 	}
@@ -87,12 +97,12 @@ func (a *acceptor) complete(result int32, flags uint32) {
 	case result < 0:
 		a.refused(syscall.Errno(-result))
 	case a.closing:
-		closeSocket(int(result)) // the last completion of a cancelled accept can bring one
+		sockets.Close(int(result)) // the last completion of a cancelled accept can bring one
 	case a.listener.admit():
 		a.rest = 0
 		a.hand(int(result))
 	default:
-		a.over.push(int(result))
+		a.over.Push(int(result))
 	}
 	if a.full() && a.armed {
 		a.pause()
@@ -108,14 +118,14 @@ func (a *acceptor) hand(fd int) {
 		a.accepted(fd)
 		return
 	}
-	if !to.loop.Do(func() { to.accepted(fd) }) {
+	if !to.loop.engine.Do(func() { to.accepted(fd) }) {
 		to.dropped(fd)
 	}
 }
 
 // dropped closes a connection that came too late.
 func (a *acceptor) dropped(fd int) {
-	closeSocket(fd)
+	sockets.Close(fd)
 	a.conns.Add(-1)
 	a.listener.open.Add(-1)
 }
@@ -148,7 +158,7 @@ func (a *acceptor) pause() {
 	}
 	a.stopping = true
 	a.loop.counts.acceptsPaused++
-	a.loop.cancel(a.userData)
+	a.loop.engine.Cancel(a.userData)
 }
 
 // left is called when one of its connections is closed.
@@ -160,14 +170,14 @@ func (a *acceptor) left() {
 	}
 	// The place is anybody's: other loops may be the ones that wait.
 	for _, other := range a.listener.acceptors {
-		other.loop.perform(other.refill)
+		other.loop.engine.Perform(other.refill)
 	}
 }
 
 // refill takes what waits, up to the limit, and accepts again.
 func (a *acceptor) refill() {
-	for a.over.len() > 0 && a.listener.admit() {
-		a.hand(a.over.pop())
+	for a.over.Len() > 0 && a.listener.admit() {
+		a.hand(a.over.Pop())
 	}
 	a.arm()
 }
@@ -180,8 +190,8 @@ func (a *acceptor) refused(e syscall.Errno) {
 		// queue. Trying at once would spin.
 		a.loop.counts.acceptShortages++
 		a.rest = min(max(2*a.rest, shortestRest), longestRest)
-		a.resting.expired = func(error) { a.arm() }
-		a.loop.timers.add(&a.resting, a.loop.after(a.rest))
+		a.resting.Expired = func(error) { a.arm() }
+		a.loop.engine.SetTimer(&a.resting, a.loop.engine.After(a.rest))
 	case syscall.EBADF, syscall.ENOTSOCK, syscall.EINVAL, syscall.EOPNOTSUPP:
 		// The socket is not one that accepts any more.
 		if !a.closing {
@@ -198,22 +208,22 @@ func (a *acceptor) close() {
 		return
 	}
 	a.closing = true
-	a.loop.timers.remove(&a.resting)
-	for a.over.len() > 0 {
-		closeSocket(a.over.pop())
+	a.loop.engine.StopTimer(&a.resting)
+	for a.over.Len() > 0 {
+		sockets.Close(a.over.Pop())
 	}
 	if a.armed && !a.stopping {
 		a.stopping = true
-		a.loop.cancel(a.userData)
+		a.loop.engine.Cancel(a.userData)
 	}
 	a.settled()
 }
 
 // closeWithoutLoop closes the socket of an acceptor whose loop has ended.
 func (a *acceptor) closeWithoutLoop() {
-	<-a.loop.stopped
+	<-a.loop.engine.Stopped()
 	if a.fd >= 0 {
-		closeSocket(a.fd)
+		sockets.Close(a.fd)
 		a.fd = -1
 	}
 	a.closed()
@@ -225,15 +235,10 @@ func (a *acceptor) settled() {
 	}
 	a.gone = true
 	if a.fd >= 0 {
-		closeSocket(a.fd)
+		sockets.Close(a.fd)
 		a.fd = -1
 	}
-	for i, other := range a.loop.acceptors {
-		if other == a {
-			a.loop.acceptors = append(a.loop.acceptors[:i], a.loop.acceptors[i+1:]...)
-			break
-		}
-	}
+	a.loop.residents.Remove(a)
 	if a.closed != nil {
 		a.closed()
 	}

@@ -47,19 +47,19 @@ func (l *Loop) AlignedMemory(size int) futures.Future[*AlignedMemory] {
 	m := &AlignedMemory{loop: l, bytes: pages(size)}
 	p, order := futures.NewPromise[*AlignedMemory](), new(memoryOrder)
 	p.SetCanceler(order)
-	ok := l.perform(func() {
+	ok := l.engine.Perform(func() {
 		switch {
-		case l.stop:
-			p.Fail(ErrClosed)
+		case l.stopping():
+			p.Fail(l.closedBy(ErrClosed))
 		case order.canceled.Load():
 			p.Fail(futures.ErrCanceled)
 		default:
-			l.memory.add(l.queue, m)
+			l.memory.add(l.engine.Queue(), m)
 			p.Resolve(m)
 		}
 	})
 	if !ok {
-		p.Fail(ErrClosed)
+		p.Fail(l.closedBy(ErrClosed))
 	}
 	return p.Future()
 }
@@ -102,7 +102,7 @@ func (m *AlignedMemory) Refusal() error { return m.refusal }
 // Any goroutine may call it.
 func (m *AlignedMemory) Release() futures.Future[struct{}] {
 	p := futures.NewPromise[struct{}]()
-	if !m.loop.perform(func() { p.Settle(struct{}{}, m.release()) }) {
+	if !m.loop.engine.Perform(func() { p.Settle(struct{}{}, m.release()) }) {
 		p.Settle(struct{}{}, m.end()) // it went with the loop
 	}
 	return p.Future()
@@ -115,7 +115,7 @@ func (m *AlignedMemory) release() error {
 	if err := m.end(); err != nil {
 		return err
 	}
-	m.loop.memory.remove(m.loop.queue, m)
+	m.loop.memory.remove(m.loop.engine.Queue(), m)
 	return nil
 }
 

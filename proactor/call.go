@@ -9,7 +9,6 @@ import (
 
 // call is an operation on a file or a name, other than a read or write.
 type call[T any] struct {
-	pendingPlace
 	loop    *Loop
 	file    *File // that it is on; nil for names
 	prepare func(*ring.SQE)
@@ -35,19 +34,18 @@ type call[T any] struct {
 func (c *call[T]) start() futures.Future[T] {
 	c.promise = futures.NewPromise[T]()
 	c.promise.SetCanceler(c)
-	if !c.loop.perform(c.begin) {
-		c.promise.Fail(c.wrap(errFileClosed))
+	if !c.loop.engine.Perform(c.begin) {
+		c.promise.Fail(c.wrap(c.loop.closedBy(errFileClosed)))
 	}
 	return c.promise.Future()
 }
 
 func (c *call[T]) begin() {
-	if c.loop.stop || c.file != nil && c.file.state != fileOpen {
+	if c.loop.stopping() || c.file != nil && c.file.state != fileOpen {
 		c.ended = true
-		c.promise.Fail(c.wrap(errFileClosed))
+		c.promise.Fail(c.wrap(c.loop.closedBy(errFileClosed)))
 		return
 	}
-	c.loop.pending.add(c)
 	if c.file != nil {
 		c.file.inFlight++
 	}
@@ -55,20 +53,18 @@ func (c *call[T]) begin() {
 }
 
 func (c *call[T]) submit() {
-	sqe := c.loop.queue.Next()
+	sqe := c.loop.engine.Next()
 	c.prepare(sqe)
-	c.userData = c.loop.submit(sqe, c)
+	c.userData = c.loop.engine.Submit(sqe, c)
 }
 
-// complete implements operation.
-func (c *call[T]) complete(result int32, _ uint32) {
+// complete implements engine.Operation.
+func (c *call[T]) Complete(result int32, _ uint32) {
 	var value T
 	var err error
 	again := false
 	errno := syscall.Errno(-result)
 	switch {
-	case c.ended: // abandoned
-		return
 	case result >= 0 && c.reason != nil && c.unwanted != nil:
 		c.unwanted(result)
 		err = c.reason
@@ -102,7 +98,7 @@ func (c *call[T]) complete(result int32, _ uint32) {
 func (c *call[T]) elsewhere() {
 	go func() {
 		err := c.otherwise()
-		c.loop.Do(func() {
+		c.loop.engine.Do(func() {
 			if err != nil {
 				err = c.wrap(err)
 			}
@@ -116,26 +112,22 @@ func (c *call[T]) settle(v T, err error) {
 		return
 	}
 	c.ended = true
-	c.loop.pending.remove(c)
 	if c.file != nil {
 		c.file.inFlight--
 		c.file.settled()
 	}
-	c.loop.later(func() { c.promise.Settle(v, err) })
+	c.loop.engine.Later(func() { c.promise.Settle(v, err) })
 }
 
 // Cancel implements futures.Canceler.
 func (c *call[T]) Cancel() {
-	c.loop.Do(func() { c.end(futures.ErrCanceled) }) // behind the start, which may still be on its way
+	c.loop.engine.Do(func() { c.End(futures.ErrCanceled) }) // behind the start, which may still be on its way
 }
 
-// end implements pendingOperation.
-func (c *call[T]) end(reason error) {
+// End implements engine.Ender.
+func (c *call[T]) End(reason error) {
 	if !c.ended && c.reason == nil {
 		c.reason = reason
-		c.loop.cancelOnce(c.userData)
+		c.loop.engine.CancelOnce(c.userData)
 	}
 }
-
-// abandon implements pendingOperation.
-func (c *call[T]) abandon(err error) { c.settle(*new(T), c.wrap(err)) }

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/engine"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -97,7 +98,7 @@ func (c *Conn) SendStep(p []byte) Step {
 		s.invalid = c.opError("write", fmt.Errorf("%d bytes in one step, at most %d: %w", len(p), maxTransfer, syscall.EINVAL))
 	}
 	s.prepare = func(sqe *ring.SQE, _ []StepResult) {
-		raceRead(p)
+		engine.RaceRead(p)
 		if c.medium == file {
 			sqe.PrepWrite(c.fd, p)
 		} else {
@@ -107,8 +108,8 @@ func (c *Conn) SendStep(p []byte) Step {
 	return s
 }
 
-// RecvStep receives into p what comes first, a byte at least; the end of the
-// stream is io.EOF. p belongs to the library until the chain has ended. What
+// RecvStep receives into p what comes first, a byte at least (or an empty message,
+// see Conn.Recv); the end of the stream is io.EOF. p belongs to the library until the chain has ended. What
 // follows it in the chain is submitted when it has ended: the kernel takes the
 // end of a stream for a success.
 func (c *Conn) RecvStep(p []byte) Step {
@@ -127,7 +128,7 @@ func (c *Conn) RecvFullStep(p []byte) Step {
 }
 
 func (c *Conn) recvStep(p []byte, flags uint32) Step {
-	s := Step{conn: c, failed: c.failure("read"), done: func(n int) { raceWrote(p[:n]) }}
+	s := Step{conn: c, failed: c.failure("read"), done: func(n int) { engine.RaceWrote(p[:n]) }}
 	if len(p) == 0 || len(p) > maxTransfer {
 		s.invalid = c.opError("read", fmt.Errorf("%d bytes in one step, want 1 to %d: %w", len(p), maxTransfer, syscall.EINVAL))
 	}
@@ -197,8 +198,8 @@ func (rt *Runtime) Chain(steps ...Step) futures.Future[[]StepResult] {
 	if c.loop == nil {
 		c.loop = rt.someLoop()
 	}
-	if !c.loop.perform(c.begin) {
-		c.answer.Fail(ErrClosed)
+	if !c.loop.engine.Perform(c.begin) {
+		c.answer.Fail(c.loop.closedBy(ErrClosed))
 	}
 	return c.answer.Future()
 }
@@ -216,7 +217,6 @@ func (s *Step) loop() *Loop {
 
 // chain is one under way.
 type chain struct {
-	pendingPlace
 	loop    *Loop
 	steps   []Step
 	results []StepResult
@@ -247,11 +247,10 @@ type chainOp struct {
 }
 
 func (c *chain) begin() {
-	if c.loop.stop {
-		c.answer.Fail(ErrClosed)
+	if c.loop.stopping() {
+		c.answer.Fail(c.loop.closedBy(ErrClosed))
 		return
 	}
-	c.loop.pending.add(c)
 	c.ops = make([]chainOp, len(c.steps))
 	c.waiting = 1
 	for i := range c.steps {
@@ -373,7 +372,7 @@ func (c *chain) link(i int) uint8 {
 // those up to one whose failure would not keep the next from running.
 func (c *chain) submit(end int) {
 	l := c.loop
-	if err := l.queue.Reserve(end - c.next); err != nil {
+	if err := l.engine.Reserve(end - c.next); err != nil {
 		c.failure = fmt.Errorf("proactor: chain of %d linked steps: %w", end-c.next, err)
 		for ; c.next < end; c.next++ {
 			c.results[c.next].Err = futures.ErrCanceled
@@ -383,7 +382,7 @@ func (c *chain) submit(end int) {
 	}
 	for i := c.next; i < end; i++ {
 		s, op := &c.steps[i], &c.ops[i]
-		sqe := l.queue.Next()
+		sqe := l.engine.Next()
 		if s.within != nil {
 			c.guest(s.within).prepare(sqe, s)
 		} else if op.failure = s.fill(sqe, c.results[:i]); op.failure != nil && c.failure == nil {
@@ -396,7 +395,7 @@ func (c *chain) submit(end int) {
 			sqe.SetFlags(c.link(i))
 		}
 		op.chain, op.step, op.live = c, i, true
-		op.userData = l.submit(sqe, op)
+		op.userData = l.engine.Submit(sqe, op)
 		c.live++
 		if s.conn != nil {
 			s.conn.others++
@@ -422,8 +421,8 @@ func (s *Step) fill(sqe *ring.SQE, before []StepResult) (failure error) {
 // noOperation is a code that no queue knows.
 const noOperation = 255
 
-// complete implements operation: a step has ended.
-func (o *chainOp) complete(result int32, flags uint32) {
+// complete implements engine.Operation: a step has ended.
+func (o *chainOp) Complete(result int32, flags uint32) {
 	if flags&ring.CQEFMore != 0 {
 		return
 	}
@@ -436,7 +435,6 @@ func (o *chainOp) complete(result int32, flags uint32) {
 		defer s.conn.settled()
 	}
 	switch {
-	case c.ended: // abandoned
 	case c.live == 0:
 		c.proceed()
 	case c.reason != nil:
@@ -456,7 +454,7 @@ func (c *chain) take(i int, result int32) {
 		if s.done != nil {
 			s.done(r.N)
 		}
-		if r.N < s.full {
+		if r.N < s.full && !s.tookEmptyMessage(r.N) {
 			r.Err = s.short
 			if c.reason != nil {
 				r.Err = c.reason
@@ -478,9 +476,15 @@ func (c *chain) take(i int, result int32) {
 	if r.Err != nil && c.failure == nil {
 		c.failure = r.Err
 	}
-	if r.Err != nil && s.sends && (r.N > 0 || result < 0 && syscall.Errno(-result) != syscall.ECANCELED) {
+	if r.Err != nil && s.sends && (r.N > 0 || result < 0 && syscall.Errno(-result) != syscall.ECANCELED) &&
+		(s.conn.medium != packets || syscall.Errno(-result) != syscall.EMSGSIZE) {
 		s.conn.send.err = r.Err // the stream has a hole, or no other end
 	}
+}
+
+// tookEmptyMessage reports whether n bytes are all of what RecvStep waited for.
+func (s *Step) tookEmptyMessage(n int) bool {
+	return n == 0 && s.conn != nil && s.short == io.EOF && !s.conn.endsHere()
 }
 
 // describe says where an error is from.
@@ -508,7 +512,7 @@ func (s *Step) direction() string {
 func (c *chain) cancelLive() {
 	for i := range c.ops {
 		if c.ops[i].live && !c.steps[i].shuts {
-			c.loop.cancel(c.ops[i].userData)
+			c.loop.engine.Cancel(c.ops[i].userData)
 			return
 		}
 	}
@@ -516,10 +520,13 @@ func (c *chain) cancelLive() {
 
 // Cancel implements futures.Canceler.
 func (c *chain) Cancel() {
-	c.loop.Do(func() { c.end(futures.ErrCanceled) }) // behind the start, which may still be on its way
+	c.loop.engine.Do(func() { c.end(futures.ErrCanceled) }) // behind the start, which may still be on its way
 }
 
-// end implements pendingOperation.
+// End implements engine.Ender, for each of the chain's steps.
+func (o *chainOp) End(reason error) { o.chain.end(reason) }
+
+// end ends the chain for that reason.
 func (c *chain) end(reason error) {
 	switch {
 	case c.ended || c.reason != nil:
@@ -531,17 +538,8 @@ func (c *chain) end(reason error) {
 	}
 }
 
-// abandon implements pendingOperation.
-func (c *chain) abandon(err error) {
-	if !c.ended {
-		c.live = 0
-		c.refuse(err)
-	}
-}
-
 func (c *chain) finish() {
 	c.ended = true
-	c.loop.pending.remove(c)
 	for _, claim := range c.claims {
 		claim.release()
 	}
@@ -550,7 +548,7 @@ func (c *chain) finish() {
 	}
 	c.letGo(nil)
 	c.dismiss()
-	c.loop.later(func() { c.answer.Settle(c.results, c.failure) })
+	c.loop.engine.Later(func() { c.answer.Settle(c.results, c.failure) })
 }
 
 // claim is a chain's claim to one side of a connection.
@@ -575,9 +573,9 @@ func (m *claim) possible() error {
 		return m.conn.timedOut("read")
 	case r.handler != nil:
 		return m.conn.misused("read", errHandlerReceives)
-	case r.line.len() > 0 || r.direct != nil || r.claim != nil:
+	case r.line.Len() > 0 || r.direct != nil || r.claim != nil:
 		return m.conn.misused("read", errChainWaiting)
-	case r.unread.len() > 0 || r.err != nil:
+	case r.unread.Len() > 0 || r.err != nil:
 		return m.conn.misused("read", errChainUnread)
 	}
 	return nil
@@ -588,7 +586,7 @@ func (m *claim) queue() {
 	m.queued = true
 	if m.sends {
 		s := &m.conn.send
-		s.queue.push(&s.conn.loop.segments, segment{turn: m})
+		s.queue.Push(&s.conn.loop.segments, segment{turn: m})
 		s.start()
 		return
 	}
@@ -596,7 +594,7 @@ func (m *claim) queue() {
 	r.claim = m
 	if r.armed && !r.pausing {
 		r.pausing = true
-		m.conn.loop.cancel(r.userData)
+		m.conn.loop.engine.Cancel(r.userData)
 	}
 	r.arm()
 }
@@ -614,7 +612,9 @@ func (m *claim) end(reason error) { m.chain.end(reason) }
 // refuse implements turn.
 func (m *claim) refuse(err error) {
 	m.queued = false
-	m.chain.abandon(err)
+	if !m.chain.started {
+		m.chain.refuse(err)
+	}
 }
 
 // quiet is called when the receiver has nothing armed.
@@ -624,7 +624,7 @@ func (m *claim) quiet() {
 	case m.has || m.chain.ended:
 	case m.conn.state >= connEnding:
 		m.chain.refuse(m.conn.closedError("read"))
-	case r.unread.len() > 0 || r.err != nil:
+	case r.unread.Len() > 0 || r.err != nil:
 		m.chain.refuse(m.conn.misused("read", errChainUnread))
 	default:
 		m.grant()

@@ -7,6 +7,8 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/goproactor/goproactor/internal/engine"
+	"github.com/goproactor/goproactor/internal/sockets"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -70,7 +72,7 @@ func (f *ChainFile) ReadFullStep(p []byte, offset int64) Step {
 
 func (f *ChainFile) readStep(p []byte, offset int64) Step {
 	s := f.step("read", func(l *Loop, sqe *ring.SQE, fd int) { l.memory.find(p).prepareRead(sqe, fd, p, offset) })
-	s.memory, s.done = p, func(n int) { raceWrote(p[:n]) }
+	s.memory, s.done = p, func(n int) { engine.RaceWrote(p[:n]) }
 	switch {
 	case offset < 0:
 		s.invalid = f.failed("readat", errNegativeOffset)
@@ -86,7 +88,7 @@ func (f *ChainFile) readStep(p []byte, offset int64) Step {
 // ended.
 func (f *ChainFile) WriteStep(p []byte, offset int64) Step {
 	s := f.step("write", func(l *Loop, sqe *ring.SQE, fd int) {
-		raceRead(p)
+		engine.RaceRead(p)
 		l.memory.find(p).prepareWrite(sqe, fd, p, offset)
 	})
 	s.memory, s.full, s.short = p, len(p), io.ErrShortWrite
@@ -174,7 +176,7 @@ func (c *chain) guest(f *ChainFile) *guest {
 // seat gives each file a slot, as long as there are any.
 func (c *chain) seat() {
 	for _, g := range c.guests {
-		g.slot = c.loop.files.take(c.loop.queue)
+		g.slot = c.loop.files.take(c.loop.engine.Queue())
 	}
 }
 
@@ -224,17 +226,17 @@ func (g *guest) took(s *Step, result int32) int32 {
 func (c *chain) closeGuests() bool {
 	for _, g := range c.guests {
 		if g.open {
-			sqe := c.loop.queue.Next()
+			sqe := c.loop.engine.Next()
 			g.prepareClose(sqe)
 			c.live++
-			c.loop.submit(sqe, g)
+			c.loop.engine.Submit(sqe, g)
 		}
 	}
 	return c.live > 0
 }
 
-// complete implements operation: a file that was left open is closed.
-func (g *guest) complete(result int32, _ uint32) {
+// complete implements engine.Operation: a file that was left open is closed.
+func (g *guest) Complete(result int32, _ uint32) {
 	c := g.chain
 	g.open = false
 	c.live--
@@ -264,7 +266,7 @@ func (c *chain) dismiss() {
 	for _, g := range c.guests {
 		switch {
 		case g.open && g.slot < 0:
-			closeSocket(g.fd)
+			sockets.Close(g.fd)
 		case !g.open && g.slot >= 0:
 			c.loop.files.give(g.slot)
 		}

@@ -2,14 +2,16 @@ package proactor
 
 import (
 	"context"
+	"io"
 	"iter"
 	"net"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/engine"
+	"github.com/goproactor/goproactor/internal/sockets"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -35,7 +37,7 @@ type Conn struct {
 	moving    *move     // to another loop, once nothing is in flight
 	deadlines *deadlines
 	naming    sync.Mutex // keeps the descriptor ours while its addresses are looked up
-	addresses atomic.Pointer[addresses]
+	addresses *addresses // once they are looked up; guarded by naming
 	closed    *futures.Promise[struct{}]
 }
 
@@ -74,15 +76,16 @@ func (c *Conn) join() {
 func (rt *Runtime) connOf(fd int, network string) (*Conn, error) {
 	l := rt.someLoop()
 	c := l.newConn(fd, network)
-	ok := l.perform(func() {
+	ok := l.engine.Perform(func() {
 		c.join()
-		if l.stop {
+		if l.stopping() {
 			c.abort(c.closedError("write"))
 		}
 	})
 	if !ok {
-		closeSocket(fd)
-		return nil, c.opError("open", errShutdownDone)
+		err := c.opError("open", errShutdownDone)
+		sockets.Close(fd)
+		return nil, err
 	}
 	return c, nil
 }
@@ -95,24 +98,31 @@ func (c *Conn) Loop() *Loop { return c.loop }
 // answered in their order. Cancelling loses nothing: data that comes later is
 // there for the next Recv.
 //
-// The future serves one Recv after another: it is over, with
-// futures.ErrStale, once a later Recv on this connection has begun.
+// On a "unixpacket" connection each Recv takes one message. One that is larger than
+// a buffer (WithBuffers) is lost, with syscall.EMSGSIZE; the next Recv takes the
+// next. An empty message is an empty Buffer. If nothing but the end comes behind
+// it, it is taken for the end, when the peer has shut down before it is received:
+// the kernel does not tell the two apart.
+//
+// The future keeps its result until that is taken, see futures.Future.
 func (c *Conn) Recv() futures.Future[Buffer] {
 	l := c.loop
-	if !l.Inside() {
+	if !l.engine.Inside() {
 		return c.recvElsewhere()
 	}
 	p := c.recv.own
 	if p == nil {
 		p = new(futures.Promise[Buffer])
-		p.Bind(l, &c.recv)
+		p.Bind(&l.engine, &c.recv)
 		c.recv.own = p
-	} else if p.Pending() {
+	}
+	f, ok := p.Renew()
+	if !ok {
 		w := &withdrawal{conn: c, promise: new(futures.Promise[Buffer])}
 		p = w.promise
-		p.Bind(l, w)
+		p.Bind(&l.engine, w)
+		f = p.Future()
 	}
-	f := p.Renew()
 	c.recv.serve(demand{recv: p})
 	return f
 }
@@ -120,7 +130,7 @@ func (c *Conn) Recv() futures.Future[Buffer] {
 func (c *Conn) recvElsewhere() futures.Future[Buffer] {
 	p := futures.NewPromise[Buffer]()
 	p.SetCanceler(&withdrawal{c, p})
-	if !c.loop.Do(func() { c.recv.serve(demand{recv: p}) }) {
+	if !c.loop.engine.Do(func() { c.recv.serve(demand{recv: p}) }) {
 		p.Fail(c.closedError("read"))
 	}
 	return p.Future()
@@ -132,7 +142,7 @@ func (c *Conn) Bufs(ctx context.Context) iter.Seq2[Buffer, error] {
 	return func(yield func(Buffer, error) bool) {
 		for {
 			b, err := c.Recv().Await(ctx)
-			if err == errEOF {
+			if err == io.EOF {
 				return
 			}
 			if !yield(b, err) || err != nil {
@@ -143,7 +153,8 @@ func (c *Conn) Bufs(ctx context.Context) iter.Seq2[Buffer, error] {
 }
 
 // OnRecv makes fn receive everything that comes in, on the loop, until it is
-// told the end: an empty Buffer with io.EOF, or with what went wrong. fn owns
+// told the end: an empty Buffer with io.EOF, or with what went wrong; only
+// os.ErrDeadlineExceeded and syscall.EMSGSIZE (see Recv) are not the end. fn owns
 // each Buffer. While the send queue is above its high-water mark fn is not
 // called, so that a peer that sends and does not read holds little memory.
 //
@@ -152,11 +163,11 @@ func (c *Conn) OnRecv(fn func(Buffer, error)) {
 	if fn == nil {
 		panic("proactor: OnRecv wants a function to receive with, got nil")
 	}
-	if c.loop.Inside() {
+	if c.loop.engine.Inside() {
 		c.recv.handle(fn)
 		return
 	}
-	if !c.loop.Do(func() { c.recv.handle(fn) }) {
+	if !c.loop.engine.Do(func() { c.recv.handle(fn) }) {
 		fn(Buffer{}, c.closedError("read"))
 	}
 }
@@ -165,15 +176,16 @@ func (c *Conn) OnRecv(fn func(Buffer, error)) {
 // when Send fails. The future resolves when the kernel has taken everything,
 // with the number of bytes; an error comes with the number sent before it.
 //
-// Sends go out in the order of the calls. The future serves one Send after
-// another, see Recv.
+// Sends go out in the order of the calls.
 func (c *Conn) Send(b Buffer) futures.Future[int] {
 	b = b.take("Send")
 	return c.sendSegment(segment{data: b.Bytes(), lease: b})
 }
 
 // SendBytes sends all of p, which belongs to the library until the future
-// resolves.
+// resolves. On a "unixpacket" connection p is one message, an empty one if p is
+// empty; one that is too large for the socket (SO_SNDBUF) fails with
+// syscall.EMSGSIZE, and later ones are sent.
 func (c *Conn) SendBytes(p []byte) futures.Future[int] {
 	return c.sendSegment(segment{data: p})
 }
@@ -209,9 +221,9 @@ func (c *Conn) SendVector(p ...[]byte) futures.Future[int] {
 	v := &vectorSend{conn: c, promise: answer, left: len(p)}
 	answer.SetCanceler(v)
 	for _, piece := range p {
-		raceRead(piece)
+		engine.RaceRead(piece)
 	}
-	ok := c.loop.perform(func() { v.begin(p) })
+	ok := c.loop.engine.Perform(func() { v.begin(p) })
 	if !ok {
 		answer.Fail(c.closedError("write"))
 	}
@@ -220,20 +232,21 @@ func (c *Conn) SendVector(p ...[]byte) futures.Future[int] {
 
 func (c *Conn) sendSegment(g segment) futures.Future[int] {
 	l := c.loop
-	if !l.Inside() {
+	if !l.engine.Inside() {
 		return c.sendElsewhere(g)
 	}
 	p := c.send.own
-	switch {
-	case p == nil:
+	if p == nil {
 		p = new(futures.Promise[int])
-		p.Bind(l, &c.send)
+		p.Bind(&l.engine, &c.send)
 		c.send.own = p
-	case p.Pending():
-		p = new(futures.Promise[int])
-		p.Bind(l, &retraction{c, p})
 	}
-	f := p.Renew()
+	f, ok := p.Renew()
+	if !ok {
+		p = new(futures.Promise[int])
+		p.Bind(&l.engine, &retraction{c, p})
+		f = p.Future()
+	}
 	g.promise = p
 	c.send.push(g)
 	return f
@@ -242,8 +255,8 @@ func (c *Conn) sendSegment(g segment) futures.Future[int] {
 func (c *Conn) sendElsewhere(g segment) futures.Future[int] {
 	g.promise = futures.NewPromise[int]()
 	g.promise.SetCanceler(&retraction{c, g.promise})
-	raceRead(g.data)
-	if !c.loop.Do(func() { c.send.push(g) }) {
+	engine.RaceRead(g.data)
+	if !c.loop.engine.Do(func() { c.send.push(g) }) {
 		g.promise.Fail(c.closedError("write"))
 	}
 	return g.promise.Future()
@@ -256,7 +269,7 @@ func (c *Conn) sendElsewhere(g segment) futures.Future[int] {
 func (c *Conn) Queue(b Buffer) futures.Future[struct{}] {
 	b = b.take("Queue")
 	g := segment{data: b.Bytes(), lease: b}
-	if !c.loop.Inside() {
+	if !c.loop.engine.Inside() {
 		return c.queueElsewhere(g)
 	}
 	if err := c.send.refusal(); err != nil {
@@ -272,7 +285,7 @@ func (c *Conn) Queue(b Buffer) futures.Future[struct{}] {
 
 func (c *Conn) queueElsewhere(g segment) futures.Future[struct{}] {
 	p := futures.NewPromise[struct{}]()
-	ok := c.loop.Do(func() {
+	ok := c.loop.engine.Do(func() {
 		if err := c.send.refusal(); err != nil {
 			c.send.conclude(g, err)
 			p.Fail(err)
@@ -295,14 +308,14 @@ func (c *Conn) queueElsewhere(g segment) futures.Future[struct{}] {
 // follows (shutdown(2), SHUT_WR). Receiving goes on.
 func (c *Conn) CloseWrite() futures.Future[struct{}] {
 	p := futures.NewPromise[struct{}]()
-	ok := c.loop.perform(func() {
+	ok := c.loop.engine.Perform(func() {
 		s := &c.send
 		if err := s.refusal(); err != nil {
 			p.Fail(err)
 			return
 		}
 		s.end = &halfClose{conn: c, done: p}
-		if s.queue.len() == 0 {
+		if s.queue.Len() == 0 {
 			s.end.start()
 		}
 	})
@@ -317,11 +330,11 @@ func (c *Conn) CloseWrite() futures.Future[struct{}] {
 // closed. Close does not wait; Closed tells when it is done. Closing again
 // does nothing.
 func (c *Conn) Close() error {
-	if c.loop.Inside() {
+	if c.loop.engine.Inside() {
 		c.beginClose()
 		return nil
 	}
-	c.loop.Do(c.beginClose)
+	c.loop.engine.Do(c.beginClose)
 	return nil
 }
 
@@ -335,15 +348,14 @@ func (c *Conn) Closed() futures.Future[struct{}] {
 // connClosed: whoever sets that resolves the promise in closed, if there is one.
 func (l *Loop) whenClosed(state *connState, closed **futures.Promise[struct{}]) futures.Future[struct{}] {
 	p := futures.NewPromise[struct{}]()
-	ok := l.perform(func() {
+	ok := l.engine.Perform(func() {
 		if *state == connClosed {
 			p.Resolve(struct{}{})
 			return
 		}
 		if *closed == nil {
 			*closed = new(futures.Promise[struct{}])
-			(*closed).Bind(l, nil)
-			(*closed).Renew()
+			(*closed).Bind(&l.engine, nil)
 		}
 		(*closed).Future().Then(func(struct{}, error) { p.Resolve(struct{}{}) })
 	})
@@ -356,14 +368,15 @@ func (l *Loop) whenClosed(state *connState, closed **futures.Promise[struct{}]) 
 // Abort ends the connection at once: what is queued is dropped and the peer
 // is sent a reset.
 func (c *Conn) Abort() {
-	c.loop.perform(func() { c.abort(c.closedError("write")) })
+	c.loop.engine.Perform(func() { c.abort(c.closedError("write")) })
 }
 
 func (c *Conn) abort(err error) {
 	if c.state >= connEnding {
 		return
 	}
-	reset(c.fd)
+	c.remember()
+	sockets.Reset(c.fd)
 	c.send.err = err
 	c.send.cancel(err)
 	c.beginEnd()
@@ -380,12 +393,12 @@ func (c *Conn) beginClose() {
 	}
 	c.settled() // a Move under way ends
 	d := c.timeouts()
-	d.drain.expired = func(error) {
+	d.drain.Expired = func(error) {
 		if c.state == connDraining {
 			c.abort(c.opError("write", errDrainTimeout))
 		}
 	}
-	c.loop.timers.add(&d.drain, c.loop.after(c.loop.rt.options.drainTimeout))
+	c.loop.engine.SetTimer(&d.drain, c.loop.engine.After(c.loop.rt.options.drainTimeout))
 }
 
 // beginEnd stops everything that is in flight. Closing the descriptor would
@@ -412,14 +425,14 @@ func (c *Conn) beginEnd() {
 // again and again where no cancel finds it. The queue looks through all that it
 // has in flight for what is of this descriptor, so this is not for every close.
 func (c *Conn) endEverything() {
-	q := c.loop.queue
-	sqe := q.Next()
-	sqe.PrepShutdown(c.fd, shutdownBoth)
+	l := &c.loop.engine
+	sqe := l.Next()
+	sqe.PrepShutdown(c.fd, sockets.ShutdownBoth)
 	c.others++
-	c.loop.submit(sqe, (*endShutdown)(c))
-	sqe = q.Next()
+	l.Submit(sqe, (*endShutdown)(c))
+	sqe = l.Next()
 	sqe.PrepCancelFD(c.fd, ring.CancelAll)
-	c.loop.submit(sqe, ignore{})
+	l.Submit(sqe, engine.Ignore{})
 }
 
 // endShutdown is the shutdown on the way to the close, which must wait for it:
@@ -427,7 +440,7 @@ func (c *Conn) endEverything() {
 // when its turn comes. By then it could stand for somebody else's socket.
 type endShutdown Conn
 
-func (s *endShutdown) complete(int32, uint32) {
+func (s *endShutdown) Complete(int32, uint32) {
 	c := (*Conn)(s)
 	c.others--
 	c.settled()
@@ -447,7 +460,7 @@ func (c *Conn) settled() {
 			return
 		}
 		c.moving = nil
-		c.loop.later(func() { m.promise.Fail(c.closedError("move")) })
+		c.loop.engine.Later(func() { m.promise.Fail(c.closedError("move")) })
 	}
 	if c.state == connDraining && c.send.idle() && c.others == 0 {
 		c.beginEnd()
@@ -455,19 +468,17 @@ func (c *Conn) settled() {
 	}
 	if c.state == connEnding && !c.busy() {
 		c.state = connClosing
-		c.naming.Lock()
-		c.gone = true
-		c.naming.Unlock()
-		sqe := c.loop.queue.Next()
+		c.leave()
+		sqe := c.loop.engine.Next()
 		sqe.PrepClose(c.fd)
-		c.loop.submit(sqe, (*release)(c))
+		c.loop.engine.Submit(sqe, (*release)(c))
 	}
 }
 
 // release is the closing of the descriptor.
 type release Conn
 
-func (r *release) complete(int32, uint32) {
+func (r *release) Complete(int32, uint32) {
 	c := (*Conn)(r)
 	c.state = connClosed
 	c.loop.forget(c)
@@ -487,32 +498,22 @@ func (l *Loop) forget(c *Conn) {
 	l.conns = l.conns[:last]
 }
 
-// LocalAddr is the address of this end.
-func (c *Conn) LocalAddr() net.Addr { return c.endpoints().local }
-
-// RemoteAddr is the address of the peer.
-func (c *Conn) RemoteAddr() net.Addr { return c.endpoints().remote }
-
-// endpoints asks the kernel once.
-func (c *Conn) endpoints() addresses {
-	if a := c.addresses.Load(); a != nil {
-		return *a
-	}
-	c.naming.Lock()
-	defer c.naming.Unlock()
-	if c.gone {
-		return addresses{}
-	}
-	a := socketAddresses(c.fd, c.network)
-	c.addresses.Store(a)
-	return *a
+// LocalAddr is the address of this end, also after Close. It is never nil.
+func (c *Conn) LocalAddr() net.Addr {
+	local, _ := c.endpoints()
+	return local
 }
 
-type addresses struct{ local, remote net.Addr }
+// RemoteAddr is the address of the peer, also after Close or a reset by the peer.
+// It is never nil.
+func (c *Conn) RemoteAddr() net.Addr {
+	_, remote := c.endpoints()
+	return remote
+}
 
 // SetDeadline sets both deadlines.
 func (c *Conn) SetDeadline(t time.Time) error {
-	c.loop.perform(func() { c.setReadDeadline(t); c.setWriteDeadline(t) })
+	c.loop.engine.Perform(func() { c.setReadDeadline(t); c.setWriteDeadline(t) })
 	return nil
 }
 
@@ -520,13 +521,13 @@ func (c *Conn) SetDeadline(t time.Time) error {
 // with os.ErrDeadlineExceeded; the zero time means never. Nothing is lost: what
 // has come in is there once the deadline is moved.
 func (c *Conn) SetReadDeadline(t time.Time) error {
-	c.loop.perform(func() { c.setReadDeadline(t) })
+	c.loop.engine.Perform(func() { c.setReadDeadline(t) })
 	return nil
 }
 
 // SetWriteDeadline makes sends that are under way or queued at t or later fail
 // with os.ErrDeadlineExceeded; the zero time means never.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
-	c.loop.perform(func() { c.setWriteDeadline(t) })
+	c.loop.engine.Perform(func() { c.setWriteDeadline(t) })
 	return nil
 }

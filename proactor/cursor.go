@@ -3,21 +3,20 @@ package proactor
 // cursorTurn is one of those who read and write at the cursor of a file: one
 // after the other, in the order of the calls.
 type cursorTurn interface {
-	grant()            // it is the first: it begins
-	refuse()           // it will not be, for the file ends
-	abandon(err error) // no completion will come
+	grant()  // it is the first: it begins
+	refuse() // it will not be, for the file ends
 }
 
 // joinLine puts t behind those who use the cursor.
 func (f *File) joinLine(t cursorTurn) {
-	f.line.push(t)
-	if f.line.len() == 1 {
+	f.line.Push(t)
+	if f.line.Len() == 1 {
 		t.grant()
 	}
 }
 
 // isFirst reports whether t has been granted the cursor.
-func (f *File) isFirst(t cursorTurn) bool { return f.line.len() > 0 && *f.line.at(0) == t }
+func (f *File) isFirst(t cursorTurn) bool { return f.line.Len() > 0 && *f.line.At(0) == t }
 
 // leaveLine has the next one begin if t was the first. It may be in the middle.
 func (f *File) leaveLine(t cursorTurn) {
@@ -25,21 +24,21 @@ func (f *File) leaveLine(t cursorTurn) {
 		f.cutLine(t)
 		return
 	}
-	f.line.pop()
-	for f.line.len() > 0 && f.ending {
-		f.line.pop().refuse()
+	f.line.Pop()
+	for f.line.Len() > 0 && f.ending {
+		f.line.Pop().refuse()
 	}
-	if f.line.len() > 0 {
-		(*f.line.at(0)).grant()
+	if f.line.Len() > 0 {
+		(*f.line.At(0)).grant()
 	}
 }
 
 // cutLine takes t out of the middle.
 func (f *File) cutLine(t cursorTurn) {
-	for i := range f.line.len() {
-		if *f.line.at(i) == t {
-			for _, other := range f.line.cut(i)[1:] {
-				f.line.push(other)
+	for i := range f.line.Len() {
+		if *f.line.At(i) == t {
+			for _, other := range f.line.Cut(i)[1:] {
+				f.line.Push(other)
 			}
 			return
 		}
@@ -75,13 +74,7 @@ func (m *cursorClaim) grant() { m.chain.granted() }
 // refuse implements cursorTurn.
 func (m *cursorClaim) refuse() {
 	m.queued = false
-	m.chain.refuse(m.file.failed("chain", errFileClosed))
-}
-
-// abandon implements cursorTurn.
-func (m *cursorClaim) abandon(err error) {
-	m.queued = false
-	m.chain.abandon(err)
+	m.chain.refuse(m.file.closedError("chain"))
 }
 
 // release lets others have the cursor.

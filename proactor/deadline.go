@@ -1,15 +1,19 @@
 package proactor
 
-import "time"
+import (
+	"time"
+
+	"github.com/goproactor/goproactor/internal/engine"
+)
 
 // deadlines are a connection's timers, made when the first is set.
 type deadlines struct {
 	read, write deadline
-	drain       timer
+	drain       engine.Timer
 }
 
 type deadline struct {
-	timer  timer
+	timer  engine.Timer
 	passed bool
 }
 
@@ -34,7 +38,7 @@ func (c *Conn) setWriteDeadline(t time.Time) {
 // set arms the deadline for t; pass runs when it has come, at once if t is in
 // the past, and never if what it is for is over.
 func (d *deadline) set(l *Loop, over bool, t time.Time, pass func()) {
-	l.timers.remove(&d.timer)
+	l.engine.StopTimer(&d.timer)
 	d.passed = false
 	if t.IsZero() || over {
 		return
@@ -50,15 +54,15 @@ func (d *deadline) set(l *Loop, over bool, t time.Time, pass func()) {
 		expired(nil)
 		return
 	}
-	d.timer.expired = expired
-	l.timers.add(&d.timer, l.after(wait))
+	d.timer.Expired = expired
+	l.engine.SetTimer(&d.timer, l.engine.After(wait))
 }
 
 func (d *deadlines) stop(l *Loop) {
 	if d == nil {
 		return
 	}
-	l.timers.remove(&d.read.timer)
-	l.timers.remove(&d.write.timer)
-	l.timers.remove(&d.drain)
+	l.engine.StopTimer(&d.read.timer)
+	l.engine.StopTimer(&d.write.timer)
+	l.engine.StopTimer(&d.drain)
 }

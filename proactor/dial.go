@@ -7,12 +7,14 @@ import (
 	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/engine"
+	"github.com/goproactor/goproactor/internal/sockets"
 )
 
 // dial is a Dial under way: a look-up at first, then attempts to connect, of
 // which the first to succeed wins. All but the look-up happens on the loop.
 type dial struct {
-	pendingPlace
+	engine.RosterPlace
 	Dialer
 	loop             *Loop
 	ctx              context.Context
@@ -24,8 +26,8 @@ type dial struct {
 	unwatch    func() bool        // stop watching the context
 	candidates []net.Addr         // not tried yet
 	attempts   []*attempt         // under way, or their sockets being closed
-	next       timer              // when the next one starts beside them
-	limit      timer
+	next       engine.Timer       // when the next one starts beside them
+	limit      engine.Timer
 	connecting int   // attempts that may still succeed
 	repeats    int   // attempts made a second time
 	reason     error // why it is being ended
@@ -38,7 +40,7 @@ type attempt struct {
 	dial     *dial
 	fd       int
 	to       net.Addr
-	address  sockaddr
+	address  sockets.Address
 	userData uint64
 	closing  bool
 }
@@ -48,21 +50,21 @@ func (t *dial) end(reason error) { t.giveUp(t.opError(nil, reason)) }
 
 func (t *dial) begin() {
 	l := t.loop
-	if l.stop || len(l.draining) > 0 {
+	if l.stopping() || len(l.draining) > 0 {
 		t.promise.Fail(t.opError(nil, errShutdownDone))
 		return
 	}
-	l.residents.add(t)
+	l.residents.Add(t)
 	if t.ctx.Done() != nil {
 		t.unwatch = context.AfterFunc(t.ctx, func() {
-			l.Do(func() { t.end(contextEnded(t.ctx)) })
+			l.engine.Do(func() { t.end(contextEnded(t.ctx)) })
 		})
 	}
 	if t.Timeout > 0 {
-		t.limit.expired = func(error) { t.end(errDialTimeout) }
-		l.timers.add(&t.limit, l.after(t.Timeout))
+		t.limit.Expired = func(error) { t.end(errDialTimeout) }
+		l.engine.SetTimer(&t.limit, l.engine.After(t.Timeout))
 	}
-	t.next.expired = func(err error) {
+	t.next.Expired = func(err error) {
 		if err == nil {
 			t.try()
 		}
@@ -81,7 +83,7 @@ func (t *dial) startLookup() {
 	t.lookup = cancel
 	go func() {
 		list, err := t.resolve(ctx)
-		t.loop.Do(func() { t.resolved(list, err) })
+		t.loop.engine.Do(func() { t.resolved(list, err) })
 	}()
 }
 
@@ -108,7 +110,7 @@ func (t *dial) try() {
 			continue
 		}
 		if len(t.candidates) > 0 && t.FallbackDelay > 0 {
-			t.loop.timers.add(&t.next, t.loop.after(t.FallbackDelay))
+			t.loop.engine.SetTimer(&t.next, t.loop.engine.After(t.FallbackDelay))
 		}
 		return
 	}
@@ -118,20 +120,20 @@ func (t *dial) try() {
 func (t *dial) connect(to net.Addr) error {
 	a := &attempt{dial: t, to: to}
 	var err error
-	if a.fd, err = dialSocket(to, t.LocalAddr, &a.address); err != nil {
+	if a.fd, err = sockets.PrepareDial(to, t.LocalAddr, &a.address); err != nil {
 		return err
 	}
 	t.attempts = append(t.attempts, a)
 	t.connecting++
-	sqe := t.loop.queue.Next()
-	sqe.PrepConnect(a.fd, a.address.bytes())
-	a.userData = t.loop.submit(sqe, a)
+	sqe := t.loop.engine.Next()
+	sqe.PrepConnect(a.fd, a.address.Bytes())
+	a.userData = t.loop.engine.Submit(sqe, a)
 	return nil
 }
 
-// complete implements operation: the connect has ended, or the closing of its
+// complete implements engine.Operation: the connect has ended, or the closing of its
 // socket has.
-func (a *attempt) complete(result int32, _ uint32) {
+func (a *attempt) Complete(result int32, _ uint32) {
 	t := a.dial
 	if a.closing {
 		t.forget(a)
@@ -148,7 +150,7 @@ func (a *attempt) complete(result int32, _ uint32) {
 	if result >= 0 {
 		// Connecting to a port of this machine where nobody listens can end at
 		// the very socket, when the kernel gives it that port.
-		if again = connectedToItself(a.fd, a.to); !again {
+		if again = sockets.ConnectedToItself(a.fd, a.to); !again {
 			t.win(a)
 			return
 		}
@@ -161,7 +163,7 @@ func (a *attempt) complete(result int32, _ uint32) {
 		t.note(t.opError(a.to, os.NewSyscallError("connect", errno)))
 	}
 	a.close()
-	t.loop.timers.remove(&t.next)
+	t.loop.engine.StopTimer(&t.next)
 	t.try()
 }
 
@@ -169,11 +171,11 @@ func (a *attempt) complete(result int32, _ uint32) {
 func (t *dial) win(a *attempt) {
 	t.won = true
 	t.forget(a)
-	t.loop.timers.remove(&t.next)
-	t.loop.timers.remove(&t.limit)
+	t.loop.engine.StopTimer(&t.next)
+	t.loop.engine.StopTimer(&t.limit)
 	t.cancelAttempts()
 	c := t.loop.adopt(a.fd, t.network)
-	t.loop.later(func() { t.promise.Resolve(c) })
+	t.loop.engine.Later(func() { t.promise.Resolve(c) })
 	t.settle()
 }
 
@@ -191,19 +193,19 @@ func (t *dial) giveUp(reason error) {
 	}
 	t.reason = reason
 	t.candidates = nil
-	t.loop.timers.remove(&t.next)
-	t.loop.timers.remove(&t.limit)
+	t.loop.engine.StopTimer(&t.next)
+	t.loop.engine.StopTimer(&t.limit)
 	t.cancelAttempts()
 	t.settle()
 }
 
 // Cancel implements futures.Canceler.
-func (t *dial) Cancel() { t.loop.Do(func() { t.end(futures.ErrCanceled) }) }
+func (t *dial) Cancel() { t.loop.engine.Do(func() { t.end(futures.ErrCanceled) }) }
 
 func (t *dial) cancelAttempts() {
 	for _, a := range t.attempts {
 		if !a.closing {
-			t.loop.cancel(a.userData)
+			t.loop.engine.Cancel(a.userData)
 		}
 	}
 }
@@ -211,9 +213,9 @@ func (t *dial) cancelAttempts() {
 // close closes the socket through the queue, which may know the descriptor.
 func (a *attempt) close() {
 	a.closing = true
-	sqe := a.dial.loop.queue.Next()
+	sqe := a.dial.loop.engine.Next()
 	sqe.PrepClose(a.fd)
-	a.dial.loop.submit(sqe, a)
+	a.dial.loop.engine.Submit(sqe, a)
 }
 
 func (t *dial) forget(gone *attempt) {
@@ -226,7 +228,7 @@ func (t *dial) forget(gone *attempt) {
 }
 
 // over says that it has been settled.
-func (t *dial) over() bool { return *t.place() == 0 }
+func (t *dial) over() bool { return *t.Place() == 0 }
 
 // settle ends it once nothing of it is left with the kernel.
 func (t *dial) settle() {
@@ -242,7 +244,7 @@ func (t *dial) settle() {
 	if err == nil {
 		err = t.failure
 	}
-	t.loop.later(func() { t.promise.Fail(err) })
+	t.loop.engine.Later(func() { t.promise.Fail(err) })
 }
 
 // depart leaves the loop.
@@ -253,21 +255,9 @@ func (t *dial) depart() {
 	if t.unwatch != nil {
 		t.unwatch()
 	}
-	t.loop.timers.remove(&t.next)
-	t.loop.timers.remove(&t.limit)
-	t.loop.residents.remove(t)
-}
-
-// abandon implements pendingOperation.
-func (t *dial) abandon(err error) {
-	for _, a := range t.attempts {
-		closeSocket(a.fd)
-	}
-	t.attempts = nil
-	t.depart()
-	if !t.won {
-		t.loop.later(func() { t.promise.Fail(t.opError(nil, err)) })
-	}
+	t.loop.engine.StopTimer(&t.next)
+	t.loop.engine.StopTimer(&t.limit)
+	t.loop.residents.Remove(t)
 }
 
 func (t *dial) opError(to net.Addr, cause error) error {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/sockets"
 )
 
 // Dialer holds what Dial may be told. The zero Dialer is what Runtime.Dial
@@ -86,7 +87,7 @@ func (d *Dialer) Dial(ctx context.Context, rt *Runtime, network, address string)
 		return futures.Failed[*Conn](t.opError(nil, err))
 	}
 	t.promise.SetCanceler(t)
-	if !t.loop.perform(t.begin) {
+	if !t.loop.engine.Perform(t.begin) {
 		t.promise.Fail(t.opError(nil, errShutdownDone))
 	}
 	return t.promise.Future()
@@ -125,7 +126,10 @@ func (t *dial) literal() error {
 				return &net.AddrError{Err: "local address of another network: want a *net.UnixAddr", Addr: t.LocalAddr.String()}
 			}
 		}
-		t.candidates = []net.Addr{&net.UnixAddr{Name: t.address, Net: t.network}}
+		if t.address == "" {
+			return &net.AddrError{Err: "missing address"}
+		}
+		t.candidates = []net.Addr{sockets.UnixAddr(t.address, t.network)}
 		return nil
 	case "tcp", "tcp4", "tcp6":
 	default:
@@ -142,7 +146,7 @@ func (t *dial) literal() error {
 	}
 	t.host, t.service = host, service
 	ip, err := netip.ParseAddr(host)
-	if host != "" && err != nil || !numeric(service) {
+	if host != "" && err != nil || !sockets.Numeric(service) {
 		return nil // for the resolver
 	}
 	port, err := net.LookupPort(t.network, service)
@@ -151,16 +155,6 @@ func (t *dial) literal() error {
 	}
 	t.candidates, err = t.choose([]netip.Addr{ip}, port)
 	return err
-}
-
-// numeric says that a service needs no look-up.
-func numeric(service string) bool {
-	for _, c := range service {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	return true
 }
 
 // resolve looks the name up. It runs on a goroutine of its own.
@@ -185,7 +179,7 @@ func (t *dial) choose(ips []netip.Addr, port int) (list []net.Addr, err error) {
 	for _, ip := range interleaved(ips) {
 		ip = ip.Unmap()
 		if !ip.IsValid() || ip.IsUnspecified() { // this machine
-			ip = loopback(t.network, ip)
+			ip = sockets.Loopback(t.network, ip)
 		}
 		if t.network == "tcp4" && !ip.Is4() || t.network == "tcp6" && !ip.Is6() || !t.reaches(ip) {
 			continue
@@ -196,13 +190,6 @@ func (t *dial) choose(ips []netip.Addr, port int) (list []net.Addr, err error) {
 		return nil, &net.AddrError{Err: "no suitable address", Addr: t.host}
 	}
 	return list, nil
-}
-
-func loopback(network string, ip netip.Addr) netip.Addr {
-	if network == "tcp6" || network == "tcp" && ip.Is6() {
-		return netip.IPv6Loopback()
-	}
-	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
 }
 
 // reaches says that the local address is of ip's family, or of none.

@@ -8,9 +8,10 @@ import (
 )
 
 var (
-	// ErrClosed is what operations on something closed fail with; it is
-	// net.ErrClosed, so that errors.Is finds either.
-	ErrClosed = net.ErrClosed
+	// ErrClosed is what operations on something closed fail with. errors.Is finds
+	// net.ErrClosed and futures.ErrClosed in it, and ErrClosed in either of those
+	// that this module returns.
+	ErrClosed error = closedError{}
 
 	// ErrOnLoop says that a call that waits was made on a loop's own thread,
 	// where it would wait for itself.
@@ -20,13 +21,29 @@ var (
 	errDrainTimeout    = errors.New("closed with data unsent: the peer did not read within the drain timeout")
 )
 
+// closedError says the same as net.ErrClosed, for which some programs look in the
+// text.
+type closedError struct{}
+
+func (closedError) Error() string        { return net.ErrClosed.Error() }
+func (closedError) Is(target error) bool { return errors.Is(target, net.ErrClosed) }
+
 // errShutdownDone says that nothing begins any more; it is ErrClosed too.
 var errShutdownDone error = shutdownError{}
 
 type shutdownError struct{}
 
 func (shutdownError) Error() string        { return "proactor: the runtime has shut down" }
-func (shutdownError) Is(target error) bool { return target == ErrClosed }
+func (shutdownError) Is(target error) bool { return errors.Is(ErrClosed, target) }
+
+// closedBy is why something on the loop is closed: the failure of the loop if it
+// has failed, else what the caller says.
+func (l *Loop) closedBy(otherwise error) error {
+	if err := l.engine.Failure(); err != nil {
+		return err
+	}
+	return otherwise
+}
 
 // timeoutError is a passed deadline: a net.Error with Timeout() true that is
 // os.ErrDeadlineExceeded for errors.Is.
@@ -40,13 +57,11 @@ func (c *Conn) failed(op string, errno syscall.Errno) error {
 var syscallName = map[string]string{"read": "recv", "write": "send", "shutdown": "shutdown", "close": "close"}
 
 func (c *Conn) timedOut(op string) error             { return c.opError(op, errTimeout) }
-func (c *Conn) closedError(op string) error          { return c.opError(op, ErrClosed) }
+func (c *Conn) closedError(op string) error          { return c.opError(op, c.loop.closedBy(ErrClosed)) }
 func (c *Conn) misused(op string, cause error) error { return c.opError(op, cause) }
 
 func (c *Conn) opError(op string, cause error) error {
 	e := &net.OpError{Op: op, Net: c.network, Err: cause}
-	if a := c.addresses.Load(); a != nil {
-		e.Source, e.Addr = a.local, a.remote
-	}
+	e.Source, e.Addr = c.endpoints()
 	return e
 }

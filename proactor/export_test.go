@@ -10,8 +10,8 @@ func (rt *Runtime) Describe() (s string) {
 			for _, c := range l.conns {
 				r, w := &c.recv, &c.send
 				s += fmt.Sprintf("conn fd=%d state=%d others=%d recv{armed=%v pausing=%v starved=%v held=%v draining=%v handler=%v waiting=%d unread=%d err=%v} send{inFlight=%d reason=%v queue=%d pending=%d err=%v}\n",
-					c.fd, c.state, c.others, r.armed, r.pausing, r.starved, r.held, r.draining, r.handler != nil, r.line.len(), r.unread.len(), r.err,
-					w.inFlight, w.reason, w.queue.len(), w.pending, w.err)
+					c.fd, c.state, c.others, r.armed, r.pausing, r.starved, r.held, r.draining, r.handler != nil, r.line.Len(), r.unread.Len(), r.err,
+					w.inFlight, w.reason, w.queue.Len(), w.pending, w.err)
 			}
 			close(done)
 		})
@@ -35,16 +35,16 @@ func (rt *Runtime) Draining() (is bool) {
 
 // Holds reports, to a caller on the loop, that it holds its processor while it
 // waits.
-func Holds(l *Loop) bool { return l.share.hold }
+func Holds(l *Loop) bool { return l.engine.KeepsProcessor() }
 
 // Asleep reports that the loop waits for completions, or is about to.
-func Asleep(l *Loop) bool { return l.inbox.sleeping.Load() }
+func Asleep(l *Loop) bool { return l.engine.Asleep() }
 
 // Unregister takes m out of the queue's table behind its back: what goes on
 // naming it fails with EFAULT from then on.
 func (m *AlignedMemory) Unregister() (err error) {
 	done := make(chan struct{})
-	m.loop.perform(func() { err = m.loop.queue.UpdateBuffer(m.place, nil); close(done) })
+	m.loop.engine.Perform(func() { err = m.loop.engine.Queue().UpdateBuffer(m.place, nil); close(done) })
 	<-done
 	return err
 }
@@ -65,7 +65,7 @@ func slotsMade(rt *Runtime) int { return eachLoop(rt, func(l *Loop) int { return
 func eachLoop(rt *Runtime, count func(l *Loop) int) (sum int) {
 	for _, l := range rt.loops {
 		done := make(chan struct{})
-		l.perform(func() { sum += count(l); close(done) })
+		l.engine.Perform(func() { sum += count(l); close(done) })
 		<-done
 	}
 	return sum

@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/engine"
+	"github.com/goproactor/goproactor/internal/fifo"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -26,7 +28,7 @@ import (
 //
 // On epoll a pool of goroutines does what may block, see WithFileWorkers.
 type File struct {
-	pendingPlace
+	engine.RosterPlace
 	loop *Loop
 	fd   int
 	name string
@@ -35,11 +37,11 @@ type File struct {
 	direct   bool  // O_DIRECT
 	cursor   int64 // of the direct one, see transfer.at
 	state    fileState
-	inFlight int              // operations of any kind
-	line     fifo[cursorTurn] // at the cursor, the first is under way
-	closed   []func(error)    // whom to tell
-	ending   bool             // what is in flight has been cancelled
-	number   atomic.Int64     // fd, for Fd; -1 once closed
+	inFlight int                    // operations of any kind
+	line     fifo.Queue[cursorTurn] // at the cursor, the first is under way
+	closed   []func(error)          // whom to tell
+	ending   bool                   // what is in flight has been cancelled
+	number   atomic.Int64           // fd, for Fd; -1 once closed
 }
 
 type fileState uint8
@@ -56,8 +58,10 @@ var errFileClosed error = fileClosedError{}
 
 type fileClosedError struct{}
 
-func (fileClosedError) Error() string        { return fs.ErrClosed.Error() }
-func (fileClosedError) Is(target error) bool { return target == fs.ErrClosed || target == ErrClosed }
+func (fileClosedError) Error() string { return fs.ErrClosed.Error() }
+func (fileClosedError) Is(target error) bool {
+	return target == fs.ErrClosed || errors.Is(ErrClosed, target)
+}
 
 var (
 	errNegativeOffset  = errors.New("negative offset")
@@ -111,15 +115,15 @@ type opening struct {
 func (o *opening) take(result int32) (*File, error, bool) {
 	f := &File{loop: o.loop, fd: int(result), name: o.name, append: o.append, direct: o.direct}
 	f.number.Store(int64(result))
-	o.loop.pending.add(f)
+	o.loop.openFiles.Add(f)
 	return f, nil, false
 }
 
 // close takes back a descriptor that nobody wants any more.
 func (o *opening) close(result int32) {
-	sqe := o.loop.queue.Next()
+	sqe := o.loop.engine.Next()
 	sqe.PrepClose(int(result))
-	o.loop.submit(sqe, ignore{})
+	o.loop.engine.Submit(sqe, engine.Ignore{})
 }
 
 // Name is the name the file was opened with.
@@ -137,16 +141,16 @@ func (f *File) Fd() int { return int(f.number.Load()) }
 // what close(2) had to say; a second Close fails with fs.ErrClosed.
 func (f *File) Close() futures.Future[struct{}] {
 	p := futures.NewPromise[struct{}]()
-	ok := f.loop.perform(func() {
+	ok := f.loop.engine.Perform(func() {
 		if f.state != fileOpen {
-			p.Fail(f.failed("close", errFileClosed))
+			p.Fail(f.closedError("close"))
 			return
 		}
 		f.closed = append(f.closed, func(err error) { p.Settle(struct{}{}, err) })
 		f.shut()
 	})
 	if !ok {
-		p.Fail(f.failed("close", errFileClosed))
+		p.Fail(f.closedError("close"))
 	}
 	return p.Future()
 }
@@ -166,15 +170,15 @@ func (f *File) settled() {
 	}
 	f.state = fileClosing
 	f.number.Store(-1)
-	sqe := f.loop.queue.Next()
+	sqe := f.loop.engine.Next()
 	f.prepareClose(sqe)
-	f.loop.submit(sqe, (*fileRelease)(f))
+	f.loop.engine.Submit(sqe, (*fileRelease)(f))
 }
 
 // fileRelease is the closing of the descriptor.
 type fileRelease File
 
-func (r *fileRelease) complete(result int32, _ uint32) {
+func (r *fileRelease) Complete(result int32, _ uint32) {
 	f := (*File)(r)
 	var err error
 	if result < 0 {
@@ -186,33 +190,22 @@ func (r *fileRelease) complete(result int32, _ uint32) {
 func (f *File) gone(err error) {
 	f.state = fileClosed
 	f.number.Store(-1)
-	f.loop.pending.remove(f)
+	f.loop.openFiles.Remove(f)
 	for _, tell := range f.closed {
-		f.loop.later(func() { tell(err) })
+		f.loop.engine.Later(func() { tell(err) })
 	}
 	f.closed = nil
 }
 
-// end implements pendingOperation: the loop stops.
-func (f *File) end(error) {
+// end closes the file when the loop stops.
+func (f *File) end() {
 	if !f.ending && f.inFlight > 0 && f.state < fileClosing {
 		f.ending = true
-		sqe := f.loop.queue.Next()
+		sqe := f.loop.engine.Next()
 		sqe.PrepCancelFD(f.fd, ring.CancelAll)
-		f.loop.submit(sqe, ignore{})
+		f.loop.engine.Submit(sqe, engine.Ignore{})
 	}
 	f.shut()
-}
-
-// abandon implements pendingOperation.
-func (f *File) abandon(err error) {
-	for f.line.len() > 0 {
-		f.line.pop().abandon(err)
-	}
-	if f.state < fileClosed {
-		closeSocket(f.fd)
-		f.gone(err)
-	}
 }
 
 func (f *File) prepareClose(sqe *ring.SQE) {
@@ -223,10 +216,16 @@ func (f *File) failed(op string, cause error) error {
 	return &fs.PathError{Op: op, Path: f.name, Err: cause}
 }
 
+// closedError is the error of an operation that the end of the file, or of its
+// loop, keeps from happening.
+func (f *File) closedError(op string) error {
+	return f.failed(op, f.loop.closedBy(errFileClosed))
+}
+
 // refusal says why no operation may begin, nil if one may.
 func (f *File) refusal(op string) error {
-	if f.state != fileOpen || f.loop.stop {
-		return f.failed(op, errFileClosed)
+	if f.state != fileOpen || f.loop.stopping() {
+		return f.closedError(op)
 	}
 	return nil
 }
@@ -235,9 +234,7 @@ func (f *File) refusal(op string) error {
 // with the number of bytes; fewer come with an error, which is io.EOF at the end
 // of the file. p belongs to the library until then.
 //
-// On the file's loop the future serves one operation after another: once a task
-// has awaited it or a callback of Then was called, the next operation on any file
-// may take it, and it answers futures.ErrStale from then on.
+// The future keeps its result until that is taken, see futures.Future.
 func (f *File) ReadAt(p []byte, offset int64) futures.Future[int] {
 	return f.transfer(transferring{verb: readsAt, memory: p, offset: offset})
 }

@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/engine"
 	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
 )
@@ -32,7 +33,7 @@ func statCall(c *call[fs.FileInfo], name string, dir int, path string, flags uin
 		sqe.PrepStatx(dir, &at[0], flags, unix.STATX_BASIC_STATS|unix.STATX_BTIME, unsafe.Pointer(&info.stat))
 	}
 	c.take = func(int32) (fs.FileInfo, error, bool) {
-		raceWrote(unsafe.Slice((*byte)(unsafe.Pointer(&info.stat)), unsafe.Sizeof(info.stat)))
+		engine.RaceWrote(unsafe.Slice((*byte)(unsafe.Pointer(&info.stat)), unsafe.Sizeof(info.stat)))
 		return info, nil, false
 	}
 	return c.start()

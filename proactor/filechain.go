@@ -5,6 +5,7 @@ import (
 	"io"
 	"syscall"
 
+	"github.com/goproactor/goproactor/internal/engine"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -14,7 +15,7 @@ import (
 // SyncStep behind it the data is on its device when the chain has ended.
 func (f *File) WriteStep(p []byte, offset int64) Step {
 	s := f.step("write", func(sqe *ring.SQE) {
-		raceRead(p)
+		engine.RaceRead(p)
 		f.loop.memory.find(p).prepareWrite(sqe, f.fd, p, offset)
 	})
 	s.memory = p
@@ -35,7 +36,7 @@ func (f *File) WriteStep(p []byte, offset int64) Step {
 // and other reads and writes at the cursor follow each other: Runtime.Chain.
 func (f *File) WriteNextStep(p []byte) Step {
 	s := f.step("write", func(sqe *ring.SQE) {
-		raceRead(p)
+		engine.RaceRead(p)
 		f.loop.memory.find(p).prepareWrite(sqe, f.fd, p, f.next(writes))
 	})
 	s.memory = p
@@ -67,7 +68,7 @@ func (f *File) ReadNextFullStep(p []byte) Step {
 func (f *File) readNextStep(p []byte) Step {
 	s := f.step("read", func(sqe *ring.SQE) { f.loop.memory.find(p).prepareRead(sqe, f.fd, p, f.next(reads)) })
 	s.memory = p
-	s.atCursor(func(n int) { raceWrote(p[:n]) })
+	s.atCursor(func(n int) { engine.RaceWrote(p[:n]) })
 	if len(p) == 0 || len(p) > maxTransfer {
 		s.invalid = f.failed("read", fmt.Errorf("%d bytes in one step, want 1 to %d: %w", len(p), maxTransfer, syscall.EINVAL))
 	}
@@ -107,7 +108,7 @@ func (f *File) ReadFullStep(p []byte, offset int64) Step {
 func (f *File) readStep(p []byte, offset int64) Step {
 	s := f.step("read", func(sqe *ring.SQE) { f.loop.memory.find(p).prepareRead(sqe, f.fd, p, offset) })
 	s.memory = p
-	s.done = func(n int) { raceWrote(p[:n]) }
+	s.done = func(n int) { engine.RaceWrote(p[:n]) }
 	switch {
 	case offset < 0:
 		s.invalid = f.failed("readat", errNegativeOffset)
@@ -155,7 +156,7 @@ func (c *chain) hold() error {
 			c.holdMemory(i)
 		case f == nil:
 		case f.state != fileOpen:
-			return f.failed(s.op, errFileClosed)
+			return f.closedError(s.op)
 		default:
 			f.inFlight++
 			c.ops[i].holds = true
@@ -184,7 +185,7 @@ func (c *chain) letGo(file *File) {
 		c.ops[i].holds = false
 		c.ops[i].aligned.letGo()
 		f.inFlight--
-		if file == nil && c.steps[i].closes && f.state == fileShut && !f.loop.stop {
+		if file == nil && c.steps[i].closes && f.state == fileShut && !f.loop.stopping() {
 			f.state = fileOpen // the chain did not get there
 		}
 		f.settled()

@@ -36,7 +36,7 @@ func (c *Conn) Forward(dst *Conn) futures.Future[int64] {
 	answer := futures.NewPromise[int64]()
 	answer.SetCanceler(forwardCancel(cancel))
 	f := &forward{from: c, to: dst}
-	f.own.Bind(c.loop, &retraction{dst, &f.own})
+	f.own.Bind(&c.loop.engine, &retraction{dst, &f.own})
 	c.loop.Go(ctx, f.run).Then(func(_ struct{}, err error) {
 		cancel()
 		if errors.Is(err, context.Canceled) && !errors.Is(err, ErrClosed) {
@@ -89,7 +89,7 @@ func (f *forward) send(b Buffer) {
 		f.sent = f.to.Send(b)
 		return
 	}
-	f.sent = f.own.Renew()
+	f.sent, _ = f.own.Renew() // flush has taken the result before
 	b = b.take("Forward")
 	f.to.send.push(segment{data: b.Bytes(), lease: b, promise: &f.own})
 }

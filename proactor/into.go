@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/engine"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -23,33 +24,38 @@ type into struct {
 // to the library until then. Calls of RecvInto and Recv are answered in their
 // order. A message of a "unixpacket" connection that is longer than p is cut,
 // and the number of bytes comes with syscall.EMSGSIZE.
-//
-// The future serves one RecvInto after another, see Recv.
 func (c *Conn) RecvInto(p []byte) futures.Future[int] {
 	l := c.loop
-	if !l.Inside() {
+	if !l.engine.Inside() {
 		return c.recvIntoElsewhere(p)
 	}
 	o := c.recv.ownInto
-	if o == nil || o.promise.Pending() {
-		o = &into{conn: c}
-		o.promise.Bind(l, o)
-		if c.recv.ownInto == nil {
-			c.recv.ownInto = o
-		}
+	if o == nil {
+		o = newInto(c)
+		c.recv.ownInto = o
 	}
-	f := o.promise.Renew()
+	f, ok := o.promise.Renew()
+	if !ok {
+		o = newInto(c)
+		f = o.promise.Future()
+	}
 	o.begin(p)
 	return f
+}
+
+func newInto(c *Conn) *into {
+	o := &into{conn: c}
+	o.promise.Bind(&c.loop.engine, o)
+	return o
 }
 
 func (c *Conn) recvIntoElsewhere(p []byte) futures.Future[int] {
 	answer := futures.NewPromise[int]()
 	o := &into{conn: c}
 	answer.SetCanceler(elsewhere{o})
-	ok := c.loop.Do(func() {
-		o.promise.Bind(c.loop, o)
-		o.promise.Renew().Then(func(n int, err error) { answer.Settle(n, err) })
+	ok := c.loop.engine.Do(func() {
+		o.promise.Bind(&c.loop.engine, o)
+		o.promise.Future().Then(func(n int, err error) { answer.Settle(n, err) })
 		o.begin(p)
 	})
 	if !ok {
@@ -61,7 +67,7 @@ func (c *Conn) recvIntoElsewhere(p []byte) futures.Future[int] {
 // elsewhere cancels a RecvInto that was called from another goroutine.
 type elsewhere struct{ *into }
 
-func (e elsewhere) Cancel() { e.conn.loop.Do(e.into.Cancel) }
+func (e elsewhere) Cancel() { e.conn.loop.engine.Do(e.into.Cancel) }
 
 func (o *into) begin(p []byte) {
 	o.memory, o.reason = p[:min(len(p), maxTransfer)], nil
@@ -83,14 +89,14 @@ func (o *into) Cancel() {
 func (o *into) cancel(reason error) {
 	if o.conn.recv.direct == o && o.reason == nil {
 		o.reason = reason
-		o.conn.loop.cancel(o.userData)
+		o.conn.loop.engine.Cancel(o.userData)
 	}
 }
 
 // armDirect submits a receive into o's memory.
 func (r *receiver) armDirect(o *into) {
 	c := r.conn
-	sqe := c.loop.queue.Next()
+	sqe := c.loop.engine.Next()
 	switch {
 	case o.rights != nil:
 		sqe.PrepRecvmsg(c.fd, o.rights.arm(), c.messageFlags()|ring.MsgCMsgCloexec)
@@ -99,7 +105,7 @@ func (r *receiver) armDirect(o *into) {
 	default:
 		sqe.PrepRecv(c.fd, o.memory, c.messageFlags())
 	}
-	o.userData = c.loop.submit(sqe, o)
+	o.userData = c.loop.engine.Submit(sqe, o)
 	r.armed, r.multishot, r.direct = true, false, o
 }
 
@@ -112,18 +118,20 @@ func (c *Conn) messageFlags() uint32 {
 	return 0
 }
 
-// complete implements operation.
-func (o *into) complete(result int32, _ uint32) {
+// complete implements engine.Operation.
+func (o *into) Complete(result int32, _ uint32) {
 	r := &o.conn.recv
 	r.armed, r.pausing, r.direct = false, false, nil
 	if o.rights != nil && result >= 0 {
-		o.rights.take()
+		o.rights.collect()
 	}
 	switch {
 	case result > 0:
 		n := min(int(result), len(o.memory))
-		raceWrote(o.memory[:n])
+		engine.RaceWrote(o.memory[:n])
 		o.answer(n, int(result))
+	case result == 0 && (o.rights != nil && len(o.rights.files) > 0 || !o.conn.endsHere()): // an empty message
+		o.promise.Resolve(0)
 	case result == 0:
 		r.finish(io.EOF)
 		o.promise.Fail(io.EOF)
@@ -151,14 +159,17 @@ func (o *into) failed(e syscall.Errno) {
 	case e == syscall.ECANCELED && r.conn.state >= connEnding:
 		o.promise.Fail(r.conn.closedError("read"))
 	case e == syscall.ECANCELED, e == syscall.EINTR:
-		r.line.unpop(&r.conn.loop.demands, demand{into: o}) // it meant somebody else, or nobody: again
+		r.line.Unpop(&r.conn.loop.demands, demand{into: o}) // it meant somebody else, or nobody: again
 	case e == syscall.EAGAIN && o.reason != nil:
 		o.promise.Fail(o.reason)
 	case e == syscall.EAGAIN:
-		r.line.unpop(&r.conn.loop.demands, demand{into: o})
+		r.line.Unpop(&r.conn.loop.demands, demand{into: o})
 		r.awaitReadable()
 	default:
 		r.finish(r.conn.failed("read", e))
 		o.promise.Fail(r.err)
 	}
 }
+
+// Contain implements engine.Container.
+func (o *into) Contain() { o.conn.abort(o.conn.closedError("read")) }

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/sockets"
 )
 
 // Listener accepts connections on every loop of its runtime: for TCP each loop
@@ -39,8 +40,13 @@ type Listener struct {
 
 // Listen opens a listener. The network is "tcp", "tcp4", "tcp6", "unix" or
 // "unixpacket" (SOCK_SEQPACKET: each Recv is what one Send sent); the address is
-// host:port with port 0 for any free one, or a path. A path that begins with @
-// is a name in the abstract namespace (unix(7)), which needs no file.
+// host:port with port 0 for any free one, or a path. Without a host or with a
+// wildcard, "tcp" takes IPv6 and IPv4. A path that begins with "@" or a zero byte
+// is a name in the abstract namespace (unix(7)), which needs no file and is shown
+// with "@"; the kernel chooses one for the empty path.
+//
+// Connections have the options that package net sets: TCP_NODELAY, and keep-alive
+// after 15 s, every 15 s, 9 times (tcp(7)).
 //
 // Errors are *net.OpError around the system's: errors.Is finds
 // syscall.EADDRINUSE, syscall.EACCES and so on.
@@ -54,28 +60,28 @@ func (rt *Runtime) Listen(network, address string, opts ...ListenOption) (*Liste
 			return nil, err
 		}
 	}
-	sockets, addr, err := listenSockets(network, address, len(rt.loops), rt.options.listenBacklog)
+	fds, addr, err := sockets.Listen(network, address, len(rt.loops), rt.options.listenBacklog)
 	if err != nil {
 		return nil, err
 	}
 	ln.address = addr
-	for i, fd := range sockets {
+	for i, fd := range fds {
 		ln.acceptors = append(ln.acceptors, newAcceptor(ln, rt.loops[i], fd))
 	}
 	if ln.spread != SpreadByKernel {
-		for _, l := range rt.loops[len(sockets):] { // no socket, but connections of others
+		for _, l := range rt.loops[len(fds):] { // no socket, but connections of others
 			ln.acceptors = append(ln.acceptors, newAcceptor(ln, l, -1))
 		}
 	}
 	for _, a := range ln.acceptors {
-		a.loop.Do(a.open) // where the loop has ended, closing it below finds that out
+		a.loop.engine.Do(a.open) // where the loop has ended, closing it below finds that out
 	}
 	if rt.isClosing() {
 		ln.stopAccepting(errShutdownDone)
 		if rt.currentLoop() == nil { // where it is not, another loop may be waiting for this one
 			<-ln.done
 		}
-		return nil, listenError(network, addr, errShutdownDone)
+		return nil, sockets.ListenError(network, addr, errShutdownDone)
 	}
 	return ln, nil
 }
@@ -132,10 +138,10 @@ func (ln *Listener) OnConn(fn func(*Conn)) error {
 func (ln *Listener) accept(fn func(*Conn)) {
 	// Every loop knows what to do with a connection before any can hand it one.
 	for _, a := range ln.acceptors {
-		a.loop.perform(func() { a.handler = fn })
+		a.loop.engine.Perform(func() { a.handler = fn })
 	}
 	for _, a := range ln.acceptors {
-		a.loop.perform(a.arm)
+		a.loop.engine.Perform(a.arm)
 	}
 }
 
@@ -145,7 +151,8 @@ func (ln *Listener) accept(fn func(*Conn)) {
 // connection is closed, after what it queued has been sent; its error goes to
 // the runtime's logger. A panic ends that handler only.
 //
-// Serve returns when all handlers have: with ctx's error, or with ErrClosed.
+// Serve returns when all handlers have: with ctx's error, else with why the
+// listener accepts no more, which is ErrClosed for errors.Is.
 // When ctx ends, the handlers' contexts do too.
 func (ln *Listener) Serve(ctx context.Context, handler func(context.Context, *Conn) error) error {
 	switch {
@@ -170,7 +177,9 @@ func (ln *Listener) Serve(ctx context.Context, handler func(context.Context, *Co
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return ErrClosed
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	return ln.failure
 }
 
 // server is a listener in the hands of Serve.
@@ -187,7 +196,7 @@ func (s *server) serve(c *Conn) {
 	tasks := c.acceptor.tasks
 	var t *futures.Task
 	run := func(ctx context.Context) error { return s.handler(ctx, c) }
-	t = c.loop.tasks.Start(s.ctx, run, func(err error) {
+	t = c.loop.engine.Tasks().Start(s.ctx, run, func(err error) {
 		delete(tasks, t)
 		c.loop.rt.handlerEnded(c, err)
 		c.beginClose()
@@ -199,7 +208,7 @@ func (s *server) serve(c *Conn) {
 // cancel ends the contexts of all handlers.
 func (s *server) cancel(cause error) {
 	for _, a := range s.listener.acceptors {
-		a.loop.perform(func() {
+		a.loop.engine.Perform(func() {
 			for t := range a.tasks {
 				t.Cancel(cause)
 			}
@@ -223,7 +232,7 @@ func (ln *Listener) Accept() futures.Future[*Conn] {
 		ln.mu.Unlock()
 		if eased {
 			for _, a := range ln.acceptors {
-				a.loop.Do(a.refill)
+				a.loop.engine.Do(a.refill)
 			}
 		}
 		p.Resolve(c)
@@ -319,7 +328,7 @@ func (ln *Listener) stopAccepting(cause error) {
 		p.Fail(cause)
 	}
 	if ln.network == "unix" || ln.network == "unixpacket" {
-		removeSocketFile(ln.address.String())
+		sockets.RemoveFile(ln.address.String())
 	}
 	for _, c := range backlog {
 		c.Close()
@@ -332,7 +341,7 @@ func (ln *Listener) stopAccepting(cause error) {
 				close(ln.done)
 			}
 		}
-		if !a.loop.perform(a.close) {
+		if !a.loop.engine.Perform(a.close) {
 			a.closeWithoutLoop()
 		}
 	}

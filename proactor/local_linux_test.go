@@ -70,6 +70,24 @@ func contentOf(t *testing.T, f *os.File) string {
 	return string(p[:n])
 }
 
+// receivers are the ways to receive a message of at most size bytes.
+func receivers(c *proactor.Conn, size int) map[string]func(context.Context) (int, error) {
+	p := make([]byte, size)
+	return map[string]func(context.Context) (int, error){
+		"Recv": func(ctx context.Context) (int, error) {
+			b, err := c.Recv().Await(ctx)
+			n := b.Len()
+			b.Release()
+			return n, err
+		},
+		"RecvInto": func(ctx context.Context) (int, error) { return c.RecvInto(p).Await(ctx) },
+		"RecvFiles": func(ctx context.Context) (int, error) {
+			r, err := c.RecvFiles(p, 1).Await(ctx)
+			return r.N, err
+		},
+	}
+}
+
 var local = []behaviour{
 	{name: "seqpacket keeps the boundaries of messages", show: func(t *testing.T, rt *proactor.Runtime) {
 		name := "@goproactor-" + t.Name()
@@ -116,6 +134,86 @@ var local = []behaviour{
 		require.NoError(t, peer.Close())
 		_, err = c.Recv().Await(t.Context())
 		require.Equal(t, io.EOF, err)
+		closedDown(t, c)
+	}},
+	{name: "messages of any size, empty ones too, leave the next to be received", opts: []proactor.Option{proactor.WithBuffers(256, 16)}, show: func(t *testing.T, rt *proactor.Runtime) {
+		c, peer := socketPair(t, rt, "unixpacket")
+		sizes := []int{3, 0, 0, 255, 256, 257, 0, 5000, 1, 0, 2}
+		p := make([]byte, 8000)
+		bothWays(t, rt, c, func(ctx context.Context) {
+			for name, receive := range receivers(c, 256) {
+				for _, size := range sizes {
+					wrote(t, peer, string(make([]byte, size)))
+				}
+				for i, size := range sizes {
+					n, err := receive(ctx)
+					if err == nil || name == "RecvInto" {
+						require.Equal(t, min(size, 256), n, "%s, message %d", name, i)
+					}
+					if size > 256 {
+						require.ErrorIs(t, err, syscall.EMSGSIZE, "%s, message %d", name, i)
+					} else {
+						require.NoError(t, err, "%s, message %d", name, i)
+					}
+				}
+			}
+			for _, size := range sizes {
+				n, err := c.SendBytes(make([]byte, size)).Await(ctx)
+				require.NoError(t, err)
+				require.Equal(t, size, n)
+				n, err = peer.Read(p)
+				require.Equal(t, size, n)
+				require.Equal(t, size == 0, err == io.EOF, "which is what package net says of an empty message")
+			}
+			wrote(t, peer, "")
+			results, err := rt.Chain(c.RecvStep(p), c.SendStep(make([]byte, 16<<20))).Await(ctx)
+			require.ErrorIs(t, err, syscall.EMSGSIZE)
+			require.Equal(t, count(0), results[0])
+			_, err = c.SendBytes(make([]byte, 16<<20)).Await(ctx)
+			require.ErrorIs(t, err, syscall.EMSGSIZE)
+			_, err = c.Send(proactor.Buffer{}).Await(ctx)
+			require.NoError(t, err)
+			_, err = c.SendBytes([]byte("next")).Await(ctx)
+			require.NoError(t, err)
+			n, _ := peer.Read(p)
+			require.Zero(t, n)
+			n, err = peer.Read(p)
+			require.NoError(t, err)
+			require.Equal(t, "next", string(p[:n]))
+		})
+		wrote(t, peer, "")
+		wrote(t, peer, "last")
+		require.NoError(t, peer.Close())
+		b, err := c.Recv().Await(t.Context())
+		require.NoError(t, err)
+		require.Zero(t, b.Len())
+		b.Release()
+		require.Equal(t, "last", received(t, t.Context(), c))
+		_, err = c.Recv().Await(t.Context())
+		require.Equal(t, io.EOF, err)
+		closedDown(t, c)
+	}},
+	{name: "a handler takes messages of any size", opts: []proactor.Option{proactor.WithBuffers(256, 16)}, show: func(t *testing.T, rt *proactor.Runtime) {
+		c, peer := socketPair(t, rt, "unixpacket")
+		var seen []string
+		ended := make(chan error, 1)
+		c.OnRecv(func(b proactor.Buffer, err error) {
+			switch {
+			case errors.Is(err, syscall.EMSGSIZE):
+				seen = append(seen, "too large")
+			case err != nil:
+				ended <- err
+			default:
+				seen = append(seen, string(b.Bytes()))
+				b.Release()
+			}
+		})
+		for _, s := range []string{"one", "", strings.Repeat("x", 300), "", "two"} {
+			wrote(t, peer, s)
+		}
+		require.NoError(t, peer.Close())
+		require.Equal(t, io.EOF, <-ended)
+		require.Equal(t, []string{"one", "", "too large", "", "two"}, seen)
 		closedDown(t, c)
 	}},
 	{name: "a message cut short is an error", opts: []proactor.Option{proactor.WithBuffers(256, 16)}, show: func(t *testing.T, rt *proactor.Runtime) {

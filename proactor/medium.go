@@ -1,5 +1,7 @@
 package proactor
 
+import "github.com/goproactor/goproactor/internal/sockets"
+
 // medium is what a connection's descriptor is, as far as receiving and sending
 // differ.
 type medium uint8
@@ -9,6 +11,10 @@ const (
 	packets               // a SOCK_SEQPACKET socket: what one Send sends, one Recv receives
 	file                  // no socket: a pipe, a terminal, an eventfd; it reads and writes
 )
+
+// endsHere reports whether a receive of nothing is the end of what the peer sends,
+// and not an empty message.
+func (c *Conn) endsHere() bool { return c.medium != packets || sockets.MessagesEnded(c.fd) }
 
 func mediumOf(network string) medium {
 	switch network {

@@ -6,6 +6,7 @@ import (
 	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/sockets"
 )
 
 // ErrMoved is what operations on a connection fail with once it was moved to
@@ -15,7 +16,7 @@ var ErrMoved error = movedError{}
 type movedError struct{}
 
 func (movedError) Error() string        { return "proactor: the connection was moved to another loop" }
-func (movedError) Is(target error) bool { return target == ErrClosed }
+func (movedError) Is(target error) bool { return errors.Is(ErrClosed, target) }
 
 var errMoving = errors.New("proactor: the connection is being moved already")
 
@@ -39,7 +40,7 @@ func (c *Conn) Move(to *Loop) futures.Future[*Conn] {
 		return futures.Failed[*Conn](c.opError("move", fmt.Errorf("to no loop: %w", syscall.EINVAL)))
 	}
 	m := &move{conn: c, to: to, promise: p}
-	if !c.loop.perform(m.begin) {
+	if !c.loop.engine.Perform(m.begin) {
 		p.Fail(c.closedError("move"))
 	}
 	return p.Future()
@@ -76,10 +77,10 @@ func (m *move) begin() {
 	c.recv.handler = nil
 	if c.recv.armed && !c.recv.pausing && c.recv.direct == nil {
 		c.recv.pausing = true
-		c.loop.cancel(c.recv.userData)
+		c.loop.engine.Cancel(c.recv.userData)
 	}
 	if c.recv.watching {
-		c.loop.cancel(c.recv.hangupData)
+		c.loop.engine.Cancel(c.recv.hangupData)
 	}
 	c.settled()
 }
@@ -94,22 +95,21 @@ func (m *move) ready() {
 	case len(c.loop.draining) > 0: // the other loop may believe itself empty already
 		err = errShutdownDone
 	default:
-		fd, err = duplicateNumber(c.fd)
+		fd, err = sockets.DuplicateNumber(c.fd)
 	}
 	if err != nil {
-		c.loop.later(func() { m.promise.Fail(c.opError("move", err)) })
+		c.loop.engine.Later(func() { m.promise.Fail(c.opError("move", err)) })
 		c.recv.arm()
 		return
 	}
 	moved := m.to.newConn(fd, c.network)
 	moved.acceptor, c.acceptor = c.acceptor, nil
-	moved.addresses.Store(c.addresses.Load())
 	moved.recv.err, moved.recv.filesCome = c.recv.err, c.recv.filesCome
 	var unread [][]byte
-	for c.recv.unread.len() > 0 {
+	for c.recv.unread.Len() > 0 {
 		b := c.recv.pop()
 		unread = append(unread, append([]byte(nil), b.Bytes()...))
-		b.lease.end()
+		b.lease.End()
 	}
 	c.send.err = c.opError("write", ErrMoved)
 	c.movedAway = true
@@ -126,11 +126,11 @@ func (m *move) ready() {
 func (c *Conn) arrive(unread [][]byte, p *futures.Promise[*Conn]) {
 	c.join()
 	for _, data := range unread {
-		c.recv.unread.push(&c.loop.unread, c.loop.buffers.lease(data, nil))
+		c.recv.unread.Push(&c.loop.unread, bufferOf(c.loop.buffers.Own(data)))
 		c.recv.unreadBytes += int32(len(data))
 	}
 	switch {
-	case c.loop.stop:
+	case c.loop.stopping():
 		c.abort(c.closedError("write"))
 	case len(c.loop.draining) > 0:
 		c.stopReceiving()
@@ -142,7 +142,7 @@ func (c *Conn) arrive(unread [][]byte, p *futures.Promise[*Conn]) {
 
 // lost closes a connection whose new loop has ended.
 func (c *Conn) lost() {
-	closeSocket(c.fd)
+	sockets.Close(c.fd)
 	if c.acceptor != nil {
 		c.acceptor.left()
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"syscall"
 	"time"
 )
 
@@ -34,10 +35,10 @@ func (n *netPacketConn) WriteTo(p []byte, to net.Addr) (int, error) {
 	d := Datagram{Data: p}
 	switch to := to.(type) {
 	case *net.UDPAddr:
-		d.To = to.AddrPort()
+		d.To = n.conn.destination(to.AddrPort())
 	case *net.IPAddr:
 		ip, _ := netip.AddrFromSlice(to.IP)
-		d.To = netip.AddrPortFrom(ip.Unmap().WithZone(to.Zone), 0)
+		d.To = n.conn.destination(netip.AddrPortFrom(ip.Unmap().WithZone(to.Zone), 0))
 	case *net.UnixAddr:
 		d.ToName = to.Name
 	}
@@ -46,6 +47,18 @@ func (n *netPacketConn) WriteTo(p []byte, to net.Addr) (int, error) {
 		err = n.conn.asOpError("write", err)
 	}
 	return k, err
+}
+
+// destination is an address that may be without a host: this machine, which the
+// kernel takes the wildcard for.
+func (c *PacketConn) destination(to netip.AddrPort) netip.AddrPort {
+	switch {
+	case to.Addr().IsValid():
+		return to
+	case c.family == syscall.AF_INET6:
+		return netip.AddrPortFrom(netip.IPv6Unspecified(), to.Port())
+	}
+	return netip.AddrPortFrom(netip.IPv4Unspecified(), to.Port())
 }
 
 // Close implements net.PacketConn.

@@ -14,22 +14,21 @@ import (
 type Option func(*options) error
 
 type options struct {
-	backend           Backend
-	loops             int
-	pin               bool
-	entries           uint32
-	bufferSize        int
-	bufferCount       int
-	bufferIncremental bool
-	highWater         int
-	zeroCopy          int
-	drainTimeout      time.Duration
-	maxConns          int
-	listenBacklog     int
-	stallLimit        time.Duration
-	busyPoll          time.Duration
-	fileWorkers       int
-	logger            *slog.Logger
+	backend       Backend
+	loops         int
+	pin           bool
+	entries       uint32
+	bufferSize    int
+	bufferCount   int
+	highWater     int
+	zeroCopy      int
+	drainTimeout  time.Duration
+	maxConns      int
+	listenBacklog int
+	stallLimit    time.Duration
+	busyPoll      time.Duration
+	fileWorkers   int
+	logger        *slog.Logger
 }
 
 func defaultOptions() options {

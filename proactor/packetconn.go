@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/engine"
+	"github.com/goproactor/goproactor/internal/sockets"
 )
 
 // PacketConn sends and receives messages: UDP, unix datagrams, raw IP. It
@@ -22,7 +24,7 @@ import (
 // Messages can get lost, on the way and where nobody reads them. Those that the
 // kernel delivers are received whole and in its order.
 type PacketConn struct {
-	pendingPlace
+	engine.RosterPlace
 	loop      *Loop
 	fd        int
 	network   string
@@ -35,7 +37,7 @@ type PacketConn struct {
 	send packetSender
 
 	reading, writing deadline
-	drainLimit       timer
+	drainLimit       engine.Timer
 	local, remote    net.Addr
 	using            sync.Mutex // keeps the descriptor ours while an option is set
 	gone             bool       // it is not any more
@@ -48,9 +50,9 @@ var errFamily = errors.New("the address is of another family than the socket: wa
 // ListenPacket opens a socket for messages on an address. The network is
 //
 //   - "udp", "udp4", "udp6": the address is host:port, port 0 for any free one;
-//     without a host, "udp" takes IPv6 and IPv4;
+//     without a host or with a wildcard, "udp" takes IPv6 and IPv4;
 //   - "unixgram": the address is a path, or an abstract name that begins with
-//     "@"; "" is no name;
+//     "@" or a zero byte; with "" the kernel chooses one (unix(7), autobind);
 //   - "ip4:PROTOCOL", "ip6:PROTOCOL", with a number or one of icmp, igmp, tcp,
 //     udp, ipv6-icmp: a raw socket (raw(7)), which needs CAP_NET_RAW.
 //
@@ -77,11 +79,11 @@ func (rt *Runtime) ListenPackets(network, address string, opts ...PacketOption) 
 	switch network {
 	case "udp", "udp4", "udp6":
 	default:
-		return nil, listenError(network, nil, net.UnknownNetworkError(network))
+		return nil, sockets.ListenError(network, nil, net.UnknownNetworkError(network))
 	}
 	for i, l := range rt.loops {
 		// The first takes the port for itself, so that one in use is refused.
-		after := func(fd int) error { return setOption(fd, reusePort) }
+		after := sockets.ShareBound
 		if i == 1 {
 			opts = append(append([]PacketOption(nil), opts...), WithReusePort())
 		}
@@ -98,18 +100,24 @@ func (rt *Runtime) ListenPackets(network, address string, opts ...PacketOption) 
 func (l *Loop) listenPacket(network, address string, opts []PacketOption, bound func(fd int) error) (*PacketConn, error) {
 	o, err := packetOptionsOf(opts)
 	if err != nil {
-		return nil, listenError(network, nil, err)
+		return nil, sockets.ListenError(network, nil, err)
 	}
-	c := &PacketConn{loop: l, network: network}
-	if err := c.open(address, &o); err == nil && bound != nil {
-		if err := bound(c.fd); err != nil {
-			closeSocket(c.fd)
-			return nil, listenError(network, c.local, err)
+	socket, err := sockets.ListenPacket(network, address, &o)
+	if err != nil {
+		return nil, err
+	}
+	if bound != nil {
+		if err := bound(socket.FD); err != nil {
+			sockets.Close(socket.FD)
+			return nil, sockets.ListenError(network, socket.Local, err)
 		}
-	} else if err != nil {
-		return nil, listenError(network, c.local, err)
 	}
+	c := newPacketConn(l, network, socket)
 	return c, c.start(&o)
+}
+
+func newPacketConn(l *Loop, network string, s *sockets.Packet) *PacketConn {
+	return &PacketConn{loop: l, network: network, fd: s.FD, family: s.Family, headers: s.Headers, connected: s.Connected, local: s.Local, remote: s.Remote}
 }
 
 func packetOptionsOf(opts []PacketOption) (o packetOptions, err error) {
@@ -141,19 +149,20 @@ func (rt *Runtime) DialPacket(ctx context.Context, network, address string, opts
 		fail(contextEnded(ctx))
 		return p.Future()
 	}
-	connect := func(to packetAddress) {
-		c := &PacketConn{loop: l, network: network}
-		if err := c.dial(to, &o); err != nil {
-			p.Fail(&net.OpError{Op: "dial", Net: network, Source: o.local, Addr: to.addr(network), Err: err})
+	connect := func(to sockets.PacketAddress) {
+		socket, err := sockets.DialPacket(network, to, &o)
+		if err != nil {
+			p.Fail(&net.OpError{Op: "dial", Net: network, Source: o.Local, Addr: to.Addr(network), Err: err})
 			return
 		}
+		c := newPacketConn(l, network, socket)
 		if err := c.start(&o); err != nil {
 			p.Fail(err)
 		} else if !p.Resolve(c) {
 			c.Close() // cancelled meanwhile
 		}
 	}
-	to, known, err := literalPacketAddress(network, address)
+	to, known, err := sockets.ParsePacketAddress(network, address)
 	switch {
 	case err != nil:
 		fail(err)
@@ -164,7 +173,7 @@ func (rt *Runtime) DialPacket(ctx context.Context, network, address string, opts
 		p.SetCanceler(cancelFunc(cancel))
 		go func() {
 			defer cancel(nil)
-			to, err := lookupPacketAddress(ctx, network, address)
+			to, err := sockets.LookupPacketAddress(ctx, network, address)
 			if err == nil {
 				err = ctx.Err()
 			}
@@ -187,27 +196,27 @@ func (f cancelFunc) Cancel() { f(futures.ErrCanceled) }
 // start makes the loop know the socket.
 func (c *PacketConn) start(o *packetOptions) error {
 	c.recv.conn, c.send.conn = c, c
-	c.recv.shape.Namelen = sizeofSockaddrInet6
+	c.recv.shape.Namelen = sockets.SizeofInet6
 	if c.family == syscall.AF_UNIX {
-		c.recv.shape.Namelen = sizeofSockaddr
+		c.recv.shape.Namelen = sockets.SizeofAddress
 	}
-	c.recv.shape.Controllen = uintptr(o.controlRoom())
-	ok := c.loop.perform(func() {
+	c.recv.shape.Controllen = uintptr(o.ControlRoom())
+	ok := c.loop.engine.Perform(func() {
 		err := c.loop.messageBuffers()
 		switch {
-		case c.loop.stop || len(c.loop.draining) > 0:
+		case c.loop.stopping() || len(c.loop.draining) > 0:
 			c.refuse(errShutdownDone)
 		case err != nil:
 			c.refuse(err)
 		default:
-			c.loop.residents.add(c)
+			c.loop.residents.Add(c)
 		}
 	})
 	if !ok {
-		closeSocket(c.fd)
+		sockets.Close(c.fd)
 		return c.opError("listen", errShutdownDone)
 	}
-	if c.loop.Inside() && c.refusal != nil {
+	if c.loop.engine.Inside() && c.refusal != nil {
 		return c.opError("listen", c.refusal)
 	}
 	return nil // else the loop is on its way to it
@@ -218,7 +227,7 @@ func (c *PacketConn) refuse(why error) {
 	c.refusal = why
 	c.state = connClosed
 	c.leave()
-	closeSocket(c.fd)
+	sockets.Close(c.fd)
 }
 
 // Loop is the loop it belongs to.
@@ -237,14 +246,13 @@ func (c *PacketConn) RemoteAddr() net.Addr { return c.remote }
 // reported here too, and receiving can go on. After Close the error is
 // ErrClosed.
 //
-// The future serves one Recv after another: it is over, with futures.ErrStale,
-// once a later Recv has begun.
+// The future keeps its result until that is taken, see futures.Future.
 func (c *PacketConn) Recv() futures.Future[Message] {
 	l, r := c.loop, &c.recv
-	if !l.Inside() {
+	if !l.engine.Inside() {
 		p := futures.NewPromise[Message]()
 		p.SetCanceler(&packetWithdrawal{c, p})
-		if !l.Do(func() { r.serve(p) }) {
+		if !l.engine.Do(func() { r.serve(p) }) {
 			p.Fail(c.closedError("read"))
 		}
 		return p.Future()
@@ -252,14 +260,16 @@ func (c *PacketConn) Recv() futures.Future[Message] {
 	p := r.own
 	if p == nil {
 		p = new(futures.Promise[Message])
-		p.Bind(l, r)
+		p.Bind(&l.engine, r)
 		r.own = p
-	} else if p.Pending() {
+	}
+	f, ok := p.Renew()
+	if !ok {
 		w := &packetWithdrawal{c, new(futures.Promise[Message])}
 		p = w.promise
-		p.Bind(l, w)
+		p.Bind(&l.engine, w)
+		f = p.Future()
 	}
-	f := p.Renew()
 	r.serve(p)
 	return f
 }
@@ -298,7 +308,7 @@ func (c *PacketConn) OnMessage(fn func(Message, error)) {
 	if fn == nil {
 		panic("proactor: OnMessage wants a function to receive with, got nil")
 	}
-	if !c.loop.perform(func() { c.recv.handle(fn) }) {
+	if !c.loop.engine.Perform(func() { c.recv.handle(fn) }) {
 		fn(Message{}, c.closedError("read"))
 	}
 }
@@ -313,8 +323,7 @@ func (c *PacketConn) Send(p []byte) futures.Future[int] {
 // out in the order of the calls. A message too large fails with
 // syscall.EMSGSIZE.
 //
-// The future serves one send after another: once it is resolved a later send
-// may make it stale (futures.ErrStale).
+// The future keeps its result until that is taken, see futures.Future.
 func (c *PacketConn) SendTo(p []byte, to netip.AddrPort) futures.Future[int] {
 	return c.SendDatagram(Datagram{Data: p, To: to})
 }
@@ -326,12 +335,17 @@ func (c *PacketConn) SendToName(p []byte, name string) futures.Future[int] {
 
 // SendDatagram sends a message with all that there is to say, see SendTo.
 func (c *PacketConn) SendDatagram(d Datagram) futures.Future[int] {
-	if !c.loop.Inside() {
+	if !c.loop.engine.Inside() {
 		return c.sendElsewhere(d)
 	}
 	t := c.send.fresh()
 	t.answer = &t.own
-	f := t.own.Renew()
+	f, ok := t.own.Renew()
+	if !ok {
+		t.answer = new(futures.Promise[int])
+		t.answer.Bind(&c.loop.engine, &packetRetraction{c, t.answer})
+		f = t.answer.Future()
+	}
 	c.begin(t, &d)
 	return f
 }
@@ -347,8 +361,8 @@ func (c *PacketConn) begin(t *transmission, d *Datagram) {
 func (c *PacketConn) sendElsewhere(d Datagram) futures.Future[int] {
 	answer := futures.NewPromise[int]()
 	answer.SetCanceler(&packetRetraction{c, answer})
-	raceRead(d.Data)
-	ok := c.loop.Do(func() {
+	engine.RaceRead(d.Data)
+	ok := c.loop.engine.Do(func() {
 		t := c.send.fresh()
 		t.answer = answer
 		c.begin(t, &d)
@@ -369,9 +383,9 @@ func (c *PacketConn) SendBatch(batch []Datagram) futures.Future[int] {
 	b := &packetBatch{conn: c, answer: futures.NewPromise[int](), left: len(batch)}
 	b.answer.SetCanceler(b)
 	for i := range batch {
-		raceRead(batch[i].Data)
+		engine.RaceRead(batch[i].Data)
 	}
-	ok := c.loop.perform(func() {
+	ok := c.loop.engine.Perform(func() {
 		for i := range batch {
 			t := c.send.fresh()
 			t.answer = futures.NewPromise[int]()
@@ -408,7 +422,7 @@ func (b *packetBatch) ended(_ int, err error) {
 
 // Cancel implements futures.Canceler.
 func (b *packetBatch) Cancel() {
-	b.conn.loop.Do(func() {
+	b.conn.loop.engine.Do(func() {
 		for i := len(b.parts) - 1; i >= 0; i-- {
 			b.conn.send.retract(b.parts[i])
 		}
@@ -421,7 +435,7 @@ func (b *packetBatch) Cancel() {
 // Nobody learns whether the message could be sent.
 func (c *PacketConn) Queue(b Buffer, to netip.AddrPort) futures.Future[struct{}] {
 	b = b.take("Queue")
-	if !c.loop.Inside() {
+	if !c.loop.engine.Inside() {
 		return c.queueElsewhere(b, to, "", nil)
 	}
 	return c.queue(b, to, "", nil)
@@ -432,7 +446,7 @@ func (c *PacketConn) Queue(b Buffer, to netip.AddrPort) futures.Future[struct{}]
 func (c *PacketConn) Reply(m Message) futures.Future[struct{}] {
 	from := m.sender()
 	b := m.take("Reply")
-	if !c.loop.Inside() {
+	if !c.loop.engine.Inside() {
 		return c.queueElsewhere(b, netip.AddrPort{}, "", append([]byte(nil), from...))
 	}
 	return c.queue(b, netip.AddrPort{}, "", from)
@@ -442,14 +456,14 @@ func (c *PacketConn) queue(b Buffer, to netip.AddrPort, name string, raw []byte)
 	s := &c.send
 	t := s.fresh()
 	if b.lease != nil {
-		t.data = b.lease.data
+		t.data = b.lease.Data()
 	}
 	t.lease = b
 	err := s.refusal()
 	switch {
 	case err != nil:
 	case raw != nil && !c.connected:
-		t.to.len = copy(t.to.raw[:], raw)
+		t.to.SetRaw(raw)
 	case raw == nil:
 		if err = c.address(&t.to, to, name); err != nil {
 			err = c.opError("write", err)
@@ -468,7 +482,7 @@ func (c *PacketConn) queue(b Buffer, to netip.AddrPort, name string, raw []byte)
 
 func (c *PacketConn) queueElsewhere(b Buffer, to netip.AddrPort, name string, raw []byte) futures.Future[struct{}] {
 	p := futures.NewPromise[struct{}]()
-	ok := c.loop.Do(func() {
+	ok := c.loop.engine.Do(func() {
 		c.queue(b, to, name, raw).Then(func(_ struct{}, err error) { p.Settle(struct{}{}, err) })
 	})
 	if !ok {
@@ -478,8 +492,8 @@ func (c *PacketConn) queueElsewhere(b Buffer, to netip.AddrPort, name string, ra
 }
 
 // address fills in whom a message is for.
-func (c *PacketConn) address(a *sockaddr, to netip.AddrPort, name string) error {
-	a.len = 0
+func (c *PacketConn) address(a *sockets.Address, to netip.AddrPort, name string) error {
+	a.Clear()
 	switch {
 	case !to.IsValid() && name == "":
 		if !c.connected {
@@ -492,37 +506,37 @@ func (c *PacketConn) address(a *sockaddr, to netip.AddrPort, name string) error 
 		if name == "" {
 			return errFamily
 		}
-		if !a.setUnix(name) {
+		if !a.SetUnix(name) {
 			return os.NewSyscallError("sendmsg", syscall.EINVAL)
 		}
 		return nil
 	case !to.IsValid(), c.family == syscall.AF_INET && !to.Addr().Unmap().Is4():
 		return errFamily
 	}
-	a.setIP(to, c.family == syscall.AF_INET6)
+	a.SetIP(to, c.family == syscall.AF_INET6)
 	if c.network[0] == 'i' && c.family == syscall.AF_INET6 {
-		a.raw[2], a.raw[3] = 0, 0 // a raw socket takes no port
+		a.ClearPort()
 	}
 	return nil
 }
 
 // SetDeadline sets both deadlines.
 func (c *PacketConn) SetDeadline(t time.Time) error {
-	c.loop.perform(func() { c.setReadDeadline(t); c.setWriteDeadline(t) })
+	c.loop.engine.Perform(func() { c.setReadDeadline(t); c.setWriteDeadline(t) })
 	return nil
 }
 
 // SetReadDeadline makes receives at t or later, those that wait included, fail
 // with os.ErrDeadlineExceeded; the zero time means never. No message is lost.
 func (c *PacketConn) SetReadDeadline(t time.Time) error {
-	c.loop.perform(func() { c.setReadDeadline(t) })
+	c.loop.engine.Perform(func() { c.setReadDeadline(t) })
 	return nil
 }
 
 // SetWriteDeadline makes sends that are queued at t or later fail with
 // os.ErrDeadlineExceeded; the zero time means never.
 func (c *PacketConn) SetWriteDeadline(t time.Time) error {
-	c.loop.perform(func() { c.setWriteDeadline(t) })
+	c.loop.engine.Perform(func() { c.setWriteDeadline(t) })
 	return nil
 }
 
@@ -534,7 +548,7 @@ func (c *PacketConn) setWriteDeadline(t time.Time) {
 	c.writing.set(c.loop, c.state >= connEnding, t, func() { c.send.cancel(c.timedOut("write")) })
 }
 
-func (c *PacketConn) failed(op string, e syscall.Errno) error {
+func (c *PacketConn) failed(op string, e syscall.Errno) *net.OpError {
 	return c.opError(op, os.NewSyscallError(map[string]string{"read": "recvmsg", "write": "sendmsg"}[op], e))
 }
 
@@ -543,9 +557,9 @@ func (c *PacketConn) closedError(op string) error {
 	if c.refusal != nil {
 		return c.opError(op, fmt.Errorf("%w: %w", ErrClosed, c.refusal))
 	}
-	return c.opError(op, ErrClosed)
+	return c.opError(op, c.loop.closedBy(ErrClosed))
 }
 
-func (c *PacketConn) opError(op string, cause error) error {
+func (c *PacketConn) opError(op string, cause error) *net.OpError {
 	return &net.OpError{Op: op, Net: c.network, Source: c.local, Addr: c.remote, Err: cause}
 }

@@ -8,7 +8,7 @@ import (
 // at most the drain timeout, then the socket is closed. Close does not wait;
 // Closed tells when it is done. Closing again does nothing.
 func (c *PacketConn) Close() error {
-	c.loop.perform(c.beginClose)
+	c.loop.engine.Perform(c.beginClose)
 	return nil
 }
 
@@ -30,16 +30,16 @@ func (c *PacketConn) beginClose() {
 		return
 	}
 	c.recv.drop()
-	c.drainLimit.expired = func(error) {
+	c.drainLimit.Expired = func(error) {
 		if c.state == connDraining {
 			c.abort(c.opError("write", errDrainTimeout))
 		}
 	}
-	c.loop.timers.add(&c.drainLimit, c.loop.after(c.loop.rt.options.drainTimeout))
+	c.loop.engine.SetTimer(&c.drainLimit, c.loop.engine.After(c.loop.rt.options.drainTimeout))
 }
 
 func (s *packetSender) idle() bool {
-	return s.queue.len() == 0 && s.inFlight == 0 && s.refused.len() == 0
+	return s.queue.Len() == 0 && s.inFlight == 0 && s.refused.Len() == 0
 }
 
 // abort drops what is queued.
@@ -60,9 +60,9 @@ func (c *PacketConn) beginEnd() {
 	}
 	c.state = connEnding
 	l := c.loop
-	l.timers.remove(&c.reading.timer)
-	l.timers.remove(&c.writing.timer)
-	l.timers.remove(&c.drainLimit)
+	l.engine.StopTimer(&c.reading.timer)
+	l.engine.StopTimer(&c.writing.timer)
+	l.engine.StopTimer(&c.drainLimit)
 	c.recv.drop()
 	c.send.stop()
 	c.settled()
@@ -77,9 +77,9 @@ func (c *PacketConn) settled() {
 		c.state = connClosing
 		c.send.cancel(c.closedError("write")) // what came back at the last moment
 		c.leave()
-		sqe := c.loop.queue.Next()
+		sqe := c.loop.engine.Next()
 		sqe.PrepClose(c.fd)
-		c.loop.submit(sqe, (*packetRelease)(c))
+		c.loop.engine.Submit(sqe, (*packetRelease)(c))
 	}
 }
 
@@ -93,24 +93,11 @@ func (c *PacketConn) leave() {
 // packetRelease is the closing of the descriptor.
 type packetRelease PacketConn
 
-func (r *packetRelease) complete(int32, uint32) {
+func (r *packetRelease) Complete(int32, uint32) {
 	c := (*PacketConn)(r)
 	c.state = connClosed
-	c.loop.residents.remove(c)
+	c.loop.residents.Remove(c)
 	if c.closed != nil {
 		c.closed.Resolve(struct{}{})
 	}
-}
-
-// abandon implements pendingOperation.
-func (c *PacketConn) abandon(err error) {
-	c.state = connDraining
-	c.send.inFlight, c.send.polling = 0, false
-	c.send.cancel(c.opError("write", err))
-	c.recv.armed = false
-	c.state = connClosing
-	c.recv.drop()
-	c.leave()
-	closeSocket(c.fd)
-	(*packetRelease)(c).complete(0, 0)
 }

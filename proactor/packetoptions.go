@@ -3,66 +3,49 @@ package proactor
 import (
 	"fmt"
 	"net"
+
+	"github.com/goproactor/goproactor/internal/sockets"
 )
 
 // PacketOption changes how a PacketConn is opened.
 type PacketOption func(*packetOptions) error
 
-type packetOptions struct {
-	packetInfo, timestamps, ecn, hops, gro bool
-	reusePort                              bool
-	readBuffer, writeBuffer                int
-	local                                  net.Addr
-}
-
-// controlRoom is how many bytes the control messages asked for need at most.
-func (o *packetOptions) controlRoom() int {
-	n := 0
-	for _, wanted := range []struct {
-		on   bool
-		size int
-	}{{o.packetInfo, 20 + 12}, {o.timestamps, 16}, {o.ecn, 4}, {o.hops, 4}, {o.gro, 4}} {
-		if wanted.on {
-			n += aligned(sizeofCmsghdr+wanted.size) + aligned(sizeofCmsghdr)
-		}
-	}
-	return n
-}
+type packetOptions = sockets.PacketOptions
 
 // WithPacketInfo has each message tell where it came in, see
 // Message.PacketInfo (ip(7), IP_PKTINFO).
 func WithPacketInfo() PacketOption {
-	return func(o *packetOptions) error { o.packetInfo = true; return nil }
+	return func(o *packetOptions) error { o.PacketInfo = true; return nil }
 }
 
 // WithTimestamps has each message tell when the kernel received it, see
 // Message.Timestamp (socket(7), SO_TIMESTAMPNS).
 func WithTimestamps() PacketOption {
-	return func(o *packetOptions) error { o.timestamps = true; return nil }
+	return func(o *packetOptions) error { o.Timestamps = true; return nil }
 }
 
 // WithECN has each message tell of congestion, see Message.ECN.
 func WithECN() PacketOption {
-	return func(o *packetOptions) error { o.ecn = true; return nil }
+	return func(o *packetOptions) error { o.ECN = true; return nil }
 }
 
 // WithHopLimit has each message tell its remaining time to live, see
 // Message.HopLimit.
 func WithHopLimit() PacketOption {
-	return func(o *packetOptions) error { o.hops = true; return nil }
+	return func(o *packetOptions) error { o.HopLimit = true; return nil }
 }
 
 // WithGRO lets the kernel join messages of one sender into one, see
 // Message.Segments (udp(7), UDP_GRO, Linux 5.0). Opening fails with
 // syscall.ENOPROTOOPT on kernels without it.
 func WithGRO() PacketOption {
-	return func(o *packetOptions) error { o.gro = true; return nil }
+	return func(o *packetOptions) error { o.GRO = true; return nil }
 }
 
 // WithReusePort shares the port with other sockets that have it too
 // (socket(7), SO_REUSEPORT): the kernel spreads the senders over them.
 func WithReusePort() PacketOption {
-	return func(o *packetOptions) error { o.reusePort = true; return nil }
+	return func(o *packetOptions) error { o.ReusePort = true; return nil }
 }
 
 // WithSocketBuffers sets how many bytes the kernel holds of what was received
@@ -73,12 +56,12 @@ func WithSocketBuffers(read, write int) PacketOption {
 		if read < 0 || write < 0 {
 			return fmt.Errorf("proactor: socket buffers of %d and %d bytes: want zero (the system's) or more", read, write)
 		}
-		o.readBuffer, o.writeBuffer = read, write
+		o.ReadBuffer, o.WriteBuffer = read, write
 		return nil
 	}
 }
 
 // WithLocalAddr is the address that DialPacket sends from.
 func WithLocalAddr(a net.Addr) PacketOption {
-	return func(o *packetOptions) error { o.local = a; return nil }
+	return func(o *packetOptions) error { o.Local = a; return nil }
 }

@@ -4,6 +4,7 @@ import (
 	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/fifo"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -20,10 +21,10 @@ const messageSize = 64<<10 + 1<<10
 
 // messageBuffers opens the pool for messages with the first PacketConn.
 func (l *Loop) messageBuffers() error {
-	if l.messages.ring != nil {
+	if l.messages.Opened() {
 		return nil
 	}
-	return l.messages.open(l, messageGroup, messageSize, l.rt.options.bufferCount, false)
+	return l.messages.Open(&l.engine, messageGroup, messageSize, l.rt.options.bufferCount)
 }
 
 // packetReceiver is the receiving side of a PacketConn: a multishot that stays
@@ -40,10 +41,10 @@ type packetReceiver struct {
 	draining bool // resume is running
 
 	handler func(Message, error)
-	line    fifo[*futures.Promise[Message]]
+	line    fifo.Queue[*futures.Promise[Message]]
 	own     *futures.Promise[Message] // serves one Recv after another
 
-	unread      fifo[Message]
+	unread      fifo.Queue[Message]
 	unreadBytes int
 	note        error // a failure that nobody was told of
 }
@@ -53,7 +54,7 @@ func (r *packetReceiver) head() int {
 }
 
 func (r *packetReceiver) wanted() bool {
-	return r.conn.state == connOpen && (r.line.len() > 0 || r.handler != nil && !r.held)
+	return r.conn.state == connOpen && (r.line.Len() > 0 || r.handler != nil && !r.held)
 }
 
 func (r *packetReceiver) arm() {
@@ -61,20 +62,20 @@ func (r *packetReceiver) arm() {
 		return
 	}
 	l := r.conn.loop
-	sqe := l.queue.Next()
+	sqe := l.engine.Next()
 	sqe.PrepMultishotRecvmsg(r.conn.fd, &r.shape, messageGroup, ring.MsgTrunc)
-	r.userData = l.submit(sqe, r)
+	r.userData = l.engine.Submit(sqe, r)
 	r.armed = true
 }
 
-// fed is called when buffers are back.
-func (r *packetReceiver) fed() {
+// BuffersBack implements engine.BufferWaiter.
+func (r *packetReceiver) BuffersBack() {
 	r.starved = false
 	r.arm()
 }
 
-// complete implements operation.
-func (r *packetReceiver) complete(result int32, flags uint32) {
+// complete implements engine.Operation.
+func (r *packetReceiver) Complete(result int32, flags uint32) {
 	if flags&ring.CQEFMore == 0 {
 		r.armed, r.pausing = false, false
 	}
@@ -83,9 +84,9 @@ func (r *packetReceiver) complete(result int32, flags uint32) {
 	case flags&ring.CQEFBuffer == 0:
 		r.failed(syscall.Errno(-result))
 	case int(result) < r.head():
-		pool.unused(uint16(flags>>16), flags)
+		pool.Unused(flags)
 	default:
-		r.deliver(r.message(pool.received(uint16(flags>>16), int(result), flags)))
+		r.deliver(r.message(bufferOf(pool.Received(int(result), flags))))
 	}
 	if !r.armed {
 		r.arm()
@@ -96,14 +97,14 @@ func (r *packetReceiver) complete(result int32, flags uint32) {
 // message makes a message of a buffer. A raw IPv4 socket delivers the IP header
 // too, which is none of the message.
 func (r *packetReceiver) message(b Buffer) Message {
-	all, head := b.lease.data, r.head()
+	all, head := b.lease.Data(), r.head()
 	skip := head
 	if r.conn.headers && len(all) > head {
 		skip = min(head+int(all[head]&0xf)*4, len(all))
 		out := Message{Buffer: b, head: all}.out()
 		out.Payloadlen -= min(out.Payloadlen, uint32(skip-head))
 	}
-	b.lease.data = all[skip:]
+	b.lease.SetData(all[skip:])
 	return Message{Buffer: b, head: all[:head], name: uint16(r.shape.Namelen), network: &r.conn.network}
 }
 
@@ -116,7 +117,7 @@ func (r *packetReceiver) failed(e syscall.Errno) {
 	case syscall.ENOBUFS:
 		l.counts.noBuffers++
 		r.starved = true
-		l.messages.starved.push(r)
+		l.messages.Wait(r)
 	case syscall.EBADF, syscall.ENOTSOCK, syscall.EFAULT, syscall.EINVAL, syscall.EOPNOTSUPP:
 		r.expire(r.conn.failed("read", e)) // it will not get better
 		r.handler = nil
@@ -133,8 +134,8 @@ func (r *packetReceiver) tellOne(err error) {
 	switch {
 	case r.handler != nil && !r.held:
 		r.tell(r.handler, err)
-	case r.line.len() > 0:
-		r.fail(r.line.take(), err)
+	case r.line.Len() > 0:
+		r.fail(r.line.Take(), err)
 	default:
 		r.note = err
 	}
@@ -142,16 +143,16 @@ func (r *packetReceiver) tellOne(err error) {
 
 func (r *packetReceiver) deliver(m Message) {
 	if r.conn.state != connOpen {
-		m.lease.end() // closing: nobody will ask for it
+		m.lease.End() // closing: nobody will ask for it
 		return
 	}
 	switch {
-	case r.unread.len() > 0 || r.handler != nil && r.held:
+	case r.unread.Len() > 0 || r.handler != nil && r.held:
 		r.keep(m)
 	case r.handler != nil:
 		r.handler(m, nil)
-	case r.line.len() > 0:
-		r.line.take().Resolve(m)
+	case r.line.Len() > 0:
+		r.line.Take().Resolve(m)
 	default:
 		r.keep(m)
 	}
@@ -161,35 +162,35 @@ func (r *packetReceiver) deliver(m Message) {
 // becomes too much.
 func (r *packetReceiver) keep(m Message) {
 	l := r.conn.loop
-	if l.messages.scarce() {
+	if l.messages.Scarce() {
 		m = r.copied(m)
 	}
-	r.unread.push(m)
+	r.unread.Push(m)
 	r.unreadBytes += m.Len()
-	if (r.unread.len() >= unreadMessages || r.unreadBytes >= unreadMessageBytes) && r.armed && !r.pausing {
+	if (r.unread.Len() >= unreadMessages || r.unreadBytes >= unreadMessageBytes) && r.armed && !r.pausing {
 		r.pausing = true
 		l.counts.paused++
-		l.cancel(r.userData)
+		l.engine.Cancel(r.userData)
 	}
 }
 
 // copied moves a message to memory of its own and frees its buffer.
 func (r *packetReceiver) copied(m Message) Message {
-	if m.lease.block == nil {
+	if !m.lease.Shared() {
 		return m
 	}
-	head, payload := len(m.head), m.lease.data
+	head, payload := len(m.head), m.lease.Data()
 	all := make([]byte, head+len(payload))
 	copy(all, m.head)
 	copy(all[head:], payload)
-	m.lease.end()
-	m.Buffer = r.conn.loop.messages.lease(all[head:], nil)
+	m.lease.End()
+	m.Buffer = bufferOf(r.conn.loop.messages.Own(all[head:]))
 	m.head = all[:head:head]
 	return m
 }
 
 func (r *packetReceiver) pop() Message {
-	m := r.unread.take()
+	m := r.unread.Take()
 	r.unreadBytes -= m.Len()
 	return m
 }
@@ -207,33 +208,33 @@ func (r *packetReceiver) serve(p *futures.Promise[Message]) {
 		err := r.note
 		r.note = nil
 		r.fail(p, err)
-	case r.unread.len() > 0:
+	case r.unread.Len() > 0:
 		p.Resolve(r.pop())
 	default:
-		r.line.push(p)
+		r.line.Push(p)
 		r.arm()
 	}
 }
 
 func (r *packetReceiver) fail(p *futures.Promise[Message], err error) {
-	r.conn.loop.later(func() { p.Fail(err) })
+	r.conn.loop.engine.Later(func() { p.Fail(err) })
 }
 
 // withdraw takes a Recv out of the line; a message that comes later stays
 // unread.
 func (r *packetReceiver) withdraw(gone *futures.Promise[Message]) {
-	for _, p := range r.line.cut(0) {
+	for _, p := range r.line.Cut(0) {
 		if p == gone {
 			r.fail(p, futures.ErrCanceled)
 			continue
 		}
-		r.line.push(p)
+		r.line.Push(p)
 	}
 }
 
 // expire fails everyone who waits.
 func (r *packetReceiver) expire(err error) {
-	for _, p := range r.line.cut(0) {
+	for _, p := range r.line.Cut(0) {
 		r.fail(p, err)
 	}
 	if r.handler != nil {
@@ -244,7 +245,7 @@ func (r *packetReceiver) expire(err error) {
 // tell has a handler told of an error in a turn of its own: what led here may
 // be the handler itself.
 func (r *packetReceiver) tell(fn func(Message, error), err error) {
-	r.conn.loop.later(func() { fn(Message{}, err) })
+	r.conn.loop.engine.Later(func() { fn(Message{}, err) })
 }
 
 // Cancel implements futures.Canceler for the receiver's own promise.
@@ -257,7 +258,7 @@ type packetWithdrawal struct {
 }
 
 func (w *packetWithdrawal) Cancel() {
-	w.conn.loop.Do(func() { w.conn.recv.withdraw(w.promise) }) // behind the Recv, which may still be on its way
+	w.conn.loop.engine.Do(func() { w.conn.recv.withdraw(w.promise) }) // behind the Recv, which may still be on its way
 }
 
 // handle makes fn the receiver of all messages from now on.
@@ -286,24 +287,27 @@ func (r *packetReceiver) resume() {
 	r.draining = true
 	defer func() { r.draining = false }()
 	l := r.conn.loop
-	before := l.serving
-	l.serving = r // whose handler it is, should it panic
-	for r.unread.len() > 0 && r.handler != nil && !r.held && r.conn.state == connOpen {
+	before := l.engine.Serving()
+	l.engine.SetServing(r) // whose handler it is, should it panic
+	for r.unread.Len() > 0 && r.handler != nil && !r.held && r.conn.state == connOpen {
 		r.handler(r.pop(), nil)
 	}
-	l.serving = before
+	l.engine.SetServing(before)
 	r.arm()
 }
 
 // drop gives back everything unread; the connection is closing.
 func (r *packetReceiver) drop() {
-	for r.unread.len() > 0 {
-		r.pop().lease.end()
+	for r.unread.Len() > 0 {
+		r.pop().lease.End()
 	}
 	r.expire(r.conn.closedError("read"))
 	r.handler = nil
 	if r.armed && !r.pausing {
 		r.pausing = true
-		r.conn.loop.cancel(r.userData)
+		r.conn.loop.engine.Cancel(r.userData)
 	}
 }
+
+// Contain implements engine.Container.
+func (r *packetReceiver) Contain() { r.conn.abort(r.conn.closedError("write")) }

@@ -1,12 +1,14 @@
 package proactor
 
 import (
-	"encoding/binary"
 	"net/netip"
 	"syscall"
 	"time"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/engine"
+	"github.com/goproactor/goproactor/internal/fifo"
+	"github.com/goproactor/goproactor/internal/sockets"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -24,14 +26,14 @@ const roomRetry = time.Millisecond
 // ends by itself.
 type packetSender struct {
 	conn     *PacketConn
-	queue    fifo[*transmission]
-	refused  fifo[*transmission] // of those in flight, the ones that found no room
+	queue    fifo.Queue[*transmission]
+	refused  fifo.Queue[*transmission] // of those in flight, the ones that found no room
 	inFlight int
 	full     bool // waits for room
 	polling  bool // by a poll
 	userData uint64
-	room     timer // or by this
-	pending  int   // bytes queued and in flight
+	room     engine.Timer // or by this
+	pending  int          // bytes queued and in flight
 	free     *transmission
 
 	low *futures.Promise[struct{}] // whoever waits for the queue to shrink
@@ -44,10 +46,10 @@ type transmission struct {
 	lease   Buffer                // of data, if it came as a lease
 	answer  *futures.Promise[int] // of the one who wants to know, if anybody does
 	own     futures.Promise[int]  // serves one sender after another
-	to      sockaddr
+	to      sockets.Address
 	header  ring.Msghdr
 	vector  ring.Iovec
-	control controlBuffer
+	control sockets.Control
 	next    *transmission // in the list of free ones
 }
 
@@ -56,7 +58,7 @@ func (s *packetSender) fresh() *transmission {
 	t := s.free
 	if t == nil {
 		t = &transmission{conn: s.conn}
-		t.own.Bind(s.conn.loop, t)
+		t.own.Bind(&s.conn.loop.engine, t)
 		return t
 	}
 	s.free, t.next = t.next, nil
@@ -69,8 +71,8 @@ func (s *packetSender) push(t *transmission) {
 		s.conclude(t, 0, err)
 		return
 	}
-	raceRead(t.data)
-	s.queue.push(t)
+	engine.RaceRead(t.data)
+	s.queue.Push(t)
 	s.pending += len(t.data)
 	s.start()
 }
@@ -89,23 +91,23 @@ func (s *packetSender) refusal() error {
 // start hands over what is queued. Messages to a Unix socket, which loses none
 // and keeps their order, are linked: none goes out when the one before did not.
 func (s *packetSender) start() {
-	if s.full || s.refused.len() > 0 {
+	if s.full || s.refused.Len() > 0 {
 		return
 	}
-	n := min(s.queue.len(), sendWindow-s.inFlight)
+	n := min(s.queue.Len(), sendWindow-s.inFlight)
 	linked := s.conn.family == syscall.AF_UNIX
-	if linked && (s.inFlight > 0 || n > 1 && s.conn.loop.queue.Reserve(n) != nil) {
+	if linked && (s.inFlight > 0 || n > 1 && s.conn.loop.engine.Reserve(n) != nil) {
 		n = min(n, 1-min(s.inFlight, 1))
 	}
 	for i := range n {
-		t := s.queue.take()
-		sqe := s.conn.loop.queue.Next()
+		t := s.queue.Take()
+		sqe := s.conn.loop.engine.Next()
 		sqe.PrepSendmsg(s.conn.fd, t.message(), ring.MsgDontWait|ring.MsgNoSignal)
 		if linked && i < n-1 {
 			sqe.SetFlags(ring.SQELink)
 		}
 		s.inFlight++
-		s.conn.loop.submit(sqe, t)
+		s.conn.loop.engine.Submit(sqe, t)
 	}
 }
 
@@ -116,17 +118,17 @@ func (t *transmission) message() *ring.Msghdr {
 	if len(t.data) > 0 {
 		t.vector.Base = &t.data[0]
 	}
-	if t.to.len > 0 {
-		t.header.Name, t.header.Namelen = &t.to.raw[0], uint32(t.to.len)
+	if to := t.to.Bytes(); len(to) > 0 {
+		t.header.Name, t.header.Namelen = &to[0], uint32(len(to))
 	}
-	if t.control.len > 0 {
-		t.header.Control, t.header.Controllen = &t.control.raw[0], uintptr(t.control.len)
+	if control := t.control.Bytes(); len(control) > 0 {
+		t.header.Control, t.header.Controllen = &control[0], uintptr(len(control))
 	}
 	return &t.header
 }
 
-// complete implements operation.
-func (t *transmission) complete(result int32, _ uint32) {
+// complete implements engine.Operation.
+func (t *transmission) Complete(result int32, _ uint32) {
 	s := &t.conn.send
 	s.inFlight--
 	switch e := syscall.Errno(-result); {
@@ -135,10 +137,10 @@ func (t *transmission) complete(result int32, _ uint32) {
 	case t.conn.state >= connEnding:
 		s.sent(t, 0, t.conn.closedError("write"))
 	case e == syscall.EAGAIN, e == syscall.EINTR, e == syscall.ECANCELED:
-		s.refused.push(t) // the last is one linked behind another that failed
+		s.refused.Push(t) // the last is one linked behind another that failed
 		s.full = s.full || e == syscall.EAGAIN
 	default:
-		s.sent(t, 0, t.conn.failed("write", e))
+		s.sent(t, 0, t.failed(e))
 	}
 	if s.inFlight == 0 {
 		s.again()
@@ -146,14 +148,23 @@ func (t *transmission) complete(result int32, _ uint32) {
 	s.shrunk()
 }
 
+// failed says what became of the message, and whom it was for.
+func (t *transmission) failed(e syscall.Errno) error {
+	err := t.conn.failed("write", e)
+	if to := t.to.Bytes(); len(to) > 0 {
+		err.Addr = sockets.NetAddr(to, t.conn.network)
+	}
+	return err
+}
+
 // again puts back what found no room, in its order, and goes on when there is.
 func (s *packetSender) again() {
-	if n := s.refused.len(); n > 0 {
+	if n := s.refused.Len(); n > 0 {
 		for i := n - 1; i >= 0; i-- {
-			s.queue.unpop(*s.refused.at(i))
+			s.queue.Unpop(*s.refused.At(i))
 		}
 		for range n {
-			s.refused.take()
+			s.refused.Take()
 		}
 	}
 	switch {
@@ -170,27 +181,27 @@ func (s *packetSender) again() {
 func (s *packetSender) await() {
 	c := s.conn
 	switch {
-	case s.polling || s.room.index != 0:
+	case s.polling || s.room.Armed():
 	case c.family == syscall.AF_UNIX && !c.connected:
-		s.room.expired = func(err error) {
+		s.room.Expired = func(err error) {
 			if err == nil {
 				s.full = false
 				s.start()
 			}
 		}
-		c.loop.timers.add(&s.room, c.loop.after(roomRetry))
+		c.loop.engine.SetTimer(&s.room, c.loop.engine.After(roomRetry))
 	default:
 		s.polling = true
-		sqe := c.loop.queue.Next()
+		sqe := c.loop.engine.Next()
 		sqe.PrepPoll(c.fd, ring.PollOut)
-		s.userData = c.loop.submit(sqe, (*packetRoom)(s))
+		s.userData = c.loop.engine.Submit(sqe, (*packetRoom)(s))
 	}
 }
 
 // packetRoom is the wait for room.
 type packetRoom packetSender
 
-func (r *packetRoom) complete(int32, uint32) {
+func (r *packetRoom) Complete(int32, uint32) {
 	s := (*packetSender)(r)
 	s.polling, s.full = false, false
 	s.start()
@@ -207,7 +218,7 @@ func (s *packetSender) sent(t *transmission, n int, err error) {
 // the transmission is free again.
 func (s *packetSender) conclude(t *transmission, n int, err error) {
 	if t.lease.lease != nil {
-		t.lease.giveBack(s.conn.loop)
+		t.lease.lease.EndAnywhere()
 	}
 	answer := t.answer
 	t.data, t.lease, t.answer = nil, Buffer{}, nil
@@ -215,7 +226,7 @@ func (s *packetSender) conclude(t *transmission, n int, err error) {
 	case answer == nil:
 		s.release(t)
 	case err != nil:
-		s.conn.loop.later(func() { answer.Settle(n, err); s.release(t) })
+		s.conn.loop.engine.Later(func() { answer.Settle(n, err); s.release(t) })
 	default:
 		s.release(t)
 		answer.Resolve(n)
@@ -223,7 +234,8 @@ func (s *packetSender) conclude(t *transmission, n int, err error) {
 }
 
 func (s *packetSender) release(t *transmission) {
-	t.to.len, t.control.len = 0, 0
+	t.to.Clear()
+	t.control.Clear()
 	t.next, s.free = s.free, t
 }
 
@@ -247,23 +259,20 @@ func (s *packetSender) above() bool { return s.pending > s.conn.loop.rt.options.
 
 // pressed is resolved when the queue has shrunk to half its high-water mark.
 func (s *packetSender) pressed() futures.Future[struct{}] {
-	p := s.low
-	if p == nil {
-		p = new(futures.Promise[struct{}])
-		p.Bind(s.conn.loop, nil)
-		s.low = p
-	} else if p.Pending() {
-		return p.Future()
+	if s.low != nil && s.low.Pending() {
+		return s.low.Future()
 	}
+	s.low = new(futures.Promise[struct{}])
+	s.low.Bind(&s.conn.loop.engine, nil)
 	if s.conn.recv.handler != nil {
 		s.conn.recv.held = true
 	}
-	return p.Renew()
+	return s.low.Future()
 }
 
 // cancel ends what is queued, for that reason. What is in flight ends by itself.
 func (s *packetSender) cancel(reason error) {
-	for _, t := range s.queue.cut(0) {
+	for _, t := range s.queue.Cut(0) {
 		s.sent(t, 0, reason)
 	}
 	s.shrunk()
@@ -271,9 +280,9 @@ func (s *packetSender) cancel(reason error) {
 
 // stop ends the wait for room.
 func (s *packetSender) stop() {
-	s.conn.loop.timers.remove(&s.room)
+	s.conn.loop.engine.StopTimer(&s.room)
 	if s.polling {
-		s.conn.loop.cancel(s.userData)
+		s.conn.loop.engine.Cancel(s.userData)
 	}
 }
 
@@ -281,12 +290,12 @@ func (s *packetSender) stop() {
 // back.
 func (s *packetSender) retract(answer *futures.Promise[int]) {
 	var gone *transmission
-	for _, t := range s.queue.cut(0) {
+	for _, t := range s.queue.Cut(0) {
 		if t.answer == answer {
 			gone = t
 			continue
 		}
-		s.queue.push(t)
+		s.queue.Push(t)
 	}
 	if gone != nil {
 		s.sent(gone, 0, futures.ErrCanceled)
@@ -304,7 +313,7 @@ type packetRetraction struct {
 }
 
 func (r *packetRetraction) Cancel() {
-	r.conn.loop.Do(func() { r.conn.send.retract(r.answer) }) // behind the send, which may still be on its way
+	r.conn.loop.engine.Do(func() { r.conn.send.retract(r.answer) }) // behind the send, which may still be on its way
 }
 
 // Datagram is a message to be sent.
@@ -316,7 +325,8 @@ type Datagram struct {
 	// To is who gets it; the zero AddrPort on a connected PacketConn.
 	To netip.AddrPort
 
-	// ToName is the unix socket that gets it.
+	// ToName is the unix socket that gets it: a path, or an abstract name that
+	// begins with "@" or a zero byte.
 	ToName string
 
 	// Segment, if not zero, has the kernel cut Data into messages of so many
@@ -343,29 +353,20 @@ func (t *transmission) describe(d *Datagram) error {
 		if d.Segment < 0 || d.Segment > 1<<16-1 || c.family == syscall.AF_UNIX || c.headers {
 			return syscall.EINVAL
 		}
-		binary.NativeEndian.PutUint16(t.control.add(solUDP, udpSegment, 2), uint16(d.Segment))
+		t.control.AddSegmentSize(uint16(d.Segment))
 	}
 	inet4 := c.family == syscall.AF_INET || d.To.Addr().Unmap().Is4()
 	if d.Source.IsValid() {
 		if inet4 != d.Source.Unmap().Is4() {
 			return errFamily
 		}
-		if inet4 {
-			ip := d.Source.Unmap().As4()
-			copy(t.control.add(solIP, ipPacketInfo, 12)[4:], ip[:])
-		} else {
-			ip := d.Source.As16()
-			p := t.control.add(solIPv6, ipv6PacketInfo, 20)
-			copy(p, ip[:])
-			binary.NativeEndian.PutUint32(p[16:], zoneIndex(d.Source.Zone()))
-		}
+		t.control.AddSource(d.Source)
 	}
 	if d.ECN != NotECT {
-		level, kind := int32(solIP), int32(ipTOS)
-		if !inet4 {
-			level, kind = solIPv6, ipv6TrafficClass
-		}
-		binary.NativeEndian.PutUint32(t.control.add(level, kind, 4), uint32(d.ECN&3))
+		t.control.AddTrafficClass(uint8(d.ECN&3), inet4)
 	}
 	return nil
 }
+
+// Contain implements engine.Container.
+func (t *transmission) Contain() { t.conn.abort(t.conn.closedError("write")) }

@@ -62,8 +62,8 @@ func (rt *Runtime) Poll(fd int, want Events) futures.Future[Events] {
 func (l *Loop) Poll(fd int, want Events) futures.Future[Events] {
 	p := &poll{loop: l, fd: fd, want: want, answer: futures.NewPromise[Events]()}
 	p.answer.SetCanceler(p)
-	if !l.perform(p.begin) {
-		p.answer.Fail(ErrClosed)
+	if !l.engine.Perform(p.begin) {
+		p.answer.Fail(l.closedBy(ErrClosed))
 	}
 	return p.answer.Future()
 }
@@ -77,10 +77,10 @@ func (rt *Runtime) PollAll(fd int, want Events) *Poller { return rt.someLoop().P
 // PollAll is Runtime.PollAll on this loop.
 func (l *Loop) PollAll(fd int, want Events) *Poller {
 	p := &Poller{Stream: futures.NewStream[Events](nil, 1)}
-	p.Stream.OnDrain(func() { l.perform(p.flush) })
+	p.Stream.OnDrain(func() { l.engine.Perform(p.flush) })
 	p.poll = poll{loop: l, fd: fd, want: want, poller: p}
-	if !l.perform(p.poll.begin) {
-		p.Stream.Close(ErrClosed)
+	if !l.engine.Perform(p.poll.begin) {
+		p.Stream.Close(l.closedBy(ErrClosed))
 	}
 	return p
 }
@@ -96,13 +96,13 @@ type Poller struct {
 // descriptor, which may be closed then; the stream ends with it.
 func (p *Poller) Stop() futures.Future[struct{}] {
 	done := futures.NewPromise[struct{}]()
-	ok := p.poll.loop.perform(func() {
+	ok := p.poll.loop.engine.Perform(func() {
 		if p.poll.ended {
 			done.Resolve(struct{}{})
 			return
 		}
 		p.poll.stopped = append(p.poll.stopped, done)
-		p.poll.end(nil)
+		p.poll.End(nil)
 	})
 	if !ok {
 		done.Resolve(struct{}{})
@@ -120,7 +120,6 @@ func (p *Poller) flush() {
 
 // poll is a poll under way, of one shot or many.
 type poll struct {
-	pendingPlace
 	loop     *Loop
 	fd       int
 	want     Events
@@ -134,40 +133,39 @@ type poll struct {
 }
 
 func (p *poll) begin() {
-	if p.loop.stop {
-		p.settle(0, ErrClosed)
+	if p.loop.stopping() {
+		p.settle(0, p.loop.closedBy(ErrClosed))
 		return
 	}
-	p.loop.pending.add(p)
 	p.arm()
 }
 
 func (p *poll) arm() {
-	sqe := p.loop.queue.Next()
+	sqe := p.loop.engine.Next()
 	if p.poller != nil {
 		sqe.PrepMultishotPoll(p.fd, uint32(p.want))
 	} else {
 		sqe.PrepPoll(p.fd, uint32(p.want))
 	}
-	p.userData = p.loop.submit(sqe, p)
+	p.userData = p.loop.engine.Submit(sqe, p)
 }
 
 // Cancel implements futures.Canceler.
 func (p *poll) Cancel() {
-	p.loop.Do(func() { p.end(futures.ErrCanceled) }) // behind the start, which may still be on its way
+	p.loop.engine.Do(func() { p.End(futures.ErrCanceled) }) // behind the start, which may still be on its way
 }
 
-// end implements pendingOperation.
-func (p *poll) end(reason error) {
+// End implements engine.Ender.
+func (p *poll) End(reason error) {
 	if p.ended || p.ending {
 		return
 	}
 	p.ending, p.reason = true, reason
-	p.loop.cancel(p.userData)
+	p.loop.engine.Cancel(p.userData)
 }
 
-// complete implements operation.
-func (p *poll) complete(result int32, flags uint32) {
+// complete implements engine.Operation.
+func (p *poll) Complete(result int32, flags uint32) {
 	last := flags&ring.CQEFMore == 0
 	switch {
 	case p.poller != nil && result > 0:
@@ -191,13 +189,9 @@ func (p *poll) complete(result int32, flags uint32) {
 	}
 }
 
-// abandon implements pendingOperation.
-func (p *poll) abandon(err error) { p.settle(0, err) }
-
 func (p *poll) settle(events Events, err error) {
 	p.ended = true
-	p.loop.pending.remove(p)
-	p.loop.later(func() {
+	p.loop.engine.Later(func() {
 		if p.poller == nil {
 			p.answer.Settle(events, err)
 			return

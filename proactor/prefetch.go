@@ -3,52 +3,27 @@ package proactor
 import (
 	"unsafe"
 
-	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/internal/prefetch"
 )
 
-// How many completions or tasks ahead memory is asked for: first what is at hand,
-// then what that points to. Measured: docs/performance.md.
-const (
-	aheadFar  = 7
-	aheadNear = 3
-)
-
-// crowd is from how many connections on a loop does so: fewer stay in the cache.
-const crowd = 128
-
-// prefetchCompletions asks for the connections of the completions that come after
-// the next one.
-func (l *Loop) prefetchCompletions() {
-	if l.begin+aheadNear >= l.end || len(l.conns) < crowd {
-		return
-	}
-	if i := l.begin + aheadFar; i < l.end {
-		switch op, _ := l.slots.Get(l.reaped[i].UserData()); op := op.(type) {
-		case *receiver:
-			prefetchConn(uintptr(unsafe.Pointer(op)) - unsafe.Offsetof(Conn{}.recv))
-		case *sender:
-			prefetchConn(uintptr(unsafe.Pointer(op)) - unsafe.Offsetof(Conn{}.send))
-		}
-	}
-	op, _ := l.slots.Get(l.reaped[l.begin+aheadNear].UserData())
-	if r, ok := op.(*receiver); ok && r.own != nil {
+// prefetch asks for the memory of the receiver's connection, or (near) for that
+// of the promise that its next Recv has.
+func (r *receiver) prefetch(near bool) {
+	switch {
+	case !near:
+		prefetchConn(uintptr(unsafe.Pointer(r)) - unsafe.Offsetof(Conn{}.recv))
+	case r.own != nil:
 		prefetch.Lines(uintptr(unsafe.Pointer(r.own)), int(unsafe.Sizeof(*r.own)/prefetch.LineSize))
+	}
+}
+
+func (s *sender) prefetch(near bool) {
+	if !near {
+		prefetchConn(uintptr(unsafe.Pointer(s)) - unsafe.Offsetof(Conn{}.send))
 	}
 }
 
 // prefetchConn asks for a connection, wherever in a line it begins.
 func prefetchConn(c uintptr) {
 	prefetch.Lines(c, int(unsafe.Sizeof(Conn{})/prefetch.LineSize)+1)
-}
-
-// prefetchReady asks for the tasks that run after the next one, of n.
-func (l *Loop) prefetchReady(n int) {
-	if n <= aheadNear || len(l.conns) < crowd {
-		return
-	}
-	futures.PrefetchStack(*l.ready.at(aheadNear))
-	if n > aheadFar {
-		futures.PrefetchTask(*l.ready.at(aheadFar))
-	}
 }

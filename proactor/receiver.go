@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/engine"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -33,7 +34,7 @@ type receiver struct {
 	short       uint8 // receives in a row that left room
 	watching    bool  // a hangup is armed
 	hungUp      bool  // one has fired
-	starved     bool  // waits in the pool's list
+	starved     bool  // waits for buffers
 	held        bool  // the handler is not to be called now
 	draining    bool  // deliverUnread is running
 	bulk        bool  // the last receive filled its buffer: the next takes a larger one
@@ -47,12 +48,12 @@ type receiver struct {
 
 	handler func(Buffer, error)
 	claim   *claim                   // a chain receives, or is about to
-	line    loan[demand]             // Recvs and RecvIntos that wait, first come first
+	line    engine.Loan[demand]      // Recvs and RecvIntos that wait, first come first
 	own     *futures.Promise[Buffer] // serves one Recv after another
 	ownInto *into                    // serves one RecvInto after another
 	direct  *into                    // receives straight into its memory; armed is for it
 
-	unread loan[Buffer]
+	unread engine.Loan[Buffer]
 	err    error // what follows the unread data for good: io.EOF or a failure
 }
 
@@ -63,7 +64,7 @@ type demand struct {
 }
 
 func (d demand) fail(l *Loop, err error) {
-	l.later(func() {
+	l.engine.Later(func() {
 		if d.into != nil {
 			d.into.promise.Fail(err)
 		} else {
@@ -77,12 +78,12 @@ func (r *receiver) wanted() bool {
 	if r.err != nil || r.conn.state >= connEnding {
 		return false
 	}
-	return r.line.len() > 0 || r.handler != nil && !r.held
+	return r.line.Len() > 0 || r.handler != nil && !r.held
 }
 
 // full says that no more should come in until somebody reads.
 func (r *receiver) full() bool {
-	return r.unread.len() >= unreadBuffers || r.unreadBytes >= unreadBytes
+	return r.unread.Len() >= unreadBuffers || r.unreadBytes >= unreadBytes
 }
 
 func (r *receiver) arm() {
@@ -97,8 +98,8 @@ func (r *receiver) arm() {
 		return
 	}
 	c := r.conn
-	if r.line.len() > 0 && r.line.at(0).into != nil {
-		r.armDirect(r.line.pop(&r.conn.loop.demands).into)
+	if r.line.Len() > 0 && r.line.At(0).into != nil {
+		r.armDirect(r.line.Pop(&r.conn.loop.demands).into)
 		return
 	}
 	if r.multishot = r.short >= shortReceives && r.multishotServes(); r.multishot && c.medium == stream {
@@ -108,7 +109,7 @@ func (r *receiver) arm() {
 	if r.inBulk = r.bulk && !r.multishot && c.medium != packets && c.loop.openBulk(); r.inBulk {
 		group = bulkGroup
 	}
-	sqe := c.loop.queue.Next()
+	sqe := c.loop.engine.Next()
 	switch {
 	case r.multishot && c.medium == file:
 		sqe.PrepMultishotRead(c.fd, bufferGroup)
@@ -119,7 +120,7 @@ func (r *receiver) arm() {
 	default:
 		sqe.PrepRecvProvided(c.fd, group, c.messageFlags())
 	}
-	r.userData = c.loop.submit(sqe, r)
+	r.userData = c.loop.engine.Submit(sqe, r)
 	r.armed = true
 }
 
@@ -142,9 +143,9 @@ func (r *receiver) watch() {
 	}
 	r.watching = true
 	c := r.conn
-	sqe := c.loop.queue.Next()
+	sqe := c.loop.engine.Next()
 	sqe.PrepPoll(c.fd, ring.PollHup|ring.PollErr)
-	r.hangupData = c.loop.submit(sqe, (*hangup)(r))
+	r.hangupData = c.loop.engine.Submit(sqe, (*hangup)(r))
 }
 
 // hangup is a poll for the end of the connection. A multishot receive that
@@ -154,37 +155,38 @@ func (r *receiver) watch() {
 // reset). A receive of one shot looks for itself.
 type hangup receiver
 
-func (h *hangup) complete(result int32, _ uint32) {
+func (h *hangup) Complete(result int32, _ uint32) {
 	r := (*receiver)(h)
 	r.watching = false
 	if result > 0 && r.conn.state < connEnding {
 		r.hungUp = true
 		if r.armed && r.multishot && !r.pausing {
 			r.pausing = true
-			r.conn.loop.cancel(r.userData)
+			r.conn.loop.engine.Cancel(r.userData)
 		}
 	}
 	r.conn.settled()
 }
 
-// complete implements operation.
-func (r *receiver) complete(result int32, flags uint32) {
+// complete implements engine.Operation.
+func (r *receiver) Complete(result int32, flags uint32) {
 	pool := r.pool()
 	if flags&ring.CQEFMore == 0 {
 		r.armed, r.pausing = false, false
 	}
 	switch {
-	case int(result) > pool.size: // a message, and only part of it is here
-		pool.release(pool.received(uint16(flags>>16), pool.size, flags).lease)
-		r.finish(r.conn.failed("read", syscall.EMSGSIZE))
+	case int(result) > pool.Size(): // a message, and only part of it is here
+		l := pool.Received(pool.Size(), flags)
+		l.SetWhole(int(result))
+		r.deliver(bufferOf(l))
 	case result > 0:
 		r.measure(int(result))
-		r.deliver(pool.received(uint16(flags>>16), int(result), flags))
+		r.deliver(bufferOf(pool.Received(int(result), flags)))
 	case flags&ring.CQEFBuffer != 0:
-		pool.unused(uint16(flags>>16), flags)
+		pool.Unused(flags)
 		fallthrough
 	default:
-		r.stopped(-result)
+		r.receivedNothing(-result)
 	}
 	if !r.armed {
 		r.arm()
@@ -193,7 +195,7 @@ func (r *receiver) complete(result int32, flags uint32) {
 }
 
 // pool is the one whose buffers the armed receive takes.
-func (r *receiver) pool() *bufferPool {
+func (r *receiver) pool() *engine.Pool {
 	if r.inBulk {
 		return &r.conn.loop.bulk
 	}
@@ -202,14 +204,24 @@ func (r *receiver) pool() *bufferPool {
 
 // measure keeps count of receives that left room in a buffer of the usual size.
 func (r *receiver) measure(n int) {
-	if n >= r.conn.loop.buffers.size {
+	if n >= r.conn.loop.buffers.Size() {
 		r.short, r.bulk = 0, true
 	} else if r.short++; r.short >= shortReceives {
 		r.short, r.bulk = shortReceives, false
 	}
 }
 
-// stopped handles the completion that brought no data.
+// receivedNothing handles the completion that brought no data: an empty message,
+// or that the receive has stopped.
+func (r *receiver) receivedNothing(errno int32) {
+	if errno == 0 && !r.conn.endsHere() {
+		r.deliver(bufferOf(r.pool().Own([]byte{})))
+		return
+	}
+	r.stopped(errno)
+}
+
+// stopped handles the end of a receive.
 func (r *receiver) stopped(errno int32) {
 	l := r.conn.loop
 	switch e := syscall.Errno(errno); e {
@@ -223,11 +235,12 @@ func (r *receiver) stopped(errno int32) {
 		// No buffer was free: everyday under load, and not the peer's fault.
 		l.counts.noBuffers++
 		if r.inBulk {
-			l.bulk.refused, r.bulk = true, false
+			l.bulk.Refused()
+			r.bulk = false
 			return // one of the usual size will do
 		}
 		r.starved = true
-		l.buffers.starved.push(r)
+		l.buffers.Wait(r)
 	default:
 		if r.multishot && r.conn.medium == file {
 			// EINVAL before Linux 6.7, EBADFD of what cannot be waited for. Whatever else
@@ -246,16 +259,16 @@ func (r *receiver) awaitReadable() {
 		return
 	}
 	l := r.conn.loop
-	sqe := l.queue.Next()
+	sqe := l.engine.Next()
 	sqe.PrepPoll(r.conn.fd, ring.PollIn)
-	r.userData = l.submit(sqe, (*readable)(r))
+	r.userData = l.engine.Submit(sqe, (*readable)(r))
 	r.armed, r.multishot = true, false
 }
 
 // readable is the receiver while it waits for data in a non-blocking descriptor.
 type readable receiver
 
-func (w *readable) complete(int32, uint32) {
+func (w *readable) Complete(int32, uint32) {
 	r := (*receiver)(w)
 	r.armed, r.pausing = false, false
 	r.arm()
@@ -269,7 +282,7 @@ func (r *receiver) disarm() {
 		r.stop()
 	}
 	if r.watching {
-		r.conn.loop.cancel(r.hangupData)
+		r.conn.loop.engine.Cancel(r.hangupData)
 	}
 }
 
@@ -279,29 +292,29 @@ func (r *receiver) stop() {
 		r.direct.cancel(r.err)
 		return
 	}
-	r.conn.loop.cancel(r.userData)
+	r.conn.loop.engine.Cancel(r.userData)
 }
 
-// fed is called when buffers are back.
-func (r *receiver) fed() {
+// BuffersBack implements engine.BufferWaiter.
+func (r *receiver) BuffersBack() {
 	r.starved = false
 	r.arm()
 }
 
 func (r *receiver) deliver(b Buffer) {
 	if r.conn.state >= connEnding {
-		b.lease.end() // closing: nobody will ask for it
+		b.lease.End() // closing: nobody will ask for it
 		return
 	}
 	switch {
-	case r.unread.len() > 0 || r.handler != nil && r.held:
+	case r.unread.Len() > 0 || r.handler != nil && r.held:
 		r.keep(b)
 	case r.handler != nil:
-		r.handler(b, nil)
-	case r.line.len() > 0:
-		r.give(r.line.pop(&r.conn.loop.demands), b)
-		for r.line.len() > 0 && r.unread.len() > 0 {
-			r.give(r.line.pop(&r.conn.loop.demands), r.pop())
+		r.hand(b)
+	case r.line.Len() > 0:
+		r.give(r.line.Pop(&r.conn.loop.demands), b)
+		for r.line.Len() > 0 && r.unread.Len() > 0 {
+			r.give(r.line.Pop(&r.conn.loop.demands), r.pop())
 		}
 	default:
 		r.keep(b)
@@ -311,15 +324,15 @@ func (r *receiver) deliver(b Buffer) {
 // keep stores data that nobody waits for, and pauses the receive when that
 // becomes too much: one slow reader must not empty the pool for the others.
 func (r *receiver) keep(b Buffer) {
-	if pool := b.lease.pool; pool.scarce() {
-		b = pool.copied(b)
+	if pool := b.lease.Pool(); b.lease.Shared() && pool.Scarce() {
+		b = bufferOf(pool.Copied(b.lease))
 	}
-	r.unread.push(&r.conn.loop.unread, b)
+	r.unread.Push(&r.conn.loop.unread, b)
 	r.unreadBytes += int32(b.Len())
 	if r.full() && r.armed && !r.pausing {
 		r.pausing = true
 		r.conn.loop.counts.paused++
-		r.conn.loop.cancel(r.userData)
+		r.conn.loop.engine.Cancel(r.userData)
 	}
 }
 
@@ -330,15 +343,15 @@ func (r *receiver) finish(err error) {
 		return
 	}
 	r.err = err
-	if r.unread.len() > 0 {
+	if r.unread.Len() > 0 {
 		return
 	}
 	r.tellEnd()
 }
 
 func (r *receiver) tellEnd() {
-	for r.line.len() > 0 {
-		r.line.pop(&r.conn.loop.demands).fail(r.conn.loop, r.err)
+	for r.line.Len() > 0 {
+		r.line.Pop(&r.conn.loop.demands).fail(r.conn.loop, r.err)
 	}
 	if h := r.handler; h != nil && !r.held {
 		r.handler = nil
@@ -349,29 +362,44 @@ func (r *receiver) tellEnd() {
 // give answers a demand with data. What does not fit a RecvInto is there for
 // the next.
 func (r *receiver) give(d demand, b Buffer) {
+	if d.into == nil && b.lease.Whole() > 0 {
+		b.lease.End()
+		d.fail(r.conn.loop, r.conn.failed("read", syscall.EMSGSIZE))
+		return
+	}
 	if d.into == nil {
 		d.recv.Resolve(b)
 		return
 	}
-	n := copy(d.into.memory, b.lease.data)
+	n := copy(d.into.memory, b.lease.Data())
 	if r.conn.medium == packets {
-		whole := b.Len()
-		b.lease.end()
+		whole := max(b.Len(), b.lease.Whole())
+		b.lease.End()
 		d.into.answer(n, whole)
 		return
 	}
-	if b.lease.data = b.lease.data[n:]; len(b.lease.data) > 0 {
-		r.unread.unpop(&r.conn.loop.unread, b)
+	if b.lease.SetData(b.lease.Data()[n:]); len(b.lease.Data()) > 0 {
+		r.unread.Unpop(&r.conn.loop.unread, b)
 		r.unreadBytes += int32(b.Len())
 	} else {
-		b.lease.end()
+		b.lease.End()
 	}
 	d.into.promise.Resolve(n)
 }
 
+// hand calls the handler with data, or says that a message did not fit.
+func (r *receiver) hand(b Buffer) {
+	if b.lease.Whole() > 0 {
+		b.lease.End()
+		r.handler(Buffer{}, r.conn.failed("read", syscall.EMSGSIZE))
+		return
+	}
+	r.handler(b, nil)
+}
+
 // pop takes the first of the unread data.
 func (r *receiver) pop() Buffer {
-	b := r.unread.pop(&r.conn.loop.unread)
+	b := r.unread.Pop(&r.conn.loop.unread)
 	r.unreadBytes -= int32(b.Len())
 	return b
 }
@@ -387,12 +415,12 @@ func (r *receiver) serve(d demand) {
 		d.fail(r.conn.loop, r.conn.misused("read", errHandlerReceives))
 	case r.conn.readExpired():
 		d.fail(r.conn.loop, r.conn.timedOut("read"))
-	case r.unread.len() > 0:
+	case r.unread.Len() > 0:
 		r.give(d, r.pop())
 	case r.err != nil:
 		d.fail(r.conn.loop, r.err)
 	default:
-		r.line.push(&r.conn.loop.demands, d)
+		r.line.Push(&r.conn.loop.demands, d)
 		r.arm()
 	}
 }
@@ -400,12 +428,12 @@ func (r *receiver) serve(d demand) {
 // withdraw takes a demand out of the line and fails it; data that comes later
 // stays unread. False if it was not in line.
 func (r *receiver) withdraw(gone demand, err error) (found bool) {
-	for _, d := range r.line.cut(&r.conn.loop.demands, 0) {
+	for _, d := range r.line.Cut(&r.conn.loop.demands, 0) {
 		if d == gone {
 			found = true
 			continue
 		}
-		r.line.push(&r.conn.loop.demands, d)
+		r.line.Push(&r.conn.loop.demands, d)
 	}
 	if found {
 		gone.fail(r.conn.loop, err)
@@ -415,7 +443,7 @@ func (r *receiver) withdraw(gone demand, err error) (found bool) {
 
 // expire fails everyone who waits.
 func (r *receiver) expire(err error) {
-	for _, d := range r.line.cut(&r.conn.loop.demands, 0) {
+	for _, d := range r.line.Cut(&r.conn.loop.demands, 0) {
 		d.fail(r.conn.loop, err)
 	}
 	if r.direct != nil {
@@ -439,7 +467,7 @@ type withdrawal struct {
 }
 
 func (w *withdrawal) Cancel() {
-	w.conn.loop.Do(func() { // behind the Recv, which may still be on its way
+	w.conn.loop.engine.Do(func() { // behind the Recv, which may still be on its way
 		w.conn.recv.withdraw(demand{recv: w.promise}, futures.ErrCanceled)
 	})
 }
@@ -463,7 +491,7 @@ func (r *receiver) handle(fn func(Buffer, error)) {
 // tell has a handler told of an error, in a turn of its own: what led here may
 // be the handler itself.
 func (r *receiver) tell(fn func(Buffer, error), err error) {
-	r.conn.loop.later(func() { fn(Buffer{}, err) })
+	r.conn.loop.engine.Later(func() { fn(Buffer{}, err) })
 }
 
 // hold stops calling the handler until resume.
@@ -477,14 +505,14 @@ func (r *receiver) resume() {
 	}
 	r.draining = true
 	l := r.conn.loop
-	before := l.serving
-	l.serving = r // whose handler it is, should it panic
-	for r.unread.len() > 0 && r.handler != nil && !r.held && r.conn.state < connEnding {
-		r.handler(r.pop(), nil)
+	before := l.engine.Serving()
+	l.engine.SetServing(r) // whose handler it is, should it panic
+	for r.unread.Len() > 0 && r.handler != nil && !r.held && r.conn.state < connEnding {
+		r.hand(r.pop())
 	}
-	l.serving = before
+	l.engine.SetServing(before)
 	r.draining = false
-	if r.unread.len() == 0 && r.err != nil {
+	if r.unread.Len() == 0 && r.err != nil {
 		r.tellEnd()
 		return
 	}
@@ -493,12 +521,22 @@ func (r *receiver) resume() {
 
 // drop gives back everything unread; the connection is closing.
 func (r *receiver) drop() {
-	for r.unread.len() > 0 {
-		r.pop().lease.end()
+	for r.unread.Len() > 0 {
+		r.pop().lease.End()
 	}
 	if r.err != nil {
 		r.handler = nil // knows already, or ended the connection itself
 	}
-	r.expire(r.conn.closedError("read"))
+	if r.awaited() {
+		r.expire(r.conn.closedError("read"))
+	}
 	r.handler = nil
+}
+
+// Contain implements engine.Container.
+func (r *receiver) Contain() { r.conn.abort(r.conn.closedError("read")) }
+
+// awaited says that somebody would learn of an error.
+func (r *receiver) awaited() bool {
+	return r.line.Len() > 0 || r.direct != nil || r.claim != nil || r.handler != nil
 }

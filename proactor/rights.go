@@ -6,11 +6,10 @@ import (
 	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/engine"
+	"github.com/goproactor/goproactor/internal/sockets"
 	"github.com/goproactor/goproactor/ring"
 )
-
-// maxRights is how many descriptors one message passes (SCM_MAX_FD).
-const maxRights = 253
 
 // rights are descriptors that go with a segment. They are duplicates of our
 // own, so that the caller may close the files at once.
@@ -20,7 +19,7 @@ type rights struct {
 }
 
 func (r *rights) close() {
-	closeAll(r.fds)
+	sockets.CloseAll(r.fds)
 	r.fds = nil
 }
 
@@ -43,19 +42,19 @@ func (c *Conn) SendFiles(p []byte, files ...*os.File) futures.Future[int] {
 		return c.sendSegment(g)
 	case len(p) == 0:
 		return futures.Failed[int](c.opError("write", fmt.Errorf("descriptors need a byte to go with: %w", syscall.EINVAL)))
-	case len(files) > maxRights:
-		return futures.Failed[int](c.opError("write", fmt.Errorf("%d files in one send, at most %d: %w", len(files), maxRights, syscall.EINVAL)))
+	case len(files) > sockets.MaxRights:
+		return futures.Failed[int](c.opError("write", fmt.Errorf("%d files in one send, at most %d: %w", len(files), sockets.MaxRights, syscall.EINVAL)))
 	}
 	g.rights = new(rights)
 	for _, f := range files {
-		fd, err := duplicate(f)
+		fd, err := sockets.Duplicate(f)
 		if err != nil {
 			g.rights.close()
 			return futures.Failed[int](c.opError("write", err))
 		}
 		g.rights.fds = append(g.rights.fds, fd)
 	}
-	g.rights.control = encodeRights(g.rights.fds)
+	g.rights.control = sockets.EncodeRights(g.rights.fds)
 	return c.sendSegment(g)
 }
 
@@ -79,15 +78,15 @@ type Received struct {
 // The error is io.EOF at the end, syscall.EINVAL for an empty p or a max that is
 // not 0 to 253, else as of RecvInto.
 func (c *Conn) RecvFiles(p []byte, max int) futures.Future[Received] {
-	if len(p) == 0 || max < 0 || max > maxRights {
-		return futures.Failed[Received](c.opError("read", fmt.Errorf("%d bytes and %d files: want at least a byte and 0 to %d files: %w", len(p), max, maxRights, syscall.EINVAL)))
+	if len(p) == 0 || max < 0 || max > sockets.MaxRights {
+		return futures.Failed[Received](c.opError("read", fmt.Errorf("%d bytes and %d files: want at least a byte and 0 to %d files: %w", len(p), max, sockets.MaxRights, syscall.EINVAL)))
 	}
 	answer := futures.NewPromise[Received]()
 	o := &into{conn: c, rights: newRightsReceiver(p, max)}
 	answer.SetCanceler(elsewhere{o})
-	ok := c.loop.perform(func() {
-		o.promise.Bind(c.loop, o)
-		o.promise.Renew().Then(func(n int, err error) {
+	ok := c.loop.engine.Perform(func() {
+		o.promise.Bind(&c.loop.engine, o)
+		o.promise.Future().Then(func(n int, err error) {
 			r := Received{N: n, Files: o.rights.files, Cut: o.rights.cut}
 			if err != nil || !answer.Settle(r, nil) {
 				o.rights.close()
@@ -117,7 +116,7 @@ func newRightsReceiver(p []byte, max int) *rightsReceiver {
 	r := &rightsReceiver{vector: ring.Iovec{Base: &p[0], Len: uintptr(len(p))}}
 	r.header.Iov, r.header.Iovlen = &r.vector, 1
 	if max > 0 {
-		r.control = make([]byte, rightsSpace(max))
+		r.control = make([]byte, sockets.RightsSpace(max))
 		r.header.Control = &r.control[0]
 	}
 	return r
@@ -129,12 +128,12 @@ func (r *rightsReceiver) arm() *ring.Msghdr {
 	return &r.header
 }
 
-// take makes files of the descriptors that came.
-func (r *rightsReceiver) take() {
+// collect makes files of the descriptors that came.
+func (r *rightsReceiver) collect() {
 	r.cut = uint32(r.header.Flags)&ring.MsgCTrunc != 0
 	n := min(int(r.header.Controllen), len(r.control))
-	raceWrote(r.control[:n])
-	for _, fd := range decodeRights(r.control[:n]) {
+	engine.RaceWrote(r.control[:n])
+	for _, fd := range sockets.DecodeRights(r.control[:n]) {
 		r.files = append(r.files, os.NewFile(uintptr(fd), fmt.Sprintf("descriptor %d", fd)))
 	}
 }

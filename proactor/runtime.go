@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/engine"
+	"github.com/goproactor/goproactor/ring"
 )
 
 // Runtime is a set of loops, what runs on them and what they own. Its methods
@@ -23,7 +25,7 @@ type Runtime struct {
 	begun    atomic.Bool // Close has begun
 	closed   chan struct{}
 	closeErr error
-	watch    *watchdog
+	watch    *engine.Watchdog
 }
 
 // New starts a runtime: by default with the best backend there is, and a loop
@@ -59,17 +61,32 @@ func New(opts ...Option) (*Runtime, error) {
 func start(o options, c candidate) (*Runtime, error) {
 	rt := &Runtime{options: o, backend: c.info, closed: make(chan struct{})}
 	for i := range o.loops {
-		l := &Loop{rt: rt, index: i, start: time.Now(), stopped: make(chan struct{})}
+		l := &Loop{rt: rt}
+		l.engine.Init((*host)(l), o.engineConfig(i, c.open))
 		opened := make(chan error, 1)
-		go l.run(c.open, opened)
+		go l.engine.Run(opened)
 		if err := <-opened; err != nil {
 			rt.Close()
 			return nil, fmt.Errorf("loop %d of %d on %v: %w", i+1, o.loops, c.info.Backend, err)
 		}
 		rt.loops = append(rt.loops, l)
 	}
-	rt.watch = startWatchdog(rt)
+	if o.stallLimit > 0 {
+		rt.watch = engine.StartWatchdog(rt.engines(), o.stallLimit)
+	}
 	return rt, nil
+}
+
+// engineConfig is what the engine of the i-th loop is told.
+func (o *options) engineConfig(i int, open func() (ring.Queue, error)) engine.Config {
+	return engine.Config{Index: i, Loops: o.loops, Open: open, Pin: o.pin, BusyPoll: o.busyPoll, Logger: o.logger}
+}
+
+func (rt *Runtime) engines() (list []*engine.Loop) {
+	for _, l := range rt.loops {
+		list = append(list, &l.engine)
+	}
+	return list
 }
 
 func (rt *Runtime) isClosing() bool { return rt.begun.Load() }
@@ -83,7 +100,7 @@ func (rt *Runtime) Backend() BackendInfo { return rt.backend }
 // currentLoop is the loop the caller runs on, nil if on none.
 func (rt *Runtime) currentLoop() *Loop {
 	for _, l := range rt.loops {
-		if l.Inside() {
+		if l.engine.Inside() {
 			return l
 		}
 	}
@@ -108,12 +125,12 @@ func (rt *Runtime) Go(ctx context.Context, f func(ctx context.Context) error) fu
 // Go runs f as a task on this loop, see Runtime.Go.
 func (l *Loop) Go(ctx context.Context, f func(ctx context.Context) error) futures.Future[struct{}] {
 	p := futures.NewPromise[struct{}]()
-	ok := l.perform(func() {
-		if l.stop {
+	ok := l.engine.Perform(func() {
+		if l.stopping() {
 			p.Fail(errShutdownDone)
 			return
 		}
-		l.tasks.StartWatching(ctx, f, func(err error) { p.Settle(struct{}{}, err) })
+		l.engine.Tasks().StartWatching(ctx, f, func(err error) { p.Settle(struct{}{}, err) })
 	})
 	if !ok {
 		p.Fail(errShutdownDone)
@@ -132,7 +149,7 @@ func (rt *Runtime) Shutdown(ctx context.Context) error {
 	}
 	empty := make(chan struct{}, len(rt.loops))
 	for _, l := range rt.loops {
-		if !l.Do(func() { l.beginDrain(func() { empty <- struct{}{} }) }) {
+		if !l.engine.Do(func() { l.beginDrain(func() { empty <- struct{}{} }) }) {
 			empty <- struct{}{}
 		}
 	}
@@ -161,13 +178,13 @@ func (rt *Runtime) Close() error {
 	rt.closing.Do(func() {
 		rt.begun.Store(true)
 		for _, l := range rt.loops {
-			l.Do(l.beginStop)
+			l.engine.Do(func() { l.engine.Stop(ErrClosed) })
 		}
 		for _, l := range rt.loops {
-			<-l.stopped
-			rt.closeErr = errors.Join(rt.closeErr, l.failure)
+			<-l.engine.Stopped()
+			rt.closeErr = errors.Join(rt.closeErr, l.engine.Err())
 		}
-		rt.watch.stop()
+		rt.watch.Stop()
 		close(rt.closed)
 	})
 	<-rt.closed
@@ -177,8 +194,8 @@ func (rt *Runtime) Close() error {
 // handlerEnded reports what a handler returned, if it is worth a line.
 func (rt *Runtime) handlerEnded(c *Conn, err error) {
 	log := rt.options.logger
-	if log == nil || err == nil || errors.Is(err, errEOF) || errors.Is(err, context.Canceled) || errors.Is(err, ErrClosed) {
+	if log == nil || err == nil || errors.Is(err, io.EOF) || errors.Is(err, context.Canceled) || errors.Is(err, ErrClosed) {
 		return
 	}
-	log.Error("handler failed", "loop", c.loop.index, "error", err)
+	log.Error("handler failed", "loop", c.loop.index(), "error", err)
 }

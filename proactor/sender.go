@@ -4,6 +4,7 @@ import (
 	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/engine"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -15,7 +16,7 @@ type sender struct {
 	userData uint64 // of the send under way
 	inFlight int    // segments in it, 0 when none is under way
 	reason   error  // why it is being cancelled, if it is
-	queue    loan[segment]
+	queue    engine.Loan[segment]
 	pending  int  // bytes queued and in flight
 	due      bool // in the loop's list of those to start
 	// unnotified counts the sends without copy that the kernel has and whose
@@ -53,29 +54,19 @@ func (s *sender) push(g segment) {
 		s.conclude(g, err)
 		return
 	}
-	if len(g.data) == 0 && g.rights == nil {
+	if len(g.data) == 0 && g.rights == nil && s.conn.medium != packets {
 		s.conclude(g, nil)
 		return
 	}
-	raceRead(g.data)
+	engine.RaceRead(g.data)
 	if s.sendsUncopied(&g) {
 		g.zero = s.conn.loop.newZeroCopy(s.conn)
 	}
-	s.queue.push(&s.conn.loop.segments, g)
+	s.queue.Push(&s.conn.loop.segments, g)
 	s.pending += len(g.data)
 	if s.inFlight == 0 && !s.due {
 		s.due = true
 		s.conn.loop.sending = append(s.conn.loop.sending, s)
-	}
-}
-
-// startSends starts the sends of this turn.
-func (l *Loop) startSends() {
-	for last := len(l.sending) - 1; last >= 0; last = len(l.sending) - 1 {
-		s := l.sending[last]
-		l.sending[last], l.sending = nil, l.sending[:last]
-		s.due = false
-		s.start()
 	}
 }
 
@@ -98,12 +89,12 @@ func (s *sender) refusal() error {
 
 // start sends what is queued unless a send is under way.
 func (s *sender) start() {
-	n := s.queue.len()
+	n := s.queue.Len()
 	if s.inFlight > 0 || n == 0 {
 		return
 	}
 	l := s.conn.loop
-	first := s.queue.at(0)
+	first := s.queue.At(0)
 	if first.turn != nil {
 		s.inFlight = 1
 		first.turn.grant()
@@ -115,7 +106,7 @@ func (s *sender) start() {
 		return
 	}
 	n = s.gathered(n)
-	sqe := l.queue.Next()
+	sqe := l.engine.Next()
 	const flags = ring.MsgWaitAll | ring.MsgNoSignal
 	switch {
 	case s.conn.medium == file:
@@ -123,29 +114,29 @@ func (s *sender) start() {
 	case n == 1 && first.rights == nil:
 		sqe.PrepSend(s.conn.fd, first.data[:min(len(first.data), maxTransfer)], flags)
 	default:
-		g := l.vectors.next()
+		g := l.engine.Gather()
 		for i := range n {
-			g.add(s.queue.at(i).data)
+			g.Add(s.queue.At(i).data)
 		}
 		if r := first.rights; r != nil {
-			g.header.Control, g.header.Controllen = &r.control[0], uintptr(len(r.control))
+			g.Header.Control, g.Header.Controllen = &r.control[0], uintptr(len(r.control))
 		}
-		sqe.PrepSendmsg(s.conn.fd, &g.header, flags)
+		sqe.PrepSendmsg(s.conn.fd, &g.Header, flags)
 	}
 	s.inFlight = n
-	s.userData = l.submit(sqe, s)
+	s.userData = l.engine.Submit(sqe, s)
 }
 
 // gathered is how many of the n segments queued go out as one: messages do not
 // mix, and descriptors go with the first byte of a send.
 func (s *sender) gathered(n int) int {
-	if s.conn.medium != stream || s.queue.at(0).rights != nil {
+	if s.conn.medium != stream || s.queue.At(0).rights != nil {
 		return 1
 	}
-	n = min(n, maxVector)
-	bytes := len(s.queue.at(0).data)
+	n = min(n, engine.MaxVector)
+	bytes := len(s.queue.At(0).data)
 	for i := 1; i < n; i++ {
-		g := s.queue.at(i)
+		g := s.queue.At(i)
 		if bytes += len(g.data); bytes > maxTransfer || g.rights != nil || g.turn != nil || g.zero != nil {
 			return i
 		}
@@ -153,13 +144,22 @@ func (s *sender) gathered(n int) int {
 	return n
 }
 
-// complete implements operation: the send under way has ended.
-func (s *sender) complete(result int32, _ uint32) {
+// complete implements engine.Operation: the send under way has ended.
+func (s *sender) Complete(result int32, _ uint32) {
 	reason := s.reason
 	s.reason = nil
 	concluded := 0
-	if result > 0 {
+	switch {
+	case result > 0:
 		concluded = s.account(int(result))
+	case result == 0 && s.conn.medium == packets && len(s.queue.At(0).data) == 0: // an empty message
+		concluded = 1
+		s.conclude(s.queue.Pop(&s.conn.loop.segments), nil)
+	case syscall.Errno(-result) == syscall.EMSGSIZE && s.conn.medium == packets: // which those behind it need not be
+		concluded = 1
+		g := s.queue.Pop(&s.conn.loop.segments)
+		s.pending -= len(g.data)
+		s.conclude(g, s.conn.failed("write", syscall.EMSGSIZE))
 	}
 	cut := s.inFlight - concluded // segments of this send that are not sent
 	s.inFlight = 0
@@ -168,11 +168,11 @@ func (s *sender) complete(result int32, _ uint32) {
 		// Those behind them were told when the cancel went out; what has been
 		// queued since is none of its business.
 		for ; cut > 0; cut-- {
-			g := s.queue.pop(&s.conn.loop.segments)
+			g := s.queue.Pop(&s.conn.loop.segments)
 			s.pending -= len(g.data)
 			s.conclude(g, reason)
 		}
-	case result > 0:
+	case concluded > 0 || result > 0:
 	case !s.retry(syscall.Errno(-result)):
 		return
 	}
@@ -187,7 +187,7 @@ func (s *sender) complete(result int32, _ uint32) {
 func (s *sender) account(n int) (concluded int) {
 	s.pending -= n
 	for n > 0 {
-		g := s.queue.at(0)
+		g := s.queue.At(0)
 		if n < len(g.data) {
 			g.data = g.data[n:]
 			g.sent += n
@@ -200,7 +200,7 @@ func (s *sender) account(n int) (concluded int) {
 		n -= len(g.data)
 		g.sent += len(g.data)
 		concluded++
-		s.conclude(s.queue.pop(&s.conn.loop.segments), nil)
+		s.conclude(s.queue.Pop(&s.conn.loop.segments), nil)
 	}
 	return concluded
 }
@@ -214,9 +214,9 @@ func (s *sender) retry(e syscall.Errno) bool {
 		// The descriptor was made non-blocking behind our back: wait until it
 		// takes more.
 		l := s.conn.loop
-		sqe := l.queue.Next()
+		sqe := l.engine.Next()
 		sqe.PrepPoll(s.conn.fd, ring.PollOut)
-		s.userData = l.submit(sqe, (*sendable)(s))
+		s.userData = l.engine.Submit(sqe, (*sendable)(s))
 		s.inFlight = 1
 		return false
 	case syscall.ECANCELED:
@@ -232,11 +232,11 @@ func (s *sender) retry(e syscall.Errno) bool {
 // sendable is the sender while it waits for room in a non-blocking socket.
 type sendable sender
 
-func (w *sendable) complete(result int32, _ uint32) {
+func (w *sendable) Complete(result int32, _ uint32) {
 	s := (*sender)(w)
 	s.inFlight = 0
 	if result < 0 {
-		s.complete(result, 0)
+		s.Complete(result, 0)
 		return
 	}
 	s.start()
@@ -252,7 +252,7 @@ func (s *sender) fail(err error) {
 
 // abandon fails what is queued and not under way.
 func (s *sender) abandon(err error) {
-	for _, g := range s.queue.cut(&s.conn.loop.segments, s.inFlight) {
+	for _, g := range s.queue.Cut(&s.conn.loop.segments, s.inFlight) {
 		s.pending -= len(g.data)
 		s.conclude(g, err)
 	}
@@ -261,11 +261,11 @@ func (s *sender) abandon(err error) {
 
 // cancel ends the send under way and what waits behind it, for that reason.
 func (s *sender) cancel(reason error) {
-	if s.inFlight > 0 && s.queue.at(0).turn != nil {
-		s.queue.at(0).turn.end(reason)
+	if s.inFlight > 0 && s.queue.At(0).turn != nil {
+		s.queue.At(0).turn.end(reason)
 	} else if s.inFlight > 0 && s.reason == nil {
 		s.reason = reason
-		s.conn.loop.cancel(s.userData)
+		s.conn.loop.engine.Cancel(s.userData)
 	}
 	s.abandon(reason)
 	for z := s.waiting; z != nil; z = z.next {
@@ -282,7 +282,7 @@ func (s *sender) conclude(g segment, err error) {
 		return
 	}
 	if g.lease.lease != nil {
-		g.lease.giveBack(s.conn.loop)
+		g.lease.lease.EndAnywhere()
 	}
 	if g.rights != nil {
 		g.rights.close()
@@ -295,7 +295,7 @@ func (s *sender) conclude(g segment, err error) {
 	case err == nil:
 		g.promise.Resolve(g.sent)
 	default:
-		s.conn.loop.later(func() { g.promise.Settle(g.sent, err) })
+		s.conn.loop.engine.Later(func() { g.promise.Settle(g.sent, err) })
 	}
 }
 
@@ -309,16 +309,16 @@ type turn interface {
 
 // unclaim takes a turn out of the queue; what is behind it goes on.
 func (s *sender) unclaim(m turn) {
-	for i := range s.queue.len() {
-		if s.queue.at(i).turn != m {
+	for i := range s.queue.Len() {
+		if s.queue.At(i).turn != m {
 			continue
 		}
 		if i < s.inFlight {
 			s.inFlight = 0
 		}
-		tail := s.queue.cut(&s.conn.loop.segments, i)
+		tail := s.queue.Cut(&s.conn.loop.segments, i)
 		for _, g := range tail[1:] {
-			s.queue.push(&s.conn.loop.segments, g)
+			s.queue.Push(&s.conn.loop.segments, g)
 		}
 		break
 	}
@@ -341,7 +341,7 @@ func (s *sender) shrunk() {
 			c.recv.resume()
 		}
 	}
-	if s.queue.len() == 0 {
+	if s.queue.Len() == 0 {
 		if s.end != nil {
 			s.end.start()
 		}
@@ -369,13 +369,13 @@ func (h *halfClose) start() {
 		h.tell(c.send.refusal())
 		return
 	}
-	sqe := c.loop.queue.Next()
+	sqe := c.loop.engine.Next()
 	sqe.PrepShutdown(c.fd, syscall.SHUT_WR)
-	c.loop.submit(sqe, h)
+	c.loop.engine.Submit(sqe, h)
 	c.others++
 }
 
-func (h *halfClose) complete(result int32, _ uint32) {
+func (h *halfClose) Complete(result int32, _ uint32) {
 	c := h.conn
 	c.others--
 	var err error
@@ -387,23 +387,20 @@ func (h *halfClose) complete(result int32, _ uint32) {
 }
 
 func (h *halfClose) tell(err error) {
-	h.conn.loop.later(func() { h.done.Settle(struct{}{}, err) })
+	h.conn.loop.engine.Later(func() { h.done.Settle(struct{}{}, err) })
 }
 
 // pressed is resolved when the queue has shrunk to half its high-water mark.
 func (s *sender) pressed() futures.Future[struct{}] {
-	p := s.low
-	if p == nil {
-		p = new(futures.Promise[struct{}])
-		p.Bind(s.conn.loop, nil)
-		s.low = p
-	} else if p.Pending() {
-		return p.Future()
+	if s.low != nil && s.low.Pending() {
+		return s.low.Future()
 	}
+	s.low = new(futures.Promise[struct{}])
+	s.low.Bind(&s.conn.loop.engine, nil)
 	if s.conn.recv.handler != nil {
 		s.conn.recv.hold()
 	}
-	return p.Renew()
+	return s.low.Future()
 }
 
 // Cancel implements futures.Canceler for the sender's own promise.
@@ -416,14 +413,14 @@ type retraction struct {
 }
 
 func (r *retraction) Cancel() {
-	r.conn.loop.Do(func() { r.conn.send.retract(r.promise) }) // behind the Send, which may still be on its way
+	r.conn.loop.engine.Do(func() { r.conn.send.retract(r.promise) }) // behind the Send, which may still be on its way
 }
 
 // retract takes p's segment out of the queue, or cancels the send that it is
 // part of. A stream of which part was sent cannot go on: sending ends there.
 func (s *sender) retract(p *futures.Promise[int]) {
-	for i := range s.queue.len() {
-		if s.queue.at(i).promise != p {
+	for i := range s.queue.Len() {
+		if s.queue.At(i).promise != p {
 			continue
 		}
 		if i < s.inFlight {
@@ -431,9 +428,9 @@ func (s *sender) retract(p *futures.Promise[int]) {
 			s.cancel(futures.ErrCanceled)
 			return
 		}
-		for j, g := range s.queue.cut(&s.conn.loop.segments, i) {
+		for j, g := range s.queue.Cut(&s.conn.loop.segments, i) {
 			if j > 0 {
-				s.queue.push(&s.conn.loop.segments, g)
+				s.queue.Push(&s.conn.loop.segments, g)
 				continue
 			}
 			s.pending -= len(g.data)
@@ -486,9 +483,18 @@ func (v *vectorSend) ended(n int, err error) {
 
 // Cancel implements futures.Canceler.
 func (v *vectorSend) Cancel() {
-	v.conn.loop.Do(func() {
+	v.conn.loop.engine.Do(func() {
 		for i := len(v.pieces) - 1; i >= 0; i-- {
 			v.conn.send.retract(v.pieces[i])
 		}
 	})
 }
+
+// Contain implements engine.Container.
+func (s *sender) Contain() {
+	s.inFlight = 0 // its completion was being taken in
+	s.conn.abort(s.conn.closedError("read"))
+}
+
+// Contain implements engine.Container.
+func (h *halfClose) Contain() { h.conn.abort(h.conn.closedError("read")) }

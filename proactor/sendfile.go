@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/sockets"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -40,7 +41,7 @@ func (c *Conn) SendFile(f syscall.Conn, off, n int64) futures.Future[int64] {
 		return futures.Failed[int64](err)
 	}
 	s.promise.SetCanceler(s)
-	if !c.loop.perform(s.begin) {
+	if !c.loop.engine.Perform(s.begin) {
 		s.refuse(c.closedError("write"))
 	}
 	return s.promise.Future()
@@ -86,7 +87,7 @@ func (s *fileSend) take(f syscall.Conn) error {
 		return c.opError("sendfile", os.ErrInvalid)
 	}
 	var err error
-	if s.fd, err = duplicate(f); err != nil {
+	if s.fd, err = sockets.Duplicate(f); err != nil {
 		return c.opError("sendfile", err)
 	}
 	if named, ok := f.(interface{ Name() string }); ok {
@@ -105,7 +106,7 @@ func (s *fileSend) begin() {
 		s.refuse(nil)
 		return
 	}
-	out.queue.push(&s.conn.loop.segments, segment{turn: s})
+	out.queue.Push(&s.conn.loop.segments, segment{turn: s})
 	out.start()
 }
 
@@ -125,13 +126,13 @@ func (s *fileSend) grant() {
 }
 
 func (s *fileSend) read() {
-	sqe := s.conn.loop.queue.Next()
+	sqe := s.conn.loop.engine.Next()
 	sqe.PrepReadAt(s.fd, s.memory[:min(s.left, int64(len(s.memory)))], s.off)
 	s.submit(sqe, fileReading)
 }
 
 func (s *fileSend) send() {
-	sqe := s.conn.loop.queue.Next()
+	sqe := s.conn.loop.engine.Next()
 	if s.conn.medium == file {
 		sqe.PrepWrite(s.conn.fd, s.rest)
 	} else {
@@ -143,11 +144,11 @@ func (s *fileSend) send() {
 func (s *fileSend) submit(sqe *ring.SQE, stage fileStage) {
 	s.stage, s.live = stage, true
 	s.conn.others++
-	s.userData = s.conn.loop.submit(sqe, s)
+	s.userData = s.conn.loop.engine.Submit(sqe, s)
 }
 
-// complete implements operation.
-func (s *fileSend) complete(result int32, _ uint32) {
+// complete implements engine.Operation.
+func (s *fileSend) Complete(result int32, _ uint32) {
 	s.live = false
 	s.conn.others--
 	switch {
@@ -198,7 +199,7 @@ func (s *fileSend) wasSent(result int32) {
 	case result > 0, e == syscall.EINTR:
 		s.send()
 	case e == syscall.EAGAIN:
-		sqe := c.loop.queue.Next()
+		sqe := c.loop.engine.Next()
 		sqe.PrepPoll(c.fd, ring.PollOut)
 		s.submit(sqe, fileWaiting)
 	case e == syscall.ECANCELED:
@@ -238,17 +239,17 @@ func (s *fileSend) refuse(err error) {
 		return
 	}
 	s.over = true
-	closeSocket(s.fd)
+	sockets.Close(s.fd)
 	l := s.conn.loop
 	if s.memory != nil && !s.live && len(l.fileMemory) < fileMemoryKept {
 		l.fileMemory = append(l.fileMemory, s.memory)
 	}
 	sent, p := s.sent, s.promise
-	if !l.Inside() {
+	if !l.engine.Inside() {
 		p.Settle(sent, err)
 		return
 	}
-	l.later(func() { p.Settle(sent, err) })
+	l.engine.Later(func() { p.Settle(sent, err) })
 }
 
 // end implements turn.
@@ -258,13 +259,13 @@ func (s *fileSend) end(reason error) {
 	}
 	s.reason = reason
 	if s.live {
-		s.conn.loop.cancel(s.userData)
+		s.conn.loop.engine.Cancel(s.userData)
 	}
 }
 
 // Cancel implements futures.Canceler.
 func (s *fileSend) Cancel() {
-	s.conn.loop.Do(func() { // behind the start, which may still be on its way
+	s.conn.loop.engine.Do(func() { // behind the start, which may still be on its way
 		switch {
 		case s.over:
 		case s.begun:

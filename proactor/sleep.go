@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/engine"
 )
 
 // Sleep resolves after d. On a loop, the timer is that loop's.
@@ -12,34 +13,34 @@ func (rt *Runtime) Sleep(d time.Duration) futures.Future[struct{}] {
 	l := rt.someLoop()
 	s := &sleeper{loop: l, promise: futures.NewPromise[struct{}]()}
 	s.promise.SetCanceler(s)
-	s.timer.expired = func(err error) {
-		l.later(func() { s.promise.Settle(struct{}{}, err) })
+	s.timer.Expired = func(err error) {
+		l.engine.Later(func() { s.promise.Settle(struct{}{}, err) })
 	}
-	at := l.after(d)
-	if !l.perform(func() { s.add(at) }) {
-		s.promise.Fail(ErrClosed)
+	at := l.engine.After(d)
+	if !l.engine.Perform(func() { s.add(at) }) {
+		s.promise.Fail(s.loop.closedBy(ErrClosed))
 	}
 	return s.promise.Future()
 }
 
 type sleeper struct {
 	loop    *Loop
-	timer   timer
+	timer   engine.Timer
 	promise *futures.Promise[struct{}]
 }
 
 func (s *sleeper) add(at time.Duration) {
 	switch {
-	case s.loop.stop:
-		s.promise.Fail(ErrClosed)
+	case s.loop.stopping():
+		s.promise.Fail(s.loop.closedBy(ErrClosed))
 	case s.promise.Pending():
-		s.loop.timers.add(&s.timer, at)
+		s.loop.engine.SetTimer(&s.timer, at)
 	}
 }
 
 // Cancel implements futures.Canceler.
 func (s *sleeper) Cancel() {
-	s.loop.perform(func() { s.loop.timers.remove(&s.timer) })
+	s.loop.engine.Perform(func() { s.loop.engine.StopTimer(&s.timer) })
 	s.promise.Fail(futures.ErrCanceled)
 }
 
@@ -50,10 +51,10 @@ func (rt *Runtime) Every(d time.Duration) *Ticker {
 		panic("proactor: Every wants a positive interval, got " + d.String())
 	}
 	t := &Ticker{loop: rt.someLoop(), every: d, Stream: futures.NewStream[time.Time](nil, 1)}
-	t.next = t.loop.after(d)
-	t.timer.expired = t.tick
-	if !t.loop.perform(func() { t.add() }) {
-		t.Stream.Close(ErrClosed)
+	t.next = t.loop.engine.After(d)
+	t.timer.Expired = t.tick
+	if !t.loop.engine.Perform(func() { t.add() }) {
+		t.Stream.Close(t.loop.closedBy(ErrClosed))
 	}
 	return t
 }
@@ -62,19 +63,19 @@ func (rt *Runtime) Every(d time.Duration) *Ticker {
 type Ticker struct {
 	*futures.Stream[time.Time]
 	loop    *Loop
-	timer   timer
+	timer   engine.Timer
 	every   time.Duration
 	next    time.Duration
 	stopped bool
 }
 
 func (t *Ticker) add() {
-	if t.loop.stop {
-		t.Stream.Close(ErrClosed)
+	if t.loop.stopping() {
+		t.Stream.Close(t.loop.closedBy(ErrClosed))
 		return
 	}
 	if !t.stopped {
-		t.loop.timers.add(&t.timer, t.next)
+		t.loop.engine.SetTimer(&t.timer, t.next)
 	}
 }
 
@@ -88,7 +89,7 @@ func (t *Ticker) tick(err error) {
 	}
 	// Missed ticks are skipped, the rhythm is kept: however short the interval and
 	// long the pause, in no time.
-	if late := t.loop.now() - t.next; late >= 0 {
+	if late := t.loop.engine.Now() - t.next; late >= 0 {
 		t.next += late - late%t.every
 		t.next += min(t.every, math.MaxInt64-t.next)
 	}
@@ -97,9 +98,9 @@ func (t *Ticker) tick(err error) {
 
 // Stop ends the ticks and closes the stream.
 func (t *Ticker) Stop() {
-	t.loop.perform(func() {
+	t.loop.engine.Perform(func() {
 		t.stopped = true
-		t.loop.timers.remove(&t.timer)
+		t.loop.engine.StopTimer(&t.timer)
 	})
 	t.Stream.Close(nil)
 }

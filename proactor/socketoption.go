@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/engine"
 )
 
 // SetSocketOption sets an option of the connection's socket to value (setsockopt(2)),
@@ -29,19 +30,17 @@ func (c *Conn) SocketOption(level, name int, value []byte) futures.Future[int] {
 
 // optionCall is the setting or reading of an option.
 type optionCall[T any] struct {
-	pendingPlace
 	conn        *Conn
 	set         bool
 	level, name int
 	value       []byte
 	of          func(n int) T // the value of a result, nil for none
 	promise     *futures.Promise[T]
-	ended       bool
 }
 
 func (o *optionCall[T]) start() futures.Future[T] {
 	o.promise = futures.NewPromise[T]()
-	if !o.conn.loop.perform(o.begin) {
+	if !o.conn.loop.engine.Perform(o.begin) {
 		o.promise.Fail(o.conn.closedError(o.call()))
 	}
 	return o.promise.Future()
@@ -60,25 +59,24 @@ func (o *optionCall[T]) begin() {
 	case c.moving != nil || c.movedAway:
 		o.promise.Fail(c.opError(o.call(), ErrMoved))
 		return
-	case c.loop.stop || c.state >= connEnding:
+	case c.loop.stopping() || c.state >= connEnding:
 		o.promise.Fail(c.closedError(o.call()))
 		return
 	}
-	c.loop.pending.add(o)
 	c.others++
-	sqe := c.loop.queue.Next()
+	sqe := c.loop.engine.Next()
 	if o.set {
-		raceRead(o.value)
+		engine.RaceRead(o.value)
 		sqe.PrepSetSocketOption(c.fd, o.level, o.name, o.value)
 	} else {
 		sqe.PrepGetSocketOption(c.fd, o.level, o.name, o.value)
 	}
-	c.loop.submit(sqe, o)
+	c.loop.engine.Submit(sqe, o)
 }
 
-// complete implements operation. What the queue cannot do the system call can, or it
+// Complete implements engine.Operation. What the queue cannot do the system call can, or it
 // says what is wrong.
-func (o *optionCall[T]) complete(result int32, _ uint32) {
+func (o *optionCall[T]) Complete(result int32, _ uint32) {
 	c := o.conn
 	c.others--
 	n, errno := int(result), syscall.Errno(0)
@@ -95,7 +93,7 @@ func (o *optionCall[T]) complete(result int32, _ uint32) {
 		o.settle(0, c.opError(o.call(), os.NewSyscallError(o.call(), errno)))
 	default:
 		if !o.set {
-			raceWrote(o.value[:min(n, len(o.value))])
+			engine.RaceWrote(o.value[:min(n, len(o.value))])
 		}
 		o.settle(n, nil)
 	}
@@ -103,20 +101,9 @@ func (o *optionCall[T]) complete(result int32, _ uint32) {
 }
 
 func (o *optionCall[T]) settle(n int, err error) {
-	if o.ended {
-		return
-	}
-	o.ended = true
-	o.conn.loop.pending.remove(o)
 	var value T
 	if o.of != nil && err == nil {
 		value = o.of(n)
 	}
-	o.conn.loop.later(func() { o.promise.Settle(value, err) })
+	o.conn.loop.engine.Later(func() { o.promise.Settle(value, err) })
 }
-
-// end implements pendingOperation: it ends of itself, soon.
-func (o *optionCall[T]) end(error) {}
-
-// abandon implements pendingOperation.
-func (o *optionCall[T]) abandon(err error) { o.settle(0, o.conn.opError(o.call(), err)) }

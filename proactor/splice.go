@@ -78,7 +78,6 @@ func (l *Loop) Tee(dst, src int, n int) futures.Future[int] {
 // polling, and moves then what there is without waiting: a kernel's worker that
 // waited would be a thread each, and have the pipe locked for a socket meanwhile.
 type splice struct {
-	pendingPlace
 	loop     *Loop
 	dst, src SpliceEnd
 	n        int
@@ -112,15 +111,15 @@ func (l *Loop) splice(s *splice) futures.Future[int] {
 	}
 	s.loop, s.answer = l, futures.NewPromise[int]()
 	s.answer.SetCanceler(s)
-	if !l.perform(s.begin) {
-		s.answer.Fail(ErrClosed)
+	if !l.engine.Perform(s.begin) {
+		s.answer.Fail(l.closedBy(ErrClosed))
 	}
 	return s.answer.Future()
 }
 
 func (s *splice) begin() {
-	if s.loop.stop {
-		s.settle(0, ErrClosed)
+	if s.loop.stopping() {
+		s.settle(0, s.loop.closedBy(ErrClosed))
 		return
 	}
 	var err error
@@ -131,7 +130,6 @@ func (s *splice) begin() {
 		s.settle(0, os.NewSyscallError(s.name, err))
 		return
 	}
-	s.loop.pending.add(s)
 	s.enter(spliceFilling)
 }
 
@@ -144,7 +142,7 @@ func (s *splice) enter(stage spliceStage) {
 		stage = spliceMoving
 	}
 	s.stage = stage
-	sqe := s.loop.queue.Next()
+	sqe := s.loop.engine.Next()
 	switch {
 	case stage == spliceFilling:
 		sqe.PrepPoll(s.src.fd, ring.PollIn)
@@ -155,14 +153,13 @@ func (s *splice) enter(stage spliceStage) {
 	default:
 		sqe.PrepSplice(s.src.fd, s.src.offset, s.dst.fd, s.dst.offset, uint32(s.n), ring.SpliceNonblock)
 	}
-	s.userData = s.loop.submit(sqe, s)
+	s.userData = s.loop.engine.Submit(sqe, s)
 }
 
-// complete implements operation.
-func (s *splice) complete(result int32, _ uint32) {
+// complete implements engine.Operation.
+func (s *splice) Complete(result int32, _ uint32) {
 	moved := s.stage == spliceMoving
 	switch errno := syscall.Errno(-result); {
-	case s.ended: // abandoned
 	case moved && result > 0:
 		s.settle(int(result), nil)
 	case moved && result == 0:
@@ -180,26 +177,22 @@ func (s *splice) complete(result int32, _ uint32) {
 
 // Cancel implements futures.Canceler.
 func (s *splice) Cancel() {
-	s.loop.Do(func() { s.end(futures.ErrCanceled) }) // behind the start, which may still be on its way
+	s.loop.engine.Do(func() { s.End(futures.ErrCanceled) }) // behind the start, which may still be on its way
 }
 
-// end implements pendingOperation.
-func (s *splice) end(reason error) {
+// End implements engine.Ender.
+func (s *splice) End(reason error) {
 	if s.ended || s.reason != nil {
 		return
 	}
 	s.reason = reason
-	s.loop.cancel(s.userData)
+	s.loop.engine.Cancel(s.userData)
 }
-
-// abandon implements pendingOperation.
-func (s *splice) abandon(err error) { s.settle(0, err) }
 
 func (s *splice) settle(n int, err error) {
 	if s.ended {
 		return
 	}
 	s.ended = true
-	s.loop.pending.remove(s)
-	s.loop.later(func() { s.answer.Settle(n, err) })
+	s.loop.engine.Later(func() { s.answer.Settle(n, err) })
 }

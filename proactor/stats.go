@@ -13,7 +13,6 @@ type counters struct {
 	acceptShortages uint64
 	noBuffers       uint64
 	paused          uint64
-	late            uint64
 }
 
 // LoopStats are the counters of one loop since it started.
@@ -50,10 +49,10 @@ func (rt *Runtime) Stats() Stats {
 	stats := make(Stats, len(rt.loops))
 	for i, l := range rt.loops {
 		done := make(chan struct{})
-		if l.perform(func() { stats[i] = l.snapshot(); close(done) }) {
+		if l.engine.Perform(func() { stats[i] = l.snapshot(); close(done) }) {
 			<-done
 		} else {
-			<-l.stopped
+			<-l.engine.Stopped()
 			stats[i] = l.last
 		}
 	}
@@ -91,14 +90,14 @@ func (s Stats) Total() LoopStats {
 
 func (l *Loop) snapshot() LoopStats {
 	return LoopStats{
-		Stats:           l.queue.Stats(),
-		Turns:           l.turns.Load(),
-		InFlight:        l.slots.Len(),
+		Stats:           l.engine.Queue().Stats(),
+		Turns:           l.engine.Turns(),
+		InFlight:        l.engine.InFlight(),
 		Conns:           len(l.conns),
-		Tasks:           l.tasks.Len(),
-		Timers:          len(l.timers.nodes),
-		Buffers:         len(l.buffers.blocks) + len(l.bulk.blocks) + len(l.messages.blocks),
-		BuffersOut:      l.buffers.out() + l.bulk.out() + l.messages.out(),
+		Tasks:           l.engine.Tasks().Len(),
+		Timers:          l.engine.Timers(),
+		Buffers:         l.buffers.Buffers() + l.bulk.Buffers() + l.messages.Buffers(),
+		BuffersOut:      l.buffers.Out() + l.bulk.Out() + l.messages.Out(),
 		AlignedBytes:    l.memory.bytes,
 		RegisteredBytes: l.memory.registered,
 		Accepted:        l.counts.accepted,
@@ -106,7 +105,7 @@ func (l *Loop) snapshot() LoopStats {
 		AcceptShortages: l.counts.acceptShortages,
 		NoBuffers:       l.counts.noBuffers,
 		ReceivesPaused:  l.counts.paused,
-		Late:            l.counts.late,
-		LongestTurn:     time.Duration(l.longest.Load()),
+		Late:            l.engine.Late(),
+		LongestTurn:     l.engine.LongestTurn(),
 	}
 }

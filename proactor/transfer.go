@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/engine"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -18,6 +19,8 @@ type transfer struct {
 	answer   *futures.Promise[int] // instead of promise, if it was called from elsewhere
 	userData uint64
 	done     int // bytes moved so far
+	piece    int // of a vector: the first piece with bytes left
+	within   int // bytes of that piece moved so far
 	attempt  []ring.Iovec
 	reason   error // why it is being cancelled
 	ended    bool
@@ -60,28 +63,29 @@ const maxPieces = 1024
 // transfer starts one.
 func (f *File) transfer(t transferring) futures.Future[int] {
 	l := f.loop
-	if !l.Inside() {
+	if !l.engine.Inside() {
 		return f.transferElsewhere(t)
 	}
-	o := l.takeTransfer()
-	future := o.promise.Renew()
+	o, future := l.takeTransfer()
 	o.transferring, o.file = t, f
 	o.begin()
 	return future
 }
 
 // takeTransfer is one to be used again, or a new one.
-func (l *Loop) takeTransfer() *transfer {
-	if last := len(l.transfers) - 1; last >= 0 {
+func (l *Loop) takeTransfer() (*transfer, futures.Future[int]) {
+	for last := len(l.transfers) - 1; last >= 0; last-- {
 		o := l.transfers[last]
 		l.transfers = l.transfers[:last]
 		o.spare = false
-		return o
+		if future, ok := o.promise.Renew(); ok {
+			return o, future
+		}
 	}
 	o := new(transfer)
-	o.promise.Bind(l, o)
+	o.promise.Bind(&l.engine, o)
 	o.promise.SetRecycler(o)
-	return o
+	return o, o.promise.Future()
 }
 
 // Recycle implements futures.Recycler.
@@ -98,13 +102,13 @@ func (f *File) transferElsewhere(t transferring) futures.Future[int] {
 	o := &transfer{transferring: t, file: f, answer: futures.NewPromise[int]()}
 	o.answer.SetCanceler(transferElsewhere{o})
 	if !t.verb.isRead() {
-		raceRead(t.memory)
+		engine.RaceRead(t.memory)
 		for _, p := range t.pieces {
-			raceRead(p)
+			engine.RaceRead(p)
 		}
 	}
-	if !f.loop.Do(o.begin) {
-		o.answer.Fail(f.failed(t.verb.op(), errFileClosed))
+	if !f.loop.engine.Do(o.begin) {
+		o.answer.Fail(f.closedError(t.verb.op()))
 	}
 	return o.answer.Future()
 }
@@ -112,12 +116,13 @@ func (f *File) transferElsewhere(t transferring) futures.Future[int] {
 // transferElsewhere cancels one that was called from another goroutine.
 type transferElsewhere struct{ *transfer }
 
-func (e transferElsewhere) Cancel() { e.file.loop.Do(e.transfer.Cancel) }
+func (e transferElsewhere) Cancel() { e.file.loop.engine.Do(e.transfer.Cancel) }
 
 // begin checks and submits.
 func (o *transfer) begin() {
 	f := o.file
-	o.done, o.reason, o.ended = 0, nil, false
+	o.done, o.piece, o.within = 0, 0, 0
+	o.reason, o.ended = nil, false
 	err := f.refusal(o.verb.op())
 	switch {
 	case err != nil:
@@ -140,34 +145,35 @@ func (o *transfer) begin() {
 	o.settle(0, err)
 }
 
-// more reports whether a vector has bytes left, and drops what has none.
+// more reports whether a vector has bytes left, and steps over pieces that have
+// none.
 func (o *transfer) more() bool {
-	for len(o.pieces) > 0 && len(o.pieces[0]) == 0 {
-		o.pieces = o.pieces[1:]
+	for o.piece < len(o.pieces) && o.within == len(o.pieces[o.piece]) {
+		o.piece, o.within = o.piece+1, 0
 	}
-	return len(o.pieces) > 0
+	return o.piece < len(o.pieces)
 }
 
 // grant implements cursorTurn.
 func (o *transfer) grant() { o.submit() }
 
 // refuse implements cursorTurn.
-func (o *transfer) refuse() { o.leave(o.file.failed(o.verb.op(), errFileClosed)) }
+func (o *transfer) refuse() { o.leave(o.file.closedError(o.verb.op())) }
 
 // submit hands over what is left, or as much as one attempt takes.
 func (o *transfer) submit() {
 	f := o.file
-	sqe := f.loop.queue.Next()
+	sqe := f.loop.engine.Next()
 	at := o.at()
 	if o.vector {
 		o.prepareVector(sqe, at)
 	} else if p := o.memory[o.done:min(len(o.memory), o.done+maxTransfer)]; o.verb.isRead() {
 		o.aligned.prepareRead(sqe, f.fd, p, at)
 	} else {
-		raceRead(p)
+		engine.RaceRead(p)
 		o.aligned.prepareWrite(sqe, f.fd, p, at)
 	}
-	o.userData = f.loop.submit(sqe, o)
+	o.userData = f.loop.engine.Submit(sqe, o)
 }
 
 // at is where the next attempt reads or writes.
@@ -191,15 +197,18 @@ func (f *File) next(v verb) int64 {
 func (o *transfer) prepareVector(sqe *ring.SQE, at int64) {
 	o.attempt = o.attempt[:0]
 	room := maxTransfer
-	for _, p := range o.pieces {
+	for i, p := range o.pieces[o.piece:] {
 		if room == 0 || len(o.attempt) == maxPieces {
 			break
+		}
+		if i == 0 {
+			p = p[o.within:]
 		}
 		if p = p[:min(len(p), room)]; len(p) > 0 {
 			o.attempt = append(o.attempt, ring.Iovec{Base: &p[0], Len: uintptr(len(p))})
 			room -= len(p)
 			if !o.verb.isRead() {
-				raceRead(p)
+				engine.RaceRead(p)
 			}
 		}
 	}
@@ -210,8 +219,8 @@ func (o *transfer) prepareVector(sqe *ring.SQE, at int64) {
 	}
 }
 
-// complete implements operation.
-func (o *transfer) complete(result int32, _ uint32) {
+// complete implements engine.Operation.
+func (o *transfer) Complete(result int32, _ uint32) {
 	errno := syscall.Errno(-result)
 	switch {
 	case result > 0:
@@ -229,7 +238,7 @@ func (o *transfer) complete(result int32, _ uint32) {
 	case errno == syscall.ECANCELED && o.reason != nil:
 		o.end(o.reason)
 	case errno == syscall.ECANCELED && o.file.ending:
-		o.end(o.file.failed(o.verb.op(), errFileClosed))
+		o.end(o.file.closedError(o.verb.op()))
 	default:
 		o.end(o.file.failed(o.verb.op(), errno))
 	}
@@ -242,23 +251,20 @@ func (o *transfer) advance(n int) (left bool) {
 	}
 	if !o.vector {
 		if o.verb.isRead() {
-			raceWrote(o.memory[o.done : o.done+n])
+			engine.RaceWrote(o.memory[o.done : o.done+n])
 		}
 		o.done += n
 		return o.done < len(o.memory)
 	}
 	o.done += n
-	for n > 0 {
-		k := min(n, len(o.pieces[0]))
+	for n > 0 && o.more() {
+		p := o.pieces[o.piece][o.within:]
+		k := min(n, len(p))
 		if o.verb.isRead() {
-			raceWrote(o.pieces[0][:k])
+			engine.RaceWrote(p[:k])
 		}
-		if n -= k; k == len(o.pieces[0]) {
-			o.pieces = o.pieces[1:]
-			continue
-		}
-		// The piece is the caller's, the list of them the library's to change.
-		o.pieces[0] = o.pieces[0][k:]
+		n -= k
+		o.within += k
 	}
 	return o.more()
 }
@@ -269,7 +275,7 @@ func (o *transfer) goOn() {
 	case o.reason != nil:
 		o.end(o.reason)
 	case o.file.ending:
-		o.end(o.file.failed(o.verb.op(), errFileClosed))
+		o.end(o.file.closedError(o.verb.op()))
 	default:
 		o.submit()
 	}
@@ -316,14 +322,5 @@ func (o *transfer) Cancel() {
 		o.leave(o.reason)
 		return
 	}
-	o.file.loop.cancelOnce(o.userData)
-}
-
-// abandon ends it: no completion will come.
-func (o *transfer) abandon(err error) {
-	if !o.ended {
-		o.ended = true
-		o.file.inFlight--
-		o.settle(o.done, o.file.failed(o.verb.op(), err))
-	}
+	o.file.loop.engine.CancelOnce(o.userData)
 }

@@ -11,7 +11,6 @@ import (
 // that its memory is free. The segment ends when all of it is sent and all
 // notifications are there.
 type zeroCopy struct {
-	pendingPlace
 	conn    *Conn
 	sending bool // a result is still to come
 	unfree  int  // notifications still to come
@@ -32,7 +31,7 @@ func (s *sender) sendsUncopied(g *segment) bool {
 }
 
 // idle says that nothing is queued, and nothing that was sent is read any more.
-func (s *sender) idle() bool { return s.queue.len() == 0 && s.unnotified == 0 }
+func (s *sender) idle() bool { return s.queue.Len() == 0 && s.unnotified == 0 }
 
 func (l *Loop) newZeroCopy(c *Conn) *zeroCopy {
 	n := len(l.zeroCopies)
@@ -47,30 +46,24 @@ func (l *Loop) newZeroCopy(c *Conn) *zeroCopy {
 
 func (z *zeroCopy) submit(p []byte) (userData uint64) {
 	c := z.conn
-	sqe := c.loop.queue.Next()
+	sqe := c.loop.engine.Next()
 	sqe.PrepSendZC(c.fd, p, ring.MsgWaitAll|ring.MsgNoSignal)
-	if z.unfree == 0 {
-		c.loop.pending.add(z)
-	}
 	z.sending = true
 	z.unfree++
 	c.send.unnotified++
-	return c.loop.submit(sqe, z)
+	return c.loop.engine.Submit(sqe, z)
 }
 
-// complete implements operation. What has no notification to follow is result
+// complete implements engine.Operation. What has no notification to follow is result
 // and notification in one.
-func (z *zeroCopy) complete(result int32, flags uint32) {
+func (z *zeroCopy) Complete(result int32, flags uint32) {
 	c := z.conn
 	last := flags&ring.CQEFMore == 0
 	if last {
 		z.unfree--
 		c.send.unnotified--
-		if z.unfree == 0 {
-			c.loop.pending.remove(z)
-		}
 	}
-	if flags&ring.CQEFNotif == 0 {
+	if flags&ring.CQEFNotif == 0 && z.sending {
 		z.sending = false
 		z.sent(result)
 	} else {
@@ -95,7 +88,7 @@ func (z *zeroCopy) sent(result int32) {
 		}
 	}
 	reason := s.reason
-	s.complete(result, 0)
+	s.Complete(result, 0)
 	if reason != nil && result > 0 { // the kernel has part of it, see giveUp
 		z.conn.abort(reason)
 	}
@@ -138,19 +131,6 @@ func (z *zeroCopy) settle() {
 	s.conclude(g, err)
 }
 
-// end implements pendingOperation. The connection is reset when its loop ends,
-// and that frees the memory.
-func (z *zeroCopy) end(error) {}
-
-// abandon implements pendingOperation.
-func (z *zeroCopy) abandon(error) {
-	z.unfree = 0
-	z.settle()
-}
-
-// isSent says of an operation that a cancel finds nothing of it although its last
-// completion is still to come.
-func isSent(op operation) bool {
-	z, ok := op.(*zeroCopy)
-	return ok && !z.sending
-}
+// Unfound implements engine.Unfound: of a send that waits for its notification
+// only a cancel finds nothing.
+func (z *zeroCopy) Unfound() bool { return !z.sending }

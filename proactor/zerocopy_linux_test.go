@@ -307,7 +307,7 @@ func BenchmarkSend(b *testing.B) {
 					var sent [inFlight]futures.Future[int]
 					for i := range b.N {
 						if i >= inFlight {
-							if _, err := sent[i%inFlight].Await(ctx); err != nil && err != futures.ErrStale {
+							if _, err := sent[i%inFlight].Await(ctx); err != nil {
 								return err
 							}
 						}

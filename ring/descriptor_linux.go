@@ -107,15 +107,26 @@ func (x *expected) closeGap(gap int) {
 }
 
 // examine looks at the entries that are handed over for the first time: it notes
-// those that bring descriptors, and has those that must not reach the kernel fail.
+// those that bring descriptors or use a cursor, and has those that must not reach
+// the kernel fail.
 func (r *Ring) examine() {
-	linked := false
+	linked, chain := false, 0
 	for ; r.noted != r.tail; r.noted++ {
 		e := r.m.sqes[r.noted&r.sqMask].entry()
 		if linked && Op(e.Opcode) == OpSendZC {
 			e.Opcode = uint8(opRefused)
 		}
+		if !linked {
+			chain = len(r.cursors)
+		}
 		linked = e.Flags&(SQELink|SQEHardLink) != 0
+		stored := atCursor(e) && isStored(e.FD)
+		if stored {
+			r.noteCursor(e, chain)
+		}
+		if !r.staffed && (stored || mayNeedWorker(e)) {
+			r.staff()
+		}
 		switch brings := Op(e.Opcode).Brings(); {
 		case brings == 0 || e.SpliceFD != 0: // it has a slot
 		case brings == 1:

@@ -135,21 +135,6 @@ func ExampleOp_BreaksLink() {
 	// IORING_OP_FSYNC false
 }
 
-// User data that leads back to an operation, and to nothing once that is over.
-func ExampleSlots() {
-	var operations ring.Slots[string]
-	receive := operations.Put("a receive")
-	fmt.Println(operations.Get(receive))
-	operations.Remove(receive)
-	send := operations.Put("a send") // in the same slot
-	fmt.Println(operations.Get(send))
-	fmt.Println(operations.Get(receive)) // a late completion finds no stranger
-	// Output:
-	// a receive true
-	// a send true
-	//  false
-}
-
 // A receive that goes on and on: each time it takes a buffer of a group.
 func ExampleNewBufferRing() {
 	q := queue()

@@ -5,8 +5,15 @@ import "unsafe"
 // Entries on files and on names. A path is a pointer to its bytes, with a zero
 // at the end; it is copied at submission, as vectors are.
 
-// AtCursor as an offset reads and writes at the file's own position, which
-// moves.
+// AtCursor as an offset reads and writes at the file's own position. When the
+// completion has been reaped it is behind the bytes that the result counts, as
+// after read(2) and write(2): also where the end of the file, a full device or
+// another error cut the transfer short. The next entry then meets the error.
+//
+// One entry at a time may use the cursor, or those of one chain. Behind a transfer
+// that was cut, or with O_DIRECT, what a hard link starts begins before the
+// position is right. So it is where the file is in a slot: the kernel's ring leaves
+// its position where it was, and nothing else reaches it.
 const AtCursor int64 = -1
 
 // FsyncDataSync has PrepFsync leave out what is not needed to read the data

@@ -29,6 +29,8 @@ type Ring struct {
 	hold     bool
 	backlog  backlog
 	expected expected
+	cursors  cursorSet
+	staffed  bool                   // this thread has workers in the kernel, see staff
 	groups   map[uint16]*BufferRing // keeps reachable what the kernel reads and writes
 	buffers  [][]byte               // the registered ones, by index; nil without a table
 	files    bool                   // there is a table of direct descriptors
@@ -252,6 +254,9 @@ func (r *Ring) account(completions []CQE) {
 			if r.expected.used > 0 {
 				r.expected.remove(c.UserData())
 			}
+			if len(r.cursors) > 0 {
+				r.moveCursor(c.UserData(), c.Result())
+			}
 		}
 	}
 	r.stats.Completed += uint64(len(completions))
@@ -298,6 +303,6 @@ func (r *Ring) Close() error {
 		err = errors.Join(err, unix.Close(r.fd))
 	}
 	r.fd, r.err = -1, errRingClosed
-	r.backlog, r.expected, r.groups, r.buffers = backlog{}, expected{}, nil, nil
+	r.backlog, r.expected, r.cursors, r.groups, r.buffers = backlog{}, expected{}, nil, nil, nil
 	return err
 }

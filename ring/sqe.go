@@ -151,7 +151,9 @@ func (e *SQE) PrepConnect(fd int, addr []byte) {
 	e.PrepOperation(uint8(OpConnect), int32(fd), address(addr), 0, uint64(len(addr)))
 }
 
-// PrepRecv receives into p (recv(2), flags MSG_*). Linux 5.6.
+// PrepRecv receives into p (recv(2), flags MSG_*). The result 0 is the end of a
+// stream; from a socket that keeps messages apart it may as well be an empty
+// message, and nothing in the completion tells which. Linux 5.6.
 func (e *SQE) PrepRecv(fd int, p []byte, flags uint32) {
 	e.PrepOperation(uint8(OpRecv), int32(fd), address(p), uint32(len(p)), 0)
 	e.SetOpFlags(flags)

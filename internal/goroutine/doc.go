@@ -1,6 +1,7 @@
-// Package goroutine tells which goroutine is running, for the one question a
-// loop must answer on every call: is the caller running on my thread?
+// Package goroutine answers the question that a loop asks on every call: does
+// the caller run on my thread?
 //
-// The answer is compared and never dereferenced. It identifies a goroutine
-// only while that goroutine runs; the runtime reuses identities afterwards.
+// A loop's goroutine is locked to its thread. Nothing else runs there but the
+// coroutines that it enters, and those that they enter. So the thread identifies
+// all of them, where the goroutine would identify only one.
 package goroutine

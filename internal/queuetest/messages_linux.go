@@ -38,6 +38,47 @@ func (g *group) message(h *harness, c ring.CQE, m ring.Msghdr) (out ring.Recvmsg
 }
 
 var messages = []testCase{
+	{"an empty message and the end are received alike", func(h *harness) {
+		p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+		require.NoError(h, err)
+		h.owned(p[0])
+		ours, peer := p[0], p[1]
+		g := h.group(2, 64, false)
+		h.entry(1, func(e *ring.SQE) { e.PrepRecvProvided(ours, groupID, 0) })
+		h.quiet(1)
+		for _, s := range []string{"", "", "next", ""} {
+			h.sendTo(peer, s, nil)
+		}
+		c := h.final(1, 0)
+		require.Zero(h, c.Flags()&ring.CQEFBuffer, "no buffer was taken")
+		h.entry(2, func(e *ring.SQE) { e.PrepRecv(ours, h.memory(8), 0) })
+		h.final(2, 0)
+		h.entry(3, func(e *ring.SQE) { e.PrepRecvProvided(ours, groupID, 0) })
+		require.Equal(h, "next", g.bytes(h, h.final(3, 4)))
+		require.NoError(h, unix.Close(peer))
+		for range 3 {
+			h.entry(4, func(e *ring.SQE) { e.PrepRecv(ours, h.memory(8), 0) })
+			h.final(4, 0)
+		}
+	}},
+	{"an empty message is sent, one that is too large leaves the next", func(h *harness) {
+		p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+		require.NoError(h, err)
+		h.owned(p[0], p[1])
+		h.entry(1, func(e *ring.SQE) { e.PrepSend(p[0], nil, ring.MsgWaitAll|ring.MsgNoSignal) })
+		h.final(1, 0)
+		h.entry(2, func(e *ring.SQE) { e.PrepSend(p[0], h.memory(16<<20), ring.MsgWaitAll|ring.MsgNoSignal) })
+		h.fails(2, unix.EMSGSIZE)
+		h.entry(3, func(e *ring.SQE) { e.PrepSend(p[0], h.text("next"), ring.MsgWaitAll|ring.MsgNoSignal) })
+		h.final(3, 4)
+		got := make([]byte, 8)
+		n, err := unix.Read(p[1], got)
+		require.NoError(h, err)
+		require.Zero(h, n)
+		n, err = unix.Read(p[1], got)
+		require.NoError(h, err)
+		require.Equal(h, "next", string(got[:n]))
+	}},
 	{"receive a message", func(h *harness) {
 		ours, at := h.udp()
 		peer, from := h.udp()

@@ -1,0 +1,112 @@
+package engine
+
+import (
+	"errors"
+	"runtime/debug"
+
+	"github.com/goproactor/goproactor/futures"
+)
+
+// open sets the loop up, on its own thread: the queue belongs to the thread
+// that opened it.
+func (l *Loop) open() (err error) {
+	l.thread.Enter()
+	if l.config.Pin {
+		if err := pinThread(l.config.Index); err != nil {
+			return err
+		}
+	}
+	if l.queue, err = l.config.Open(); err != nil {
+		return err
+	}
+	l.fairness.open()
+	if err = l.host.Opened(); err == nil {
+		err = l.wake.open(l)
+	}
+	if err != nil {
+		return errors.Join(err, l.queue.Close())
+	}
+	l.tasks = futures.NewScheduler(l)
+	return nil
+}
+
+// Stop ends everything on the loop, which runs on until all of it has: every
+// operation in flight is asked to end, and what begins later is refused by the
+// host, who asks Stopping.
+func (l *Loop) Stop(reason error) {
+	if l.stopping {
+		return
+	}
+	l.stopping = true
+	l.host.Stop(reason)
+	l.tasks.CancelAll(reason)
+	var enders []Ender
+	l.slots.Each(func(_ uint64, op Operation) {
+		if e, ok := op.(Ender); ok {
+			enders = append(enders, e)
+		}
+	})
+	for _, e := range enders {
+		e.End(reason)
+	}
+	l.timers.drop(reason)
+}
+
+// Stopping says that the loop is to end, and nothing new may begin.
+func (l *Loop) Stopping() bool { return l.stopping }
+
+// Stopped is closed when the loop has ended. Any goroutine may call it.
+func (l *Loop) Stopped() <-chan struct{} { return l.stopped }
+
+// finished says that the loop was told to stop and nothing holds it up. The
+// wake-up is always in flight.
+func (l *Loop) finished() bool {
+	return l.stopping && l.host.Open() == 0 && l.tasks.Len() == 0 && l.ready.Len() == 0 && l.slots.Len() <= l.wake.inFlight()
+}
+
+// close releases what the loop owns.
+func (l *Loop) close() {
+	l.tasks.Close()
+	l.host.Closing()
+	if err := l.queue.Close(); err != nil && l.failure == nil {
+		l.failure = err
+	}
+	l.wake.close()
+	l.thread.Leave()
+}
+
+// refusePosts closes the inbox. What is in it still runs, to do its work or to
+// learn that it came too late.
+func (l *Loop) refusePosts() {
+	for m := l.inbox.close(); m != nil; m = m.next {
+		l.ready.Push(m.work)
+	}
+}
+
+// A callback that panics loses what it belongs to and nothing else: the turn it
+// was called in ends there, and the next one goes on with what was left.
+
+// recovered is deferred by a turn.
+func (l *Loop) recovered() {
+	if value := recover(); value != nil {
+		l.Panicked(value, debug.Stack())
+		l.contain()
+	}
+}
+
+// contain ends what the callback that did not return belongs to.
+func (l *Loop) contain() {
+	op := l.serving
+	l.serving = nil
+	if c, ok := op.(Container); ok {
+		c.Contain()
+	}
+}
+
+// Panicked implements what package futures calls when a callback of Then
+// panics: it logs.
+func (l *Loop) Panicked(value any, stack []byte) {
+	if log := l.config.Logger; log != nil {
+		log.Error("callback panicked", "loop", l.config.Index, "panic", value, "stack", string(stack))
+	}
+}

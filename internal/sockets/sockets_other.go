@@ -1,0 +1,66 @@
+//go:build !linux
+
+package sockets
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"syscall"
+)
+
+// What Linux has and this system is not used for.
+const (
+	AcceptFlags  = 0
+	ShutdownRead = 0
+	ShutdownBoth = 2
+)
+
+// Packet is a socket for messages.
+type Packet struct {
+	FD, Family         int
+	Headers, Connected bool
+	Local, Remote      net.Addr
+}
+
+// The rest exists on Linux only.
+
+func Listen(string, string, int, int) ([]int, net.Addr, error) {
+	return nil, nil, errors.ErrUnsupported
+}
+
+func ListenPacket(string, string, *PacketOptions) (*Packet, error) {
+	return nil, errors.ErrUnsupported
+}
+
+func DialPacket(string, PacketAddress, *PacketOptions) (*Packet, error) {
+	return nil, errors.ErrUnsupported
+}
+
+func PrepareDial(net.Addr, net.Addr, *Address) (int, error) { return -1, errors.ErrUnsupported }
+func Unconnected(string, string) (int, *Address, error) {
+	return -1, nil, errors.ErrUnsupported
+}
+func ConnectedToItself(int, net.Addr) bool { return false }
+
+func ListenError(_ string, _ net.Addr, err error) error  { return err }
+func NamesOf(int) Names                                  { return Names{} }
+func ShareBound(int) error                               { return errors.ErrUnsupported }
+func JoinGroup(int, netip.Addr, int) error               { return errors.ErrUnsupported }
+func LeaveGroup(int, netip.Addr, int) error              { return errors.ErrUnsupported }
+func SetMulticastInterface(int, int, int) error          { return errors.ErrUnsupported }
+func SetMulticastLoopback(int, int, bool) error          { return errors.ErrUnsupported }
+func Adopt(int) (string, error)                          { return "", errors.ErrUnsupported }
+func Duplicate(syscall.Conn) (int, error)                { return -1, errors.ErrUnsupported }
+func DuplicateNumber(int) (int, error)                   { return -1, errors.ErrUnsupported }
+func Pipe() ([2]int, error)                              { return [2]int{}, errors.ErrUnsupported }
+func Pair(string) ([2]int, error)                        { return [2]int{}, errors.ErrUnsupported }
+func PeerCredentials(int) (pid, uid, gid int, err error) { return 0, 0, 0, errors.ErrUnsupported }
+func EncodeRights([]int) []byte                          { return nil }
+func DecodeRights([]byte) []int                          { return nil }
+func RightsSpace(int) int                                { return 0 }
+func RemoveFile(string)                                  {}
+func Close(int)                                          {}
+func CloseAll([]int)                                     {}
+func Reset(int)                                          {}
+func MessagesEnded(int) bool                             { return true }

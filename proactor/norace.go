@@ -1,6 +1,0 @@
-//go:build !race
-
-package proactor
-
-func raceWrote([]byte) {}
-func raceRead([]byte)  {}

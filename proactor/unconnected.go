@@ -1,0 +1,39 @@
+package proactor
+
+import (
+	"net"
+	"os"
+	"syscall"
+
+	"github.com/goproactor/goproactor/internal/sockets"
+	"github.com/goproactor/goproactor/ring"
+)
+
+// Unconnected makes a connection that is not connected yet, and the step of a
+// chain that connects it (connect(2)): a request to somebody new is one chain of
+// connect, SendStep and RecvStep. The network is "tcp", "tcp4" or "tcp6" with a
+// numeric IP address and port, "unix" or "unixpacket" with a path; names are for
+// Dial. Until the step has succeeded, the connection's operations fail with
+// syscall.ENOTCONN. A connection that is not used is the caller's to Close.
+//
+// Errors are *net.OpError with Op "dial".
+func (rt *Runtime) Unconnected(network, address string) (*Conn, Step, error) {
+	fd, to, err := sockets.Unconnected(network, address)
+	if err != nil {
+		return nil, Step{}, &net.OpError{Op: "dial", Net: network, Err: err}
+	}
+	c, err := rt.connOf(fd, network)
+	if err != nil {
+		return nil, Step{}, &net.OpError{Op: "dial", Net: network, Err: err}
+	}
+	return c, c.connectStep(to), nil
+}
+
+func (c *Conn) connectStep(to *sockets.Address) Step {
+	return Step{
+		conn:    c,
+		sends:   true,
+		prepare: func(sqe *ring.SQE, _ []StepResult) { sqe.PrepConnect(c.fd, to.Bytes()) },
+		failed:  func(e syscall.Errno) error { return c.opError("dial", os.NewSyscallError("connect", e)) },
+	}
+}

@@ -1,0 +1,84 @@
+package ring
+
+import (
+	"syscall"
+
+	"github.com/goproactor/goproactor/internal/queueabi"
+	"golang.org/x/sys/unix"
+)
+
+// The kernel leaves what may block to workers (io-wq), which it makes for the
+// thread when they are needed. A signal to the thread at that moment, as the Go
+// runtime sends many, makes that fail. The kernel tries a few times; then it ends
+// what waits for the worker with ECANCELED, though nobody has canceled it
+// (io_wq_enqueue, seen on 6.18: a shutdown that does not happen, and a peer that
+// waits for ever).
+//
+// Once there is a worker nothing ends like that: work waits for it. The last worker
+// of each kind stays for as long as the thread does. So the queue has the kernel
+// make one of each kind with signals blocked, before the first entry that may need
+// it. A program that has sockets only has no workers.
+
+// mayNeedWorker reports whether the kernel may leave the entry to a worker. What is
+// waited for by poll it does not; nor a close, but of files that other entries have
+// been about before.
+func mayNeedWorker(f *queueabi.Entry) bool {
+	switch Op(f.Opcode) {
+	case OpNop, OpPollAdd, OpPollRemove, OpTimeout, OpTimeoutRemove, OpLinkTimeout, OpAsyncCancel,
+		OpAccept, OpConnect, OpSocket, OpRecv, OpSend, OpSendZC, OpRecvmsg, OpSendmsg, OpClose, OpFixedFDInstall, opRefused:
+		return f.Flags&SQEAsync != 0
+	case OpRead, OpWrite, OpReadFixed, OpWriteFixed, OpReadv, OpWritev:
+		return int64(f.Off) != AtCursor || f.Flags&(SQEAsync|SQEFixedFile) != 0
+	}
+	return true
+}
+
+// staffAttempts bounds how often staff asks for a worker. With signals blocked the
+// first attempt succeeds, unless memory or a limit of threads (RLIMIT_NPROC,
+// pids.max) is in the way.
+const staffAttempts = 10
+
+// staff has the kernel make the workers of this thread. They belong to the thread,
+// not to the ring, so a ring made for the purpose does. If it cannot, the next entry
+// that may need them tries again.
+func (r *Ring) staff() {
+	var all, before unix.Sigset_t
+	for i := range all.Val {
+		all.Val[i] = ^all.Val[i]
+	}
+	if unix.PthreadSigmask(unix.SIG_SETMASK, &all, &before) != nil {
+		return
+	}
+	defer unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
+	hirer, err := Open(Options{Entries: 2})
+	if err != nil {
+		return
+	}
+	defer hirer.Close()
+	hirer.staffed = true // it is about to be
+	counter, err := unix.Eventfd(1, unix.EFD_CLOEXEC)
+	if err != nil {
+		return
+	}
+	defer unix.Close(counter)
+	// One kind works on files and names, the other on what may take for ever.
+	r.staffed = hirer.employs((*SQE).PrepNop) && hirer.employs(func(e *SQE) { e.PrepRead(counter, make([]byte, 8)) })
+}
+
+// employs reports whether a worker has performed an operation.
+func (r *Ring) employs(prepare func(*SQE)) bool {
+	for range staffAttempts {
+		c, err := r.perform(func(e *SQE) {
+			prepare(e)
+			e.SetFlags(SQEAsync)
+			e.SetUserData(trialData)
+		})
+		if err != nil {
+			return false
+		}
+		if c.Result() != -int32(syscall.ECANCELED) {
+			return true
+		}
+	}
+	return false
+}
