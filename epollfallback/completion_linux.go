@@ -8,7 +8,7 @@ import (
 // completion is one posted and not yet reaped.
 type completion struct {
 	ring.CQE
-	descriptor bool // the result is a descriptor, to be closed if nobody takes it
+	brought uint64 // descriptors to be closed if nobody takes it; see brings
 }
 
 // completionQueue is a ring that grows: the fallback never drops a completion.
@@ -25,12 +25,12 @@ func newCompletionQueue(nominal int) completionQueue {
 func (c *completionQueue) len() uint32 { return c.tail - c.head }
 
 // push reports whether a kernel's queue would have had room.
-func (c *completionQueue) push(userData uint64, result int32, flags uint32, descriptor bool) (fits bool) {
+func (c *completionQueue) push(userData uint64, result int32, flags uint32, brought uint64) (fits bool) {
 	if c.len() == uint32(len(c.ring)) {
 		c.grow()
 	}
 	e := &c.ring[c.tail&uint32(len(c.ring)-1)]
-	e.CQE, e.descriptor = ring.CQE(queueabi.NewCQE(userData, result, flags)), descriptor
+	e.CQE, e.brought = ring.CQE(queueabi.NewCQE(userData, result, flags)), brought
 	c.tail++
 	return c.len() <= c.nominal
 }
@@ -57,7 +57,11 @@ func (c *completionQueue) amend(flags uint32) {
 
 // post posts one completion of op.
 func (q *Queue) post(op *operation, result int32, flags uint32) {
-	if !q.cq.push(op.userData, result, flags, op.brings() && result >= 0) {
+	brought := uint64(broughtNothing)
+	if result >= 0 {
+		brought = op.brings()
+	}
+	if !q.cq.push(op.userData, result, flags, brought) {
 		q.stats.Overflows++
 	}
 	if flags&ring.CQEFMore != 0 {

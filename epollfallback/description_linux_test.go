@@ -3,6 +3,7 @@ package epollfallback
 import (
 	"testing"
 
+	"github.com/goproactor/goproactor/internal/queuetest"
 	"github.com/goproactor/goproactor/ring"
 	"github.com/stretchr/testify/require"
 )
@@ -15,5 +16,6 @@ func TestEveryEmulationIsDescribed(t *testing.T) {
 	}
 	for op, e := range emulations {
 		require.Equal(t, e.prepare != nil, len(e.forms) > 0, "%v", ring.Op(op))
+		require.Equal(t, e.prepare != nil, queuetest.Covers(ring.Op(op)), "%v: a row in the suites", ring.Op(op))
 	}
 }

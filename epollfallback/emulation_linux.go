@@ -194,9 +194,20 @@ var emulations = [256]emulation{
 		forms:   []form{{name: "socket", calls: "socket(2) at once; into a slot as accept"}},
 		prepare: (*Queue).prepareSocket, perform: (*Queue).socket, queue: neither,
 	},
+	ring.OpUringCmd: {
+		forms: []form{
+			{name: "get a socket option", needs: ring.FeatureSocketOptions, calls: "getsockopt(2) at once"},
+			{name: "set a socket option", needs: ring.FeatureSocketOptions, calls: "setsockopt(2) at once"},
+		},
+		prepare: (*Queue).prepareCommand, perform: (*Queue).socketCommand, queue: neither, file: true,
+	},
 	ring.OpSendZC: {
 		forms:   []form{{name: "send, zero copy", calls: "a send, and the notification behind its result: the bytes are copied"}},
 		prepare: (*Queue).prepareSendZC, perform: (*Queue).sendZC, queue: writing, ioprio: true, file: true,
+	},
+	ring.OpReadMultishot: {
+		forms:   []form{{name: "read, multishot", calls: "preadv2(2) into the group's buffers as long as ppoll(2) tells of more, 33 a turn"}},
+		prepare: (*Queue).prepareReadMultishot, perform: (*Queue).readMultishot, queue: reading, ioprio: true, buffers: true, file: true,
 	},
 	ring.OpFixedFDInstall: {
 		forms:   []form{{name: "install a slot's file", calls: "fcntl(2) with F_DUPFD_CLOEXEC"}},
@@ -205,5 +216,12 @@ var emulations = [256]emulation{
 	ring.OpFtruncate: {
 		forms:   []form{{name: "truncate", calls: "ftruncate(2) by a worker"}},
 		prepare: (*Queue).prepareFtruncate, perform: (*Queue).employ, work: (*operation).workFtruncate, queue: neither, file: true,
+	},
+	ring.OpPipe: {
+		forms: []form{
+			{name: "pipe", calls: "pipe2(2) at once"},
+			{name: "pipe into slots", calls: "pipe2(2) at once, then as accept into a slot"},
+		},
+		prepare: (*Queue).preparePipe, perform: (*Queue).pipe, queue: neither,
 	},
 }

@@ -271,8 +271,22 @@ func (op *operation) takeSlot(f *queueabi.Entry, flags *uint32, flag uint32) uni
 	return 0
 }
 
-// brings reports whether a result of op is a descriptor of the program's.
-func (op *operation) brings() bool { return op.opcode.Brings() > 0 && op.slot == 0 }
+// What a success brings to the program, if it is not the address of two descriptors.
+const (
+	broughtNothing  = 0
+	broughtInResult = 1
+)
+
+// brings tells what a success of op brings.
+func (op *operation) brings() uint64 {
+	switch brings := op.opcode.Brings(); {
+	case brings == 0 || op.slot != 0:
+		return broughtNothing
+	case brings == 1:
+		return broughtInResult
+	}
+	return op.addr
+}
 
 // bring makes what an entry asked for of a new file: a descriptor or a slot.
 func (q *Queue) bring(op *operation, fd int32) int32 {

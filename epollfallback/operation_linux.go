@@ -173,7 +173,7 @@ func (op *operation) dontWait() bool {
 		return op.opFlags&ring.MsgDontWait != 0
 	case ring.OpAccept:
 		return op.ioprio&acceptDontWait != 0
-	case ring.OpRead, ring.OpWrite, ring.OpReadFixed, ring.OpWriteFixed, ring.OpReadv, ring.OpWritev:
+	case ring.OpRead, ring.OpWrite, ring.OpReadFixed, ring.OpWriteFixed, ring.OpReadv, ring.OpWritev, ring.OpReadMultishot:
 		return op.opFlags&rwfNoWait != 0
 	}
 	return false

@@ -83,6 +83,7 @@ type Queue struct {
 		batch       messageBatch
 		value, size int32
 		stat        unix.Stat_t
+		ends        [2]int32
 	}
 	bytesIn uint64 // bytes that came into provided buffers
 	batch   int    // how many events to ask for
@@ -281,8 +282,12 @@ func (q *Queue) Close() error {
 func (q *Queue) discard() {
 	for q.cq.len() > 0 {
 		c := q.cq.pop()
-		if c.descriptor {
+		switch c.brought {
+		case broughtNothing:
+		case broughtInResult:
 			unix.Close(int(c.Result()))
+		default:
+			closeEnds(c.brought)
 		}
 	}
 	q.outstanding = 0

@@ -407,6 +407,8 @@ func (op *operation) multishot() bool {
 		return op.ioprio&ring.RecvMultishot != 0
 	case ring.OpAccept:
 		return op.ioprio&ring.AcceptMultishot != 0
+	case ring.OpReadMultishot:
+		return true
 	}
 	return false
 }

@@ -32,6 +32,9 @@ func (q *Queue) read(op *operation) outcome {
 	}
 	q.scratch.vector = iovec{uintptr(addr), uintptr(n)}
 	o := q.transfer(op, unix.SYS_PREADV2, &q.scratch.vector, 1)
+	if o == blocked && op.provided() && !op.holding {
+		op.len = n // as in the kernel's ring, the buffer that it finds later gives it no more
+	}
 	// Unlike a receive, a read that finds the end takes the buffer.
 	if o == finished && op.provided() && op.result >= 0 {
 		op.flags = q.commit(op, uint32(op.result))

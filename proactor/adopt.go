@@ -42,6 +42,8 @@ func (rt *Runtime) FileConn(f *os.File) (*Conn, error) {
 // fails with syscall.EPIPE. Both belong to the caller's loop, or to the next in
 // turn.
 func (rt *Runtime) Pipe() (r, w *Conn, err error) {
+	// Not by IORING_OP_PIPE: the call does not wait, and the caller would have to wait
+	// for a loop.
 	p, err := sockets.Pipe()
 	if err != nil {
 		return nil, nil, err

@@ -22,7 +22,7 @@ const shortReceives = 2
 // receiver is a connection's receiving side. Data goes to the handler if there
 // is one, else to the Recv that waits longest, else it stays unread.
 //
-// Messages that fit a buffer come by a multishot receive, which stays armed. A
+// Messages that fit a buffer come by a multishot receive, or read, which stays armed. A
 // connection begins with receives of one shot, and goes back to them when data
 // comes in bulk: the kernel runs a multishot up to 32 times before anyone can
 // tell it to stop, which is more than a slow reader should hold.
@@ -38,6 +38,7 @@ type receiver struct {
 	bulk      bool  // the last receive filled its buffer: the next takes a larger one
 	inBulk    bool  // the armed receive does
 	filesCome bool  // RecvFiles is used: no multishot, which would drop them
+	oneByOne  bool  // a multishot read was refused: not here
 
 	userData   uint64 // of the armed receive
 	hangupData uint64 // of the armed hangup
@@ -94,7 +95,7 @@ func (r *receiver) arm() {
 			return
 		}
 	}
-	if r.multishot = r.short >= shortReceives && !r.hungUp && !r.filesCome && c.medium == stream; r.multishot {
+	if r.multishot = r.short >= shortReceives && r.multishotServes(); r.multishot && c.medium == stream {
 		r.watch()
 	}
 	group := uint16(bufferGroup)
@@ -103,6 +104,8 @@ func (r *receiver) arm() {
 	}
 	sqe := c.loop.engine.Next()
 	switch {
+	case r.multishot && c.medium == file:
+		sqe.PrepMultishotRead(c.fd, bufferGroup)
 	case r.multishot:
 		sqe.PrepMultishotRecv(c.fd, bufferGroup, 0)
 	case c.medium == file:
@@ -112,6 +115,18 @@ func (r *receiver) arm() {
 	}
 	r.userData = c.loop.engine.Submit(sqe, r)
 	r.armed = true
+}
+
+// multishotServes says that a multishot does for this connection what receives of one
+// shot do.
+func (r *receiver) multishotServes() bool {
+	switch r.conn.medium {
+	case stream:
+		return !r.hungUp && !r.filesCome
+	case file:
+		return !r.oneByOne
+	}
+	return false
 }
 
 // watch arms the hangup beside a multishot receive.
@@ -220,6 +235,12 @@ func (r *receiver) stopped(errno int32) {
 		r.starved = true
 		l.buffers.Wait(r)
 	default:
+		if r.multishot && r.conn.medium == file {
+			// EINVAL before Linux 6.7, EBADFD of what cannot be waited for. Whatever else
+			// it is, a read of one shot says it again.
+			r.oneByOne = true
+			return
+		}
 		r.finish(r.conn.failed("read", e))
 	}
 }

@@ -1,6 +1,10 @@
 package ring
 
-import "golang.org/x/sys/unix"
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
 
 // expected is the entries in flight that bring descriptors, by their user data. A
 // completion does not say what its operation was, and the descriptors that one
@@ -17,6 +21,7 @@ type expected struct {
 // expectation is the entries with one user data. No place is in use if count is 0.
 type expectation struct {
 	userData uint64
+	ends     uint64 // where a pipe's descriptors will stand; 0 if they come in the result
 	count    uint32
 }
 
@@ -39,12 +44,18 @@ func (x *expected) find(userData uint64) int {
 	return i
 }
 
-func (x *expected) has(userData uint64) bool {
-	return x.used > 0 && x.places[x.find(userData)].count != 0
+// at is what is noted of a user data, nil if nothing is.
+func (x *expected) at(userData uint64) *expectation {
+	if x.used > 0 {
+		if p := &x.places[x.find(userData)]; p.count != 0 {
+			return p
+		}
+	}
+	return nil
 }
 
 // add notes an entry.
-func (x *expected) add(userData uint64) {
+func (x *expected) add(userData, ends uint64) {
 	if 2*(x.used+1) > len(x.places) {
 		x.grow()
 	}
@@ -53,6 +64,7 @@ func (x *expected) add(userData uint64) {
 		p.userData = userData
 		x.used++
 	}
+	p.ends = ends
 	p.count++
 }
 
@@ -115,8 +127,12 @@ func (r *Ring) examine() {
 		if !r.staffed && (stored || mayNeedWorker(e)) {
 			r.staff()
 		}
-		if Op(e.Opcode).Brings() > 0 && e.SpliceFD == 0 { // else it has a slot
-			r.expected.add(e.UserData)
+		switch brings := Op(e.Opcode).Brings(); {
+		case brings == 0 || e.SpliceFD != 0: // it has a slot
+		case brings == 1:
+			r.expected.add(e.UserData, 0)
+		default:
+			r.expected.add(e.UserData, e.Addr)
 		}
 	}
 }
@@ -129,11 +145,24 @@ const opRefused = Op(255)
 func (r *Ring) discard() (n int) {
 	var c [1]CQE
 	for r.collect(c[:]) > 0 {
-		if c[0].Result() >= 0 && r.expected.has(c[0].UserData()) {
-			unix.Close(int(c[0].Result()))
+		if p := r.expected.at(c[0].UserData()); p != nil && c[0].Result() >= 0 {
+			closeBrought(p.ends, c[0].Result())
 		}
 		r.account(c[:])
 		n++
 	}
 	return n
+}
+
+// closeBrought closes a descriptor that came in a result, or the two at ends. The
+// program keeps that memory reachable until it has reaped the completion.
+func closeBrought(ends uint64, result int32) {
+	if ends == 0 {
+		unix.Close(int(result))
+		return
+	}
+	address := uintptr(ends)
+	for _, fd := range **(**[2]int32)(unsafe.Pointer(&address)) {
+		unix.Close(int(fd))
+	}
 }

@@ -23,7 +23,7 @@ func TestExpectedAgreesWithMap(t *testing.T) {
 			}
 			switch {
 			case random.IntN(2) == 0 && len(want) < 500:
-				x.add(userData)
+				x.add(userData, 0)
 				want[userData]++
 				known = append(known, userData)
 			case len(want) > 0:
@@ -33,10 +33,10 @@ func TestExpectedAgreesWithMap(t *testing.T) {
 				}
 			}
 			require.Equal(t, len(want), x.used)
-			require.Equal(t, want[userData] > 0, x.has(userData))
+			require.Equal(t, want[userData] > 0, x.at(userData) != nil)
 		}
 		for userData := range want {
-			require.True(t, x.has(userData))
+			require.True(t, x.at(userData) != nil)
 		}
 		require.Less(t, len(x.places), 4096, "it does not grow without need")
 	}
@@ -49,7 +49,7 @@ func TestExpectedFindsAtOnce(t *testing.T) {
 		for _, n := range []uint64{10, 1000, 100000} {
 			var x expected
 			for i := range n {
-				x.add(generation<<32 | i)
+				x.add(generation<<32|i, 0)
 			}
 			looked := 0
 			for i := range n {

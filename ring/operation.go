@@ -42,9 +42,12 @@ const (
 	OpSymlinkat      Op = 38
 	OpLinkat         Op = 39
 	OpSocket         Op = 45
+	OpUringCmd       Op = 46
 	OpSendZC         Op = 47
+	OpReadMultishot  Op = 49
 	OpFixedFDInstall Op = 54
 	OpFtruncate      Op = 55
+	OpPipe           Op = 62
 )
 
 // operation is what there is to know of an operation code.
@@ -53,6 +56,7 @@ type operation struct {
 	since  string // first kernel that has it
 	needed bool   // io_uring is no backend without it; true only of what Linux 6.1 has
 	silent bool   // its failures break no link
+	inline bool   // the kernel needs no worker thread for it, unless SQEAsync asks for one
 	brings int    // descriptors that a success brings, unless the entry has a slot
 }
 
@@ -60,34 +64,34 @@ type operation struct {
 // the probe requires and reports, what breaks a link and what is closed with a
 // queue all come from here.
 var operations = [...]operation{
-	OpNop:            {name: "NOP", since: "5.1"},
+	OpNop:            {name: "NOP", since: "5.1", inline: true},
 	OpReadv:          {name: "READV", since: "5.1", needed: true},
 	OpWritev:         {name: "WRITEV", since: "5.1", needed: true},
 	OpFsync:          {name: "FSYNC", since: "5.1", needed: true, silent: true},
 	OpReadFixed:      {name: "READ_FIXED", since: "5.1"},
 	OpWriteFixed:     {name: "WRITE_FIXED", since: "5.1"},
-	OpPollAdd:        {name: "POLL_ADD", since: "5.1", needed: true},
-	OpPollRemove:     {name: "POLL_REMOVE", since: "5.1"},
+	OpPollAdd:        {name: "POLL_ADD", since: "5.1", needed: true, inline: true},
+	OpPollRemove:     {name: "POLL_REMOVE", since: "5.1", inline: true},
 	8:                {name: "SYNC_FILE_RANGE", since: "5.2"},
-	OpSendmsg:        {name: "SENDMSG", since: "5.3", needed: true},
-	OpRecvmsg:        {name: "RECVMSG", since: "5.3", needed: true},
-	OpTimeout:        {name: "TIMEOUT", since: "5.4", needed: true},
-	OpTimeoutRemove:  {name: "TIMEOUT_REMOVE", since: "5.5"},
-	OpAccept:         {name: "ACCEPT", since: "5.5", needed: true, brings: 1},
-	OpAsyncCancel:    {name: "ASYNC_CANCEL", since: "5.5", needed: true},
-	OpLinkTimeout:    {name: "LINK_TIMEOUT", since: "5.5", needed: true},
-	OpConnect:        {name: "CONNECT", since: "5.5", needed: true},
+	OpSendmsg:        {name: "SENDMSG", since: "5.3", needed: true, inline: true},
+	OpRecvmsg:        {name: "RECVMSG", since: "5.3", needed: true, inline: true},
+	OpTimeout:        {name: "TIMEOUT", since: "5.4", needed: true, inline: true},
+	OpTimeoutRemove:  {name: "TIMEOUT_REMOVE", since: "5.5", inline: true},
+	OpAccept:         {name: "ACCEPT", since: "5.5", needed: true, brings: 1, inline: true},
+	OpAsyncCancel:    {name: "ASYNC_CANCEL", since: "5.5", needed: true, inline: true},
+	OpLinkTimeout:    {name: "LINK_TIMEOUT", since: "5.5", needed: true, inline: true},
+	OpConnect:        {name: "CONNECT", since: "5.5", needed: true, inline: true},
 	OpFallocate:      {name: "FALLOCATE", since: "5.6", needed: true, silent: true},
 	OpOpenat:         {name: "OPENAT", since: "5.6", needed: true, brings: 1},
-	OpClose:          {name: "CLOSE", since: "5.6", needed: true},
+	OpClose:          {name: "CLOSE", since: "5.6", needed: true, inline: true},
 	20:               {name: "FILES_UPDATE", since: "5.6"},
 	OpStatx:          {name: "STATX", since: "5.6", needed: true, silent: true},
 	OpRead:           {name: "READ", since: "5.6", needed: true},
 	OpWrite:          {name: "WRITE", since: "5.6", needed: true},
 	OpFadvise:        {name: "FADVISE", since: "5.6", needed: true},
 	25:               {name: "MADVISE", since: "5.6"},
-	OpSend:           {name: "SEND", since: "5.6", needed: true},
-	OpRecv:           {name: "RECV", since: "5.6", needed: true},
+	OpSend:           {name: "SEND", since: "5.6", needed: true, inline: true},
+	OpRecv:           {name: "RECV", since: "5.6", needed: true, inline: true},
 	28:               {name: "OPENAT2", since: "5.6"},
 	29:               {name: "EPOLL_CTL", since: "5.6"},
 	OpSplice:         {name: "SPLICE", since: "5.7", needed: true},
@@ -105,16 +109,16 @@ var operations = [...]operation{
 	42:               {name: "SETXATTR", since: "5.19"},
 	43:               {name: "FGETXATTR", since: "5.19"},
 	44:               {name: "GETXATTR", since: "5.19"},
-	OpSocket:         {name: "SOCKET", since: "5.19", brings: 1},
-	46:               {name: "URING_CMD", since: "5.19"},
-	OpSendZC:         {name: "SEND_ZC", since: "6.0", needed: true},
+	OpSocket:         {name: "SOCKET", since: "5.19", brings: 1, inline: true},
+	OpUringCmd:       {name: "URING_CMD", since: "5.19", inline: true},
+	OpSendZC:         {name: "SEND_ZC", since: "6.0", needed: true, inline: true},
 	48:               {name: "SENDMSG_ZC", since: "6.1"},
-	49:               {name: "READ_MULTISHOT", since: "6.7"},
+	OpReadMultishot:  {name: "READ_MULTISHOT", since: "6.7", inline: true},
 	50:               {name: "WAITID", since: "6.7"},
 	51:               {name: "FUTEX_WAIT", since: "6.7"},
 	52:               {name: "FUTEX_WAKE", since: "6.7"},
 	53:               {name: "FUTEX_WAITV", since: "6.7"},
-	OpFixedFDInstall: {name: "FIXED_FD_INSTALL", since: "6.8", brings: 1},
+	OpFixedFDInstall: {name: "FIXED_FD_INSTALL", since: "6.8", brings: 1, inline: true},
 	OpFtruncate:      {name: "FTRUNCATE", since: "6.9", silent: true},
 	56:               {name: "BIND", since: "6.11"},
 	57:               {name: "LISTEN", since: "6.11"},
@@ -122,17 +126,20 @@ var operations = [...]operation{
 	59:               {name: "EPOLL_WAIT", since: "6.15"},
 	60:               {name: "READV_FIXED", since: "6.15"},
 	61:               {name: "WRITEV_FIXED", since: "6.15"},
-	62:               {name: "PIPE", since: "6.16"},
+	OpPipe:           {name: "PIPE", since: "6.16", brings: 2, inline: true},
 	63:               {name: "NOP128", since: "6.19"},
 	64:               {name: "URING_CMD128", since: "6.19"},
 }
 
-// row is what is known of an operation; nothing of a code that the kernel has not.
-func (op Op) row() (row operation) {
+// unknown is the row of the codes that the kernel has not.
+var unknown operation
+
+// row is what is known of an operation.
+func (op Op) row() *operation {
 	if int(op) < len(operations) {
-		row = operations[op]
+		return &operations[op]
 	}
-	return row
+	return &unknown
 }
 
 // String is the operation's name in the kernel's header, "IORING_OP_RECV".
@@ -151,7 +158,7 @@ func (op Op) String() string {
 func (op Op) BreaksLink() bool { return !op.row().silent }
 
 // Brings is how many descriptors a success of the operation brings: one in its
-// result, or none. One with [SQE.SetSlot] brings none.
+// result, two in memory (PrepPipe), or none. One with [SQE.SetSlot] brings none.
 func (op Op) Brings() int { return op.row().brings }
 
 // FirstKernel is the first kernel that has the operation, set-up flag or

@@ -105,8 +105,9 @@ type Queue interface {
 
 	// Close cancels what is in flight, waits for the final completions,
 	// discards them and releases the queue. Descriptors that discarded completions
-	// brought (of accepts, opens, sockets) are closed: for that, such an entry has
-	// user data that no entry of another kind in flight has. When Close returns
+	// brought (of accepts, opens, sockets, pipes) are closed: for that, such an entry
+	// has user data that no entry of another kind in flight has, and that of a pipe
+	// no other pipe. When Close returns
 	// nothing writes to memory an entry pointed to. Closing twice is harmless.
 	Close() error
 }

@@ -35,6 +35,7 @@ const (
 	FeatureSyncCancel            = "synchronous cancel"
 	FeatureRegisteredBuffers     = "sparse table of registered buffers"
 	FeatureDirectDescriptors     = "sparse table of direct descriptors"
+	FeatureSocketOptions         = "socket options"
 	FeatureNAPI                  = "NAPI busy polling"
 	FeatureResize                = "ring resize"
 	FeatureRegisteredWait        = "registered wait"

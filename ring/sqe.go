@@ -236,9 +236,20 @@ func (e *SQE) PrepRead(fd int, p []byte) {
 }
 
 // PrepReadProvided reads, as PrepRead does, into a buffer of a group. Unlike a
-// receive, a read that finds the end takes a buffer. Linux 5.7.
+// receive, a read that finds the end takes a buffer; and one that waits takes no
+// more than was free in the buffer that it saw first. Linux 5.7.
 func (e *SQE) PrepReadProvided(fd int, group uint16) {
 	e.PrepOperation(uint8(OpRead), int32(fd), 0, 0, ^uint64(0))
+	e.SetFlags(SQEBufferSelect)
+	e.SetBufGroup(group)
+}
+
+// PrepMultishotRead reads again and again, each time into a buffer of a group, from
+// what can be waited for and has no position: a pipe, a terminal, a socket. EBADFD for
+// anything else. Like a receive it takes no buffer at the end, which completes it
+// with 0. Linux 6.7: an older kernel answers EINVAL.
+func (e *SQE) PrepMultishotRead(fd int, group uint16) {
+	e.PrepOperation(uint8(OpReadMultishot), int32(fd), 0, 0, 0)
 	e.SetFlags(SQEBufferSelect)
 	e.SetBufGroup(group)
 }

@@ -23,10 +23,11 @@ import (
 // waited for by poll it does not; nor a close, but of files that other entries have
 // been about before.
 func mayNeedWorker(f *queueabi.Entry) bool {
-	switch Op(f.Opcode) {
-	case OpNop, OpPollAdd, OpPollRemove, OpTimeout, OpTimeoutRemove, OpLinkTimeout, OpAsyncCancel,
-		OpAccept, OpConnect, OpSocket, OpRecv, OpSend, OpSendZC, OpRecvmsg, OpSendmsg, OpClose, OpFixedFDInstall, opRefused:
+	op := Op(f.Opcode)
+	if op.row().inline || op == opRefused {
 		return f.Flags&SQEAsync != 0
+	}
+	switch op {
 	case OpRead, OpWrite, OpReadFixed, OpWriteFixed, OpReadv, OpWritev:
 		return int64(f.Off) != AtCursor || f.Flags&(SQEAsync|SQEFixedFile) != 0
 	}

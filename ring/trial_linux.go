@@ -40,6 +40,7 @@ var trials = []trial{
 	{name: FeatureSyncCancel, since: "6.0", needed: true, try: trySyncCancel},
 	{name: FeatureRegisteredBuffers, since: "5.19", try: tryRegisteredBuffers},
 	{name: FeatureDirectDescriptors, since: "5.19", try: tryDirectDescriptors},
+	{name: FeatureSocketOptions, since: "6.7", try: trySocketOptions},
 	{name: FeatureNAPI, since: "6.9", try: tryNAPI},
 	{name: FeatureResize, since: "6.13", try: tryResize},
 	{name: FeatureRegisteredWait, since: "6.13", try: tryRegisteredWait},
@@ -137,6 +138,21 @@ func tryDirectDescriptors(r *Ring) error {
 		return err
 	}
 	return r.UnregisterFiles()
+}
+
+// trySocketOptions asks for the type of a socket.
+func trySocketOptions(r *Ring) error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	value := make([]byte, 4)
+	c, err := r.perform(func(e *SQE) {
+		e.PrepGetSocketOption(fd, unix.SOL_SOCKET, unix.SO_TYPE, value)
+		e.SetUserData(trialData)
+	})
+	return refusal(c, err)
 }
 
 func tryNAPI(r *Ring) error {

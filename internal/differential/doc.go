@@ -79,6 +79,12 @@
 // Sends that would be cut by the size of TCP's buffers are made only with
 // MSG_WAITALL and while the peer reads.
 //
+// # All operations
+//
+// What every operation does by itself, on the object that it is for and on others,
+// alone and in a chain, comes from the table of operations in package queuetest. An
+// operation that has its row there is in these programs.
+//
 // # Files
 //
 // Files and names have programs of their own, FileProgram: chains in a directory

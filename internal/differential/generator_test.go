@@ -54,6 +54,7 @@ func generate(d dice) *Program {
 	}
 	g.registrations()
 	g.slots()
+	g.multishotReads()
 	return &g.program
 }
 
@@ -64,6 +65,28 @@ func generate(d dice) *Program {
 func (g *generator) slots() {
 	for o := range g.program.Slots {
 		g.program.Slots[o] = Object(o).hasSlot() && !g.chance(75)
+	}
+}
+
+// multishotReads has some reads into provided buffers go on. It comes last for the
+// same reason as registrations. A multishot read goes on after others of its batch, and
+// one by one until it has waited: which of two gets the last buffers of a group is not
+// defined, so nothing else takes from its group.
+func (g *generator) multishotReads() {
+	users := map[int]int{}
+	for _, s := range g.program.Steps {
+		for i := range s.Entries {
+			if e := &s.Entries[i]; e.hasGroup() {
+				users[e.Group]++
+			}
+		}
+	}
+	for _, s := range g.program.Steps {
+		for i := range s.Entries {
+			if e := &s.Entries[i]; e.Kind == ReadProvided && users[e.Group] == 1 {
+				e.Kind = pick(g, ReadProvided, ReadMultishot)
+			}
+		}
 	}
 }
 

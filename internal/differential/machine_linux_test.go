@@ -513,6 +513,8 @@ func (m *machine) prepareTransfer(s *ring.SQE, f *flight, fd int) {
 		s.SetFlags(ring.SQEBufferSelect)
 		s.SetBufGroup(uint16(e.Group))
 		(*queueabi.SQE)(s).Entry().Len = uint32(e.Size)
+	case ReadMultishot:
+		s.PrepMultishotRead(fd, uint16(e.Group))
 	case Write:
 		if p := m.memory(f); e.Object == Event && len(p) >= 8 {
 			copy(p, eventValue(uint64(max(1, e.Count)))) // of 0 epoll would see nothing

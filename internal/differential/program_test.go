@@ -107,12 +107,13 @@ const (
 	CancelFD
 	CancelAny
 	Unknown
+	ReadMultishot
 	kinds
 )
 
 var kindNames = [kinds]string{"nop", "accept", "accept-multishot", "connect", "recv", "recv-provided", "recv-multishot", "recv-messages",
 	"send", "sendmsg", "shutdown", "close", "read", "read-provided", "write", "poll", "poll-multishot", "poll-remove",
-	"timeout", "timeout-remove", "link-timeout", "cancel", "cancel-fd", "cancel-any", "unknown-opcode"}
+	"timeout", "timeout-remove", "link-timeout", "cancel", "cancel-fd", "cancel-any", "unknown-opcode", "read-multishot"}
 
 func (k Kind) String() string { return kindNames[k] }
 
@@ -173,7 +174,7 @@ const (
 
 func (e *Entry) sides() side {
 	switch e.Kind {
-	case Accept, AcceptMultishot, Recv, RecvProvided, RecvMultishot, RecvMessages, Read, ReadProvided:
+	case Accept, AcceptMultishot, Recv, RecvProvided, RecvMultishot, RecvMessages, Read, ReadProvided, ReadMultishot:
 		return readSide
 	case Send, Sendmsg, Write:
 		return writeSide
@@ -192,7 +193,7 @@ func (e *Entry) hasObject() bool {
 }
 
 func (e *Entry) hasGroup() bool {
-	return e.Kind == RecvProvided || e.Kind == RecvMultishot || e.Kind == RecvMessages || e.Kind == ReadProvided
+	return e.Kind == RecvProvided || e.Kind == RecvMultishot || e.Kind == RecvMessages || e.Kind == ReadProvided || e.Kind == ReadMultishot
 }
 
 // asynchronous entries are performed by a worker of the kernel's, or wait for
@@ -205,7 +206,7 @@ func (e *Entry) asynchronous() bool {
 // others of the batch: what polls first and is ready, and what a multishot
 // reports after its first completion.
 func (e *Entry) deferred() bool {
-	return e.Ioprio != 0 || e.Kind == PollMultishot || e.Kind == RecvMultishot || e.Kind == RecvMessages || e.Kind == AcceptMultishot
+	return e.Ioprio != 0 || e.Kind == PollMultishot || e.Kind == RecvMultishot || e.Kind == RecvMessages || e.Kind == ReadMultishot || e.Kind == AcceptMultishot
 }
 
 func (e *Entry) polls() bool { return e.Kind == Poll || e.Kind == PollMultishot }

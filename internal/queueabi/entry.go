@@ -22,6 +22,18 @@ type Entry struct {
 	_           uint64
 }
 
+// Option is the level and the name of a socket command's option, two words in the
+// place of Addr.
+func (e *Entry) Option() (level, name uint32) {
+	words := (*[2]uint32)(unsafe.Pointer(&e.Addr))
+	return words[0], words[1]
+}
+
+// SetOption sets them.
+func (e *Entry) SetOption(level, name uint32) {
+	*(*[2]uint32)(unsafe.Pointer(&e.Addr)) = [2]uint32{level, name}
+}
+
 // Entry gives access to the fields, which the type that e is made of keeps to
 // itself. The result points into e.
 func (e *SQE) Entry() *Entry { return (*Entry)(unsafe.Pointer(e)) }

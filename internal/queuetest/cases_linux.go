@@ -284,10 +284,50 @@ func (h *harness) reset(fd int) {
 
 // close closes a descriptor that the harness owned.
 func (h *harness) close(fd int) {
+	h.disown(fd)
+	require.NoError(h, unix.Close(fd))
+}
+
+// disown leaves a descriptor to somebody else to close.
+func (h *harness) disown(fd int) {
 	i := slices.Index(h.fds, fd)
 	require.GreaterOrEqual(h, i, 0)
 	h.fds = slices.Delete(h.fds, i, i+1)
-	require.NoError(h, unix.Close(fd))
+}
+
+var socketOptions = []testCase{
+	{"a socket option is set and read", func(h *harness) {
+		if _, kernel := h.Queue.(*ring.Ring); kernel && !ring.Probe().Supports(ring.FeatureSocketOptions) {
+			return // before Linux 6.7
+		}
+		fd := h.socket()
+		on, value := h.text("\x01\x00\x00\x00"), h.memory(4)
+		h.entry(1, func(e *ring.SQE) { e.PrepSetSocketOption(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, on) }).SetFlags(ring.SQELink)
+		h.entry(2, func(e *ring.SQE) { e.PrepGetSocketOption(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, value) })
+		h.final(1, 0)
+		h.final(2, 4)
+		require.Equal(h, on, value)
+		h.do(0, func(e *ring.SQE) {
+			e.PrepSetSocketOption(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, h.text("\x01\x00\x00\x00"))
+		})
+		n, err := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY)
+		require.NoError(h, err)
+		require.Equal(h, 1, n)
+		h.refused(unix.EOPNOTSUPP, func(e *ring.SQE) {
+			e.PrepGetSocketOption(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, h.memory(4))
+		})
+		h.refused(unix.EOPNOTSUPP, func(e *ring.SQE) {
+			e.PrepGetSocketOption(h.what(regular), unix.SOL_SOCKET, unix.SO_TYPE, h.memory(4))
+		})
+		h.refused(unix.EINVAL, func(e *ring.SQE) {
+			e.PrepGetSocketOption(fd, unix.SOL_SOCKET, unix.SO_TYPE, h.memory(4))
+			fields(e).Off |= 1 << 32
+		})
+		h.table(1)
+		_, err = h.UpdateFiles(0, []int32{int32(fd)})
+		require.NoError(h, err)
+		h.do(4, func(e *ring.SQE) { e.PrepGetSocketOption(0, unix.SOL_SOCKET, unix.SO_TYPE, h.memory(4)); slot(e) })
+	}},
 }
 
 var buffers = []testCase{
@@ -352,6 +392,21 @@ var buffers = []testCase{
 		c = h.final(2, 5)
 		require.Zero(h, c.Flags()&ring.CQEFBufMore, "nothing is left")
 		require.Equal(h, "abcdefgh", string(g.mem[0]))
+	}},
+	{"a read that waits takes no more than the buffer that it saw first had", func(h *harness) {
+		r, w := h.pipe()
+		ours, peer := h.pair()
+		g := h.group(2, 8, true)
+		h.write(peer, "abcde")
+		h.entry(1, func(e *ring.SQE) { e.PrepRecvProvided(ours, groupID, 0) })
+		h.final(1, 5) // three bytes are left
+		h.entry(2, func(e *ring.SQE) { e.PrepReadProvided(r, groupID) })
+		h.quiet(2)
+		h.write(peer, "fgh")
+		h.entry(3, func(e *ring.SQE) { e.PrepRecvProvided(ours, groupID, 0) })
+		h.final(3, 3)
+		h.write(w, "123456")
+		require.Equal(h, "123", g.bytes(h, h.final(2, 3)))
 	}},
 	{"a group needs a ring", func(h *harness) {
 		require.ErrorIs(h, h.RegisterBufferRing(1, nil), unix.EINVAL)

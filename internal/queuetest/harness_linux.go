@@ -15,7 +15,7 @@ import (
 
 // Run runs the suite on queues that open makes.
 func Run(t *testing.T, open func() (ring.Queue, error)) {
-	for _, list := range [][]testCase{basics, streams, buffers, accepts, polls, timeouts, links, brokenLinks, cancels, endings, messages, files, cursors, registeredBuffers, directDescriptors, zeroCopies, splices} {
+	for _, list := range [][]testCase{basics, streams, socketOptions, buffers, accepts, polls, timeouts, links, brokenLinks, cancels, endings, messages, files, cursors, registeredBuffers, directDescriptors, zeroCopies, splices, pipes, multishotReads} {
 		for _, c := range list {
 			t.Run(c.name, func(t *testing.T) { run(t, open, c.run) })
 		}
@@ -38,7 +38,7 @@ func run(t *testing.T, open func() (ring.Queue, error), body func(*harness)) {
 	before := descriptors(t)
 	q, err := open()
 	require.NoError(t, err)
-	h := &harness{T: t, Queue: q, done: map[uint64][]ring.CQE{}}
+	h := &harness{T: t, Queue: q, done: map[uint64][]ring.CQE{}, objects: map[*object]int{}}
 	defer func() {
 		require.NoError(t, q.Close())
 		require.NoError(t, q.Close(), "closing twice is harmless")
@@ -65,6 +65,11 @@ type harness struct {
 	done map[uint64][]ring.CQE // reaped and not asked for yet
 	fds  []int
 	kept []any // memory that entries point to
+
+	objects map[*object]int // those of a program, or made last
+	arena   []byte          // what is left of the first registered buffer
+	names   int             // given out
+	buffers *group
 }
 
 // text, memory, name and header make memory that stays reachable for as long as
