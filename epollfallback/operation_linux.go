@@ -52,7 +52,6 @@ type operation struct {
 	waited     bool // has been parked
 	started    bool // of a connect: it is in progress
 	holding    bool // owns provided buffer number buffer
-	restore    bool // clear O_NONBLOCK when done
 	kept       bool // keep has run
 	employed   bool // counts in its descriptor's jobs
 	notifies   bool // a notification follows the result
@@ -294,9 +293,6 @@ func (q *Queue) finish(op *operation) {
 	}
 	if op.list != nil {
 		op.list.remove(op)
-	}
-	if op.restore {
-		q.restoreBlocking(op)
 	}
 	if op.d != nil {
 		if op.employed {

@@ -82,6 +82,8 @@ type Queue struct {
 		batch       messageBatch
 		value, size int32
 		stat        unix.Stat_t
+		terminal    unix.Termios
+		path        [32]byte
 	}
 	bytesIn uint64 // bytes that came into provided buffers
 	batch   int    // how many events to ask for

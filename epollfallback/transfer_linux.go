@@ -159,11 +159,7 @@ func (q *Queue) transferNow(op *operation, call uintptr, vector *iovec, n int) (
 			return got, errno
 		}
 	}
-	// Neither: an eventfd being written, a terminal, a pipe of an old kernel.
-	if _, errno = q.setNonblock(op.fd, true); errno != 0 {
-		return 0, errno
-	}
-	return q.vectored(call, op.fd, vector, n, op.off, 0)
+	return q.transferPolled(op, call, vector, n)
 }
 
 // ignoresOffset reports whether the kernel's ring reads and writes what has no

@@ -14,7 +14,7 @@ import (
 
 // Run runs the suite on queues that open makes.
 func Run(t *testing.T, open func() (ring.Queue, error)) {
-	for _, list := range [][]testCase{basics, streams, buffers, accepts, polls, timeouts, links, brokenLinks, cancels, endings, messages, files, cursors, registeredBuffers, directDescriptors, zeroCopies, splices} {
+	for _, list := range [][]testCase{basics, streams, buffers, accepts, polls, timeouts, links, brokenLinks, cancels, endings, messages, files, cursors, shared, registeredBuffers, directDescriptors, zeroCopies, splices} {
 		for _, c := range list {
 			t.Run(c.name, func(t *testing.T) { run(t, open, c.run) })
 		}
