@@ -181,8 +181,8 @@ func (op *operation) vectored() bool {
 }
 
 // block performs an operation on the calling goroutine, a worker's, whatever
-// signals come to its thread. scratch is memory of the worker for system calls.
-func (op *operation) block(scratch *iovec) (n int, errno unix.Errno) {
+// signals come to its thread.
+func (op *operation) block(scratch *workspace) (n int, errno unix.Errno) {
 	for {
 		if n, errno = op.attempt(scratch); errno != unix.EINTR {
 			return n, errno
@@ -190,7 +190,7 @@ func (op *operation) block(scratch *iovec) (n int, errno unix.Errno) {
 	}
 }
 
-func (op *operation) attempt(scratch *iovec) (n int, errno unix.Errno) {
+func (op *operation) attempt(scratch *workspace) (n int, errno unix.Errno) {
 	path := uintptr(op.addr)
 	switch op.opcode {
 	case ring.OpRead, ring.OpWrite, ring.OpReadFixed, ring.OpWriteFixed, ring.OpReadv, ring.OpWritev:
@@ -215,12 +215,18 @@ func (op *operation) attempt(scratch *iovec) (n int, errno unix.Errno) {
 	case ring.OpOpenat:
 		return op.blockOpen(path)
 	case ring.OpStatx:
+		if scratch.refused.statx {
+			return op.statBefore(scratch)
+		}
 		return sleep(unix.SYS_STATX, uintptr(op.fd), path, uintptr(op.opFlags), uintptr(op.len), uintptr(op.off))
 	case ring.OpUnlinkat:
 		return sleep(unix.SYS_UNLINKAT, uintptr(op.fd), path, uintptr(op.opFlags), 0, 0)
 	case ring.OpMkdirat:
 		return sleep(unix.SYS_MKDIRAT, uintptr(op.fd), path, uintptr(op.len), 0, 0)
 	case ring.OpRenameat:
+		if scratch.refused.renameat2 {
+			return op.renameBefore()
+		}
 		return sleep(unix.SYS_RENAMEAT2, uintptr(op.fd), path, uintptr(int32(op.len)), uintptr(op.off), uintptr(op.opFlags))
 	case ring.OpLinkat:
 		return sleep(unix.SYS_LINKAT, uintptr(op.fd), path, uintptr(int32(op.len)), uintptr(op.off), uintptr(op.opFlags))
@@ -246,24 +252,23 @@ func (op *operation) blockOpen(path uintptr) (int, unix.Errno) {
 	return fd, errno
 }
 
-func (op *operation) blockTransfer(scratch *iovec) (int, unix.Errno) {
+func (op *operation) blockTransfer(scratch *workspace) (int, unix.Errno) {
 	call := uintptr(unix.SYS_PWRITEV2)
 	if op.reads() {
 		call = unix.SYS_PREADV2
 	}
-	vector, count := addressOf(scratch), 1
-	*scratch = iovec{uintptr(op.addr), uintptr(op.len)}
+	vector, count := addressOf(&scratch.vector), 1
+	scratch.vector = iovec{uintptr(op.addr), uintptr(op.len)}
 	if op.vectored() {
-		*scratch = iovec{}
+		scratch.vector = iovec{}
 		if pieces := op.pieces(); len(pieces) > 0 {
 			vector, count = addressOf(&pieces[0]), len(pieces)
 		}
 	}
-	n, errno := sleep(call, uintptr(op.fd), vector, uintptr(count), uintptr(op.off), uintptr(op.off>>32))
-	if errno == unix.ENOSYS {
-		return sleep(withoutFlags(call, op.off), uintptr(op.fd), vector, uintptr(count), uintptr(op.off), uintptr(op.off>>32))
+	if scratch.refused.preadv2 {
+		call = withoutFlags(call, op.off)
 	}
-	return n, errno
+	return sleep(call, uintptr(op.fd), vector, uintptr(count), uintptr(op.off), uintptr(op.off>>32))
 }
 
 // without makes an errno of an error of package unix.

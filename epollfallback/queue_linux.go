@@ -57,6 +57,7 @@ type Queue struct {
 	controls                     uint64 // calls of epoll_ctl
 	registrations, confirmations uint64 // of them
 	stale                        uint64 // events that found no owner
+	refused                      refusals
 	noPwait2                     bool
 	noBatch                      bool
 	holds                        bool
@@ -109,9 +110,11 @@ func Open(o Options) (*Queue, error) {
 		registry:   newRegistry(completions),
 		clock:      newClock(),
 		credit:     turnCredit,
+		refused:    probeRefusals(),
 	}
 	q.batch = len(q.events)
-	q.workers.init(o.workers())
+	q.noBatch, q.noPwait2 = q.refused.batches, q.refused.epollPwait2
+	q.workers.init(o.workers(), q.refused)
 	return q, nil
 }
 

@@ -23,6 +23,7 @@ type workers struct {
 	taken   opList // has ended; the owner's
 	handed  int    // operations with the pool; the owner's
 	single  bool   // there is one processor to run Go code
+	refused refusals
 
 	finished atomic.Bool // done is not empty
 	bell     int32       // eventfd that wakes the owner; -1 before the first operation
@@ -38,11 +39,20 @@ type workers struct {
 	running int
 	waiting int // workers that have nothing to do
 	alive   int
+	spaces  []*workspace // of those alive
 	closing bool
 }
 
-func (w *workers) init(size int) {
-	w.size, w.bell, w.one = size, -1, 1
+// workspace is memory of one worker, for system calls. It hangs on the pool: a
+// stack could move while its address is an integer.
+type workspace struct {
+	vector  iovec
+	stat    unix.Stat_t
+	refused refusals
+}
+
+func (w *workers) init(size int, refused refusals) {
+	w.size, w.bell, w.one, w.refused = size, -1, 1, refused
 	w.work.L, w.idle.L = &w.mu, &w.mu
 	w.single = runtime.GOMAXPROCS(0) == 1
 }
@@ -94,10 +104,10 @@ func (w *workers) take() {
 // live is a worker.
 func (w *workers) live() {
 	defer w.ended.Done()
-	var scratch iovec
-	vector := &scratch
+	scratch := &workspace{refused: w.refused}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.spaces = append(w.spaces, scratch)
 	for {
 		op := w.pending.pop()
 		if op == nil {
@@ -113,7 +123,7 @@ func (w *workers) live() {
 		w.running++
 		w.active.push(op)
 		w.mu.Unlock()
-		n, errno := op.block(vector)
+		n, errno := op.block(scratch)
 		w.mu.Lock()
 		w.running--
 		w.active.remove(op)
