@@ -218,7 +218,8 @@ func (q *Queue) isPrivate(fd int32) bool {
 // closeNumbers keeps the promise. The file lives on while operations are parked
 // on it, or with workers.
 func (q *Queue) closeNumbers() {
-	for _, fd := range q.closing {
+	for i := 0; i < len(q.closing); i++ { // closing one may add another
+		fd := q.closing[i]
 		if d := q.lookup(fd); d != nil && d.busy() {
 			d.closing = true
 			continue

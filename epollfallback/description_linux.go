@@ -48,7 +48,7 @@ var descriptions = []Description{
 	{"allocate", ring.OpFallocate, "", "fallocate(2) by a worker"},
 	{"truncate", ring.OpFtruncate, "", "ftruncate(2) by a worker"},
 	{"advise", ring.OpFadvise, "", "posix_fadvise(2) by a worker"},
-	{"open", ring.OpOpenat, "", "openat(2) by a worker"},
+	{"open", ring.OpOpenat, "", "openat(2) by a worker; a cancel leaves one that waits to itself, and what it opens is closed"},
 	{"open into a slot", ring.OpOpenat, ring.FeatureDirectDescriptors, "open, then as accept into a slot"},
 	{"status of a file", ring.OpStatx, "", "statx(2) by a worker"},
 	{"rename", ring.OpRenameat, "", "renameat2(2) by a worker"},

@@ -349,6 +349,13 @@ func (l *opList) remove(op *operation) {
 	op.list, op.prev, op.next = nil, nil, nil
 }
 
+func (l *opList) len() (n int) {
+	for op := l.head; op != nil; op = op.next {
+		n++
+	}
+	return n
+}
+
 // append moves all of other to the end of l.
 func (l *opList) append(other *opList) {
 	for op := other.pop(); op != nil; op = other.pop() {

@@ -197,7 +197,11 @@ func (q *Queue) Hold(hold bool) { q.holds = hold }
 func (q *Queue) InFlight() int { return q.outstanding + q.queued }
 
 // Stats implements ring.Queue.
-func (q *Queue) Stats() ring.Stats { return q.stats }
+func (q *Queue) Stats() ring.Stats {
+	s := q.stats
+	s.Abandoned = q.workers.left()
+	return s
+}
 
 // submit takes every queued entry. A chain does not survive it.
 func (q *Queue) submit() {

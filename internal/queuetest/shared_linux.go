@@ -3,6 +3,8 @@ package queuetest
 import (
 	"fmt"
 	"path/filepath"
+	"time"
+	"unsafe"
 
 	"github.com/goproactor/goproactor/ring"
 	"github.com/stretchr/testify/require"
@@ -58,6 +60,15 @@ func (h *harness) blocking(fds ...int) {
 		require.NoError(h, err)
 		require.Zero(h, flags&unix.O_NONBLOCK, "descriptor %d is left non-blocking", fd)
 	}
+}
+
+// underWay gives a worker the time to begin with an entry, which nothing shows.
+func (h *harness) underWay(userData uint64) {
+	h.Helper()
+	h.quiet(userData)
+	until := h.after(20 * time.Millisecond)
+	h.entry(1<<41, func(e *ring.SQE) { e.PrepTimeout(until, 0, 0) })
+	h.fails(1<<41, unix.ETIME)
 }
 
 // shared is about descriptors whose description others may share, and about
@@ -175,5 +186,36 @@ var shared = []testCase{
 		h.blocking(fd)
 		h.final(1, 0)
 		h.blocking(fd)
+	}},
+	{"a cancel ends an open that waits for the other end of a named pipe", func(h *harness) {
+		for _, flag := range []uint32{unix.O_RDONLY, unix.O_WRONLY} {
+			path, open := h.fifo()
+			h.entry(1, func(e *ring.SQE) { e.PrepOpenat(here, h.name(path), flag|unix.O_CREAT|unix.O_CLOEXEC, 0o600) })
+			h.underWay(1)
+			h.entry(2, func(e *ring.SQE) { e.PrepCancel(1, 0) })
+			h.fails(2, unix.EALREADY)
+			h.fails(1, unix.ECANCELED)
+			open(unix.O_RDWR) // where a thread is left waiting, that lets it go
+		}
+	}},
+	{"opens that wait leave room for what else is to be looked up", func(h *harness) {
+		path, open := h.fifo()
+		const waiting = 40
+		for i := range uint64(waiting) {
+			h.entry(100+i, func(e *ring.SQE) {
+				e.PrepOpenat(here, h.name(path), unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC, 0o600)
+			})
+		}
+		stat := new(unix.Statx_t)
+		h.entry(1, func(e *ring.SQE) { e.PrepStatx(here, h.name("/"), 0, unix.STATX_TYPE, unsafe.Pointer(stat)) })
+		h.final(1, 0)
+		require.EqualValues(h, unix.S_IFDIR, stat.Mode&unix.S_IFMT)
+		h.quiet(100)
+		open(unix.O_RDWR)
+		for i := range uint64(waiting) {
+			c := h.result(100 + i)
+			require.NoError(h, errnoOf(c))
+			h.owned(int(c.Result()))
+		}
 	}},
 }
