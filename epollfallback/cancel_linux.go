@@ -139,6 +139,13 @@ func (q *Queue) cancelOne(op *operation) bool {
 	case op.cancelled:
 		return true
 	case op.state == pooled && !q.workers.withdraw(op):
+		if op.opcode == ring.OpOpenat && q.workers.abandon(op) {
+			// The kernel's ring ends such a wait with a signal, after the cancel.
+			op.cancelled = true
+			q.registry.remove(op)
+			q.endLater(op, unix.ECANCELED)
+			return false
+		}
 		op.cancelled = op.splices() // it is not to wait when it comes back
 		return false
 	}

@@ -161,31 +161,22 @@ func (q *Queue) socketError(fd int32) unix.Errno {
 	return unix.Errno(pending)
 }
 
-// connectNow is a connect(2) that does not wait, on a descriptor that is as
-// blocking as before once the connect has ended.
+// connectNow is a connect(2) that does not wait, on a descriptor that is
+// non-blocking for the time of the call.
 func (q *Queue) connectNow(op *operation) unix.Errno {
 	was, errno := q.setNonblock(op.fd, true)
 	if errno != 0 {
 		return errno
 	}
-	op.restore = op.restore || !was
 	addr := uintptr(op.addr)
 	if op.message != nil {
 		addr = addressOf(&op.message.name[0])
 	}
 	_, errno = q.raw(unix.SYS_CONNECT, uintptr(op.fd), addr, uintptr(op.off), 0, 0, 0)
+	if !was {
+		q.setNonblock(op.fd, false)
+	}
 	return errno
-}
-
-// restoreBlocking undoes what connectNow did.
-func (q *Queue) restoreBlocking(op *operation) {
-	fd := op.fd
-	if op.d != nil {
-		fd = op.d.fd
-	}
-	if fd >= 0 {
-		q.setNonblock(fd, false)
-	}
 }
 
 func (q *Queue) prepareClose(op *operation, f *queueabi.Entry) unix.Errno {
@@ -228,7 +219,8 @@ func (q *Queue) isPrivate(fd int32) bool {
 // closeNumbers keeps the promise. The file lives on while operations are parked
 // on it, or with workers.
 func (q *Queue) closeNumbers() {
-	for _, fd := range q.closing {
+	for i := 0; i < len(q.closing); i++ { // closing one may add another
+		fd := q.closing[i]
 		if d := q.lookup(fd); d != nil && d.busy() {
 			d.closing = true
 			continue

@@ -20,7 +20,7 @@ type emulation struct {
 	keep func(*Queue, *operation)
 	// work performs it where it may block: on the goroutine of a worker, to which
 	// scratch belongs.
-	work func(op *operation, scratch *iovec) (n int, errno unix.Errno)
+	work func(op *operation, scratch *workspace) (n int, errno unix.Errno)
 
 	queue   direction
 	ioprio  bool // Ioprio carries flags
@@ -92,7 +92,7 @@ var emulations = [256]emulation{
 	},
 	ring.OpAccept: {
 		forms: []form{
-			{name: "accept", calls: "accept4(2) on a listener made non-blocking; waits for EPOLLIN"},
+			{name: "accept", calls: "accept4(2) on a listener made non-blocking, as it then stays: no other call does without waiting; waits for EPOLLIN"},
 			{name: "accept, multishot", needs: ring.FeatureMultishotAccept, calls: "accept4(2) until EAGAIN at each edge, 33 connections a turn"},
 			{name: "accept into a slot", needs: ring.FeatureDirectDescriptors, calls: "accept, and a number of its own high up that no entry can name; the slot stands for it"},
 		},
@@ -110,7 +110,7 @@ var emulations = [256]emulation{
 		prepare: (*Queue).prepareLinkTimeout, queue: neither,
 	},
 	ring.OpConnect: {
-		forms:   []form{{name: "connect", calls: "connect(2) on a socket made non-blocking for it; waits for EPOLLOUT, then SO_ERROR"}},
+		forms:   []form{{name: "connect", calls: "connect(2) on a socket made non-blocking for the call; waits for EPOLLOUT, then SO_ERROR"}},
 		prepare: (*Queue).prepareConnect, perform: (*Queue).connect, keep: (*Queue).keepAddress, queue: writing, file: true,
 	},
 	ring.OpFallocate: {
@@ -119,7 +119,7 @@ var emulations = [256]emulation{
 	},
 	ring.OpOpenat: {
 		forms: []form{
-			{name: "open", calls: "openat(2) by a worker"},
+			{name: "open", calls: "openat(2) by a worker; a cancel leaves one that waits to itself, and what it opens is closed"},
 			{name: "open into a slot", needs: ring.FeatureDirectDescriptors, calls: "open, then as accept into a slot"},
 		},
 		prepare: (*Queue).prepareOpenat, perform: (*Queue).employ, keep: (*Queue).keepPath, work: (*operation).workOpenat, queue: neither,
@@ -136,11 +136,11 @@ var emulations = [256]emulation{
 		prepare: (*Queue).prepareStatx, perform: (*Queue).employ, keep: (*Queue).keepPath, work: (*operation).workStatx, queue: neither,
 	},
 	ring.OpRead: {
-		forms:   []form{{name: "read", calls: "preadv2(2) with RWF_NOWAIT at once; parks on EAGAIN until EPOLLIN, or goes to a worker if it is a file"}},
+		forms:   []form{{name: "read", calls: "preadv2(2) with RWF_NOWAIT at once; what does not know it is polled, and read once it is ready, a terminal or named pipe by a description of its own; parks on EAGAIN until EPOLLIN, or goes to a worker if it is a file"}},
 		prepare: (*Queue).prepareReadWrite, perform: (*Queue).read, work: (*operation).blockTransfer, queue: reading, ioprio: true, buffers: true, file: true,
 	},
 	ring.OpWrite: {
-		forms:   []form{{name: "write", calls: "pwritev2(2) with RWF_NOWAIT at once; parks on EAGAIN until EPOLLOUT, or goes to a worker if it is a file"}},
+		forms:   []form{{name: "write", calls: "pwritev2(2) with RWF_NOWAIT at once; what does not know it, as for read; parks on EAGAIN until EPOLLOUT, or goes to a worker if it is a file"}},
 		prepare: (*Queue).prepareReadWrite, perform: (*Queue).write, work: (*operation).blockTransfer, queue: writing, ioprio: true, file: true,
 	},
 	ring.OpFadvise: {

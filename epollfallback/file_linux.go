@@ -182,8 +182,8 @@ func (op *operation) vectored() bool {
 }
 
 // block performs an operation on the calling goroutine, a worker's, whatever
-// signals come to its thread. scratch is memory of the worker for system calls.
-func (op *operation) block(scratch *iovec) (n int, errno unix.Errno) {
+// signals come to its thread.
+func (op *operation) block(scratch *workspace) (n int, errno unix.Errno) {
 	for {
 		if n, errno = op.work(op, scratch); errno != unix.EINTR {
 			return n, errno
@@ -191,18 +191,18 @@ func (op *operation) block(scratch *iovec) (n int, errno unix.Errno) {
 	}
 }
 
-func (op *operation) workFsync(*iovec) (int, unix.Errno) {
+func (op *operation) workFsync(scratch *workspace) (int, unix.Errno) {
 	if op.opFlags&ring.FsyncDataSync != 0 {
 		return without(unix.Fdatasync(int(op.fd)))
 	}
 	return without(unix.Fsync(int(op.fd)))
 }
 
-func (op *operation) workFallocate(*iovec) (int, unix.Errno) {
+func (op *operation) workFallocate(scratch *workspace) (int, unix.Errno) {
 	return without(unix.Fallocate(int(op.fd), op.len, int64(op.off), int64(op.addr)))
 }
 
-func (op *operation) workFtruncate(*iovec) (int, unix.Errno) {
+func (op *operation) workFtruncate(scratch *workspace) (int, unix.Errno) {
 	n, errno := without(unix.Ftruncate(int(op.fd), int64(op.off)))
 	if errno == unix.EINVAL && isNoFile(op.fd) {
 		errno = unix.EBADF // which the kernel's ring finds first
@@ -210,38 +210,44 @@ func (op *operation) workFtruncate(*iovec) (int, unix.Errno) {
 	return n, errno
 }
 
-func (op *operation) workFadvise(*iovec) (int, unix.Errno) {
+func (op *operation) workFadvise(scratch *workspace) (int, unix.Errno) {
 	return without(unix.Fadvise(int(op.fd), int64(op.off), int64(op.len), int(op.opFlags)))
 }
 
-func (op *operation) workStatx(*iovec) (int, unix.Errno) {
+func (op *operation) workStatx(scratch *workspace) (int, unix.Errno) {
+	if scratch.refused.statx {
+		return op.statBefore(scratch)
+	}
 	return sleep(unix.SYS_STATX, uintptr(op.fd), uintptr(op.addr), uintptr(op.opFlags), uintptr(op.len), uintptr(op.off))
 }
 
-func (op *operation) workUnlinkat(*iovec) (int, unix.Errno) {
+func (op *operation) workUnlinkat(scratch *workspace) (int, unix.Errno) {
 	return sleep(unix.SYS_UNLINKAT, uintptr(op.fd), uintptr(op.addr), uintptr(op.opFlags), 0, 0)
 }
 
-func (op *operation) workMkdirat(*iovec) (int, unix.Errno) {
+func (op *operation) workMkdirat(scratch *workspace) (int, unix.Errno) {
 	return sleep(unix.SYS_MKDIRAT, uintptr(op.fd), uintptr(op.addr), uintptr(op.len), 0, 0)
 }
 
-func (op *operation) workRenameat(*iovec) (int, unix.Errno) {
+func (op *operation) workRenameat(scratch *workspace) (int, unix.Errno) {
+	if scratch.refused.renameat2 {
+		return op.renameBefore()
+	}
 	return sleep(unix.SYS_RENAMEAT2, uintptr(op.fd), uintptr(op.addr), uintptr(int32(op.len)), uintptr(op.off), uintptr(op.opFlags))
 }
 
-func (op *operation) workLinkat(*iovec) (int, unix.Errno) {
+func (op *operation) workLinkat(scratch *workspace) (int, unix.Errno) {
 	return sleep(unix.SYS_LINKAT, uintptr(op.fd), uintptr(op.addr), uintptr(int32(op.len)), uintptr(op.off), uintptr(op.opFlags))
 }
 
-func (op *operation) workSymlinkat(*iovec) (int, unix.Errno) {
+func (op *operation) workSymlinkat(scratch *workspace) (int, unix.Errno) {
 	return sleep(unix.SYS_SYMLINKAT, uintptr(op.addr), uintptr(op.fd), uintptr(op.off), 0, 0)
 }
 
 // workOpenat opens as the kernel's ring does: large files whatever the flags say,
 // and without waiting for the other end of a named pipe, unless it may make or
 // empty the file.
-func (op *operation) workOpenat(*iovec) (int, unix.Errno) {
+func (op *operation) workOpenat(scratch *workspace) (int, unix.Errno) {
 	path := uintptr(op.addr)
 	flags := op.opFlags | unix.O_LARGEFILE
 	const patient = unix.O_CREAT | unix.O_TRUNC | unix.O_TMPFILE&^unix.O_DIRECTORY | unix.O_PATH | unix.O_NONBLOCK
@@ -255,24 +261,23 @@ func (op *operation) workOpenat(*iovec) (int, unix.Errno) {
 	return fd, errno
 }
 
-func (op *operation) blockTransfer(scratch *iovec) (int, unix.Errno) {
+func (op *operation) blockTransfer(scratch *workspace) (int, unix.Errno) {
 	call := uintptr(unix.SYS_PWRITEV2)
 	if op.reads() {
 		call = unix.SYS_PREADV2
 	}
-	vector, count := addressOf(scratch), 1
-	*scratch = iovec{uintptr(op.addr), uintptr(op.len)}
+	vector, count := addressOf(&scratch.vector), 1
+	scratch.vector = iovec{uintptr(op.addr), uintptr(op.len)}
 	if op.vectored() {
-		*scratch = iovec{}
+		scratch.vector = iovec{}
 		if pieces := op.pieces(); len(pieces) > 0 {
 			vector, count = addressOf(&pieces[0]), len(pieces)
 		}
 	}
-	n, errno := sleep(call, uintptr(op.fd), vector, uintptr(count), uintptr(op.off), uintptr(op.off>>32))
-	if errno == unix.ENOSYS {
-		return sleep(withoutFlags(call, op.off), uintptr(op.fd), vector, uintptr(count), uintptr(op.off), uintptr(op.off>>32))
+	if scratch.refused.preadv2 {
+		call = withoutFlags(call, op.off)
 	}
-	return n, errno
+	return sleep(call, uintptr(op.fd), vector, uintptr(count), uintptr(op.off), uintptr(op.off>>32))
 }
 
 // without makes an errno of an error of package unix.

@@ -122,11 +122,7 @@ func (q *Queue) layOut(op *operation, at layout, n int) int {
 func (q *Queue) recvBatch(op *operation, n int) (int, unix.Errno) {
 	b, flags := &q.scratch.batch, uintptr(op.opFlags|unix.MSG_DONTWAIT)
 	if n > 1 {
-		got, errno := q.raw(unix.SYS_RECVMMSG, uintptr(op.fd), addressOf(&b.headers[0]), uintptr(n), flags, 0, 0)
-		if errno != unix.ENOSYS && errno != unix.EPERM {
-			return got, errno
-		}
-		q.noBatch = true // a seccomp filter refuses it
+		return q.raw(unix.SYS_RECVMMSG, uintptr(op.fd), addressOf(&b.headers[0]), uintptr(n), flags, 0, 0)
 	}
 	got, errno := q.raw(unix.SYS_RECVMSG, uintptr(op.fd), addressOf(&b.headers[0].header), flags, 0, 0, 0)
 	if errno != 0 {

@@ -16,11 +16,11 @@ type operation struct {
 	limit  *operation // the link timeout that is running against it
 	target *operation // of a running link timeout: what it limits
 
-	hashNext, hashPrev *operation                                 // neighbours in the registry
-	d                  *descriptor                                // that it is parked on, or works on
-	message            *message                                   // header, vector and address, once copied
-	ends               [2]splicedEnd                              // of a splice: source and destination
-	work               func(*operation, *iovec) (int, unix.Errno) // its emulation's, once it is to be employed
+	hashNext, hashPrev *operation                                     // neighbours in the registry
+	d                  *descriptor                                    // that it is parked on, or works on
+	message            *message                                       // header, vector and address, once copied
+	ends               [2]splicedEnd                                  // of a splice: source and destination
+	work               func(*operation, *workspace) (int, unix.Errno) // its emulation's, once it is to be employed
 
 	userData uint64
 	addr     uint64
@@ -54,7 +54,6 @@ type operation struct {
 	waited     bool // has been parked
 	started    bool // of a connect: it is in progress
 	holding    bool // owns provided buffer number buffer
-	restore    bool // clear O_NONBLOCK when done
 	kept       bool // keep has run
 	employed   bool // counts in its descriptor's jobs
 	notifies   bool // a notification follows the result
@@ -239,9 +238,6 @@ func (q *Queue) finish(op *operation) {
 	if op.list != nil {
 		op.list.remove(op)
 	}
-	if op.restore {
-		q.restoreBlocking(op)
-	}
 	if op.d != nil {
 		if op.employed {
 			q.unemploy(op.d)
@@ -295,6 +291,13 @@ func (l *opList) remove(op *operation) {
 		l.tail = op.prev
 	}
 	op.list, op.prev, op.next = nil, nil, nil
+}
+
+func (l *opList) len() (n int) {
+	for op := l.head; op != nil; op = op.next {
+		n++
+	}
+	return n
 }
 
 // append moves all of other to the end of l.

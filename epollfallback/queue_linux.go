@@ -58,6 +58,7 @@ type Queue struct {
 	controls                     uint64 // calls of epoll_ctl
 	registrations, confirmations uint64 // of them
 	stale                        uint64 // events that found no owner
+	refused                      refusals
 	noPwait2                     bool
 	noBatch                      bool
 	holds                        bool
@@ -84,6 +85,8 @@ type Queue struct {
 		value, size int32
 		stat        unix.Stat_t
 		ends        [2]int32
+		terminal    unix.Termios
+		path        [32]byte
 	}
 	bytesIn uint64 // bytes that came into provided buffers
 	batch   int    // how many events to ask for
@@ -109,9 +112,11 @@ func Open(o Options) (*Queue, error) {
 		registry:   newRegistry(completions),
 		clock:      newClock(),
 		credit:     turnCredit,
+		refused:    probeRefusals(),
 	}
 	q.batch = len(q.events)
-	q.workers.init(o.workers())
+	q.noBatch, q.noPwait2 = q.refused.batches, q.refused.epollPwait2
+	q.workers.init(o.workers(), q.refused)
 	return q, nil
 }
 
@@ -194,7 +199,11 @@ func (q *Queue) Hold(hold bool) { q.holds = hold }
 func (q *Queue) InFlight() int { return q.outstanding + q.queued }
 
 // Stats implements ring.Queue.
-func (q *Queue) Stats() ring.Stats { return q.stats }
+func (q *Queue) Stats() ring.Stats {
+	s := q.stats
+	s.Abandoned = q.workers.left()
+	return s
+}
 
 // submit takes every queued entry. A chain does not survive it.
 func (q *Queue) submit() {

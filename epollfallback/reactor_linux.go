@@ -133,8 +133,8 @@ func (q *Queue) wait(timeout time.Duration) (int, unix.Errno) {
 		n, errno := call(unix.SYS_EPOLL_PWAIT, uintptr(q.epoll), events, room, ^uintptr(0), 0, 0)
 		return max(n, 0), errno
 	case !q.noPwait2:
-		// Nanoseconds came with Linux 5.11. A seccomp filter older than that
-		// refuses what it does not know with EPERM.
+		// Nanoseconds came with Linux 5.11. A filter may have come since the queue
+		// was opened, and this call is never refused for another reason.
 		q.scratch.time = ring.NewTimespec(timeout)
 		n, errno := call(unix.SYS_EPOLL_PWAIT2, uintptr(q.epoll), events, room, addressOf(&q.scratch.time), 0, 0)
 		if errno != unix.ENOSYS && errno != unix.EPERM {

@@ -49,8 +49,7 @@ func (q *Queue) sendBatch(entries []queueabi.SQE) {
 	for done, full := 0, false; done < len(entries); done++ {
 		if !full {
 			sent, errno := q.raw(unix.SYS_SENDMMSG, uintptr(first.FD), addressOf(&b.headers[done]), uintptr(len(entries)-done), flags, 0, 0)
-			q.noBatch = q.noBatch || errno == unix.ENOSYS
-			full = errno == unix.EAGAIN || q.noBatch
+			full = errno == unix.EAGAIN
 			for ; errno == 0 && sent > 0; sent-- {
 				op := q.newOperation(entries[done].Entry())
 				op.end(int32(b.headers[done].length))

@@ -308,7 +308,7 @@ func (q *Queue) employSplice(op *operation) outcome {
 
 // blockSplice performs it on a worker's goroutine: it waits for a file, and for
 // nothing else.
-func (op *operation) blockSplice(*iovec) (int, unix.Errno) {
+func (op *operation) blockSplice(*workspace) (int, unix.Errno) {
 	call, a := op.spliceCall()
 	n, _, errno := syscall.Syscall6(call, a[0], a[1], a[2], a[3], a[4], a[5])
 	return int(n), errno

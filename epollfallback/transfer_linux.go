@@ -163,11 +163,7 @@ func (q *Queue) transferNow(op *operation, call uintptr, vector *iovec, n int) (
 			return got, errno
 		}
 	}
-	// Neither: an eventfd being written, a terminal, a pipe of an old kernel.
-	if _, errno = q.setNonblock(op.fd, true); errno != 0 {
-		return 0, errno
-	}
-	return q.vectored(call, op.fd, vector, n, op.off, 0)
+	return q.transferPolled(op, call, vector, n)
 }
 
 // ignoresOffset reports whether the kernel's ring reads and writes what has no
@@ -185,14 +181,13 @@ func (q *Queue) ignoresOffset(fd int32, off uint64) bool {
 
 func (q *Queue) vectored(call uintptr, fd int32, vector *iovec, n int, off uint64, flags uintptr) (int, unix.Errno) {
 	// Both halves of the offset; a 64-bit kernel ignores the second.
-	got, errno := q.raw(call, uintptr(fd), addressOf(vector), uintptr(n), uintptr(off), uintptr(off>>32), flags)
-	if errno != unix.ENOSYS {
-		return got, errno
+	if !q.refused.preadv2 {
+		return q.raw(call, uintptr(fd), addressOf(vector), uintptr(n), uintptr(off), uintptr(off>>32), flags)
 	}
 	if flags != 0 {
 		return 0, unix.EOPNOTSUPP
 	}
-	got, errno = q.raw(withoutFlags(call, off), uintptr(fd), addressOf(vector), uintptr(n), uintptr(off), uintptr(off>>32), 0)
+	got, errno := q.raw(withoutFlags(call, off), uintptr(fd), addressOf(vector), uintptr(n), uintptr(off), uintptr(off>>32), 0)
 	if errno == unix.ESPIPE && q.ignoresOffset(fd, off) {
 		got, errno = q.raw(withoutFlags(call, ^uint64(0)), uintptr(fd), addressOf(vector), uintptr(n), 0, 0, 0)
 	}

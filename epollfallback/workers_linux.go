@@ -2,9 +2,11 @@ package epollfallback
 
 import (
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
@@ -12,7 +14,7 @@ import (
 
 // workers perform what may block and cannot be waited for with epoll: the
 // operations on files and names. They are goroutines, started when there is
-// work, never more than size.
+// work, never more than size, and some more when lookups hang (stuck_linux.go).
 //
 // The owner hands over as much as keeps them busy, one operation for each beside
 // the one it performs; the rest stays in its backlog, in the order of submission.
@@ -23,10 +25,12 @@ type workers struct {
 	taken   opList // has ended; the owner's
 	handed  int    // operations with the pool; the owner's
 	single  bool   // there is one processor to run Go code
+	refused refusals
 
-	finished atomic.Bool // done is not empty
-	bell     int32       // eventfd that wakes the owner; -1 before the first operation
-	one      uint64      // what is written to it
+	finished atomic.Bool  // done is not empty, or there is relief
+	relief   atomic.Int32 // hanging, for the owner
+	bell     int32        // eventfd that wakes the owner; -1 before the first operation
+	one      uint64       // what is written to it
 	ended    sync.WaitGroup
 
 	mu      sync.Mutex
@@ -35,20 +39,29 @@ type workers struct {
 	pending opList
 	active  opList // being performed
 	done    opList
-	running int
+	running int // workers that perform something
 	waiting int // workers that have nothing to do
 	alive   int
+	spaces  []*workspace // of those alive
 	closing bool
+
+	looking   int         // workers that look up names
+	hanging   int         // of them, those that have been with one lookup for too long
+	abandoned int         // that are with one which has been given up, not among those alive
+	timer     *time.Timer // that relieve comes with
+	watched   bool        // it is to come
+	patience  patience
 }
 
-func (w *workers) init(size int) {
-	w.size, w.bell, w.one = size, -1, 1
+func (w *workers) init(size int, refused refusals) {
+	w.size, w.bell, w.one, w.refused = size, -1, 1, refused
+	w.patience = patience{relieve: relieveAfter, close: giveUpAfter}
 	w.work.L, w.idle.L = &w.mu, &w.mu
 	w.single = runtime.GOMAXPROCS(0) == 1
 }
 
 // full says that the pool takes no more for now.
-func (w *workers) full() bool { return w.handed >= 2*w.size }
+func (w *workers) full() bool { return w.handed >= 2*w.size+int(w.relief.Load()) }
 
 // push hands op to the pool.
 func (w *workers) push(op *operation) {
@@ -60,10 +73,10 @@ func (w *workers) push(op *operation) {
 	switch {
 	case w.waiting > 0:
 		w.work.Signal()
-	case w.alive < w.size:
-		w.alive++
-		w.ended.Add(1)
-		go w.live()
+	case w.alive < w.limit():
+		w.start()
+	default:
+		w.watch()
 	}
 }
 
@@ -91,52 +104,78 @@ func (w *workers) take() {
 	}
 }
 
-// live is a worker.
+// limit is how many workers there may be: size of them, and one more for each that
+// hangs.
+func (w *workers) limit() int { return w.size + w.hanging }
+
+// start adds a worker.
+func (w *workers) start() {
+	w.alive++
+	w.ended.Add(1)
+	go w.live()
+}
+
+// live is a worker. One that was abandoned is none any more when its call returns.
 func (w *workers) live() {
-	defer w.ended.Done()
-	var scratch iovec
-	vector := &scratch
+	space := &workspace{refused: w.refused}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.spaces = append(w.spaces, space)
 	for {
 		op := w.pending.pop()
-		if op == nil {
-			if w.closing {
-				w.alive--
+		switch {
+		case op != nil:
+			if !w.perform(op, space) {
 				return
 			}
+		case w.closing || w.alive > w.limit():
+			w.retire(space)
+			return
+		default:
 			w.waiting++
 			w.work.Wait()
 			w.waiting--
-			continue
 		}
-		w.running++
-		w.active.push(op)
-		w.mu.Unlock()
-		n, errno := op.block(vector)
-		w.mu.Lock()
-		w.running--
-		w.active.remove(op)
-		op.conclude(n, errno)
-		w.report(op)
 	}
 }
 
-// wake ends the wait of an open for the other end of a named pipe, the one
-// operation that may never end, by being that end for a moment. The kernel's
-// ring wakes it with a signal.
-func (op *operation) wake() {
-	if op.opcode != ring.OpOpenat || op.opFlags&unix.O_NONBLOCK != 0 {
-		return
+// retire takes a worker out of the pool.
+func (w *workers) retire(space *workspace) {
+	w.alive--
+	w.spaces = slices.DeleteFunc(w.spaces, func(s *workspace) bool { return s == space })
+	w.ended.Done()
+}
+
+// perform performs op without the lock. It returns false if the worker was
+// abandoned meanwhile.
+func (w *workers) perform(op *operation, space *workspace) bool {
+	if op.looksUp() && w.looking+w.abandoned >= max(maxStuck, 2*w.size) {
+		op.conclude(0, unix.EAGAIN)
+		w.report(op)
+		return true
 	}
-	var stat unix.Stat_t
-	path := string(pathAt(op.addr))
-	if unix.Fstatat(int(op.fd), path, &stat, 0) != nil || stat.Mode&unix.S_IFMT != unix.S_IFIFO {
-		return
+	w.running++
+	w.active.push(op)
+	job := space.take(op)
+	if job != op {
+		w.looking++
 	}
-	if fd, err := unix.Openat(int(op.fd), path, unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0); err == nil {
-		unix.Close(fd)
+	w.mu.Unlock()
+	n, errno := job.block(space)
+	w.mu.Lock()
+	if space.abandoned {
+		w.comeBack(job, n, errno)
+		return false
 	}
+	w.running--
+	w.active.remove(op)
+	if errno == 0 {
+		space.handOver()
+	}
+	w.release(space)
+	op.conclude(n, errno)
+	w.report(op)
+	return true
 }
 
 // report tells the owner, once for all that it has not seen yet.
@@ -155,13 +194,12 @@ func (w *workers) ring() {
 	syscall.RawSyscall(unix.SYS_WRITE, uintptr(w.bell), addressOf(&w.one), 8)
 }
 
-// rest waits until nothing runs.
+// rest waits until nothing runs. What looks up names it gives up after a while.
 func (w *workers) rest() {
+	giveUp := time.AfterFunc(w.patience.close, w.giveUp)
+	defer giveUp.Stop()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for op := w.active.head; op != nil; op = op.next {
-		op.wake()
-	}
 	for w.running > 0 || !w.pending.empty() {
 		w.idle.Wait()
 	}
@@ -171,6 +209,9 @@ func (w *workers) rest() {
 func (w *workers) close() {
 	w.mu.Lock()
 	w.closing = true
+	if w.timer != nil {
+		w.timer.Stop()
+	}
 	w.work.Broadcast()
 	w.mu.Unlock()
 	w.ended.Wait()

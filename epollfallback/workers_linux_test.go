@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/goproactor/goproactor/ring"
 	"github.com/stretchr/testify/require"
@@ -18,6 +19,7 @@ func occupied(t *testing.T) (b *bench, release func()) {
 	t.Cleanup(runtime.UnlockOSThread)
 	q, err := Open(Options{Entries: 64, Workers: 1})
 	require.NoError(t, err)
+	q.workers.patience.relieve = time.Hour // nobody takes its place
 	t.Cleanup(func() { require.NoError(t, q.Close()) })
 	b = &bench{TB: t, Queue: q}
 	fifo := filepath.Join(t.TempDir(), "fifo")
@@ -32,8 +34,14 @@ func occupied(t *testing.T) (b *bench, release func()) {
 		q.workers.mu.Unlock()
 	}
 	return b, func() {
-		fd, err := unix.Open(fifo, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+		abandoned := q.Stats().Abandoned > 0
+		fd, err := unix.Open(fifo, unix.O_RDWR|unix.O_CLOEXEC, 0)
 		require.NoError(t, err)
+		if abandoned {
+			defer unix.Close(fd)
+			comeBack(t, q)
+			return
+		}
 		closeAtEnd(t, fd)
 		c := b.await()
 		require.EqualValues(t, 1, c.UserData())
@@ -57,11 +65,99 @@ func TestCancelOfWhatAWorkerPerforms(t *testing.T) {
 	b, release := occupied(t)
 	b.entry(2, func(e *ring.SQE) { e.PrepCancel(1, 0) })
 	b.fails(2, unix.EALREADY)
-	b.entry(3, func(e *ring.SQE) { e.PrepCancel(1, 0) })
-	b.fails(3, unix.EALREADY)
-	release()
+	b.fails(1, unix.ECANCELED)
+	require.EqualValues(t, 1, b.Stats().Abandoned)
 	b.entry(4, func(e *ring.SQE) { e.PrepCancel(1, 0) })
 	b.fails(4, unix.ENOENT)
+	before := openDescriptors(t)
+	release()
+	comeBack(t, b.Queue)
+	require.Equal(t, before, openDescriptors(t), "what it opened is closed")
+	b.entry(5, func(e *ring.SQE) { e.PrepFsync(regular(t, "x"), 0) })
+	b.expect(5, 0)
+}
+
+// comeBack waits for the workers that were abandoned.
+func comeBack(t *testing.T, q *Queue) {
+	t.Helper()
+	for start := time.Now(); q.Stats().Abandoned > 0; runtime.Gosched() {
+		require.Less(t, time.Since(start), 10*time.Second)
+	}
+}
+
+// Lookups that hang have others take the place of their workers, up to a bound;
+// beyond it they are refused, and what else there is for workers to do goes on.
+func TestLookupsThatHang(t *testing.T) {
+	runtime.LockOSThread()
+	t.Cleanup(runtime.UnlockOSThread)
+	q, err := Open(Options{Entries: 512, Workers: 16})
+	require.NoError(t, err)
+	b := &bench{TB: t, Queue: q}
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	require.NoError(t, unix.Mkfifo(fifo, 0o600))
+	const tooMany = maxStuck + 20
+	for i := range uint64(tooMany) {
+		b.entry(i, func(e *ring.SQE) {
+			e.PrepOpenat(unix.AT_FDCWD, path(fifo), unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC, 0o600)
+		})
+	}
+	fd := regular(t, "x")
+	b.entry(1000, func(e *ring.SQE) { e.PrepFsync(fd, 0) })
+	for range tooMany - maxStuck + 1 {
+		c := b.await()
+		if c.UserData() == 1000 {
+			require.Zero(t, c.Result())
+			continue
+		}
+		require.Equal(t, -int32(unix.EAGAIN), c.Result())
+	}
+	require.Zero(t, q.Stats().Abandoned)
+	b.entry(2000, (*ring.SQE).PrepCancelAny)
+	b.expect(2000, maxStuck)
+	for range maxStuck {
+		c := b.await()
+		require.Equal(t, -int32(unix.ECANCELED), c.Result())
+	}
+	require.EqualValues(t, maxStuck, q.Stats().Abandoned)
+	require.NoError(t, q.Close())
+	// The other end lets them go.
+	end, err := unix.Open(fifo, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer unix.Close(end)
+	comeBack(t, q)
+}
+
+// The queue is closed in the moment in which a worker is about to begin with an open
+// that hangs, and in any other.
+func TestCloseWhileAWorkerBegins(t *testing.T) {
+	runtime.LockOSThread()
+	t.Cleanup(runtime.UnlockOSThread)
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	require.NoError(t, unix.Mkfifo(fifo, 0o600))
+	before := openDescriptors(t)
+	var queues []*Queue
+	for turn := range 50 {
+		q, err := Open(Options{Entries: 8, Workers: 2})
+		require.NoError(t, err)
+		for i := range uint64(4) {
+			e := q.Next()
+			e.PrepOpenat(unix.AT_FDCWD, path(fifo), unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC, 0o600)
+			e.SetUserData(i)
+		}
+		require.NoError(t, q.Enter(0))
+		for range turn {
+			runtime.Gosched()
+		}
+		require.NoError(t, q.Close())
+		queues = append(queues, q)
+	}
+	end, err := unix.Open(fifo, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	require.NoError(t, err)
+	for _, q := range queues {
+		comeBack(t, q)
+	}
+	require.NoError(t, unix.Close(end))
+	require.Equal(t, before, openDescriptors(t))
 }
 
 func TestCancelOfWhatWaitsForAWorker(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/goproactor/goproactor/proactor"
 	"github.com/stretchr/testify/require"
@@ -109,4 +110,25 @@ var cutTransfers = []behaviour{
 			require.Equal(t, p, q)
 		})
 	}},
+}
+
+// An open that waits for the other end of a named pipe is let go by its context, and
+// by Close, and keeps nothing else waiting.
+func TestOpenOfANamedPipeWaits(t *testing.T) {
+	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		name := pipeNamed(t)
+		short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		_, err := rt.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600).Await(short)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		for range 40 {
+			rt.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+		}
+		_, err = rt.Stat("/").Await(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, rt.Close())
+		end, err := os.OpenFile(name, os.O_RDWR, 0) // threads that are left go on
+		require.NoError(t, err)
+		require.NoError(t, end.Close())
+	})
 }

@@ -72,6 +72,7 @@ func (s Stats) Total() LoopStats {
 		t.Enters += l.Enters
 		t.Syscalls += l.Syscalls
 		t.Overflows += l.Overflows
+		t.Abandoned += l.Abandoned
 		t.Turns += l.Turns
 		t.InFlight += l.InFlight
 		t.Conns += l.Conns

@@ -24,6 +24,7 @@ const (
 	registerFiles2        = 13 // Linux 5.13
 	registerBuffers2      = 15 // Linux 5.13
 	registerBuffersUpdate = 16 // Linux 5.13
+	registerMaxWorkers    = 19 // Linux 5.15
 	registerBufferRing    = 22 // Linux 5.19
 	unregisterBufferRing  = 23
 	registerSyncCancel    = 24 // Linux 6.0

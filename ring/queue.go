@@ -119,4 +119,5 @@ type Stats struct {
 	Enters    uint64 // Enter calls that made a system call
 	Syscalls  uint64 // system calls made for operations and waiting, Enter's included
 	Overflows uint64 // times the completion queue was full and completions were kept aside
+	Abandoned uint64 // canceled operations that hold a thread still, as the opening of a named pipe does until the other end comes (fallback only)
 }

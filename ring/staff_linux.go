@@ -2,6 +2,7 @@ package ring
 
 import (
 	"syscall"
+	"unsafe"
 
 	"github.com/goproactor/goproactor/internal/queueabi"
 	"golang.org/x/sys/unix"
@@ -34,6 +35,10 @@ func mayNeedWorker(f *queueabi.Entry) bool {
 	return true
 }
 
+// maxWorkers is how many workers for files and names a thread may have: as many as
+// may hang in the fallback.
+const maxWorkers = 128
+
 // staffAttempts bounds how often staff asks for a worker. With signals blocked the
 // first attempt succeeds, unless memory or a limit of threads (RLIMIT_NPROC,
 // pids.max) is in the way.
@@ -62,7 +67,11 @@ func (r *Ring) staff() {
 		return
 	}
 	defer unix.Close(counter)
-	// One kind works on files and names, the other on what may take for ever.
+	// One kind works on files and names, the other on what may take for ever. Of the
+	// first there are by default no more than four for each processor, which as many
+	// opens of named pipes keep from all else. It makes them when the others wait.
+	limits := &[2]uint32{maxWorkers, 0}
+	register(hirer.fd, registerMaxWorkers, unsafe.Pointer(limits), 2)
 	r.staffed = hirer.employs((*SQE).PrepNop) && hirer.employs(func(e *SQE) { e.PrepRead(counter, make([]byte, 8)) })
 }
 
