@@ -173,10 +173,12 @@ type pooled struct {
 	promise *futures.Promise[int]
 }
 
+func (p *pooled) Cancel() { p.promise.Fail(futures.ErrCanceled) }
+
 func (p *pooled) Recycle() { p.pool.spare = append(p.pool.spare, p.promise) }
 
 // A promise is used again when its result has been taken.
-func ExamplePromise_SetRecycler() {
+func ExampleRecycler() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	loop := newTurner()
@@ -185,8 +187,7 @@ func ExamplePromise_SetRecycler() {
 
 	var used pool
 	p := new(futures.Promise[int])
-	p.Bind(loop, nil)
-	p.SetRecycler(&pooled{&used, p})
+	p.Bind(loop, &pooled{&used, p})
 	f, _ := p.Renew()
 	p.Resolve(7)
 	tasks.Start(context.Background(), func(ctx context.Context) error {

@@ -15,13 +15,13 @@ import (
 // recycled counts what a promise tells its Recycler.
 type recycled struct{ times int }
 
+func (r *recycled) Cancel()  {}
 func (r *recycled) Recycle() { r.times++ }
 
 // newRecycled is a promise whose operation ends only by itself.
 func newRecycled(l *loop) (*Promise[int], *recycled) {
 	p, r := new(Promise[int]), new(recycled)
-	p.Bind(l, cancelerFunc(func() {}))
-	p.SetRecycler(r)
+	p.Bind(l, r)
 	return p, r
 }
 

@@ -14,9 +14,9 @@ import (
 // promise, on any goroutine and with no lock held for a free one.
 type Canceler interface{ Cancel() }
 
-// Recycler is told that the result of a bound promise's operation has been taken,
-// so that the promise may be renewed for the next one. See Renew for what taken
-// means.
+// Recycler is a Canceler of a bound promise that is also told when the result of an
+// operation has been taken, so that the promise may be renewed for the next one. See
+// Renew for what taken means.
 //
 // Recycle is called on the executor, at most once for an operation, just before
 // whoever takes the result goes on with it. It is not called for a promise that
@@ -50,11 +50,11 @@ const (
 // A Promise must not be copied after first use.
 type Promise[T any] struct {
 	exec     Executor // nil: free
-	recycler Recycler // nil: nobody wants to know
 	task     *Task    // parked in Await on the executor; stays until it has run
 	word     atomic.Uint64
 	canceled bool // the canceler knows
 	given    bool // the executor has given the result to somebody
+	recycles bool // the canceler is a Recycler
 	value    T
 	err      error
 	then     func(T, error) // the first callback, or the one posted after the result
@@ -68,12 +68,12 @@ type Promise[T any] struct {
 func NewPromise[T any]() *Promise[T] { return new(Promise[T]) }
 
 // Bind makes p a promise of exec, whose operation c cancels; a nil c means
-// that there is nothing to cancel. It must be called before p is used.
-func (p *Promise[T]) Bind(exec Executor, c Canceler) { p.exec, p.canceler = exec, c }
-
-// SetRecycler has r told when a result has been taken. Call it after Bind, before
-// p is used.
-func (p *Promise[T]) SetRecycler(r Recycler) { p.recycler = r }
+// that there is nothing to cancel. A c that is a Recycler is told when a result has
+// been taken. Bind must be called before p is used.
+func (p *Promise[T]) Bind(exec Executor, c Canceler) {
+	p.exec, p.canceler = exec, c
+	_, p.recycles = c.(Recycler)
+}
 
 // SetCanceler tells a free promise how to cancel its operation. It does
 // nothing for one that is resolved.
@@ -290,8 +290,8 @@ func (p *Promise[T]) give() {
 		return
 	}
 	p.given = true
-	if p.recycler != nil && p.word.Load()&shared == 0 {
-		p.recycler.Recycle()
+	if p.recycles && p.word.Load()&shared == 0 {
+		p.canceler.(Recycler).Recycle()
 	}
 }
 

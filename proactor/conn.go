@@ -29,13 +29,14 @@ type Conn struct {
 	gone      bool  // the descriptor is not ours any more; guarded by naming
 	others    int32 // operations in flight besides the receive and the send
 	index     int32 // in loop.conns
+	sendDue   bool  // in the loop\'s list of those to start sending
 
 	recv    receiver
 	send    sender
 	account engine.Account // of the received data that it holds
 
 	acceptor  *acceptor // that brought it, if any
-	moving    *move     // to another loop, once nothing is in flight
+	move      *move     // to another loop, once nothing is in flight; or that which brought it here
 	deadlines *deadlines
 	naming    sync.Mutex // keeps the descriptor ours while its addresses are looked up
 	addresses *addresses // once they are looked up; guarded by naming
@@ -212,14 +213,14 @@ func (c *Conn) sendSegment(g segment) futures.Future[int] {
 	if !l.engine.Inside() {
 		return c.sendElsewhere(g)
 	}
-	q, f := l.sends.begin(l, &c.send)
+	q, f := l.sends.begin(&c.send)
 	g.promise = &q.Promise
 	c.send.push(g)
 	return f
 }
 
 func (c *Conn) sendElsewhere(g segment) futures.Future[int] {
-	q := requestElsewhere[int](c.loop, &c.send)
+	q := c.loop.sends.elsewhere(&c.send)
 	g.promise = &q.Promise
 	engine.RaceRead(g.data)
 	if !c.loop.engine.Do(func() { c.send.push(g) }) {
@@ -420,12 +421,12 @@ func (c *Conn) busy() bool {
 // settled is called whenever an operation of the connection has ended, and
 // takes the closing on.
 func (c *Conn) settled() {
-	if m := c.moving; m != nil && (c.state != connOpen || c.send.idle() && !c.busy()) {
+	if m := c.move; c.isMoving() && (c.state != connOpen || c.send.idle() && !c.busy()) {
 		if c.state == connOpen {
 			m.ready()
 			return
 		}
-		c.moving = nil
+		c.move = m.before
 		c.loop.engine.Later(func() { m.promise.Fail(c.closedError("move")) })
 	}
 	if c.state == connDraining && c.send.idle() && c.others == 0 {
@@ -447,7 +448,9 @@ type release Conn
 func (r *release) Complete(int32, uint32) {
 	c := (*Conn)(r)
 	c.state = connClosed
-	c.recv.in.untaken.reclaim()
+	if !c.movedAway { // else when its new self ends
+		c.reclaim()
+	}
 	c.loop.forget(c)
 	if c.acceptor != nil {
 		c.acceptor.left()

@@ -19,7 +19,7 @@ type incoming[T received] struct {
 	handler  func(T, error)
 	line     engine.Loan[demand[T]] // calls that wait, first come first
 	unread   engine.Loan[T]
-	untaken  requestList[T] // results that nobody has taken
+	results  requestList[T] // that nobody has taken
 	bytes    int32          // in unread
 	isHeld   bool           // the handler is not to be called now
 	draining bool           // resume is running
@@ -74,17 +74,17 @@ func recv[T received](r receiving[T]) futures.Future[T] {
 	if !l.engine.Inside() {
 		return recvElsewhere(r)
 	}
-	q, f := r.lenders().requests.begin(l, r)
-	q.track(&r.incoming().untaken)
+	q, f := r.lenders().requests.begin(r)
+	q.track()
 	serve(r, (*recvDemand[T])(q))
 	return f
 }
 
 func recvElsewhere[T received](r receiving[T]) futures.Future[T] {
 	l := r.on()
-	q := requestElsewhere(l, requestOwner[T](r))
+	q := r.lenders().requests.elsewhere(r)
 	ok := l.engine.Do(func() {
-		q.track(&r.incoming().untaken)
+		q.track()
 		serve(r, (*recvDemand[T])(q))
 	})
 	if !ok {

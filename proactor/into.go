@@ -47,7 +47,6 @@ func (l *Loop) beginInto() (*into, futures.Future[int]) {
 		}
 	}
 	o := newInto(l)
-	o.promise.SetRecycler(o)
 	f, _ := o.promise.Renew()
 	return o, f
 }
@@ -60,6 +59,9 @@ func newInto(l *Loop) *into {
 
 // Recycle implements futures.Recycler.
 func (o *into) Recycle() {
+	if o.elsewhere {
+		return
+	}
 	o.conn = nil
 	o.loop.intos = append(o.loop.intos, o)
 }

@@ -64,6 +64,7 @@ type host Loop
 
 func (h *host) Opened() error {
 	l := (*Loop)(h)
+	l.streams.requests.loop, l.packets.requests.loop, l.sends.loop = l, l, l
 	o := &l.rt.options
 	return l.buffers.Open(&l.engine, bufferGroup, o.bufferSize, o.bufferCount)
 }
@@ -73,7 +74,7 @@ func (h *host) Flush() {
 	for last := len(h.sending) - 1; last >= 0; last = len(h.sending) - 1 {
 		s := h.sending[last]
 		h.sending[last], h.sending = nil, h.sending[:last]
-		s.due = false
+		s.conn.sendDue = false
 		s.start()
 	}
 }

@@ -56,6 +56,19 @@ type move struct {
 	conn    *Conn
 	to      *Loop
 	promise *futures.Promise[*Conn]
+	before  *move // that brought conn to its loop, if any
+}
+
+// isMoving says that a Move of c is under way.
+func (c *Conn) isMoving() bool { return c.move != nil && c.move.conn == c }
+
+// reclaim gives back what came in and nobody has taken, here and where c was before
+// it moved.
+func (c *Conn) reclaim() {
+	c.recv.in.results.reclaim()
+	if m := c.move; m != nil && m.conn != c {
+		m.conn.loop.engine.Perform(m.conn.reclaim)
+	}
 }
 
 func (m *move) begin() {
@@ -65,14 +78,14 @@ func (m *move) begin() {
 		return
 	}
 	switch {
-	case c.moving != nil:
+	case c.isMoving():
 		m.promise.Fail(c.opError("move", errMoving))
 		return
 	case c.recv.claim != nil:
 		m.promise.Fail(c.misused("move", errChainWaiting))
 		return
 	}
-	c.moving = m
+	m.before, c.move = c.move, m
 	c.recv.expire(c.opError("read", ErrMoved))
 	c.recv.in.handler = nil
 	if c.recv.armed && !c.recv.pausing && c.recv.direct == nil {
@@ -88,7 +101,7 @@ func (m *move) begin() {
 // ready hands over what nothing is in flight on any more.
 func (m *move) ready() {
 	c := m.conn
-	c.moving = nil
+	c.move = m.before
 	fd, err := -1, c.send.err
 	switch {
 	case err != nil:
@@ -104,6 +117,9 @@ func (m *move) ready() {
 	}
 	moved := m.to.newConn(fd, c.network)
 	moved.acceptor, c.acceptor = c.acceptor, nil
+	if c.recv.in.results.first != nil || c.move != nil {
+		moved.move = &move{conn: c}
+	}
 	moved.recv.err, moved.recv.filesCome = c.recv.err, c.recv.filesCome
 	var unread [][]byte
 	for c.recv.in.unread.Len() > 0 {

@@ -316,7 +316,7 @@ func (c *PacketConn) SendDatagram(d Datagram) futures.Future[int] {
 	if !l.engine.Inside() {
 		return c.sendElsewhere(d)
 	}
-	q, f := l.sends.begin(l, &c.send)
+	q, f := l.sends.begin(&c.send)
 	c.begin(&q.Promise, &d)
 	return f
 }
@@ -333,7 +333,7 @@ func (c *PacketConn) begin(answer *futures.Promise[int], d *Datagram) {
 }
 
 func (c *PacketConn) sendElsewhere(d Datagram) futures.Future[int] {
-	q := requestElsewhere[int](c.loop, &c.send)
+	q := c.loop.sends.elsewhere(&c.send)
 	engine.RaceRead(d.Data)
 	if !c.loop.engine.Do(func() { c.begin(&q.Promise, &d) }) {
 		q.Fail(c.closedError("write"))

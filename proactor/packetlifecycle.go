@@ -96,7 +96,7 @@ type packetRelease PacketConn
 func (r *packetRelease) Complete(int32, uint32) {
 	c := (*PacketConn)(r)
 	c.state = connClosed
-	c.recv.in.untaken.reclaim()
+	c.recv.in.results.reclaim()
 	c.loop.residents.Remove(c)
 	if c.closed != nil {
 		c.closed.Resolve(struct{}{})

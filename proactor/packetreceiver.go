@@ -53,6 +53,8 @@ func (r *packetReceiver) closedError(op string) error  { return r.conn.closedErr
 // cut implements receiving. What does not fit is truncated, and says so.
 func (r *packetReceiver) cut() error { return nil }
 
+func (r *packetReceiver) untaken() *requestList[Message] { return &r.in.results }
+
 // withdraw implements requestOwner.
 func (r *packetReceiver) withdraw(q *request[Message]) {
 	withdraw(r, (*recvDemand[Message])(q), futures.ErrCanceled)

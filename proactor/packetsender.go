@@ -300,6 +300,8 @@ func (s *packetSender) retract(answer *futures.Promise[int]) {
 	}
 }
 
+func (s *packetSender) untaken() *requestList[int] { return nil }
+
 // withdraw implements requestOwner.
 func (s *packetSender) withdraw(q *request[int]) { s.retract(&q.Promise) }
 

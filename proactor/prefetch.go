@@ -11,7 +11,7 @@ import (
 func (r *receiver) prefetch(near bool) {
 	if !near {
 		prefetchConn(uintptr(unsafe.Pointer(r)) - unsafe.Offsetof(Conn{}.recv))
-	} else if q := r.in.untaken.first; q != nil {
+	} else if q := r.in.results.first; q != nil {
 		prefetch.Lines(uintptr(unsafe.Pointer(q)), int(unsafe.Sizeof(*q)/prefetch.LineSize))
 	}
 }

@@ -58,6 +58,8 @@ func (r *receiver) closedError(op string) error { return r.conn.closedError(op) 
 // cut implements receiving.
 func (r *receiver) cut() error { return r.conn.failed("read", syscall.EMSGSIZE) }
 
+func (r *receiver) untaken() *requestList[Buffer] { return &r.in.results }
+
 // withdraw implements requestOwner.
 func (r *receiver) withdraw(q *request[Buffer]) {
 	withdraw(r, (*recvDemand[Buffer])(q), futures.ErrCanceled)
@@ -77,7 +79,7 @@ func (r *receiver) full() bool {
 }
 
 func (r *receiver) arm() {
-	if r.armed || r.conn.moving != nil {
+	if r.armed || r.conn.isMoving() {
 		return
 	}
 	if r.claim != nil {
@@ -346,7 +348,7 @@ func (r *receiver) hand(b Buffer) {
 // refuses implements receiving.
 func (r *receiver) refuses() error {
 	switch c := r.conn; {
-	case c.moving != nil || c.movedAway:
+	case c.isMoving() || c.movedAway:
 		return c.opError("read", ErrMoved)
 	case c.state >= connEnding:
 		return c.closedError("read")
@@ -374,7 +376,7 @@ func (r *receiver) expire(err error) {
 // handle makes fn the receiver of all data from now on.
 func (r *receiver) handle(fn func(Buffer, error)) {
 	switch {
-	case r.conn.moving != nil || r.conn.movedAway:
+	case r.conn.isMoving() || r.conn.movedAway:
 		tell(r, fn, r.conn.opError("read", ErrMoved))
 		return
 	case r.conn.state >= connEnding:

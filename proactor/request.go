@@ -10,32 +10,35 @@ import (
 // from another goroutine is used once.
 type request[T any] struct {
 	futures.Promise[T]
-	loop  *Loop
-	pool  *requestPool[T] // nil if it is used once
+	pool  *requestPool[T]
 	owner requestOwner[T]
+	once  bool // called by another goroutine
 
 	// Of those whose result holds a lease, which has to be given back when nobody
 	// ever takes the result:
 	task       *futures.Task // that made the call, if one did
 	lease      *engine.Lease // of the result, if there is one
-	list       *requestList[T]
-	prev, next *request[T] // in list
+	prev, next *request[T]   // in its owner's list
 }
 
 // requestOwner is what a request was made of.
 type requestOwner[T any] interface {
 	// withdraw ends a request that is canceled. It runs on the loop.
 	withdraw(r *request[T])
+	// untaken lists the requests whose result nobody has taken; nil where results
+	// hold nothing.
+	untaken() *requestList[T]
 }
 
 // requestPool keeps requests that are over. What was used last is used first, for
 // it is in the cache.
 type requestPool[T any] struct {
+	loop *Loop
 	free []*request[T]
 }
 
 // begin makes a request on the loop, to which the caller gives its result.
-func (p *requestPool[T]) begin(l *Loop, owner requestOwner[T]) (*request[T], futures.Future[T]) {
+func (p *requestPool[T]) begin(owner requestOwner[T]) (*request[T], futures.Future[T]) {
 	for last := len(p.free) - 1; last >= 0; last-- {
 		r := p.free[last]
 		p.free = p.free[:last]
@@ -44,27 +47,26 @@ func (p *requestPool[T]) begin(l *Loop, owner requestOwner[T]) (*request[T], fut
 			return r, f
 		}
 	}
-	r := &request[T]{loop: l, pool: p, owner: owner}
-	r.Bind(&l.engine, r)
-	r.SetRecycler(r)
+	r := &request[T]{pool: p, owner: owner}
+	r.Bind(&p.loop.engine, r)
 	f, _ := r.Renew()
 	return r, f
 }
 
-// requestElsewhere makes a request of a goroutine that is not on the loop.
-func requestElsewhere[T any](l *Loop, owner requestOwner[T]) *request[T] {
-	r := &request[T]{loop: l, owner: owner}
+// elsewhere makes a request of a goroutine that is not on the loop.
+func (p *requestPool[T]) elsewhere(owner requestOwner[T]) *request[T] {
+	r := &request[T]{pool: p, owner: owner, once: true}
 	r.SetCanceler(r)
 	return r
 }
 
 // Recycle implements futures.Recycler: somebody takes the result.
 func (r *request[T]) Recycle() {
-	if r.list != nil {
-		r.list.remove(r)
+	if r.next != nil {
+		r.owner.untaken().remove(r)
 	}
 	if r.lease != nil {
-		r.lease.Taken(r.loop.engine.Tasks().Current())
+		r.lease.Taken(r.pool.loop.engine.Tasks().Current())
 	}
 	r.owner, r.task, r.lease = nil, nil, nil
 	r.pool.free = append(r.pool.free, r)
@@ -72,22 +74,22 @@ func (r *request[T]) Recycle() {
 
 // Cancel implements futures.Canceler.
 func (r *request[T]) Cancel() {
-	if r.pool != nil {
+	if !r.once {
 		r.owner.withdraw(r)
 		return
 	}
-	r.loop.engine.Do(func() { r.owner.withdraw(r) }) // behind the call, which may still be on its way
+	r.pool.loop.engine.Do(func() { r.owner.withdraw(r) }) // behind the call, which may still be on its way
 }
 
 // fail ends the request in a turn of its own: what led here may be in the middle
 // of a list that the program's callback may change.
-func (r *request[T]) fail(err error) { r.loop.engine.Later(func() { r.Fail(err) }) }
+func (r *request[T]) fail(err error) { r.pool.loop.engine.Later(func() { r.Fail(err) }) }
 
-// track has the result given back when the connection ends, of which list is, or
-// the task that makes the call, if nobody has taken it.
-func (r *request[T]) track(list *requestList[T]) {
-	r.task = r.loop.engine.Tasks().Current()
-	list.add(r)
+// track has the result given back when the connection ends, or the task that makes
+// the call, if nobody has taken it.
+func (r *request[T]) track() {
+	r.task = r.pool.loop.engine.Tasks().Current()
+	r.owner.untaken().add(r)
 }
 
 // resolve gives the request a result that holds a lease.
@@ -104,8 +106,8 @@ func (r *request[T]) TaskEnded(*futures.Task) { r.reclaim() }
 
 // reclaim gives back what nobody has taken.
 func (r *request[T]) reclaim() {
-	if r.list != nil {
-		r.list.remove(r)
+	if r.next != nil {
+		r.owner.untaken().remove(r)
 	}
 	if _, ok := r.Reclaim(); ok && r.lease != nil {
 		r.lease.End()
@@ -123,7 +125,6 @@ func (s *requestList[T]) add(r *request[T]) {
 	for s.first != nil && s.first.Taken() {
 		s.remove(s.first)
 	}
-	r.list = s
 	if s.first == nil {
 		s.first, r.prev, r.next = r, r, r
 		return
@@ -142,7 +143,7 @@ func (s *requestList[T]) remove(r *request[T]) {
 			s.first = r.next
 		}
 	}
-	r.list, r.prev, r.next = nil, nil, nil
+	r.prev, r.next = nil, nil
 }
 
 // reclaim gives back what nobody has taken of all of them.

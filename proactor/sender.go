@@ -14,11 +14,10 @@ import (
 type sender struct {
 	conn     *Conn
 	userData uint64 // of the send under way
-	inFlight int    // segments in it, 0 when none is under way
-	reason   error  // why it is being cancelled, if it is
+	reason   error  // why it is being canceled, if it is
 	queue    engine.Loan[segment]
-	pending  int  // bytes queued and in flight
-	due      bool // in the loop's list of those to start
+	pending  int   // bytes queued and in flight
+	inFlight int32 // segments in the send under way, 0 when none is
 	// unnotified counts the sends without copy that the kernel has and whose
 	// memory it still reads.
 	unnotified int32
@@ -63,8 +62,8 @@ func (s *sender) push(g segment) {
 	}
 	s.queue.Push(&s.conn.loop.segments, g)
 	s.pending += len(g.data)
-	if s.inFlight == 0 && !s.due {
-		s.due = true
+	if s.inFlight == 0 && !s.conn.sendDue {
+		s.conn.sendDue = true
 		s.conn.loop.sending = append(s.conn.loop.sending, s)
 	}
 }
@@ -74,7 +73,7 @@ func (s *sender) refusal() error {
 	switch {
 	case s.err != nil:
 		return s.err
-	case s.conn.moving != nil:
+	case s.conn.isMoving():
 		return s.conn.opError("write", ErrMoved)
 	case s.conn.state != connOpen:
 		return s.conn.closedError("write")
@@ -122,7 +121,7 @@ func (s *sender) start() {
 		}
 		sqe.PrepSendmsg(s.conn.fd, &g.Header, flags)
 	}
-	s.inFlight = n
+	s.inFlight = int32(n)
 	s.userData = l.engine.Submit(sqe, s)
 }
 
@@ -160,7 +159,7 @@ func (s *sender) Complete(result int32, _ uint32) {
 		s.pending -= len(g.data)
 		s.conclude(g, s.conn.failed("write", syscall.EMSGSIZE))
 	}
-	cut := s.inFlight - concluded // segments of this send that are not sent
+	cut := int(s.inFlight) - concluded // segments of this send that are not sent
 	s.inFlight = 0
 	switch {
 	case reason != nil:
@@ -251,7 +250,7 @@ func (s *sender) fail(err error) {
 
 // abandon fails what is queued and not under way.
 func (s *sender) abandon(err error) {
-	for _, g := range s.queue.Cut(&s.conn.loop.segments, s.inFlight) {
+	for _, g := range s.queue.Cut(&s.conn.loop.segments, int(s.inFlight)) {
 		s.pending -= len(g.data)
 		s.conclude(g, err)
 	}
@@ -312,7 +311,7 @@ func (s *sender) unclaim(m turn) {
 		if s.queue.At(i).turn != m {
 			continue
 		}
-		if i < s.inFlight {
+		if i < int(s.inFlight) {
 			s.inFlight = 0
 		}
 		tail := s.queue.Cut(&s.conn.loop.segments, i)
@@ -402,6 +401,8 @@ func (s *sender) pressed() futures.Future[struct{}] {
 	return s.low.Future()
 }
 
+func (s *sender) untaken() *requestList[int] { return nil }
+
 // withdraw implements requestOwner.
 func (s *sender) withdraw(q *request[int]) { s.retract(&q.Promise) }
 
@@ -412,7 +413,7 @@ func (s *sender) retract(p *futures.Promise[int]) {
 		if s.queue.At(i).promise != p {
 			continue
 		}
-		if i < s.inFlight {
+		if i < int(s.inFlight) {
 			s.err = s.conn.opError("write", futures.ErrCanceled)
 			s.cancel(futures.ErrCanceled)
 			return

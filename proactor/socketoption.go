@@ -56,7 +56,7 @@ func (o *optionCall[T]) call() string {
 func (o *optionCall[T]) begin() {
 	c := o.conn
 	switch {
-	case c.moving != nil || c.movedAway:
+	case c.isMoving() || c.movedAway:
 		o.promise.Fail(c.opError(o.call(), ErrMoved))
 		return
 	case c.loop.stopping() || c.state >= connEnding:

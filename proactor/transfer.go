@@ -84,7 +84,6 @@ func (l *Loop) takeTransfer() (*transfer, futures.Future[int]) {
 	}
 	o := new(transfer)
 	o.promise.Bind(&l.engine, o)
-	o.promise.SetRecycler(o)
 	return o, o.promise.Future()
 }
 
