@@ -55,7 +55,7 @@ func (c *coroutine) run() {
 	t.leave, t.goroutine = c.yield, c.goroutine
 	defer c.ran(t)
 	t.result = ErrGoexit // unless it says otherwise
-	t.result = t.fn(t)
+	t.result = t.job.Run(t)
 	t.phase = finished
 }
 

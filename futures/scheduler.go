@@ -40,6 +40,30 @@ func (s *Scheduler) Len() int { return s.running }
 // producer may give it something to be told when the task ends: see EndHook.
 func (s *Scheduler) Current() *Task { return s.current }
 
+// Job is what a task does.
+type Job interface {
+	// Run is the function of the task, whose context is ctx.
+	Run(ctx context.Context) error
+
+	// Done runs on the executor when the task has ended: with Run's error, a
+	// *PanicError or ErrGoexit.
+	Done(err error)
+}
+
+// functions is a Job made of functions, of which done may be nil.
+type functions struct {
+	run  func(context.Context) error
+	done func(error)
+}
+
+func (f *functions) Run(ctx context.Context) error { return f.run(ctx) }
+
+func (f *functions) Done(err error) {
+	if f.done != nil {
+		f.done(err)
+	}
+}
+
 // Start makes a task of fn: it first runs when the executor gets to it, not
 // inside Start, with the task as its context. done, if not nil, runs on the
 // executor when it has ended: with fn's error, a *PanicError or ErrGoexit.
@@ -48,7 +72,12 @@ func (s *Scheduler) Current() *Task { return s.current }
 // starts it must Cancel it when the parent ends, its deadline included. That
 // saves a server a registration for each connection. StartWatching does watch.
 func (s *Scheduler) Start(parent context.Context, fn func(ctx context.Context) error, done func(error)) *Task {
-	t := &Task{scheduler: s, parent: parent, fn: fn, done: done}
+	return s.StartJob(parent, &functions{fn, done})
+}
+
+// StartJob is Start for what keeps its state itself.
+func (s *Scheduler) StartJob(parent context.Context, job Job) *Task {
+	t := &Task{scheduler: s, parent: parent, job: job}
 	s.add(t)
 	t.wake()
 	return t
@@ -100,7 +129,7 @@ func (s *Scheduler) resume(t *Task) {
 func (s *Scheduler) finish(t *Task, alive bool) {
 	s.remove(t)
 	c := t.coroutine
-	t.coroutine, t.enter, t.leave, t.fn = nil, nil, nil, nil
+	t.coroutine, t.enter, t.leave = nil, nil, nil
 	if alive {
 		s.release(c)
 	}
@@ -109,11 +138,10 @@ func (s *Scheduler) finish(t *Task, alive bool) {
 	}
 	t.end(context.Canceled, nil)
 	t.callEndHooks()
-	if done := t.done; done != nil {
-		t.done = nil
-		defer contain(s.exec)
-		done(t.result)
-	}
+	job := t.job
+	t.job = nil
+	defer contain(s.exec)
+	job.Done(t.result)
 }
 
 // release keeps a coroutine for the next task, or ends it.

@@ -31,8 +31,7 @@ type Task struct {
 	over      atomic.Bool // the context has ended: err is set for good
 
 	coroutine *coroutine
-	fn        func(context.Context) error
-	done      func(error)
+	job       Job
 	result    error
 	carried   any // the outcome of a wait whose promise was renewed before the task ran
 	prev      *Task

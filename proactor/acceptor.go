@@ -7,7 +7,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/internal/engine"
 	"github.com/goproactor/goproactor/internal/fifo"
 	"github.com/goproactor/goproactor/internal/sockets"
@@ -27,10 +26,10 @@ type acceptor struct {
 	closing    bool
 	gone       bool // the socket is closed
 	handler    func(*Conn)
-	tasks      map[*futures.Task]struct{} // the handlers of Serve
-	conns      atomic.Int64               // placed on this loop and open
-	socketless bool                       // the connections are accepted by others
-	closed     func()                     // called once the socket is closed
+	services   engine.Roster[*service] // the handlers of Serve
+	conns      atomic.Int64            // placed on this loop and open
+	socketless bool                    // the connections are accepted by others
+	closed     func()                  // called once the socket is closed
 
 	resting engine.Timer // until the next try after a shortage
 	rest    time.Duration
@@ -45,7 +44,7 @@ const (
 )
 
 func newAcceptor(ln *Listener, l *Loop, fd int) *acceptor {
-	return &acceptor{listener: ln, loop: l, fd: fd, socketless: fd < 0, tasks: map[*futures.Task]struct{}{}}
+	return &acceptor{listener: ln, loop: l, fd: fd, socketless: fd < 0}
 }
 
 // open makes the acceptor known to its loop, which closes it when it stops. A

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/engine"
 	"github.com/goproactor/goproactor/internal/sockets"
 )
 
@@ -193,25 +194,34 @@ type server struct {
 // serve starts the handler of one connection, on its loop.
 func (s *server) serve(c *Conn) {
 	s.running.Add(1)
-	tasks := c.acceptor.tasks
-	var t *futures.Task
-	run := func(ctx context.Context) error { return s.handler(ctx, c) }
-	t = c.loop.engine.Tasks().Start(s.ctx, run, func(err error) {
-		delete(tasks, t)
-		c.loop.rt.handlerEnded(c, err)
-		c.beginClose()
-		s.running.Done()
-	})
-	tasks[t] = struct{}{}
+	v := &service{server: s, conn: c, acceptor: c.acceptor}
+	v.task = c.loop.engine.Tasks().StartJob(s.ctx, v)
+	v.acceptor.services.Add(v)
+}
+
+// service is the handler of one connection. It implements futures.Job.
+type service struct {
+	engine.RosterPlace
+	server   *server
+	conn     *Conn
+	acceptor *acceptor
+	task     *futures.Task
+}
+
+func (v *service) Run(ctx context.Context) error { return v.server.handler(ctx, v.conn) }
+
+func (v *service) Done(err error) {
+	v.acceptor.services.Remove(v)
+	v.conn.loop.rt.handlerEnded(v.conn, err)
+	v.conn.beginClose()
+	v.server.running.Done()
 }
 
 // cancel ends the contexts of all handlers.
 func (s *server) cancel(cause error) {
 	for _, a := range s.listener.acceptors {
 		a.loop.engine.Perform(func() {
-			for t := range a.tasks {
-				t.Cancel(cause)
-			}
+			a.services.Each(func(v *service) { v.task.Cancel(cause) })
 		})
 	}
 }
