@@ -46,4 +46,6 @@ type BackendInfo struct {
 type candidate struct {
 	info BackendInfo
 	open func() (ring.Queue, error)
+
+	refused error // what kept the one before it from being taken
 }

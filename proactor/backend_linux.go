@@ -34,6 +34,6 @@ func chooseBackend(o *options) ([]candidate, error) {
 	case o.backend == IOUring:
 		return nil, err
 	}
-	epoll.info.Reason = err.Error()
+	epoll.info.Reason, epoll.refused = err.Error(), err
 	return []candidate{epoll}, nil
 }

@@ -40,22 +40,30 @@ func New(opts ...Option) (*Runtime, error) {
 			return nil, err
 		}
 	}
+	if err := openPoller(); err != nil {
+		return nil, fmt.Errorf("proactor: %w", explain(err))
+	}
 	candidates, err := chooseBackend(&o)
 	if err != nil {
-		return nil, err
+		return nil, explain(err)
 	}
 	for i, c := range candidates {
 		if i > 0 {
 			// What is there may still be too little for every loop: an ordinary
 			// user's rings are locked memory (RLIMIT_MEMLOCK).
-			c.info.Reason = err.Error()
+			c.info.Reason, c.refused = err.Error(), err
 		}
-		var rt *Runtime
-		if rt, err = start(o, c); err == nil {
+		rt, failure := start(o, c)
+		switch {
+		case failure == nil:
 			return rt, nil
+		case c.refused != nil:
+			err = fmt.Errorf("%w; %w", failure, c.refused)
+		default:
+			err = failure
 		}
 	}
-	return nil, fmt.Errorf("proactor: %w", err)
+	return nil, fmt.Errorf("proactor: %w", explain(err))
 }
 
 // start starts a runtime on one backend, or leaves nothing behind.
@@ -71,6 +79,10 @@ func start(o options, c candidate) (*Runtime, error) {
 			return nil, fmt.Errorf("loop %d of %d on %v: %w", i+1, o.loops, c.info.Backend, err)
 		}
 		rt.loops = append(rt.loops, l)
+	}
+	if err := leavesRoom(); err != nil {
+		rt.Close()
+		return nil, fmt.Errorf("%v: %w", c.info.Backend, err)
 	}
 	if o.stallLimit > 0 {
 		rt.watch = engine.StartWatchdog(rt.engines(), o.stallLimit)

@@ -36,6 +36,12 @@ func (r *Ring) RegisterBuffers(n int) error {
 	if n < 1 || n > MaxBuffers {
 		return bufferCountError(n)
 	}
+	if done, err := r.reuse(&r.emptiedBuffers, n, iouring_syscall.IORING_UNREGISTER_BUFFERS); done || err != nil {
+		if done {
+			r.buffers = make([][]byte, n)
+		}
+		return err
+	}
 	table := &resourceRegistration{n: uint32(n), flags: resourceSparse}
 	if _, err := register(r.fd, registerBuffers2, unsafe.Pointer(table), uint32(unsafe.Sizeof(*table))); err != nil {
 		if errors.Is(err, syscall.EINVAL) {
@@ -52,6 +58,8 @@ func (r *Ring) UpdateBuffer(index int, p []byte) error {
 	switch {
 	case r.err != nil:
 		return r.err
+	case index >= 0 && r.buffers == nil && r.emptiedBuffers > 0:
+		return bufferError(index, len(p), syscall.ENXIO)
 	case index < 0 || r.buffers != nil && index >= len(r.buffers):
 		return bufferIndexError(index, len(r.buffers))
 	}
@@ -90,8 +98,20 @@ func bufferError(index, size int, err error) error {
 
 // UnregisterBuffers implements Queue (IORING_UNREGISTER_BUFFERS, Linux 5.1).
 func (r *Ring) UnregisterBuffers() error {
-	if r.err != nil {
+	switch {
+	case r.err != nil:
 		return r.err
+	case r.buffers == nil:
+		return fmt.Errorf("unregister buffers: %w", syscall.ENXIO)
+	case r.wouldWait():
+		n := len(r.buffers)
+		for i := range r.buffers {
+			if err := r.UpdateBuffer(i, nil); err != nil {
+				return err
+			}
+		}
+		r.buffers, r.emptiedBuffers = nil, n
+		return nil
 	}
 	if _, err := register(r.fd, uint32(iouring_syscall.IORING_UNREGISTER_BUFFERS), nil, 0); err != nil {
 		return fmt.Errorf("unregister buffers: %w", err)

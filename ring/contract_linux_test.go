@@ -16,3 +16,9 @@ func TestContract(t *testing.T) {
 func BenchmarkDirect(b *testing.B) {
 	queuetest.BenchDirect(b, func() (ring.Queue, error) { return ring.Open(ring.Options{Entries: 256}) })
 }
+
+// TestContractWaiting is about kernels that wait when a table is unregistered.
+func TestContractWaiting(t *testing.T) {
+	ring.RequireKernel(t)
+	queuetest.Run(t, func() (ring.Queue, error) { return ring.OpenWaiting(ring.Options{Entries: 64}) })
+}

@@ -18,11 +18,15 @@ func (r *Ring) RegisterFiles(n int) error {
 	if n < 1 || n > MaxFiles {
 		return fileCountError(n)
 	}
+	if done, err := r.reuse(&r.emptiedFiles, n, iouring_syscall.IORING_UNREGISTER_FILES); done || err != nil {
+		r.files, r.slots = done, n
+		return err
+	}
 	table := &resourceRegistration{n: uint32(n), flags: resourceSparse}
 	_, err := register(r.fd, registerFiles2, unsafe.Pointer(table), uint32(unsafe.Sizeof(*table)))
 	switch {
 	case err == nil:
-		r.files = true
+		r.files, r.slots = true, n
 		return nil
 	case errors.Is(err, syscall.EMFILE):
 		return fileLimitError(n)
@@ -44,6 +48,8 @@ func (r *Ring) UpdateFiles(first int, fds []int32) (int, error) {
 	switch {
 	case r.err != nil:
 		return 0, r.err
+	case !r.files && r.emptiedFiles > 0 && first >= 0 && len(fds) > 0:
+		return 0, fileUpdateError(first, len(fds), syscall.ENXIO)
 	case first < 0 || first > MaxFiles || len(fds) == 0 || len(fds) > MaxFiles:
 		return 0, fileUpdateError(first, len(fds), syscall.EINVAL)
 	}
@@ -57,8 +63,15 @@ func (r *Ring) UpdateFiles(first int, fds []int32) (int, error) {
 
 // UnregisterFiles implements Queue (IORING_UNREGISTER_FILES, Linux 5.1).
 func (r *Ring) UnregisterFiles() error {
-	if r.err != nil {
+	switch {
+	case r.err != nil:
 		return r.err
+	case !r.files:
+		return fmt.Errorf("unregister files: %w", syscall.ENXIO)
+	case r.wouldWait():
+		r.emptyFiles()
+		r.files, r.emptiedFiles = false, r.slots
+		return nil
 	}
 	if _, err := register(r.fd, uint32(iouring_syscall.IORING_UNREGISTER_FILES), nil, 0); err != nil {
 		return fmt.Errorf("unregister files: %w", err)

@@ -1,9 +1,11 @@
 package ring
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
+	"syscall"
 	"unsafe"
 
 	iouring_syscall "github.com/iceber/iouring-go/syscall"
@@ -39,6 +41,9 @@ func probe() Report {
 	}
 	for _, t := range trials {
 		err := t.try(r)
+		if errors.Is(err, syscall.EMFILE) && report.Setup == nil { // that is no want of the kernel's
+			report.Setup = fmt.Errorf("io_uring: try %s: %w", t.name, err)
+		}
 		report.Features = append(report.Features, support(t.name, t.since, t.needed, err == nil, fmt.Sprint(err)))
 	}
 	return report

@@ -76,7 +76,8 @@ type Queue interface {
 	UpdateBuffer(index int, p []byte) error
 
 	// UnregisterBuffers ends the table, ENXIO if there is none. What is in flight
-	// goes on (Linux before 6.13 waits for it here: empty the places instead).
+	// goes on. On Linux before 6.13 a table of another size is refused with EBUSY as
+	// long as anything is in flight.
 	UnregisterBuffers() error
 
 	// RegisterFiles makes the table of direct descriptors, with n empty slots:
@@ -96,8 +97,8 @@ type Queue interface {
 	UpdateFiles(first int, fds []int32) (int, error)
 
 	// UnregisterFiles closes what is in the table and ends it, ENXIO if there is
-	// none. What is in flight goes on (Linux before 6.13 waits for it here: empty
-	// the slots instead).
+	// none. What is in flight goes on. On Linux before 6.13 a table of another size
+	// is refused with EBUSY as long as anything is in flight.
 	UnregisterFiles() error
 
 	// Stats returns counters since the queue was opened.

@@ -17,7 +17,7 @@ type Support struct {
 // Report is what Probe found out.
 type Report struct {
 	Kernel   string    // release of the running kernel
-	Setup    error     // why no ring can be opened, nil if one can
+	Setup    error     // why no ring can be opened, or its features be tried; nil if they can
 	Ops      []Support // every operation known, in the order of their codes
 	Flags    []Support // set-up flags
 	Features []Support // what is neither: what the kernel reports (IORING_FEAT_*), and the features below

@@ -34,6 +34,8 @@ type Ring struct {
 	groups   map[uint16]*BufferRing // keeps reachable what the kernel reads and writes
 	buffers  [][]byte               // the registered ones, by index; nil without a table
 	files    bool                   // there is a table of direct descriptors
+	slots    int                    // that it has
+	unregistering
 
 	limit    Timespec // of the wait under way; here because the kernel reads it
 	argument extendedArg
@@ -67,6 +69,7 @@ func Open(o Options) (*Ring, error) {
 		return nil, fmt.Errorf("io_uring: %w", err)
 	}
 	r.groups = map[uint16]*BufferRing{}
+	r.waitsToUnregister = waitsToUnregister(KernelRelease())
 	return r, nil
 }
 

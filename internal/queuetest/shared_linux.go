@@ -193,7 +193,8 @@ var shared = []testCase{
 			h.entry(1, func(e *ring.SQE) { e.PrepOpenat(here, h.name(path), flag|unix.O_CREAT|unix.O_CLOEXEC, 0o600) })
 			h.underWay(1)
 			h.entry(2, func(e *ring.SQE) { e.PrepCancel(1, 0) })
-			h.fails(2, unix.EALREADY)
+			c := h.result(2)
+			require.Contains(h, []int32{0, -int32(unix.EALREADY)}, c.Result(), "Linux 6.1 answers 0")
 			h.fails(1, unix.ECANCELED)
 			open(unix.O_RDWR) // where a thread is left waiting, that lets it go
 		}
