@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/goproactor/goproactor/internal/queueabi"
+	"github.com/goproactor/goproactor/internal/sockets"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -87,7 +88,7 @@ func (q *deadQueue) Enter(wait time.Duration) error {
 	for i := range q.queued {
 		f := (*queueabi.SQE)(&q.queued[i]).Entry()
 		if ring.Op(f.Opcode) == ring.OpClose && f.SpliceFD == 0 {
-			syscall.Close(int(f.FD))
+			sockets.Close(int(f.FD))
 		}
 		q.end(f.UserData)
 		q.stats.Submitted++
