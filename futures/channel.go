@@ -30,23 +30,23 @@ func FromChan[T any](ctx context.Context, ch <-chan T) *Stream[T] {
 
 // receiveAll fills s. Its error is why it ended; nil if ch was closed.
 func receiveAll[T any](ctx context.Context, ch <-chan T, s *Stream[T], drained <-chan struct{}) error {
-	for {
+	for ctx.Err() == nil {
+		if s.Full() {
+			select {
+			case <-drained:
+			case <-ctx.Done():
+			}
+			continue
+		}
 		select {
 		case v, ok := <-ch:
 			if !ok || !s.Push(v) {
 				return nil
 			}
 		case <-ctx.Done():
-			return contextError(ctx)
-		}
-		for s.Full() {
-			select {
-			case <-drained:
-			case <-ctx.Done():
-				return contextError(ctx)
-			}
 		}
 	}
+	return contextError(ctx)
 }
 
 // ToChan sends the values of s to ch, for code that waits on channels, and closes ch
