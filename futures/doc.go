@@ -18,5 +18,9 @@
 //	page := futures.Go(ctx, fetch)
 //	body, err := futures.WithTimeout(page, time.Second).Await(ctx)
 //
+// Mutex, RWMutex, Semaphore, WaitGroup, Event, Cond, Once, Group, Select, FromChan,
+// ToChan and Yield are for tasks what package sync and channels are for goroutines,
+// and goroutines may use them too: a task that waits for one gives way to its loop.
+//
 // The package does no I/O. What it knows of event loops is the Executor.
 package futures

@@ -32,7 +32,7 @@ var (
 
 	// ErrTooManyUnits is the result of Acquire for more units than the semaphore
 	// has.
-	ErrTooManyUnits = errors.New("futures: the semaphore will never have so many")
+	ErrTooManyUnits = errors.New("futures: more units than the semaphore has")
 )
 
 var (

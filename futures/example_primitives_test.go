@@ -72,7 +72,7 @@ func ExampleSemaphore() {
 	// Output:
 	// <nil>
 	// false
-	// acquire 11 units of a semaphore of 10: futures: the semaphore will never have so many
+	// acquire 11 units of a semaphore of 10: futures: more units than the semaphore has
 }
 
 // The first error ends the others.

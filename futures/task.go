@@ -18,7 +18,8 @@ import (
 // goroutine. context.Cause gives the cause passed to Cancel; without one it may
 // give the parent's, if that has ended too.
 //
-// While a task blocks on anything but a future, its whole loop stands still.
+// While a task blocks on anything that this package does not have, such as a channel
+// or a sync.Mutex, its whole loop stands still. See Mutex.
 // It must not call runtime.LockOSThread.
 type Task struct {
 	// What a switch touches comes first. Of the executor alone, but for over.

@@ -378,7 +378,7 @@ func TestSemaphoreSize(t *testing.T) {
 	require.EqualValues(t, 3, s.Size())
 	err := s.Acquire(t.Context(), 4)
 	require.ErrorIs(t, err, ErrTooManyUnits)
-	require.EqualError(t, err, "acquire 4 units of a semaphore of 3: futures: the semaphore will never have so many")
+	require.EqualError(t, err, "acquire 4 units of a semaphore of 3: futures: more units than the semaphore has")
 	require.False(t, s.TryAcquire(4))
 	require.NoError(t, s.Acquire(t.Context(), 3))
 	require.NoError(t, s.Acquire(t.Context(), 0))
