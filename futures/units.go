@@ -62,12 +62,12 @@ func (u *units) enqueue(e *waitEntry, size uint64) bool {
 	u.queue.mu.Lock()
 	defer u.queue.mu.Unlock()
 	for {
-		if u.try(e.units, size) {
-			return false
-		}
 		word := u.word.Load()
 		switch {
 		case word&waiting == 0 && word+e.units <= size: // given back since
+			if u.word.CompareAndSwap(word, word+e.units) {
+				return false
+			}
 		case word&waiting != 0 || u.word.CompareAndSwap(word, word|waiting):
 			u.queue.push(e)
 			return true
