@@ -23,5 +23,9 @@
 // A future keeps its result until somebody takes it. Nothing in this package makes
 // a loop wait for another one.
 //
+// Mutex, RWMutex, Semaphore, WaitGroup, Event, Cond, Once, Group, Select, FromChan,
+// ToChan and Yield are for tasks what package sync and channels are for goroutines,
+// and goroutines may use them too: a task that waits for one gives way to its loop.
+//
 // The package does no I/O. An event loop that uses it implements Executor.
 package futures

@@ -24,16 +24,20 @@ var (
 	// operation. It is net.ErrClosed for errors.Is, and so is every error that is.
 	ErrClosed error = &closedError{"futures: the loop of this future has ended"}
 
-	// ErrNoTask is the result of Await in a callback of a loop, where waiting
-	// would block the loop.
-	ErrNoTask = errors.New("futures: Await in a callback of a loop, which must not wait: use Then, or start a task with Go")
+	// ErrNoTask is the result of Await, Lock and whatever else would have to wait in
+	// a callback of a loop, where waiting would block the loop.
+	ErrNoTask = errors.New("futures: a callback of a loop must not wait: use Then, or start a task with Go")
 
 	// ErrGoexit is the result of a function that called runtime.Goexit, as
 	// testing.T.FailNow does.
 	ErrGoexit = errors.New("futures: the function called runtime.Goexit")
 
-	// ErrNoFutures is the result of Any and Race without arguments.
-	ErrNoFutures = errors.New("futures: Any and Race need at least one future")
+	// ErrNoFutures is the result of Any, Race and Select without arguments.
+	ErrNoFutures = errors.New("futures: Any, Race and Select need at least one future")
+
+	// ErrTooManyUnits is the result of Acquire for more units than the semaphore
+	// has.
+	ErrTooManyUnits = errors.New("futures: more units than the semaphore has")
 )
 
 var (

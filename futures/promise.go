@@ -474,6 +474,22 @@ func (p *Promise[T]) enlist(operation uint64, w *waiter[T]) bool {
 	return true
 }
 
+// unsubscribe takes w off those who wait. Once the promise has its result, w is about
+// to be told, or was.
+func (p *Promise[T]) unsubscribe(operation uint64, w *waiter[T]) {
+	if p.exec != nil && !p.exec.Inside() {
+		p.exec.Post(function(func() { p.unsubscribe(operation, w) }))
+		return
+	}
+	if p.exec == nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+	}
+	if word := p.word.Load(); word&^flags == operation && word&resolved == 0 {
+		p.others.remove(w)
+	}
+}
+
 // late is the result for one who came after it.
 func (p *Promise[T]) late(operation uint64, w *waiter[T]) (v T, err error) {
 	switch {

@@ -14,8 +14,9 @@ type Scheduler struct {
 	running int
 	idle    []*coroutine
 	pool    pool
-	tasks   *Task // the first of a list of all that have not ended
-	known   bool  // it is among the schedulers
+	entries entryPool // of tasks that wait in a waitQueue, to be used again
+	tasks   *Task     // the first of a list of all that have not ended
+	known   bool      // it is among the schedulers
 }
 
 // NewScheduler makes the scheduler of an executor. Close ends it.

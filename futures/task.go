@@ -18,8 +18,9 @@ import (
 // goroutine. context.Cause gives the cause passed to Cancel; without one it may
 // give the parent's, if that has ended too.
 //
-// While a task blocks on anything but a future, so does its whole loop. It must not
-// call runtime.LockOSThread.
+// While a task blocks on anything that this package does not have, such as a channel
+// or a sync.Mutex, so does its whole loop: see Mutex. It must not call
+// runtime.LockOSThread.
 type Task struct {
 	// What a switch touches comes first. Of the executor alone, but for over.
 	scheduler *Scheduler
