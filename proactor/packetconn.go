@@ -342,9 +342,10 @@ func (c *PacketConn) SendDatagram(d Datagram) futures.Future[int] {
 	t.answer = &t.own
 	f, ok := t.own.Renew()
 	if !ok {
-		t.answer = new(futures.Promise[int])
-		t.answer.Bind(&c.loop.engine, &packetRetraction{c, t.answer})
-		f = t.answer.Future()
+		o := &order{message: t, answer: new(futures.Promise[int])}
+		o.answer.Bind(&c.loop.engine, o)
+		t.answer = o.answer
+		f = o.answer.Future()
 	}
 	c.begin(t, &d)
 	return f
@@ -359,18 +360,13 @@ func (c *PacketConn) begin(t *transmission, d *Datagram) {
 }
 
 func (c *PacketConn) sendElsewhere(d Datagram) futures.Future[int] {
-	answer := futures.NewPromise[int]()
-	answer.SetCanceler(&packetRetraction{c, answer})
+	o := &order{conn: c, datagram: d, answer: futures.NewPromise[int]()}
+	o.answer.SetCanceler(&o.starter)
 	engine.RaceRead(d.Data)
-	ok := c.loop.engine.Do(func() {
-		t := c.send.fresh()
-		t.answer = answer
-		c.begin(t, &d)
-	})
-	if !ok {
-		answer.Fail(c.closedError("write"))
+	if !o.starter.start(c.loop, o) {
+		o.refuse(c.closedError("write"))
 	}
-	return answer.Future()
+	return o.answer.Future()
 }
 
 // SendBatch sends messages, in their order. The future resolves when the kernel
@@ -380,31 +376,27 @@ func (c *PacketConn) SendBatch(batch []Datagram) futures.Future[int] {
 	if len(batch) == 0 {
 		return futures.Resolved(0)
 	}
-	b := &packetBatch{conn: c, answer: futures.NewPromise[int](), left: len(batch)}
-	b.answer.SetCanceler(b)
+	b := &packetBatch{answer: futures.NewPromise[int](), left: len(batch)}
+	b.answer.SetCanceler(&b.starter)
 	for i := range batch {
 		engine.RaceRead(batch[i].Data)
 	}
-	ok := c.loop.engine.Perform(func() {
-		for i := range batch {
-			t := c.send.fresh()
-			t.answer = futures.NewPromise[int]()
-			t.answer.Future().Then(b.ended)
-			b.parts = append(b.parts, t.answer)
-			c.begin(t, &batch[i])
-		}
-	})
-	if !ok {
-		b.answer.Fail(c.closedError("write"))
+	for i := range batch {
+		o := &order{conn: c, datagram: batch[i], answer: futures.NewPromise[int]()}
+		o.answer.Future().Then(b.ended)
+		b.parts = append(b.parts, o)
+	}
+	if !b.starter.start(c.loop, b) {
+		b.refuse(c.closedError("write"))
 	}
 	return b.answer.Future()
 }
 
 // packetBatch is a SendBatch under way.
 type packetBatch struct {
-	conn       *PacketConn
+	starter    starter
 	answer     *futures.Promise[int]
-	parts      []*futures.Promise[int]
+	parts      []*order
 	left, sent int
 	err        error
 }
@@ -420,14 +412,20 @@ func (b *packetBatch) ended(_ int, err error) {
 	}
 }
 
-// Cancel implements futures.Canceler.
-func (b *packetBatch) Cancel() {
-	b.conn.loop.engine.Do(func() {
-		for i := len(b.parts) - 1; i >= 0; i-- {
-			b.conn.send.retract(b.parts[i])
-		}
-	})
+func (b *packetBatch) begin() {
+	for _, o := range b.parts {
+		o.begin()
+	}
 }
+
+// cancel begins at the end: what goes out is a beginning of the batch.
+func (b *packetBatch) cancel() {
+	for i := len(b.parts) - 1; i >= 0; i-- {
+		b.parts[i].cancel()
+	}
+}
+
+func (b *packetBatch) refuse(err error) { b.answer.Fail(err) }
 
 // Queue hands a lease to the send queue, for that address; the zero AddrPort is
 // the one it is connected to. The lease goes with it. The future is resolved

@@ -33,9 +33,7 @@ type Loop struct {
 	ready   fifo.Queue[futures.Runnable]
 
 	cancellations []*cancellation // to be used again
-	quiescing     bool            // see Quiesce
-	targets       []uint64        // of the cancels that Quiesce waits for
-	aside         []ring.CQE      // reaped by Quiesce, to be delivered
+	quiesce       quiesce
 
 	inbox  inbox
 	wake   wakeup
@@ -163,7 +161,7 @@ func (l *Loop) patience() time.Duration {
 
 // busy says that something is left to do. Completions are left when the turn
 // that reaped them ended in a panic, or when Quiesce has set them aside.
-func (l *Loop) busy() bool { return l.ready.Len() > 0 || l.begin < l.end || len(l.aside) > 0 }
+func (l *Loop) busy() bool { return l.ready.Len() > 0 || l.begin < l.end || len(l.quiesce.aside) > 0 }
 
 // enter submits and waits.
 func (l *Loop) enter(wait time.Duration) {
@@ -233,6 +231,9 @@ func (l *Loop) collectInbox() {
 // returns false when the loop has ended. Any goroutine may call it.
 func (l *Loop) Post(r futures.Runnable) bool {
 	if l.Inside() {
+		if l.quiesce.canceling && l.keepForCancel(r) {
+			return true
+		}
 		l.collectInbox()
 		l.ready.Push(r)
 		return true
