@@ -508,13 +508,15 @@ func (s *Step) direction() string {
 	return "read"
 }
 
-// cancelLive cancels the step under way, unless it closes a file. A queue finds
-// those that are linked behind it only when their turn has come.
+// cancelLive cancels the step under way, unless it closes a file, and those that
+// are linked behind it. A queue finds these only when their turn has come, so only
+// the first is canceled until it has ended.
 func (c *chain) cancelLive() {
+	cancel := c.loop.engine.Cancel
 	for i := range c.ops {
 		if c.ops[i].live && !c.steps[i].shuts {
-			c.loop.engine.Cancel(c.ops[i].userData)
-			return
+			cancel(c.ops[i].userData)
+			cancel = c.loop.engine.CancelOnce
 		}
 	}
 }
