@@ -33,9 +33,9 @@ type Loop struct {
 	residents engine.Roster[resident] // what else is open, and a Shutdown waits for
 	openFiles engine.Roster[*File]    // a Shutdown does not wait for these
 
-	counts   counters
-	draining []func()  // to call when everything has ended of itself
-	last     LoopStats // what they were when the loop ended
+	counts    counters
+	draining  []func()    // to call when everything has ended of itself
+	published publication // the counters, as they were at the end of the last turn
 }
 
 // resident is something open that a Shutdown waits for: a Dial, a PacketConn, a
@@ -74,7 +74,7 @@ func (h *host) Flush() {
 	}
 }
 
-// Turned gives buffers back.
+// Turned gives buffers back and publishes the counters.
 func (h *host) Turned() {
 	h.buffers.Publish()
 	h.bulk.Publish()
@@ -82,6 +82,7 @@ func (h *host) Turned() {
 	if len(h.draining) > 0 {
 		(*Loop)(h).drained()
 	}
+	h.published.offer((*Loop)(h))
 }
 
 func (h *host) Open() int { return len(h.conns) + len(h.residents) + len(h.openFiles) }
@@ -94,7 +95,11 @@ func (h *host) Stop(reason error) {
 	h.openFiles.Each(func(f *File) { f.end() })
 }
 
-func (h *host) Closing() { h.last = (*Loop)(h).snapshot() }
+func (h *host) Closing() {
+	h.published.mu.Lock()
+	defer h.published.mu.Unlock()
+	h.published.stats = (*Loop)(h).snapshot()
+}
 
 func (h *host) Prefetch(op engine.Operation, near bool) {
 	switch op := op.(type) {

@@ -67,7 +67,7 @@ type Host interface {
 	// Flush submits what was put off until the end of the turn.
 	Flush()
 
-	// Turned is called at the end of each turn.
+	// Turned is called before the first turn and at the end of each.
 	Turned()
 
 	// Stop ends everything that is open. The loop goes on turning until Open
@@ -101,6 +101,7 @@ func (l *Loop) Run(opened chan<- error) {
 		opened <- err
 		return
 	}
+	l.host.Turned()
 	opened <- nil
 	defer l.close() // deferred, because a Goexit comes by here too
 	l.live()
