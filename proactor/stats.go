@@ -59,7 +59,7 @@ func (rt *Runtime) Stats() Stats {
 	stats := make(Stats, len(rt.loops))
 	if here := rt.currentLoop(); here != nil {
 		for i, l := range rt.loops {
-			stats[i] = l.published.read()
+			stats[i] = l.lastStats()
 		}
 		stats[here.index()] = here.snapshot()
 		return stats
@@ -79,7 +79,7 @@ func (rt *Runtime) Stats() Stats {
 		case <-l.engine.Stopped():
 		case <-patience.Done():
 		}
-		stats[i] = l.published.read()
+		stats[i] = l.lastStats()
 	}
 	return stats
 }
@@ -99,10 +99,15 @@ func (p *publication) offer(l *Loop) {
 	}
 }
 
-func (p *publication) read() LoopStats {
+// lastStats are those of the end of the last turn, but for how long the present one
+// lasts already.
+func (l *Loop) lastStats() LoopStats {
+	p := &l.published
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.stats
+	stats := p.stats
+	stats.LongestTurn = l.engine.LongestTurn()
+	return stats
 }
 
 // Total adds the loops up; of the longest turns it is the longest.

@@ -39,6 +39,8 @@ type Loop struct {
 	wake   wakeup
 	thread goroutine.Thread // that the loop is locked to
 
+	goroutine atomic.Int64 // its number, for the watchdog
+
 	start    time.Time
 	fairness fairness
 	turns    atomic.Uint64
@@ -96,6 +98,7 @@ func (l *Loop) Init(host Host, c Config) {
 // end. It takes the calling goroutine.
 func (l *Loop) Run(opened chan<- error) {
 	runtime.LockOSThread()
+	l.goroutine.Store(int64(goroutine.ID()))
 	defer close(l.stopped)
 	if err := l.open(); err != nil {
 		opened <- err
