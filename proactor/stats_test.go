@@ -58,7 +58,7 @@ func TestLoopsDoNotWaitForEachOther(t *testing.T) {
 			other := 1 - i
 			for range 200 {
 				stats := rt.Stats()
-				if stats[i].Conns != 1 || stats[i].Tasks > 1 || stats[other].Conns != 1 {
+				if stats[i].Conns == 0 || stats[other].Conns == 0 {
 					t.Errorf("%+v", stats)
 				}
 				received[other].Ready()
@@ -100,7 +100,7 @@ func TestStatsOfALoopThatDoesNotTurn(t *testing.T) {
 		defer close(held)
 		check := func() {
 			stats := rt.Stats()
-			require.Equal(t, 1, stats[0].Conns)
+			require.Positive(t, stats[0].Conns)
 			require.Positive(t, stats[0].Buffers)
 			require.Positive(t, stats[0].Turns)
 		}
@@ -108,7 +108,7 @@ func TestStatsOfALoopThatDoesNotTurn(t *testing.T) {
 		bounded(t, "Stats on the other loop", func() {
 			done := make(chan proactor.Stats, 1)
 			require.True(t, rt.Loops()[1].Do(func() { done <- rt.Stats() }))
-			require.Equal(t, 1, (<-done)[0].Conns)
+			require.Positive(t, (<-done)[0].Conns)
 		})
 	})
 }
