@@ -1,6 +1,10 @@
 package futures
 
-import "context"
+import (
+	"context"
+
+	"github.com/goproactor/goproactor/internal/fifo"
+)
 
 // maxBlocking is how many functions of Blocking run at once for a loop.
 const maxBlocking = 64
@@ -41,12 +45,12 @@ func Blocking[T any](ctx context.Context, f func() (T, error)) (T, error) {
 type pool struct {
 	exec    Executor
 	busy    int
-	waiting ring[func()]
+	waiting fifo.Queue[func()]
 }
 
 func (p *pool) run(work func()) {
 	if p.busy == maxBlocking {
-		p.waiting.push(work)
+		p.waiting.Push(work)
 		return
 	}
 	p.busy++
@@ -64,7 +68,7 @@ type vacancy pool
 func (v *vacancy) Run() {
 	p := (*pool)(v)
 	p.busy--
-	if p.waiting.len() > 0 {
-		p.run(p.waiting.pop())
+	if p.waiting.Len() > 0 {
+		p.run(p.waiting.Pop())
 	}
 }

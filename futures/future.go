@@ -31,7 +31,8 @@ var closed = func() chan struct{} {
 // In a task, the task gives way to its loop while it waits, whatever the context.
 // An ordinary goroutine waits. In a callback of a loop there is nothing that could
 // wait: Await returns the result if there is one and otherwise cancels the
-// operation and returns ErrNoTask.
+// operation and returns ErrNoTask, once an operation of that loop has let go of its
+// memory. One of another loop is only asked to end.
 //
 // When ctx ends first, what happens depends on the promise:
 //   - With a Canceler, the operation is canceled and Await goes on waiting until it

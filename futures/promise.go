@@ -197,6 +197,9 @@ func (p *Promise[T]) Fail(err error) bool {
 // it is short; otherwise it is like Resolve.
 func (p *Promise[T]) Settle(v T, err error) bool { return p.settle(v, err) }
 
+// Bound reports whether p is an executor's.
+func (p *Promise[T]) Bound() bool { return p.exec != nil }
+
 // Taken reports whether somebody has taken the result. Only the executor may call
 // it, or any goroutine for a free promise.
 func (p *Promise[T]) Taken() bool { return p.given || p.word.Load()&taken != 0 }

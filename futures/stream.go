@@ -7,6 +7,8 @@ import (
 	"iter"
 	"slices"
 	"sync"
+
+	"github.com/goproactor/goproactor/internal/fifo"
 )
 
 // Stream is a queue of values between one producer and those who read: what a
@@ -18,7 +20,7 @@ type Stream[T any] struct {
 	drained func()
 
 	mu      sync.Mutex // guards all below; no callback is called with it held
-	values  ring[T]
+	values  fifo.Queue[T]
 	full    bool // the mark was reached and the producer not called since
 	over    bool
 	err     error
@@ -57,8 +59,8 @@ func (s *Stream[T]) Push(v T) bool {
 		s.mu.Unlock()
 		return r.Resolve(v)
 	}
-	s.values.push(v)
-	if s.mark > 0 && s.values.len() >= s.mark {
+	s.values.Push(v)
+	if s.mark > 0 && s.values.Len() >= s.mark {
 		s.full = true
 	}
 	s.mu.Unlock()
@@ -89,7 +91,7 @@ func (s *Stream[T]) Close(err error) {
 func (s *Stream[T]) Len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.values.len()
+	return s.values.Len()
 }
 
 // Full reports whether the producer should pause: the stream held as many
@@ -124,9 +126,9 @@ func (s *Stream[T]) Next() Future[T] {
 // wait with the mutex held.
 func (s *Stream[T]) nextOr(wait func()) (v T, err error, ok bool) {
 	s.mu.Lock()
-	if s.values.len() > 0 {
-		v = s.values.pop()
-		drain := s.full && s.values.len() <= s.mark/2
+	if s.values.Len() > 0 {
+		v = s.values.Take()
+		drain := s.full && s.values.Len() <= s.mark/2
 		s.full = s.full && !drain
 		s.mu.Unlock()
 		if drain {
@@ -228,33 +230,3 @@ func (c *readerCanceler[T]) Cancel() {
 		r.Fail(ErrCanceled)
 	} // else it has a value, or one is on its way
 }
-
-// ring is a first-in first-out queue that grows.
-type ring[T any] struct {
-	items      []T // a power of two
-	head, tail uint
-}
-
-func (q *ring[T]) len() int { return int(q.tail - q.head) }
-
-func (q *ring[T]) push(v T) {
-	if q.len() == len(q.items) {
-		items := make([]T, max(4, 2*len(q.items)))
-		n := copy(items, q.items[q.index(q.head):])
-		copy(items[n:], q.items[:q.index(q.head)])
-		q.head, q.tail = 0, uint(len(q.items))
-		q.items = items
-	}
-	q.items[q.index(q.tail)] = v
-	q.tail++
-}
-
-func (q *ring[T]) pop() T {
-	slot := &q.items[q.index(q.head)]
-	v := *slot
-	*slot = *new(T)
-	q.head++
-	return v
-}
-
-func (q *ring[T]) index(i uint) int { return int(i & uint(len(q.items)-1)) }

@@ -188,19 +188,3 @@ func TestStreamAwaitOutsideOfTask(t *testing.T) {
 		require.Equal(t, 1, s.Len())
 	})
 }
-
-func TestRing(t *testing.T) {
-	var q ring[int]
-	next, want := 0, 0
-	for n := range 50 {
-		for range n {
-			q.push(next)
-			next++
-		}
-		for range n / 2 {
-			require.Equal(t, want, q.pop())
-			want++
-		}
-		require.Equal(t, next-want, q.len())
-	}
-}

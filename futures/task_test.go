@@ -351,7 +351,7 @@ func TestBlockingIsBounded(t *testing.T) {
 	l.do(func() {})
 	l.do(func() {
 		require.Equal(t, maxBlocking, l.scheduler.pool.busy)
-		require.Equal(t, n-maxBlocking, l.scheduler.pool.waiting.len())
+		require.Equal(t, n-maxBlocking, l.scheduler.pool.waiting.Len())
 	})
 	close(release)
 	for range n {

@@ -45,31 +45,33 @@ func (l *Loop) AlignedMemory(size int) futures.Future[*AlignedMemory] {
 		return futures.Failed[*AlignedMemory](fmt.Errorf("proactor: aligned memory of %d bytes: want 1 to %d: %w", size, ring.MaxBufferSize, syscall.EINVAL))
 	}
 	m := &AlignedMemory{loop: l, bytes: pages(size)}
-	p, order := futures.NewPromise[*AlignedMemory](), new(memoryOrder)
-	p.SetCanceler(order)
-	ok := l.engine.Perform(func() {
-		switch {
-		case l.stopping():
-			p.Fail(l.closedBy(ErrClosed))
-		case order.canceled.Load():
-			p.Fail(futures.ErrCanceled)
-		default:
-			l.memory.add(l.engine.Queue(), m)
-			p.Resolve(m)
-		}
-	})
-	if !ok {
-		p.Fail(l.closedBy(ErrClosed))
+	o := &memoryOrder{memory: m, answer: futures.NewPromise[*AlignedMemory]()}
+	o.answer.SetCanceler(&o.starter)
+	if !o.starter.start(l, o) {
+		o.refuse(l.closedBy(ErrClosed))
 	}
-	return p.Future()
+	return o.answer.Future()
 }
 
-// memoryOrder is an AlignedMemory on its way to the loop. Once there it is made,
-// cancelled or not.
-type memoryOrder struct{ canceled atomic.Bool }
+// memoryOrder is an AlignedMemory on its way to the loop, where it is made at once.
+type memoryOrder struct {
+	starter starter
+	memory  *AlignedMemory
+	answer  *futures.Promise[*AlignedMemory]
+}
 
-// Cancel implements futures.Canceler.
-func (o *memoryOrder) Cancel() { o.canceled.Store(true) }
+func (o *memoryOrder) begin() {
+	l := o.memory.loop
+	if l.stopping() {
+		o.refuse(l.closedBy(ErrClosed))
+		return
+	}
+	l.memory.add(l.engine.Queue(), o.memory)
+	o.answer.Resolve(o.memory)
+}
+
+func (o *memoryOrder) cancel()          {}
+func (o *memoryOrder) refuse(err error) { o.answer.Fail(err) }
 
 // pages is memory that begins on a page boundary.
 func pages(size int) []byte {

@@ -24,6 +24,7 @@ type call[T any] struct {
 	// otherwise is tried on a goroutine when the queue answers EINVAL.
 	otherwise func() error
 
+	starter  starter
 	promise  *futures.Promise[T]
 	userData uint64
 	reason   error // why it is being cancelled
@@ -33,17 +34,16 @@ type call[T any] struct {
 // start begins it, from any goroutine.
 func (c *call[T]) start() futures.Future[T] {
 	c.promise = futures.NewPromise[T]()
-	c.promise.SetCanceler(c)
-	if !c.loop.engine.Perform(c.begin) {
-		c.promise.Fail(c.wrap(c.loop.closedBy(errFileClosed)))
+	c.promise.SetCanceler(&c.starter)
+	if !c.starter.start(c.loop, c) {
+		c.refuse(c.loop.closedBy(errFileClosed))
 	}
 	return c.promise.Future()
 }
 
 func (c *call[T]) begin() {
 	if c.loop.stopping() || c.file != nil && c.file.state != fileOpen {
-		c.ended = true
-		c.promise.Fail(c.wrap(c.loop.closedBy(errFileClosed)))
+		c.refuse(c.loop.closedBy(errFileClosed))
 		return
 	}
 	if c.file != nil {
@@ -119,10 +119,14 @@ func (c *call[T]) settle(v T, err error) {
 	c.loop.engine.Later(func() { c.promise.Settle(v, err) })
 }
 
-// Cancel implements futures.Canceler.
-func (c *call[T]) Cancel() {
-	c.loop.engine.Do(func() { c.End(futures.ErrCanceled) }) // behind the start, which may still be on its way
+// refuse implements startable.
+func (c *call[T]) refuse(err error) {
+	c.ended = true
+	c.promise.Fail(c.wrap(err))
 }
+
+// cancel implements startable.
+func (c *call[T]) cancel() { c.End(futures.ErrCanceled) }
 
 // End implements engine.Ender.
 func (c *call[T]) End(reason error) {

@@ -174,7 +174,7 @@ var (
 // syscall.ENOSPC. Cancelling ends the step under way and so the rest.
 func (rt *Runtime) Chain(steps ...Step) futures.Future[[]StepResult] {
 	c := &chain{steps: steps, results: make([]StepResult, len(steps)), answer: futures.NewPromise[[]StepResult]()}
-	c.answer.SetCanceler(c)
+	c.answer.SetCanceler(&c.starter)
 	for _, s := range steps {
 		switch {
 		case s.prepare == nil && s.within == nil:
@@ -198,7 +198,7 @@ func (rt *Runtime) Chain(steps ...Step) futures.Future[[]StepResult] {
 	if c.loop == nil {
 		c.loop = rt.someLoop()
 	}
-	if !c.loop.engine.Perform(c.begin) {
+	if !c.starter.start(c.loop, c) {
 		c.answer.Fail(c.loop.closedBy(ErrClosed))
 	}
 	return c.answer.Future()
@@ -224,6 +224,7 @@ type chain struct {
 	claims  []*claim
 	cursors []*cursorClaim
 	guests  []*guest
+	starter starter
 	answer  *futures.Promise[[]StepResult]
 
 	waiting int   // claims of either kind not granted yet
@@ -248,7 +249,7 @@ type chainOp struct {
 
 func (c *chain) begin() {
 	if c.loop.stopping() {
-		c.answer.Fail(c.loop.closedBy(ErrClosed))
+		c.refuse(c.loop.closedBy(ErrClosed))
 		return
 	}
 	c.ops = make([]chainOp, len(c.steps))
@@ -507,21 +508,21 @@ func (s *Step) direction() string {
 	return "read"
 }
 
-// cancelLive cancels the step under way, unless it closes a file. A queue finds
-// those that are linked behind it only when their turn has come.
+// cancelLive cancels the step under way, unless it closes a file, and those that
+// are linked behind it. A queue finds these only when their turn has come, so only
+// the first is canceled until it has ended.
 func (c *chain) cancelLive() {
+	cancel := c.loop.engine.Cancel
 	for i := range c.ops {
 		if c.ops[i].live && !c.steps[i].shuts {
-			c.loop.engine.Cancel(c.ops[i].userData)
-			return
+			cancel(c.ops[i].userData)
+			cancel = c.loop.engine.CancelOnce
 		}
 	}
 }
 
-// Cancel implements futures.Canceler.
-func (c *chain) Cancel() {
-	c.loop.engine.Do(func() { c.end(futures.ErrCanceled) }) // behind the start, which may still be on its way
-}
+// cancel implements startable.
+func (c *chain) cancel() { c.end(futures.ErrCanceled) }
 
 // End implements engine.Ender, for each of the chain's steps.
 func (o *chainOp) End(reason error) { o.chain.end(reason) }

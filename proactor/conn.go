@@ -220,10 +220,18 @@ func (c *Conn) sendSegment(g segment) futures.Future[int] {
 }
 
 func (c *Conn) sendElsewhere(g segment) futures.Future[int] {
-	q := c.loop.sends.elsewhere(&c.send)
+	q := c.loop.sends.elsewhere()
 	g.promise = &q.Promise
 	engine.RaceRead(g.data)
-	if !c.loop.engine.Do(func() { c.send.push(g) }) {
+	ok := c.loop.engine.Do(func() {
+		if !q.Pending() { // it was canceled on its way here
+			c.send.giveUp(g)
+			return
+		}
+		q.owner = &c.send
+		c.send.push(g)
+	})
+	if !ok {
 		q.Fail(c.closedError("write"))
 	}
 	return q.Future()

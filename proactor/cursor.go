@@ -3,8 +3,8 @@ package proactor
 // cursorTurn is one of those who read and write at the cursor of a file: one
 // after the other, in the order of the calls.
 type cursorTurn interface {
-	grant()  // it is the first: it begins
-	refuse() // it will not be, for the file ends
+	grant() // it is the first: it begins
+	shut()  // it will not be, for the file ends
 }
 
 // joinLine puts t behind those who use the cursor.
@@ -26,7 +26,7 @@ func (f *File) leaveLine(t cursorTurn) {
 	}
 	f.line.Pop()
 	for f.line.Len() > 0 && f.ending {
-		f.line.Pop().refuse()
+		f.line.Pop().shut()
 	}
 	if f.line.Len() > 0 {
 		(*f.line.At(0)).grant()
@@ -71,8 +71,8 @@ func (m *cursorClaim) queue() {
 // grant implements cursorTurn.
 func (m *cursorClaim) grant() { m.chain.granted() }
 
-// refuse implements cursorTurn.
-func (m *cursorClaim) refuse() {
+// shut implements cursorTurn.
+func (m *cursorClaim) shut() {
 	m.queued = false
 	m.chain.refuse(m.file.closedError("chain"))
 }

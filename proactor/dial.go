@@ -20,6 +20,7 @@ type dial struct {
 	ctx              context.Context
 	network, address string
 	host, service    string
+	starter          starter
 	promise          *futures.Promise[*Conn]
 
 	lookup     context.CancelFunc // ends the look-up, nil if none is under way
@@ -51,7 +52,7 @@ func (t *dial) end(reason error) { t.giveUp(t.opError(nil, reason)) }
 func (t *dial) begin() {
 	l := t.loop
 	if l.stopping() || len(l.draining) > 0 {
-		t.promise.Fail(t.opError(nil, errShutdownDone))
+		t.refuse(errShutdownDone)
 		return
 	}
 	l.residents.Add(t)
@@ -199,8 +200,11 @@ func (t *dial) giveUp(reason error) {
 	t.settle()
 }
 
-// Cancel implements futures.Canceler.
-func (t *dial) Cancel() { t.loop.engine.Do(func() { t.end(futures.ErrCanceled) }) }
+// refuse implements startable.
+func (t *dial) refuse(err error) { t.promise.Fail(t.opError(nil, err)) }
+
+// cancel implements startable.
+func (t *dial) cancel() { t.end(futures.ErrCanceled) }
 
 func (t *dial) cancelAttempts() {
 	for _, a := range t.attempts {

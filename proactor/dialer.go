@@ -86,9 +86,9 @@ func (d *Dialer) Dial(ctx context.Context, rt *Runtime, network, address string)
 	if err := t.literal(); err != nil {
 		return futures.Failed[*Conn](t.opError(nil, err))
 	}
-	t.promise.SetCanceler(t)
-	if !t.loop.engine.Perform(t.begin) {
-		t.promise.Fail(t.opError(nil, errShutdownDone))
+	t.promise.SetCanceler(&t.starter)
+	if !t.starter.start(t.loop, t) {
+		t.refuse(errShutdownDone)
 	}
 	return t.promise.Future()
 }

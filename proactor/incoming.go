@@ -82,10 +82,13 @@ func recv[T received](r receiving[T]) futures.Future[T] {
 
 func recvElsewhere[T received](r receiving[T]) futures.Future[T] {
 	l := r.on()
-	q := r.lenders().requests.elsewhere(r)
+	q := r.lenders().requests.elsewhere()
 	ok := l.engine.Do(func() {
-		q.track()
-		serve(r, (*recvDemand[T])(q))
+		if q.Pending() { // else it was canceled on its way here
+			q.owner = r
+			q.track()
+			serve(r, (*recvDemand[T])(q))
+		}
 	})
 	if !ok {
 		q.Fail(r.closedError("read"))

@@ -76,6 +76,9 @@ func (c *Conn) recvIntoElsewhere(p []byte) futures.Future[int] {
 }
 
 func (o *into) begin(c *Conn, p []byte) {
+	if !o.promise.Pending() { // it was canceled on its way to the loop
+		return
+	}
 	o.conn, o.memory, o.reason = c, p[:min(len(p), maxTransfer)], nil
 	if len(p) == 0 {
 		o.promise.Resolve(0)
@@ -118,6 +121,10 @@ func (o *into) Cancel() {
 // withdraw ends a canceled one: in line it leaves that, in flight it ends with its
 // final completion.
 func (o *into) withdraw() {
+	if o.conn == nil { // it is on its way to the loop
+		o.promise.Fail(futures.ErrCanceled)
+		return
+	}
 	if !withdraw(&o.conn.recv, demand[Buffer](o), futures.ErrCanceled) {
 		o.cancel(futures.ErrCanceled)
 	}

@@ -39,7 +39,7 @@ type Loop struct {
 	overBudget bool          // more is held than may be
 	noticed    time.Duration // when a scarcity was logged last
 	draining   []func()      // to call when everything has ended of itself
-	last       LoopStats     // what they were when the loop ended
+	published  publication   // the counters, as they were at the end of the last turn
 }
 
 // resident is something open that a Shutdown waits for: a Dial, a PacketConn, a
@@ -79,7 +79,7 @@ func (h *host) Flush() {
 	}
 }
 
-// Turned gives buffers back.
+// Turned gives buffers back and publishes the counters.
 func (h *host) Turned() {
 	h.buffers.Publish()
 	h.bulk.Publish()
@@ -90,6 +90,7 @@ func (h *host) Turned() {
 	if len(h.draining) > 0 {
 		(*Loop)(h).drained()
 	}
+	h.published.offer((*Loop)(h))
 }
 
 func (h *host) Open() int { return len(h.conns) + len(h.residents) + len(h.openFiles) }
@@ -105,7 +106,11 @@ func (h *host) Stop(reason error) {
 // OverBudget is called when received data takes more memory than it may.
 func (h *host) OverBudget() { (*Loop)(h).overBudget = true }
 
-func (h *host) Closing() { h.last = (*Loop)(h).snapshot() }
+func (h *host) Closing() {
+	h.published.mu.Lock()
+	defer h.published.mu.Unlock()
+	h.published.stats = (*Loop)(h).snapshot()
+}
 
 func (h *host) Prefetch(op engine.Operation, near bool) {
 	switch op := op.(type) {

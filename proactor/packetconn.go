@@ -316,14 +316,14 @@ func (c *PacketConn) SendDatagram(d Datagram) futures.Future[int] {
 	if !l.engine.Inside() {
 		return c.sendElsewhere(d)
 	}
-	q, f := l.sends.begin(&c.send)
-	c.begin(&q.Promise, &d)
+	t := c.send.fresh()
+	q, f := l.sends.begin(t)
+	c.begin(t, &q.Promise, &d)
 	return f
 }
 
 // begin sends a message, of which answer learns.
-func (c *PacketConn) begin(answer *futures.Promise[int], d *Datagram) {
-	t := c.send.fresh()
+func (c *PacketConn) begin(t *transmission, answer *futures.Promise[int], d *Datagram) {
 	t.answer = answer
 	if err := t.describe(d); err != nil {
 		c.send.conclude(t, 0, c.opError("write", err))
@@ -333,9 +333,16 @@ func (c *PacketConn) begin(answer *futures.Promise[int], d *Datagram) {
 }
 
 func (c *PacketConn) sendElsewhere(d Datagram) futures.Future[int] {
-	q := c.loop.sends.elsewhere(&c.send)
+	q := c.loop.sends.elsewhere()
 	engine.RaceRead(d.Data)
-	if !c.loop.engine.Do(func() { c.begin(&q.Promise, &d) }) {
+	ok := c.loop.engine.Do(func() {
+		if q.Pending() { // else it was canceled on its way here
+			t := c.send.fresh()
+			q.owner = t
+			c.begin(t, &q.Promise, &d)
+		}
+	})
+	if !ok {
 		q.Fail(c.closedError("write"))
 	}
 	return q.Future()
@@ -348,30 +355,29 @@ func (c *PacketConn) SendBatch(batch []Datagram) futures.Future[int] {
 	if len(batch) == 0 {
 		return futures.Resolved(0)
 	}
-	b := &packetBatch{conn: c, answer: futures.NewPromise[int](), left: len(batch)}
-	b.answer.SetCanceler(b)
+	b := &packetBatch{conn: c, messages: batch, answer: futures.NewPromise[int](), left: len(batch)}
+	b.answer.SetCanceler(&b.starter)
 	for i := range batch {
 		engine.RaceRead(batch[i].Data)
 	}
-	ok := c.loop.engine.Perform(func() {
-		for i := range batch {
-			part := futures.NewPromise[int]()
-			part.Future().Then(b.ended)
-			b.parts = append(b.parts, part)
-			c.begin(part, &batch[i])
-		}
-	})
-	if !ok {
-		b.answer.Fail(c.closedError("write"))
+	for range batch {
+		part := c.loop.sends.elsewhere()
+		part.Future().Then(b.ended)
+		b.parts = append(b.parts, part)
+	}
+	if !b.starter.start(c.loop, b) {
+		b.refuse(c.closedError("write"))
 	}
 	return b.answer.Future()
 }
 
 // packetBatch is a SendBatch under way.
 type packetBatch struct {
-	conn       *PacketConn
+	starter    starter
 	answer     *futures.Promise[int]
-	parts      []*futures.Promise[int]
+	conn       *PacketConn
+	messages   []Datagram
+	parts      []*request[int]
 	left, sent int
 	err        error
 }
@@ -387,14 +393,22 @@ func (b *packetBatch) ended(_ int, err error) {
 	}
 }
 
-// Cancel implements futures.Canceler.
-func (b *packetBatch) Cancel() {
-	b.conn.loop.engine.Do(func() {
-		for i := len(b.parts) - 1; i >= 0; i-- {
-			b.conn.send.retract(b.parts[i])
-		}
-	})
+func (b *packetBatch) begin() {
+	for i, part := range b.parts {
+		t := b.conn.send.fresh()
+		part.owner = t
+		b.conn.begin(t, &part.Promise, &b.messages[i])
+	}
 }
+
+// cancel begins at the end: what goes out is a beginning of the batch.
+func (b *packetBatch) cancel() {
+	for i := len(b.parts) - 1; i >= 0; i-- {
+		b.parts[i].withdraw()
+	}
+}
+
+func (b *packetBatch) refuse(err error) { b.answer.Fail(err) }
 
 // Queue hands a lease to the send queue, for that address; the zero AddrPort is
 // the one it is connected to. The lease goes with it. The future is resolved

@@ -50,6 +50,10 @@ type transmission struct {
 	vector  ring.Iovec
 	control sockets.Control
 	next    *transmission // in the list of free ones
+
+	userData uint64
+	inFlight bool
+	canceled bool // it goes out or ends: it is not tried again
 }
 
 // fresh takes a transmission from the pool.
@@ -104,7 +108,8 @@ func (s *packetSender) start() {
 			sqe.SetFlags(ring.SQELink)
 		}
 		s.inFlight++
-		s.conn.loop.engine.Submit(sqe, t)
+		t.inFlight = true
+		t.userData = s.conn.loop.engine.Submit(sqe, t)
 	}
 }
 
@@ -128,11 +133,15 @@ func (t *transmission) message() *ring.Msghdr {
 func (t *transmission) Complete(result int32, _ uint32) {
 	s := &t.conn.send
 	s.inFlight--
+	t.inFlight = false
 	switch e := syscall.Errno(-result); {
 	case result >= 0:
 		s.sent(t, int(result), nil)
 	case t.conn.state >= connEnding:
 		s.sent(t, 0, t.conn.closedError("write"))
+	case t.canceled && (e == syscall.EAGAIN || e == syscall.EINTR || e == syscall.ECANCELED):
+		s.sent(t, 0, futures.ErrCanceled)
+		s.full = s.full || e == syscall.EAGAIN
 	case e == syscall.EAGAIN, e == syscall.EINTR, e == syscall.ECANCELED:
 		s.refused.Push(t) // the last is one linked behind another that failed
 		s.full = s.full || e == syscall.EAGAIN
@@ -158,10 +167,14 @@ func (t *transmission) failed(e syscall.Errno) error {
 func (s *packetSender) again() {
 	if n := s.refused.Len(); n > 0 {
 		for i := n - 1; i >= 0; i-- {
-			s.queue.Unpop(*s.refused.At(i))
+			if t := *s.refused.At(i); !t.canceled {
+				s.queue.Unpop(t)
+			}
 		}
 		for range n {
-			s.refused.Take()
+			if t := s.refused.Take(); t.canceled {
+				s.sent(t, 0, futures.ErrCanceled)
+			}
 		}
 	}
 	switch {
@@ -218,7 +231,7 @@ func (s *packetSender) conclude(t *transmission, n int, err error) {
 		t.lease.lease.EndAnywhere()
 	}
 	answer := t.answer
-	t.data, t.lease, t.answer = nil, Buffer{}, nil
+	t.data, t.lease, t.answer, t.canceled = nil, Buffer{}, nil, false
 	switch {
 	case answer == nil:
 		s.release(t)
@@ -283,27 +296,35 @@ func (s *packetSender) stop() {
 	}
 }
 
-// retract takes a message out of the queue. One in flight goes out, or comes
-// back.
-func (s *packetSender) retract(answer *futures.Promise[int]) {
-	var gone *transmission
-	for _, t := range s.queue.Cut(0) {
-		if t.answer == answer {
-			gone = t
+// withdraw implements requestOwner.
+func (t *transmission) withdraw(q *request[int]) { t.retract(&q.Promise) }
+
+func (t *transmission) untaken() *requestList[int] { return nil }
+
+// retract takes a message that answer stands for out of the queue. One in flight
+// goes out, or comes back.
+func (t *transmission) retract(answer *futures.Promise[int]) {
+	s := &t.conn.send
+	if t.answer != answer { // it serves another by now
+		return
+	}
+	t.canceled = true
+	if t.inFlight {
+		t.conn.loop.engine.CancelOnce(t.userData)
+		return
+	}
+	for i := range s.queue.Len() {
+		if *s.queue.At(i) != t {
 			continue
 		}
-		s.queue.Push(t)
-	}
-	if gone != nil {
-		s.sent(gone, 0, futures.ErrCanceled)
+		for _, other := range s.queue.Cut(i)[1:] {
+			s.queue.Push(other)
+		}
+		s.sent(t, 0, futures.ErrCanceled)
 		s.shrunk()
+		return
 	}
 }
-
-func (s *packetSender) untaken() *requestList[int] { return nil }
-
-// withdraw implements requestOwner.
-func (s *packetSender) withdraw(q *request[int]) { s.retract(&q.Promise) }
 
 // Datagram is a message to be sent.
 type Datagram struct {

@@ -1,7 +1,9 @@
 package proactor
 
 import (
+	"context"
 	"fmt"
+	"iter"
 	"os"
 	"strings"
 	"syscall"
@@ -61,9 +63,9 @@ func (rt *Runtime) Poll(fd int, want Events) futures.Future[Events] {
 // Poll is Runtime.Poll on this loop.
 func (l *Loop) Poll(fd int, want Events) futures.Future[Events] {
 	p := &poll{loop: l, fd: fd, want: want, answer: futures.NewPromise[Events]()}
-	p.answer.SetCanceler(p)
-	if !l.engine.Perform(p.begin) {
-		p.answer.Fail(l.closedBy(ErrClosed))
+	p.answer.SetCanceler(&p.starter)
+	if !p.starter.start(l, p) {
+		p.refuse(l.closedBy(ErrClosed))
 	}
 	return p.answer.Future()
 }
@@ -76,24 +78,33 @@ func (rt *Runtime) PollAll(fd int, want Events) *Poller { return rt.someLoop().P
 
 // PollAll is Runtime.PollAll on this loop.
 func (l *Loop) PollAll(fd int, want Events) *Poller {
-	p := &Poller{Stream: futures.NewStream[Events](nil, 1)}
-	p.Stream.OnDrain(func() { l.engine.Perform(p.flush) })
+	p := &Poller{stream: futures.NewStream[Events](nil, 1)}
+	p.stream.OnDrain(func() { l.engine.Perform(p.flush) })
 	p.poll = poll{loop: l, fd: fd, want: want, poller: p}
-	if !l.engine.Perform(p.poll.begin) {
-		p.Stream.Close(l.closedBy(ErrClosed))
+	if !p.poll.starter.start(l, &p.poll) {
+		p.poll.refuse(l.closedBy(ErrClosed))
 	}
 	return p
 }
 
-// Poller is a stream of events, see PollAll.
+// Poller delivers events, see PollAll. Any goroutine may use it.
 type Poller struct {
-	*futures.Stream[Events]
+	stream *futures.Stream[Events]
 	poll   poll
 	merged Events // came while the one before was unread
 }
 
+// Next resolves with the next events. Its error is io.EOF after Stop, else as of
+// PollAll. Canceling it loses no event.
+func (p *Poller) Next() futures.Future[Events] { return p.stream.Next() }
+
+// All ranges over the events until Stop. An error that ends the polling, or the end
+// of ctx, is yielded once. Leaving the range does not stop the polling.
+func (p *Poller) All(ctx context.Context) iter.Seq2[Events, error] { return p.stream.All(ctx) }
+
 // Stop ends the polling. The future resolves when the queue has let go of the
-// descriptor, which may be closed then; the stream ends with it.
+// descriptor, which may be closed then. Events that nobody has read can still be,
+// and io.EOF comes behind them.
 func (p *Poller) Stop() futures.Future[struct{}] {
 	done := futures.NewPromise[struct{}]()
 	ok := p.poll.loop.engine.Perform(func() {
@@ -102,7 +113,7 @@ func (p *Poller) Stop() futures.Future[struct{}] {
 			return
 		}
 		p.poll.stopped = append(p.poll.stopped, done)
-		p.poll.End(nil)
+		p.poll.starter.Cancel()
 	})
 	if !ok {
 		done.Resolve(struct{}{})
@@ -111,10 +122,10 @@ func (p *Poller) Stop() futures.Future[struct{}] {
 }
 
 func (p *Poller) flush() {
-	if p.merged != 0 && p.Stream.Len() == 0 {
+	if p.merged != 0 && p.stream.Len() == 0 {
 		events := p.merged
 		p.merged = 0
-		p.Stream.Push(events)
+		p.stream.Push(events)
 	}
 }
 
@@ -126,7 +137,8 @@ type poll struct {
 	userData uint64
 	ending   bool
 	ended    bool
-	reason   error // why it is being cancelled
+	reason   error // why it is being canceled
+	starter  starter
 	answer   *futures.Promise[Events]
 	poller   *Poller // nil of one shot
 	stopped  []*futures.Promise[struct{}]
@@ -134,7 +146,7 @@ type poll struct {
 
 func (p *poll) begin() {
 	if p.loop.stopping() {
-		p.settle(0, p.loop.closedBy(ErrClosed))
+		p.refuse(p.loop.closedBy(ErrClosed))
 		return
 	}
 	p.arm()
@@ -150,9 +162,22 @@ func (p *poll) arm() {
 	p.userData = p.loop.engine.Submit(sqe, p)
 }
 
-// Cancel implements futures.Canceler.
-func (p *poll) Cancel() {
-	p.loop.engine.Do(func() { p.End(futures.ErrCanceled) }) // behind the start, which may still be on its way
+// cancel implements startable.
+func (p *poll) cancel() {
+	if p.poller != nil {
+		p.End(nil) // Stop: an orderly end
+		return
+	}
+	p.End(futures.ErrCanceled)
+}
+
+// refuse implements startable.
+func (p *poll) refuse(err error) {
+	if p.poller != nil && err == futures.ErrCanceled {
+		err = nil
+	}
+	p.ended = true
+	p.tell(0, err)
 }
 
 // End implements engine.Ender.
@@ -191,17 +216,20 @@ func (p *poll) Complete(result int32, flags uint32) {
 
 func (p *poll) settle(events Events, err error) {
 	p.ended = true
-	p.loop.engine.Later(func() {
-		if p.poller == nil {
-			p.answer.Settle(events, err)
-			return
-		}
-		if p.poller.merged != 0 {
-			p.poller.Stream.Push(p.poller.merged)
-		}
-		p.poller.Stream.Close(err)
-		for _, done := range p.stopped {
-			done.Resolve(struct{}{})
-		}
-	})
+	p.loop.engine.Later(func() { p.tell(events, err) })
+}
+
+// tell gives the outcome to whoever polls.
+func (p *poll) tell(events Events, err error) {
+	if p.poller == nil {
+		p.answer.Settle(events, err)
+		return
+	}
+	if p.poller.merged != 0 {
+		p.poller.stream.Push(p.poller.merged)
+	}
+	p.poller.stream.Close(err)
+	for _, done := range p.stopped {
+		done.Resolve(struct{}{})
+	}
 }

@@ -11,8 +11,7 @@ import (
 type request[T any] struct {
 	futures.Promise[T]
 	pool  *requestPool[T]
-	owner requestOwner[T]
-	once  bool // called by another goroutine
+	owner requestOwner[T] // nil while a call of another goroutine is on its way to the loop
 
 	// Of those whose result holds a lease, which has to be given back when nobody
 	// ever takes the result:
@@ -53,9 +52,10 @@ func (p *requestPool[T]) begin(owner requestOwner[T]) (*request[T], futures.Futu
 	return r, f
 }
 
-// elsewhere makes a request of a goroutine that is not on the loop.
-func (p *requestPool[T]) elsewhere(owner requestOwner[T]) *request[T] {
-	r := &request[T]{pool: p, owner: owner, once: true}
+// elsewhere makes a request of a goroutine that is not on the loop. It has no owner
+// until the call gets there.
+func (p *requestPool[T]) elsewhere() *request[T] {
+	r := &request[T]{pool: p}
 	r.SetCanceler(r)
 	return r
 }
@@ -74,11 +74,22 @@ func (r *request[T]) Recycle() {
 
 // Cancel implements futures.Canceler.
 func (r *request[T]) Cancel() {
-	if !r.once {
+	if r.Bound() {
 		r.owner.withdraw(r)
-		return
+	} else {
+		r.pool.loop.engine.Do(r.withdraw)
 	}
-	r.pool.loop.engine.Do(func() { r.owner.withdraw(r) }) // behind the call, which may still be on its way
+}
+
+// withdraw ends a request that is canceled, and may not have reached the loop.
+func (r *request[T]) withdraw() {
+	switch {
+	case !r.Pending():
+	case r.owner == nil:
+		r.Fail(futures.ErrCanceled)
+	default:
+		r.owner.withdraw(r)
+	}
 }
 
 // fail ends the request in a turn of its own: what led here may be in the middle

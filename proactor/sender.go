@@ -279,12 +279,7 @@ func (s *sender) conclude(g segment, err error) {
 		z.conclude(g, err)
 		return
 	}
-	if g.lease.lease != nil {
-		g.lease.lease.EndAnywhere()
-	}
-	if g.rights != nil {
-		g.rights.close()
-	}
+	s.giveUp(g)
 	if g.turn != nil {
 		g.turn.refuse(err)
 	}
@@ -294,6 +289,16 @@ func (s *sender) conclude(g segment, err error) {
 		g.promise.Resolve(g.sent)
 	default:
 		s.conn.loop.engine.Later(func() { g.promise.Settle(g.sent, err) })
+	}
+}
+
+// giveUp gives back what a segment holds.
+func (s *sender) giveUp(g segment) {
+	if g.lease.lease != nil {
+		g.lease.lease.EndAnywhere()
+	}
+	if g.rights != nil {
+		g.rights.close()
 	}
 }
 

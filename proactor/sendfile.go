@@ -40,8 +40,8 @@ func (c *Conn) SendFile(f syscall.Conn, off, n int64) futures.Future[int64] {
 	if err := s.take(f); err != nil {
 		return futures.Failed[int64](err)
 	}
-	s.promise.SetCanceler(s)
-	if !c.loop.engine.Perform(s.begin) {
+	s.promise.SetCanceler(&s.starter)
+	if !s.starter.start(c.loop, s) {
 		s.refuse(c.closedError("write"))
 	}
 	return s.promise.Future()
@@ -57,6 +57,7 @@ type fileSend struct {
 	sent    int64
 	memory  []byte
 	rest    []byte // of it: read and not sent yet
+	starter starter
 	promise *futures.Promise[int64]
 
 	userData uint64
@@ -263,15 +264,13 @@ func (s *fileSend) end(reason error) {
 	}
 }
 
-// Cancel implements futures.Canceler.
-func (s *fileSend) Cancel() {
-	s.conn.loop.engine.Do(func() { // behind the start, which may still be on its way
-		switch {
-		case s.over:
-		case s.begun:
-			s.end(futures.ErrCanceled)
-		default:
-			s.finish(futures.ErrCanceled)
-		}
-	})
+// cancel implements startable.
+func (s *fileSend) cancel() {
+	switch {
+	case s.over:
+	case s.begun:
+		s.end(futures.ErrCanceled)
+	default:
+		s.finish(futures.ErrCanceled)
+	}
 }

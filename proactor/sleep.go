@@ -1,6 +1,8 @@
 package proactor
 
 import (
+	"context"
+	"iter"
 	"math"
 	"time"
 
@@ -44,24 +46,24 @@ func (s *sleeper) Cancel() {
 	s.promise.Fail(futures.ErrCanceled)
 }
 
-// Every delivers the time each d, until the stream is closed or the runtime
-// ends. A reader that falls behind misses ticks, as with time.Ticker.
+// Every delivers the time each d, until Stop or until the runtime ends. A reader
+// that falls behind misses ticks, as with time.Ticker.
 func (rt *Runtime) Every(d time.Duration) *Ticker {
 	if d <= 0 {
 		panic("proactor: Every wants a positive interval, got " + d.String())
 	}
-	t := &Ticker{loop: rt.someLoop(), every: d, Stream: futures.NewStream[time.Time](nil, 1)}
+	t := &Ticker{loop: rt.someLoop(), every: d, stream: futures.NewStream[time.Time](nil, 1)}
 	t.next = t.loop.engine.After(d)
 	t.timer.Expired = t.tick
-	if !t.loop.engine.Perform(func() { t.add() }) {
-		t.Stream.Close(t.loop.closedBy(ErrClosed))
+	if !t.loop.engine.Perform(t.add) {
+		t.stream.Close(t.loop.closedBy(ErrClosed))
 	}
 	return t
 }
 
-// Ticker is a stream of moments.
+// Ticker delivers moments, see Every. Any goroutine may use it.
 type Ticker struct {
-	*futures.Stream[time.Time]
+	stream  *futures.Stream[time.Time]
 	loop    *Loop
 	timer   engine.Timer
 	every   time.Duration
@@ -69,9 +71,27 @@ type Ticker struct {
 	stopped bool
 }
 
+// Next resolves with the time of the next tick. Its error is io.EOF after Stop, and
+// ErrClosed when the runtime ends. Canceling it loses no tick.
+func (t *Ticker) Next() futures.Future[time.Time] { return t.stream.Next() }
+
+// All ranges over the ticks until Stop. The end of the runtime, or of ctx, is
+// yielded once as an error. Leaving the range does not stop the ticker.
+func (t *Ticker) All(ctx context.Context) iter.Seq2[time.Time, error] { return t.stream.All(ctx) }
+
+// Stop ends the ticks. A tick that nobody has read can still be, and io.EOF comes
+// behind it.
+func (t *Ticker) Stop() {
+	t.loop.engine.Perform(func() {
+		t.stopped = true
+		t.loop.engine.StopTimer(&t.timer)
+	})
+	t.stream.Close(nil)
+}
+
 func (t *Ticker) add() {
 	if t.loop.stopping() {
-		t.Stream.Close(t.loop.closedBy(ErrClosed))
+		t.stream.Close(t.loop.closedBy(ErrClosed))
 		return
 	}
 	if !t.stopped {
@@ -81,11 +101,11 @@ func (t *Ticker) add() {
 
 func (t *Ticker) tick(err error) {
 	if err != nil {
-		t.Stream.Close(err)
+		t.stream.Close(err)
 		return
 	}
-	if t.Stream.Len() == 0 {
-		t.Stream.Push(time.Now())
+	if t.stream.Len() == 0 {
+		t.stream.Push(time.Now())
 	}
 	// Missed ticks are skipped, the rhythm is kept: however short the interval and
 	// long the pause, in no time.
@@ -94,13 +114,4 @@ func (t *Ticker) tick(err error) {
 		t.next += min(t.every, math.MaxInt64-t.next)
 	}
 	t.add()
-}
-
-// Stop ends the ticks and closes the stream.
-func (t *Ticker) Stop() {
-	t.loop.engine.Perform(func() {
-		t.stopped = true
-		t.loop.engine.StopTimer(&t.timer)
-	})
-	t.Stream.Close(nil)
 }

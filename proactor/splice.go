@@ -89,6 +89,7 @@ type splice struct {
 	userData uint64
 	ended    bool
 	reason   error // why it is being cancelled
+	starter  starter
 	answer   *futures.Promise[int]
 }
 
@@ -110,16 +111,16 @@ func (l *Loop) splice(s *splice) futures.Future[int] {
 		}
 	}
 	s.loop, s.answer = l, futures.NewPromise[int]()
-	s.answer.SetCanceler(s)
-	if !l.engine.Perform(s.begin) {
-		s.answer.Fail(l.closedBy(ErrClosed))
+	s.answer.SetCanceler(&s.starter)
+	if !s.starter.start(l, s) {
+		s.refuse(l.closedBy(ErrClosed))
 	}
 	return s.answer.Future()
 }
 
 func (s *splice) begin() {
 	if s.loop.stopping() {
-		s.settle(0, s.loop.closedBy(ErrClosed))
+		s.refuse(s.loop.closedBy(ErrClosed))
 		return
 	}
 	var err error
@@ -175,10 +176,14 @@ func (s *splice) Complete(result int32, _ uint32) {
 	}
 }
 
-// Cancel implements futures.Canceler.
-func (s *splice) Cancel() {
-	s.loop.engine.Do(func() { s.End(futures.ErrCanceled) }) // behind the start, which may still be on its way
+// refuse implements startable.
+func (s *splice) refuse(err error) {
+	s.ended = true
+	s.answer.Fail(err)
 }
+
+// cancel implements startable.
+func (s *splice) cancel() { s.End(futures.ErrCanceled) }
 
 // End implements engine.Ender.
 func (s *splice) End(reason error) {

@@ -1,6 +1,8 @@
 package proactor
 
 import (
+	"context"
+	"sync"
 	"time"
 
 	"github.com/goproactor/goproactor/ring"
@@ -47,19 +49,68 @@ type LoopStats struct {
 // Stats are the counters of a runtime, a loop each.
 type Stats []LoopStats
 
-// Stats asks each loop for its counters. Loops that have ended report the
-// last they had. It must not be called from a handler: see ErrOnLoop.
+// statsPatience is how long Stats waits for loops to answer.
+const statsPatience = 100 * time.Millisecond
+
+// Stats returns the counters of each loop, or the last ones of a loop that has
+// ended. Any goroutine may call it, and a handler too.
+//
+// It asks the loops, and waits a tenth of a second at most: one that has not
+// answered by then, because a handler holds it up, reports what it had at the end
+// of its last turn. On a loop it waits for nothing: the counters of that loop are
+// those of this moment, and the others' those at the end of their last turn.
 func (rt *Runtime) Stats() Stats {
 	stats := make(Stats, len(rt.loops))
-	for i, l := range rt.loops {
-		done := make(chan struct{})
-		if l.engine.Perform(func() { stats[i] = l.snapshot(); close(done) }) {
-			<-done
-		} else {
-			<-l.engine.Stopped()
-			stats[i] = l.last
+	if here := rt.currentLoop(); here != nil {
+		for i, l := range rt.loops {
+			stats[i] = l.lastStats()
 		}
+		stats[here.index()] = here.snapshot()
+		return stats
 	}
+	answers := make([]chan LoopStats, len(rt.loops))
+	for i, l := range rt.loops {
+		answer := make(chan LoopStats, 1)
+		answers[i] = answer
+		l.engine.Do(func() { answer <- l.snapshot() })
+	}
+	patience, enough := context.WithTimeout(context.Background(), statsPatience)
+	defer enough()
+	for i, l := range rt.loops {
+		select {
+		case stats[i] = <-answers[i]:
+			continue
+		case <-l.engine.Stopped():
+		case <-patience.Done():
+		}
+		stats[i] = l.lastStats()
+	}
+	return stats
+}
+
+// publication is what a loop shows of its counters to those who cannot wait for
+// it. Nobody holds the mutex for longer than a copy takes.
+type publication struct {
+	mu    sync.Mutex
+	stats LoopStats
+}
+
+// offer publishes what the loop has, unless somebody is reading.
+func (p *publication) offer(l *Loop) {
+	if p.mu.TryLock() {
+		p.stats = l.snapshot()
+		p.mu.Unlock()
+	}
+}
+
+// lastStats are those of the end of the last turn, but for how long the present one
+// lasts already.
+func (l *Loop) lastStats() LoopStats {
+	p := &l.published
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	stats := p.stats
+	stats.LongestTurn = l.engine.LongestTurn()
 	return stats
 }
 

@@ -99,23 +99,19 @@ func (o *transfer) Recycle() {
 
 func (f *File) transferElsewhere(t transferring) futures.Future[int] {
 	o := &transfer{transferring: t, file: f, answer: futures.NewPromise[int]()}
-	o.answer.SetCanceler(transferElsewhere{o})
+	starter := new(starter)
+	o.answer.SetCanceler(starter)
 	if !t.verb.isRead() {
 		engine.RaceRead(t.memory)
 		for _, p := range t.pieces {
 			engine.RaceRead(p)
 		}
 	}
-	if !f.loop.engine.Do(o.begin) {
-		o.answer.Fail(f.closedError(t.verb.op()))
+	if !starter.start(f.loop, o) {
+		o.refuse(f.closedError(t.verb.op()))
 	}
 	return o.answer.Future()
 }
-
-// transferElsewhere cancels one that was called from another goroutine.
-type transferElsewhere struct{ *transfer }
-
-func (e transferElsewhere) Cancel() { e.file.loop.engine.Do(e.transfer.Cancel) }
 
 // begin checks and submits.
 func (o *transfer) begin() {
@@ -156,8 +152,8 @@ func (o *transfer) more() bool {
 // grant implements cursorTurn.
 func (o *transfer) grant() { o.submit() }
 
-// refuse implements cursorTurn.
-func (o *transfer) refuse() { o.leave(o.file.closedError(o.verb.op())) }
+// shut implements cursorTurn.
+func (o *transfer) shut() { o.leave(o.file.closedError(o.verb.op())) }
 
 // submit hands over what is left, or as much as one attempt takes.
 func (o *transfer) submit() {
@@ -308,6 +304,15 @@ func (o *transfer) settle(n int, err error) {
 	}
 	o.promise.Settle(n, err)
 }
+
+// refuse implements startable.
+func (o *transfer) refuse(err error) {
+	o.ended = true
+	o.settle(0, err)
+}
+
+// cancel implements startable.
+func (o *transfer) cancel() { o.Cancel() }
 
 // Cancel implements futures.Canceler: one in line leaves it, of one in flight
 // the final completion tells.

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/goproactor/goproactor/internal/fifo"
 	"github.com/goproactor/goproactor/internal/queueabi"
 	"golang.org/x/sys/unix"
 )
@@ -27,7 +28,7 @@ type Ring struct {
 
 	inFlight int
 	hold     bool
-	backlog  backlog
+	backlog  fifo.Queue[CQE] // taken out of a full completion queue, older than what is in it
 	expected expected
 	cursors  cursorSet
 	staffed  bool                   // this thread has workers in the kernel, see staff
@@ -136,7 +137,7 @@ func (r *Ring) Enter(wait time.Duration) error {
 
 // ready says that there is something to reap.
 func (r *Ring) ready() bool {
-	return !r.backlog.empty() || atomic.LoadUint32(r.m.cqTail) != *r.m.cqHead
+	return r.backlog.Len() > 0 || atomic.LoadUint32(r.m.cqTail) != *r.m.cqHead
 }
 
 // kernelHasMore says that entering would bring completions: there is work
@@ -213,7 +214,7 @@ func (r *Ring) fail(err error) {
 func (r *Ring) spill() {
 	head, tail := *r.m.cqHead, atomic.LoadUint32(r.m.cqTail)
 	for ; head != tail; head++ {
-		r.backlog.push(r.m.cqes[head&r.cqMask])
+		r.backlog.Push(r.m.cqes[head&r.cqMask])
 	}
 	atomic.StoreUint32(r.m.cqHead, head)
 }
@@ -230,7 +231,9 @@ func (r *Ring) collect(dst []CQE) (n int) {
 	if r.m.cqHead == nil {
 		return 0
 	}
-	n = r.backlog.pop(dst)
+	for ; n < len(dst) && r.backlog.Len() > 0; n++ {
+		dst[n] = r.backlog.Take()
+	}
 	head, tail := *r.m.cqHead, atomic.LoadUint32(r.m.cqTail)
 	for ; head != tail && n < len(dst); head++ {
 		dst[n] = r.m.cqes[head&r.cqMask]
@@ -306,6 +309,6 @@ func (r *Ring) Close() error {
 		err = errors.Join(err, unix.Close(r.fd))
 	}
 	r.fd, r.err = -1, errRingClosed
-	r.backlog, r.expected, r.cursors, r.groups, r.buffers = backlog{}, expected{}, nil, nil, nil
+	r.backlog, r.expected, r.cursors, r.groups, r.buffers = fifo.Queue[CQE]{}, expected{}, nil, nil, nil
 	return err
 }

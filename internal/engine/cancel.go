@@ -45,8 +45,8 @@ func (c *cancellation) submit() {
 	sqe := c.loop.Next()
 	sqe.PrepCancel(c.target, 0)
 	c.loop.Submit(sqe, c)
-	if _, live := c.loop.slots.Get(c.target); live && c.loop.quiescing {
-		c.loop.targets = append(c.loop.targets, c.target)
+	if c.loop.quiesce.canceling {
+		c.loop.awaitEnd(c.target)
 	}
 }
 

@@ -33,13 +33,13 @@ type Loop struct {
 	ready   fifo.Queue[futures.Runnable]
 
 	cancellations []*cancellation // to be used again
-	quiescing     bool            // see Quiesce
-	targets       []uint64        // of the cancels that Quiesce waits for
-	aside         []ring.CQE      // reaped by Quiesce, to be delivered
+	quiesce       quiesce
 
 	inbox  inbox
 	wake   wakeup
 	thread goroutine.Thread // that the loop is locked to
+
+	goroutine atomic.Int64 // its number, for the watchdog
 
 	start    time.Time
 	fairness fairness
@@ -71,7 +71,7 @@ type Host interface {
 	// Flush submits what was put off until the end of the turn.
 	Flush()
 
-	// Turned is called at the end of each turn.
+	// Turned is called before the first turn and at the end of each.
 	Turned()
 
 	// Stop ends everything that is open. The loop goes on turning until Open
@@ -103,11 +103,13 @@ func (l *Loop) Init(host Host, c Config) {
 // end. It takes the calling goroutine.
 func (l *Loop) Run(opened chan<- error) {
 	runtime.LockOSThread()
+	l.goroutine.Store(int64(goroutine.ID()))
 	defer close(l.stopped)
 	if err := l.open(); err != nil {
 		opened <- err
 		return
 	}
+	l.host.Turned()
 	opened <- nil
 	defer l.close() // deferred, because a Goexit comes by here too
 	l.live()
@@ -168,7 +170,7 @@ func (l *Loop) patience() time.Duration {
 
 // busy says that something is left to do. Completions are left when the turn
 // that reaped them ended in a panic, or when Quiesce has set them aside.
-func (l *Loop) busy() bool { return l.ready.Len() > 0 || l.begin < l.end || len(l.aside) > 0 }
+func (l *Loop) busy() bool { return l.ready.Len() > 0 || l.begin < l.end || len(l.quiesce.aside) > 0 }
 
 // enter submits and waits.
 func (l *Loop) enter(wait time.Duration) {
@@ -238,6 +240,9 @@ func (l *Loop) collectInbox() {
 // returns false when the loop has ended. Any goroutine may call it.
 func (l *Loop) Post(r futures.Runnable) bool {
 	if l.Inside() {
+		if l.quiesce.canceling && l.keepForCancel(r) {
+			return true
+		}
 		l.collectInbox()
 		l.ready.Push(r)
 		return true

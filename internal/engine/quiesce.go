@@ -4,59 +4,109 @@ import (
 	"slices"
 	"time"
 
+	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/fifo"
 	"github.com/goproactor/goproactor/ring"
 )
 
-// cancelAgain is how long Quiesce waits before it cancels once more what an
-// earlier cancel did not find.
+// quiesce is what Quiesce needs while it runs.
+type quiesce struct {
+	canceling bool                         // cancel is being called
+	posted    fifo.Queue[futures.Runnable] // by cancel
+	targets   []uint64                     // of its cancels, that are still in flight
+	aside     []ring.CQE                   // reaped meanwhile, to be delivered
+}
+
+// cancelAgain is how long Quiesce waits before it cancels once more: an earlier
+// cancel may have missed, see cancellation.
 const cancelAgain = time.Millisecond
 
-// Quiesce runs cancel, which cancels operations, and returns when the kernel is
-// done with their memory: their final completions are there. They, and what else
-// ends meanwhile, are delivered in the next turn. It is for a callback that must
-// not return before, and holds up the loop for that time.
+// Quiesce implements futures.Quiescer. It runs cancel, which cancels operations,
+// and returns when the kernel is done with their memory: their final completions
+// are there. They, and what else ends meanwhile, are delivered afterwards. It is
+// for a callback that must not return before, and holds up the loop for that time.
+//
+// The functions that cancel posts run too. What was ready before does not, and
+// neither does a task that cancel makes ready.
 func (l *Loop) Quiesce(cancel func()) {
-	l.quiescing = true
-	cancel()
-	l.quiescing = false
-	for len(l.targets) > 0 {
-		if err := l.queue.Enter(cancelAgain); err != nil {
+	l.cancelNow(cancel)
+	for again := l.Now() + cancelAgain; len(l.quiesce.targets) > 0; {
+		if err := l.queue.Enter(max(0, again-l.Now())); err != nil {
 			l.fail(err) // which has ended everything
 		}
-		if !l.setAside() {
-			for _, target := range l.targets {
-				sqe := l.Next()
-				sqe.PrepCancel(target, 0)
-				l.Submit(sqe, Ignore{})
-			}
+		l.setAside()
+		if l.Now() < again {
+			continue
+		}
+		again = l.Now() + cancelAgain
+		for _, target := range l.quiesce.targets {
+			sqe := l.Next()
+			sqe.PrepCancel(target, 0)
+			l.Submit(sqe, Ignore{})
 		}
 	}
 }
 
-// setAside reaps what is there without delivering it, and reports whether there
-// was any.
-func (l *Loop) setAside() (any bool) {
+// cancelNow calls cancel and runs what that posts. A callback of what cancel
+// ends may call Quiesce again.
+func (l *Loop) cancelNow(cancel func()) {
+	q := &l.quiesce
+	outer := q.canceling
+	q.canceling = true
+	defer func() {
+		q.canceling = outer
+		for q.posted.Len() > 0 { // only on the way out of a panic
+			l.ready.Push(q.posted.Pop())
+		}
+	}()
+	cancel()
+	for q.posted.Len() > 0 {
+		q.posted.Pop().Run()
+	}
+}
+
+// keepForCancel takes what is posted while cancel runs, if it is a function: a
+// task that is resumed runs in a turn of its own.
+func (l *Loop) keepForCancel(r futures.Runnable) bool {
+	if _, ok := r.(function); !ok {
+		return false
+	}
+	l.quiesce.posted.Push(r)
+	return true
+}
+
+// awaitEnd makes Quiesce wait for the final completion of target, unless that
+// has been reaped.
+func (l *Loop) awaitEnd(target uint64) {
+	_, live := l.slots.Get(target)
+	if live && !ends(l.reaped[l.begin:l.end], target) && !ends(l.quiesce.aside, target) {
+		l.quiesce.targets = append(l.quiesce.targets, target)
+	}
+}
+
+// ends says that the final completion of target is among some.
+func ends(some []ring.CQE, target uint64) bool {
+	return slices.ContainsFunc(some, func(c ring.CQE) bool {
+		return c.UserData() == target && c.Flags()&ring.CQEFMore == 0
+	})
+}
+
+// setAside reaps what is there without delivering it.
+func (l *Loop) setAside() {
+	q := &l.quiesce
 	var some [32]ring.CQE
-	for {
-		n := l.queue.Reap(some[:])
-		if n == 0 {
-			return any
-		}
-		any = true
-		l.aside = append(l.aside, some[:n]...)
-		for i := range some[:n] {
-			if c := &some[i]; c.Flags()&ring.CQEFMore == 0 {
-				l.targets = slices.DeleteFunc(l.targets, func(target uint64) bool { return target == c.UserData() })
-			}
-		}
+	for n := l.queue.Reap(some[:]); n > 0; n = l.queue.Reap(some[:]) {
+		q.aside = append(q.aside, some[:n]...)
+		q.targets = slices.DeleteFunc(q.targets, func(target uint64) bool { return ends(some[:n], target) })
 	}
 }
 
 // reap takes completions, those set aside first.
 func (l *Loop) reap() {
-	if l.begin = 0; len(l.aside) > 0 {
-		l.end = copy(l.reaped[:], l.aside)
-		l.aside = append(l.aside[:0], l.aside[l.end:]...)
+	l.begin = 0
+	if aside := l.quiesce.aside; len(aside) > 0 {
+		l.end = copy(l.reaped[:], aside)
+		l.quiesce.aside = append(aside[:0], aside[l.end:]...)
 		return
 	}
 	l.end = l.queue.Reap(l.reaped[:])

@@ -1,10 +1,6 @@
 package engine
 
-import (
-	"bytes"
-	"runtime"
-	"time"
-)
+import "time"
 
 // Watchdog reports loops that do not turn: a handler that computes, sleeps or
 // blocks on a channel or mutex holds up every connection of its loop. It looks at
@@ -65,32 +61,6 @@ func (w *Watchdog) look(l *Loop, seen *watched, now time.Time) {
 		l.longest.Store(int64(held))
 	}
 	if held >= w.limit && !seen.reported {
-		seen.reported = true
-		w.report(l)
+		seen.reported = w.report(l)
 	}
-}
-
-func (w *Watchdog) report(l *Loop) {
-	if l.config.Logger == nil {
-		return
-	}
-	l.config.Logger.Warn("loop stalled: a handler or callback holds its thread; it should Await, or use futures.Blocking",
-		"loop", l.config.Index, "longer than", w.limit, "stack", string(lockedStacks()))
-}
-
-// lockedStacks returns the stacks of the goroutines that are locked to a
-// thread and run a loop or a task: the one that holds a loop is among them.
-// Parked tasks are not locked, and a loop that waits is inside enter.
-func lockedStacks() []byte {
-	buf := make([]byte, 1<<20)
-	buf = buf[:runtime.Stack(buf, true)]
-	var held [][]byte
-	for _, g := range bytes.Split(buf, []byte("\n\n")) {
-		header, _, _ := bytes.Cut(g, []byte("\n"))
-		if bytes.Contains(header, []byte("locked to thread")) &&
-			!bytes.Contains(g, []byte("engine.(*Loop).enter(")) {
-			held = append(held, g)
-		}
-	}
-	return bytes.Join(held, []byte("\n\n"))
 }

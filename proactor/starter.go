@@ -1,0 +1,53 @@
+package proactor
+
+import "github.com/goproactor/goproactor/futures"
+
+// startable is an operation that any goroutine may call. All methods run on its
+// loop, but refuse when the loop has ended.
+type startable interface {
+	begin()
+	cancel()          // asks it to end, once it has begun
+	refuse(err error) // it does not begin
+}
+
+// starter is the way of an operation to its loop, and the Canceler of its future. A
+// cancel may get there first: from a callback that has to cancel at once (see
+// engine's Quiesce). The operation then never begins.
+type starter struct {
+	loop  *Loop
+	op    startable
+	begun bool
+	over  bool // it was canceled before
+}
+
+// start begins op, at once if the caller is on the loop. It returns false when the
+// loop has ended.
+func (s *starter) start(l *Loop, op startable) bool {
+	s.loop, s.op = l, op
+	if l.engine.Inside() {
+		s.Run()
+		return true
+	}
+	return l.engine.Post(s)
+}
+
+// Run implements futures.Runnable.
+func (s *starter) Run() {
+	if !s.over {
+		s.begun = true
+		s.op.begin()
+	}
+}
+
+// Cancel implements futures.Canceler.
+func (s *starter) Cancel() {
+	s.loop.engine.Do(func() {
+		switch {
+		case s.begun:
+			s.op.cancel()
+		case !s.over:
+			s.over = true
+			s.op.refuse(futures.ErrCanceled)
+		}
+	})
+}
