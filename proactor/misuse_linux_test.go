@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,6 +41,24 @@ func huge(t *testing.T) []byte {
 }
 
 var misuse = []behaviour{
+	{name: "a deadline is a timeout and no cancel, of whatever operation", show: func(t *testing.T, rt *proactor.Runtime) {
+		l := rt.Loops()[0]
+		wait := []string{"Dial", "Every", "Poll", "PollAll", "Splice", "Recv", "RecvInto", "Recv of messages", "Accept"}
+		for name := range lateUsers(t, rt, l) {
+			if name == "AlignedMemory" { // which does not wait, and would be left over
+				continue
+			}
+			use := lateUsers(t, rt, l)[name] // which others have not used up
+			ctx, cancel := context.WithDeadline(t.Context(), past)
+			err := use(ctx)
+			cancel()
+			require.NotErrorIs(t, err, context.Canceled, name)
+			if slices.Contains(wait, name) || errors.Is(err, context.DeadlineExceeded) {
+				require.ErrorIs(t, err, context.DeadlineExceeded, name)
+				timedOut(t, err)
+			}
+		}
+	}},
 	{name: "a huge send goes out piece by piece", show: func(t *testing.T, rt *proactor.Runtime) {
 		p := huge(t)
 		c, peer := accepted(t, rt)
