@@ -26,6 +26,9 @@ func (rt *Runtime) FileConn(f *os.File) (*Conn, error) {
 	if f == nil {
 		return nil, &net.OpError{Op: "file", Net: "file", Err: os.ErrInvalid}
 	}
+	if rt.isClosing() {
+		return nil, &net.OpError{Op: "file", Net: "file", Addr: fileAddr(f.Name()), Err: errShutdownDone}
+	}
 	fd, err := sockets.Duplicate(f)
 	if err == nil {
 		var network string
@@ -42,6 +45,9 @@ func (rt *Runtime) FileConn(f *os.File) (*Conn, error) {
 // fails with syscall.EPIPE. Both belong to the caller's loop, or to the next in
 // turn.
 func (rt *Runtime) Pipe() (r, w *Conn, err error) {
+	if rt.isClosing() {
+		return nil, nil, &net.OpError{Op: "open", Net: "pipe", Err: errShutdownDone}
+	}
 	p, err := sockets.Pipe()
 	if err != nil {
 		return nil, nil, err
@@ -52,6 +58,9 @@ func (rt *Runtime) Pipe() (r, w *Conn, err error) {
 // SocketPair makes two connections that are each other's peer (socketpair(2)):
 // "unix" for a byte stream, "unixpacket" for messages.
 func (rt *Runtime) SocketPair(network string) (one, other *Conn, err error) {
+	if rt.isClosing() {
+		return nil, nil, &net.OpError{Op: "socketpair", Net: network, Err: errShutdownDone}
+	}
 	p, err := sockets.Pair(network)
 	if err != nil {
 		return nil, nil, &net.OpError{Op: "socketpair", Net: network, Err: err}

@@ -47,7 +47,7 @@ func (l *Loop) AlignedMemory(size int) futures.Future[*AlignedMemory] {
 	m := &AlignedMemory{loop: l, bytes: pages(size)}
 	p, order := futures.NewPromise[*AlignedMemory](), new(memoryOrder)
 	p.SetCanceler(order)
-	ok := l.engine.Perform(func() {
+	ok := l.engine.Begin(func() {
 		switch {
 		case l.stopping():
 			p.Fail(l.closedBy(ErrClosed))

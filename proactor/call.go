@@ -34,7 +34,7 @@ type call[T any] struct {
 func (c *call[T]) start() futures.Future[T] {
 	c.promise = futures.NewPromise[T]()
 	c.promise.SetCanceler(c)
-	if !c.loop.engine.Perform(c.begin) {
+	if !c.loop.engine.Begin(c.begin) {
 		c.promise.Fail(c.wrap(c.loop.closedBy(errFileClosed)))
 	}
 	return c.promise.Future()
@@ -98,12 +98,12 @@ func (c *call[T]) Complete(result int32, _ uint32) {
 func (c *call[T]) elsewhere() {
 	go func() {
 		err := c.otherwise()
-		c.loop.engine.Do(func() {
-			if err != nil {
-				err = c.wrap(err)
-			}
-			c.settle(*new(T), err)
-		})
+		if err != nil {
+			err = c.wrap(err)
+		}
+		if !c.loop.engine.Do(func() { c.settle(*new(T), err) }) {
+			c.promise.Settle(*new(T), err)
+		}
 	}()
 }
 

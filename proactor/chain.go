@@ -198,7 +198,7 @@ func (rt *Runtime) Chain(steps ...Step) futures.Future[[]StepResult] {
 	if c.loop == nil {
 		c.loop = rt.someLoop()
 	}
-	if !c.loop.engine.Perform(c.begin) {
+	if !c.loop.engine.Begin(c.begin) {
 		c.answer.Fail(c.loop.closedBy(ErrClosed))
 	}
 	return c.answer.Future()

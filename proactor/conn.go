@@ -27,6 +27,7 @@ type Conn struct {
 	medium    medium
 	state     connState
 	shut      atomic.Bool // Close or Abort was called
+	dialed    bool        // it is a client's: Shutdown lets it receive
 	movedAway bool        // another Conn has its socket
 	gone      bool        // the descriptor is not ours any more; guarded by naming
 	others    int32       // operations in flight besides the receive and the send
@@ -76,13 +77,19 @@ func (c *Conn) join() {
 // connOf makes a connection of a descriptor, on the caller's loop or another.
 // It takes the descriptor in any case.
 func (rt *Runtime) connOf(fd int, network string) (*Conn, error) {
-	l := rt.someLoop()
+	return rt.someLoop().take(fd, network, false)
+}
+
+// take is connOf on this loop, of a descriptor that was dialed or not.
+func (l *Loop) take(fd int, network string, dialed bool) (*Conn, error) {
 	c := l.newConn(fd, network)
-	ok := l.engine.Perform(func() {
-		c.join()
+	c.dialed = dialed
+	ok := l.engine.Begin(func() {
 		if l.stopping() {
-			c.abort(c.closedError("write"))
+			c.refuse()
+			return
 		}
+		c.join()
 	})
 	if !ok {
 		err := c.opError("open", errShutdownDone)
@@ -90,6 +97,15 @@ func (rt *Runtime) connOf(fd int, network string) (*Conn, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// refuse closes a connection that is not among its loop's and has nothing in
+// flight.
+func (c *Conn) refuse() {
+	c.shut.Store(true)
+	c.state = connClosed
+	c.leave()
+	sockets.Close(c.fd)
 }
 
 // Loop is the loop the connection belongs to.

@@ -87,7 +87,7 @@ func (d *Dialer) Dial(ctx context.Context, rt *Runtime, network, address string)
 		return futures.Failed[*Conn](t.opError(nil, err))
 	}
 	t.promise.SetCanceler(t)
-	if !t.loop.engine.Perform(t.begin) {
+	if !t.loop.engine.Begin(t.begin) {
 		t.promise.Fail(t.opError(nil, errShutdownDone))
 	}
 	return t.promise.Future()

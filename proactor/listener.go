@@ -60,6 +60,9 @@ func (rt *Runtime) Listen(network, address string, opts ...ListenOption) (*Liste
 			return nil, err
 		}
 	}
+	if rt.isClosing() {
+		return nil, sockets.ListenError(network, nil, errShutdownDone)
+	}
 	fds, addr, err := sockets.Listen(network, address, len(rt.loops), rt.options.listenBacklog)
 	if err != nil {
 		return nil, err

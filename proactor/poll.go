@@ -62,7 +62,7 @@ func (rt *Runtime) Poll(fd int, want Events) futures.Future[Events] {
 func (l *Loop) Poll(fd int, want Events) futures.Future[Events] {
 	p := &poll{loop: l, fd: fd, want: want, answer: futures.NewPromise[Events]()}
 	p.answer.SetCanceler(p)
-	if !l.engine.Perform(p.begin) {
+	if !l.engine.Begin(p.begin) {
 		p.answer.Fail(l.closedBy(ErrClosed))
 	}
 	return p.answer.Future()
@@ -79,7 +79,7 @@ func (l *Loop) PollAll(fd int, want Events) *Poller {
 	p := &Poller{Stream: futures.NewStream[Events](nil, 1)}
 	p.Stream.OnDrain(func() { l.engine.Perform(p.flush) })
 	p.poll = poll{loop: l, fd: fd, want: want, poller: p}
-	if !l.engine.Perform(p.poll.begin) {
+	if !l.engine.Begin(p.poll.begin) {
 		p.Stream.Close(l.closedBy(ErrClosed))
 	}
 	return p

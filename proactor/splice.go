@@ -111,7 +111,7 @@ func (l *Loop) splice(s *splice) futures.Future[int] {
 	}
 	s.loop, s.answer = l, futures.NewPromise[int]()
 	s.answer.SetCanceler(s)
-	if !l.engine.Perform(s.begin) {
+	if !l.engine.Begin(s.begin) {
 		s.answer.Fail(l.closedBy(ErrClosed))
 	}
 	return s.answer.Future()

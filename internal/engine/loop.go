@@ -47,8 +47,9 @@ type Loop struct {
 	longest  atomic.Int64 // turn in nanoseconds, as far as the watchdog saw
 	late     uint64       // completions of operations that were over
 	stopping bool         // end once nothing is in flight
+	refusing atomic.Bool  // nothing is to begin any more
 	stopped  chan struct{}
-	failure  error // why the queue failed, if it did
+	failure  atomic.Pointer[failureError] // why the queue failed, if it did
 }
 
 // Config is what a loop is told when it is made.
@@ -121,13 +122,14 @@ func (l *Loop) live() {
 			l.live()
 		}
 	}()
-	for !l.finished() {
+	// Not until nothing is ready: others may go on posting for ever.
+	for !l.idle() {
 		l.turn()
 	}
 	// What was posted until now may begin something, such as a connection that
 	// moves here, and that has to end too.
 	l.refusePosts()
-	for !l.finished() {
+	for !l.idle() || l.ready.Len() > 0 {
 		l.turn()
 	}
 	ended = true
