@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"os"
 )
 
 var (
@@ -78,7 +80,12 @@ func (e *PanicError) Unwrap() error {
 // contextError is why ctx ended: its Err, with its cause where that says more.
 func contextError(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
+	timeout := errors.Is(err, context.DeadlineExceeded)
 	switch {
+	case timeout && (cause == nil || cause == err):
+		return errDeadline
+	case timeout:
+		return &interruption{errDeadline, cause}
 	case cause == nil || cause == err:
 		return err
 	case errors.Is(cause, err):
@@ -89,11 +96,75 @@ func contextError(ctx context.Context) error {
 
 // endedBy is the error of an operation that was canceled because ctx ended.
 func endedBy(ctx context.Context, err error) error {
-	switch {
-	case err == errLeft || err == ErrCanceled || err == context.Canceled:
-		return contextError(ctx)
-	case errors.Is(err, context.Canceled):
-		return fmt.Errorf("%w: %w", contextError(ctx), err) // it says more, such as how far it got
+	if err == errLeft || errors.Is(err, context.Canceled) {
+		return interrupted(err, contextError(ctx))
 	}
 	return err
+}
+
+// interrupted is the error of an operation that was canceled, with err, for the
+// reason why. What was canceled is named first, as packages os and net have it.
+func interrupted(err, why error) error {
+	switch e := err.(type) {
+	case *fs.PathError:
+		if isCanceled(e.Err) {
+			return &fs.PathError{Op: e.Op, Path: e.Path, Err: why}
+		}
+	case *os.LinkError:
+		if isCanceled(e.Err) {
+			return &os.LinkError{Op: e.Op, Old: e.Old, New: e.New, Err: why}
+		}
+	case *os.SyscallError:
+		if isCanceled(e.Err) {
+			return &os.SyscallError{Syscall: e.Syscall, Err: why}
+		}
+	case *net.OpError:
+		if isCanceled(e.Err) {
+			return &net.OpError{Op: e.Op, Net: e.Net, Source: e.Source, Addr: e.Addr, Err: why}
+		}
+	}
+	if err == errLeft || isCanceled(err) {
+		return why
+	}
+	return &interruption{why, err}
+}
+
+// isCanceled says that err is a cancel and nothing more.
+func isCanceled(err error) bool { return err == ErrCanceled || err == context.Canceled }
+
+// interruption is why an operation was canceled, and what came of it. That it was
+// canceled is no part of it when the reason was a deadline.
+type interruption struct{ why, err error }
+
+func (i *interruption) Error() string { return i.why.Error() + ": " + i.err.Error() }
+
+func (i *interruption) Is(target error) bool {
+	if errors.Is(i.why, target) {
+		return true
+	}
+	return target != context.Canceled && target != ErrCanceled && errors.Is(i.err, target)
+}
+
+func (i *interruption) As(target any) bool {
+	return errors.As(i.why, target) || errors.As(i.err, target)
+}
+
+func (i *interruption) Timeout() bool {
+	t, ok := i.why.(interface{ Timeout() bool })
+	return ok && t.Timeout()
+}
+
+func (i *interruption) Temporary() bool { return i.Timeout() }
+
+// errDeadline is the deadline of a context that has passed. It is a timeout for
+// package net and for package os.
+var errDeadline error = deadlineError{}
+
+type deadlineError struct{}
+
+func (deadlineError) Error() string   { return context.DeadlineExceeded.Error() }
+func (deadlineError) Timeout() bool   { return true }
+func (deadlineError) Temporary() bool { return true }
+func (deadlineError) Is(target error) bool {
+	return target == context.DeadlineExceeded || target == os.ErrDeadlineExceeded
 }

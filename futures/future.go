@@ -46,7 +46,9 @@ var closed = func() chan struct{} {
 // another loop is only asked to end, for a loop never waits for another one.
 //
 // A future that has a result gives it even if ctx is done already. ctx's error
-// satisfies errors.Is for both ctx.Err() and context.Cause(ctx). Other errors are
+// satisfies errors.Is for both ctx.Err() and context.Cause(ctx). That of a deadline
+// is os.ErrDeadlineExceeded too, a net.Error with Timeout() true, and not
+// context.Canceled. Other errors are
 // ErrClosed when the future's loop has ended, and ErrNoTask.
 func (f Future[T]) Await(ctx context.Context) (T, error) {
 	p := f.promise

@@ -56,3 +56,10 @@ func schedulerHere(ctx context.Context) *Scheduler {
 	}
 	return schedulers.here()
 }
+
+// InTask reports whether the caller is a task, and ctx its context or one derived
+// from it: whether Await with ctx gives way to a loop. Any goroutine may call it.
+func InTask(ctx context.Context) bool {
+	s := schedulerOf(ctx)
+	return s != nil && s.current != nil
+}

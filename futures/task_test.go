@@ -3,6 +3,7 @@ package futures
 import (
 	"context"
 	"errors"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -116,7 +117,11 @@ func TestStartWatching(t *testing.T) {
 			return err
 		}, func(err error) { ended <- err })
 	})
-	require.Equal(t, context.DeadlineExceeded, <-ended)
+	err := <-ended
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	require.NotErrorIs(t, err, context.Canceled)
+	require.EqualError(t, err, context.DeadlineExceeded.Error())
 }
 
 func TestTaskCanceledBeforeItRuns(t *testing.T) {

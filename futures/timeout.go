@@ -28,7 +28,7 @@ func WithTimeout[T any](f Future[T], d time.Duration) Future[T] {
 	f.receive(func(v T, err error) {
 		stop()
 		if expired.Load() && errors.Is(err, context.Canceled) {
-			err = &timeoutError{d, err}
+			err = interrupted(err, timeoutError{d})
 		}
 		p.Settle(v, err)
 	})
@@ -47,22 +47,13 @@ func startTimer(exec Executor, d time.Duration, fn func()) (stop func() bool) {
 	return time.AfterFunc(d, fn).Stop
 }
 
-type timeoutError struct {
-	limit time.Duration
-	err   error // of the canceled operation: it may say how far that got
-}
+// timeoutError is the limit of WithTimeout that has passed.
+type timeoutError struct{ limit time.Duration }
 
-func (e *timeoutError) Error() string {
-	if e.err == ErrCanceled {
-		return fmt.Sprintf("futures: no result within %v", e.limit)
-	}
-	return fmt.Sprintf("futures: no result within %v: %v", e.limit, e.err)
-}
+func (e timeoutError) Error() string   { return fmt.Sprintf("futures: no result within %v", e.limit) }
+func (e timeoutError) Timeout() bool   { return true }
+func (e timeoutError) Temporary() bool { return true }
 
-func (e *timeoutError) Timeout() bool   { return true }
-func (e *timeoutError) Temporary() bool { return true }
-func (e *timeoutError) Unwrap() error   { return e.err }
-
-func (e *timeoutError) Is(target error) bool {
+func (e timeoutError) Is(target error) bool {
 	return target == os.ErrDeadlineExceeded || target == context.DeadlineExceeded
 }

@@ -199,11 +199,11 @@ func contenders(t *testing.T, rounds int, round func(ctx context.Context, random
 	}
 }
 
-// canceler ends contexts on a goroutine of its own, about when they are used.
-type canceler chan context.CancelFunc
+// cancels ends contexts on a goroutine of its own, about when they are used.
+type cancels chan context.CancelFunc
 
-func newCanceler(t *testing.T) canceler {
-	c := make(canceler, 16)
+func newCanceler(t *testing.T) cancels {
+	c := make(cancels, 16)
 	ended := make(chan bool)
 	go func() {
 		defer close(ended)
@@ -215,8 +215,8 @@ func newCanceler(t *testing.T) canceler {
 	return c
 }
 
-// soon derives a context that ends soon. If the canceler is busy it ends at once.
-func (c canceler) soon(ctx context.Context) context.Context {
+// soon derives a context that ends soon. If the cancels is busy it ends at once.
+func (c cancels) soon(ctx context.Context) context.Context {
 	ctx, cancel := context.WithCancel(ctx)
 	select {
 	case c <- cancel:

@@ -66,8 +66,11 @@ func (a *acceptor) drain() { a.listener.stopAccepting(ErrClosed) }
 func (a *acceptor) end(reason error) { a.listener.stopAccepting(reason) }
 
 func (a *acceptor) wanted() bool {
-	return a.handler != nil && !a.socketless && !a.closing && !a.resting.Armed() && !a.full()
+	return a.handler != nil && !a.socketless && !a.ended() && !a.resting.Armed() && !a.full()
 }
+
+// ended says that the listener is closed: nothing more is accepted.
+func (a *acceptor) ended() bool { return a.closing || a.listener.closed.Load() }
 
 // full says that no more connections are wanted for now.
 func (a *acceptor) full() bool { return a.atLimit() || a.listener.crowded.Load() }
@@ -95,8 +98,8 @@ func (a *acceptor) Complete(result int32, flags uint32) {
 	switch {
 	case result < 0:
 		a.refused(syscall.Errno(-result))
-	case a.closing:
-		sockets.Close(int(result)) // the last completion of a cancelled accept can bring one
+	case a.ended():
+		sockets.Close(int(result)) // the last completions of a cancelled accept can bring some
 	case a.listener.admit():
 		a.rest = 0
 		a.hand(int(result))
@@ -130,7 +133,7 @@ func (a *acceptor) dropped(fd int) {
 }
 
 func (a *acceptor) accepted(fd int) {
-	if a.closing {
+	if a.ended() {
 		a.dropped(fd)
 		return
 	}

@@ -26,6 +26,9 @@ func (rt *Runtime) FileConn(f *os.File) (*Conn, error) {
 	if f == nil {
 		return nil, &net.OpError{Op: "file", Net: "file", Err: os.ErrInvalid}
 	}
+	if rt.isClosing() {
+		return nil, &net.OpError{Op: "file", Net: "file", Addr: fileAddr(f.Name()), Err: errShutdownDone}
+	}
 	fd, err := sockets.Duplicate(f)
 	if err == nil {
 		var network string
@@ -44,6 +47,9 @@ func (rt *Runtime) FileConn(f *os.File) (*Conn, error) {
 func (rt *Runtime) Pipe() (r, w *Conn, err error) {
 	// Not by IORING_OP_PIPE: the call does not wait, and the caller would have to wait
 	// for a loop.
+	if rt.isClosing() {
+		return nil, nil, &net.OpError{Op: "open", Net: "pipe", Err: errShutdownDone}
+	}
 	p, err := sockets.Pipe()
 	if err != nil {
 		return nil, nil, err
@@ -54,6 +60,9 @@ func (rt *Runtime) Pipe() (r, w *Conn, err error) {
 // SocketPair makes two connections that are each other's peer (socketpair(2)):
 // "unix" for a byte stream, "unixpacket" for messages.
 func (rt *Runtime) SocketPair(network string) (one, other *Conn, err error) {
+	if rt.isClosing() {
+		return nil, nil, &net.OpError{Op: "socketpair", Net: network, Err: errShutdownDone}
+	}
 	p, err := sockets.Pair(network)
 	if err != nil {
 		return nil, nil, &net.OpError{Op: "socketpair", Net: network, Err: err}

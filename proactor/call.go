@@ -98,12 +98,12 @@ func (c *call[T]) Complete(result int32, _ uint32) {
 func (c *call[T]) elsewhere() {
 	go func() {
 		err := c.otherwise()
-		c.loop.engine.Do(func() {
-			if err != nil {
-				err = c.wrap(err)
-			}
-			c.settle(*new(T), err)
-		})
+		if err != nil {
+			err = c.wrap(err)
+		}
+		if !c.loop.engine.Do(func() { c.settle(*new(T), err) }) {
+			c.promise.Settle(*new(T), err)
+		}
 	}()
 }
 

@@ -1204,6 +1204,50 @@ var running = []behaviour{
 		require.NoError(t, rt.Shutdown(ctx))
 		all.Wait()
 	}},
+	{name: "Shutdown cuts no response short", show: func(t *testing.T, rt *proactor.Runtime) {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer ln.Close()
+		dialed, err := rt.Dial(t.Context(), "tcp", ln.Addr().String()).Await(t.Context())
+		require.NoError(t, err)
+		peer, err := ln.Accept()
+		require.NoError(t, err)
+		defer peer.Close()
+		unconnected, connect, err := rt.Unconnected("tcp", ln.Addr().String())
+		require.NoError(t, err)
+		_, err = rt.Chain(connect).Await(t.Context())
+		require.NoError(t, err)
+		other, err := ln.Accept()
+		require.NoError(t, err)
+		defer other.Close()
+		moved, err := dialed.Move(rt.Loops()[1]).Await(t.Context())
+		require.NoError(t, err)
+		for c, peer := range map[*proactor.Conn]net.Conn{moved: peer, unconnected: other} {
+			wrote(t, peer, "begun, ")
+			require.Equal(t, "begun, ", received(t, t.Context(), c))
+		}
+		served, client := accepted(t, rt)
+		ctx, cancel := context.WithCancel(t.Context())
+		shut := make(chan error, 1)
+		go func() { shut <- rt.Shutdown(ctx) }()
+		_, err = served.Recv().Await(t.Context()) // it has begun
+		require.Equal(t, io.EOF, err)
+		client.Close()
+		require.NoError(t, served.Close())
+		wrote(t, peer, "complete")
+		require.NoError(t, peer.Close())
+		all, err := io.ReadAll(moved.NetConn(t.Context()))
+		require.NoError(t, err)
+		require.Equal(t, "complete", string(all))
+		require.NoError(t, moved.Close())
+
+		// What has not come to an end is an error.
+		f := unconnected.Recv()
+		cancel()
+		_, err = f.Await(t.Context())
+		require.ErrorIs(t, err, net.ErrClosed)
+		require.ErrorIs(t, <-shut, context.Canceled)
+	}},
 	{name: "Close while Shutdown waits", show: func(t *testing.T, rt *proactor.Runtime) {
 		c, _ := accepted(t, rt)
 		shut := make(chan error, 1)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/goproactor/goproactor/futures"
@@ -25,11 +26,13 @@ type Conn struct {
 	network   string
 	medium    medium
 	state     connState
-	movedAway bool  // another Conn has its socket
-	gone      bool  // the descriptor is not ours any more; guarded by naming
-	others    int32 // operations in flight besides the receive and the send
-	index     int32 // in loop.conns
-	sendDue   bool  // in the loop\'s list of those to start sending
+	movedAway bool        // another Conn has its socket
+	gone      bool        // the descriptor is not ours any more; guarded by naming
+	dialed    bool        // it is a client's: Shutdown lets it receive
+	sendDue   bool        // in the loop's list of those to start sending
+	others    int16       // operations in flight besides the receive and the send
+	index     int32       // in loop.conns
+	shut      atomic.Bool // Close or Abort was called
 
 	recv    receiver
 	send    sender
@@ -76,13 +79,19 @@ func (c *Conn) join() {
 // connOf makes a connection of a descriptor, on the caller's loop or another.
 // It takes the descriptor in any case.
 func (rt *Runtime) connOf(fd int, network string) (*Conn, error) {
-	l := rt.someLoop()
+	return rt.someLoop().take(fd, network, false)
+}
+
+// take is connOf on this loop, of a descriptor that was dialed or not.
+func (l *Loop) take(fd int, network string, dialed bool) (*Conn, error) {
 	c := l.newConn(fd, network)
-	ok := l.engine.Perform(func() {
-		c.join()
+	c.dialed = dialed
+	ok := l.engine.Begin(func() {
 		if l.stopping() {
-			c.abort(c.closedError("write"))
+			c.refuse()
+			return
 		}
+		c.join()
 	})
 	if !ok {
 		err := c.opError("open", errShutdownDone)
@@ -90,6 +99,15 @@ func (rt *Runtime) connOf(fd int, network string) (*Conn, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// refuse closes a connection that is not among its loop's and has nothing in
+// flight.
+func (c *Conn) refuse() {
+	c.shut.Store(true)
+	c.state = connClosed
+	c.leave()
+	sockets.Close(c.fd)
 }
 
 // Loop is the loop the connection belongs to.
@@ -304,7 +322,11 @@ func (c *Conn) CloseWrite() futures.Future[struct{}] {
 // drain timeout, then everything in flight is cancelled and the descriptor
 // closed. Close does not wait; Closed tells when it is done. Closing again
 // does nothing.
+//
+// Close of a NetConn is that of package net instead: it ends the Reads and Writes
+// under way at once. What is queued before the first such Write is sent as above.
 func (c *Conn) Close() error {
+	c.shut.Store(true)
 	if c.loop.engine.Inside() {
 		c.beginClose()
 		return nil
@@ -343,6 +365,7 @@ func (l *Loop) whenClosed(state *connState, closed **futures.Promise[struct{}]) 
 // Abort ends the connection at once: what is queued is dropped and the peer
 // is sent a reset.
 func (c *Conn) Abort() {
+	c.shut.Store(true)
 	c.loop.engine.Perform(func() { c.abort(c.closedError("write")) })
 }
 
@@ -350,6 +373,7 @@ func (c *Conn) abort(err error) {
 	if c.state >= connEnding {
 		return
 	}
+	c.shut.Store(true)
 	c.remember()
 	sockets.Reset(c.fd)
 	c.send.err = err
@@ -361,6 +385,7 @@ func (c *Conn) beginClose() {
 	if c.state != connOpen {
 		return
 	}
+	c.shut.Store(true)
 	c.state = connDraining
 	if c.send.idle() {
 		c.beginEnd()
@@ -489,9 +514,15 @@ func (c *Conn) RemoteAddr() net.Addr {
 	return remote
 }
 
-// SetDeadline sets both deadlines.
+// SetDeadline sets both deadlines. After Close the error is ErrClosed.
 func (c *Conn) SetDeadline(t time.Time) error {
-	c.loop.engine.Perform(func() { c.setReadDeadline(t); c.setWriteDeadline(t) })
+	return c.setDeadline(func() { c.setReadDeadline(t); c.setWriteDeadline(t) })
+}
+
+func (c *Conn) setDeadline(set func()) error {
+	if c.shut.Load() || !c.loop.engine.Perform(set) {
+		return &net.OpError{Op: "set", Net: c.network, Addr: c.LocalAddr(), Err: c.loop.closedBy(ErrClosed)}
+	}
 	return nil
 }
 
@@ -499,13 +530,11 @@ func (c *Conn) SetDeadline(t time.Time) error {
 // with os.ErrDeadlineExceeded; the zero time means never. Nothing is lost: what
 // has come in is there once the deadline is moved.
 func (c *Conn) SetReadDeadline(t time.Time) error {
-	c.loop.engine.Perform(func() { c.setReadDeadline(t) })
-	return nil
+	return c.setDeadline(func() { c.setReadDeadline(t) })
 }
 
 // SetWriteDeadline makes sends that are under way or queued at t or later fail
 // with os.ErrDeadlineExceeded; the zero time means never.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
-	c.loop.engine.Perform(func() { c.setWriteDeadline(t) })
-	return nil
+	return c.setDeadline(func() { c.setWriteDeadline(t) })
 }

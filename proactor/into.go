@@ -198,7 +198,7 @@ func (o *into) answer(n, whole int) {
 func (o *into) failed(e syscall.Errno) {
 	r := &o.conn.recv
 	switch {
-	case e == syscall.ECANCELED && o.reason != nil:
+	case o.reason != nil && (e == syscall.ECANCELED || r.conn.state >= connEnding): // our own reset shows as the peer's
 		o.promise.Fail(o.reason)
 	case e == syscall.ECANCELED && r.conn.state >= connEnding:
 		o.promise.Fail(r.conn.closedError("read"))

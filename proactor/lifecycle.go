@@ -7,11 +7,14 @@ import (
 )
 
 // beginDrain stops taking in, and calls empty when the last connection has
-// closed and the last task has ended.
+// closed and the last task has ended. What was dialed goes on receiving: the end
+// would make a response look complete.
 func (l *Loop) beginDrain(empty func()) {
 	l.draining = append(l.draining, empty)
 	for _, c := range l.conns {
-		c.stopReceiving()
+		if !c.dialed {
+			c.stopReceiving()
+		}
 	}
 	l.residents.Each(resident.drain)
 }

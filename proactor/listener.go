@@ -36,6 +36,7 @@ type Listener struct {
 	backlog []*Conn                   // connections that no Accept has taken
 	crowded atomic.Bool               // there are so many that accepting pauses
 	failure error                     // why nothing is accepted any more
+	closed  atomic.Bool               // the sockets refuse
 	done    chan struct{}
 }
 
@@ -53,13 +54,16 @@ type Listener struct {
 // syscall.EADDRINUSE, syscall.EACCES and so on.
 func (rt *Runtime) Listen(network, address string, opts ...ListenOption) (*Listener, error) {
 	ln := &Listener{rt: rt, network: network, limit: int64(rt.options.maxConns), done: make(chan struct{})}
-	if network == "unix" || network == "unixpacket" {
+	if ln.local() {
 		ln.spread = SpreadRoundRobin
 	}
 	for _, set := range opts {
 		if err := set(ln); err != nil {
 			return nil, err
 		}
+	}
+	if rt.isClosing() {
+		return nil, sockets.ListenError(network, nil, errShutdownDone)
 	}
 	fds, addr, err := sockets.Listen(network, address, len(rt.loops), rt.options.listenBacklog)
 	if err != nil {
@@ -318,11 +322,22 @@ func (ln *Listener) Conns(ctx context.Context) iter.Seq2[*Conn, error] {
 }
 
 // Close stops accepting and closes the sockets. Connections go on; those that
-// no Accept has taken are closed.
+// no Accept has taken are closed. When Close returns, the kernel refuses
+// connections and the address is free for another Listen. Any goroutine, handler or callback may call it; closing
+// again does nothing.
+//
+// A name in the abstract namespace is free once the socket is closed. Close waits
+// for that, except in a callback, which cannot wait.
 func (ln *Listener) Close() error {
 	ln.stopAccepting(&net.OpError{Op: "accept", Net: ln.network, Addr: ln.address, Err: ErrClosed})
+	if ln.local() && sockets.IsAbstract(ln.address.String()) {
+		futures.Blocking(context.Background(), func() (struct{}, error) { <-ln.done; return struct{}{}, nil })
+	}
 	return nil
 }
+
+// local says that it is a Unix socket.
+func (ln *Listener) local() bool { return ln.network == "unix" || ln.network == "unixpacket" }
 
 func (ln *Listener) stopAccepting(cause error) {
 	ln.mu.Lock()
@@ -333,12 +348,10 @@ func (ln *Listener) stopAccepting(cause error) {
 	ln.failure = cause
 	line, backlog := ln.line, ln.backlog
 	ln.line, ln.backlog = nil, nil
+	ln.refuse() // before anybody who closes it too returns
 	ln.mu.Unlock()
 	for _, p := range line {
 		p.Fail(cause)
-	}
-	if ln.network == "unix" || ln.network == "unixpacket" {
-		sockets.RemoveFile(ln.address.String())
 	}
 	for _, c := range backlog {
 		c.Close()
@@ -353,6 +366,20 @@ func (ln *Listener) stopAccepting(cause error) {
 		}
 		if !a.loop.engine.Perform(a.close) {
 			a.closeWithoutLoop()
+		}
+	}
+}
+
+// refuse has the kernel refuse connections. The descriptors are closed by their
+// loops, once these have let go of them. Nobody else closes them meanwhile.
+func (ln *Listener) refuse() {
+	ln.closed.Store(true)
+	if ln.local() {
+		sockets.RemoveFile(ln.address.String())
+	}
+	for _, a := range ln.acceptors {
+		if !a.socketless {
+			sockets.StopListening(a.fd)
 		}
 	}
 }

@@ -146,9 +146,15 @@ const (
 	maxBulk    = 4 << 20 // bytes
 )
 
-// Do makes the loop run fn. It returns false when the loop has ended, and fn
-// then never runs. Any goroutine may call it.
-func (l *Loop) Do(fn func()) bool { return l.engine.Do(fn) }
+// Do makes the loop run fn. It returns false when the loop has ended, and to others
+// than its own handlers and callbacks as soon as Close has begun; fn then never
+// runs. Any goroutine may call it.
+func (l *Loop) Do(fn func()) bool {
+	if l.engine.Refusing() && !l.engine.Inside() {
+		return false
+	}
+	return l.engine.Do(fn)
+}
 
 // Inside reports whether the caller runs on this loop's thread, as one of its
 // handlers or callbacks. What only such code touches needs no lock.

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,6 +41,63 @@ func huge(t *testing.T) []byte {
 }
 
 var misuse = []behaviour{
+	{name: "Close returns although others go on calling", show: func(t *testing.T, rt *proactor.Runtime) {
+		l := rt.Loops()[0]
+		calls := lateUsers(t, rt, l)
+		calls["Do"] = func(context.Context) error {
+			ran := make(chan struct{})
+			if l.Do(func() { close(ran) }) {
+				<-ran
+			}
+			return nil
+		}
+		calls["SocketPair"] = func(context.Context) error {
+			a, b, err := rt.SocketPair("unix")
+			if err == nil {
+				a.Abort()
+				b.Abort()
+			}
+			return err
+		}
+		for _, leaves := range []string{"AlignedMemory", "Recv of messages"} {
+			delete(calls, leaves) // what would be left over
+		}
+		var closed atomic.Bool
+		var going, ended sync.WaitGroup
+		for _, call := range calls {
+			going.Add(1)
+			ended.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+				call(ctx) // the last that may work
+				cancel()
+				for going.Done(); !closed.Load(); {
+					call(t.Context())
+				}
+			})
+		}
+		going.Wait()
+		bounded(t, "Close", func() { rt.Close() })
+		closed.Store(true)
+		ended.Wait()
+	}},
+	{name: "a deadline is a timeout and no cancel, of whatever operation", show: func(t *testing.T, rt *proactor.Runtime) {
+		l := rt.Loops()[0]
+		wait := []string{"Dial", "Every", "Poll", "PollAll", "Splice", "Recv", "RecvInto", "Recv of messages", "Accept"}
+		for name := range lateUsers(t, rt, l) {
+			if name == "AlignedMemory" { // which does not wait, and would be left over
+				continue
+			}
+			use := lateUsers(t, rt, l)[name] // which others have not used up
+			ctx, cancel := context.WithDeadline(t.Context(), past)
+			err := use(ctx)
+			cancel()
+			require.NotErrorIs(t, err, context.Canceled, name)
+			if slices.Contains(wait, name) || errors.Is(err, context.DeadlineExceeded) {
+				require.ErrorIs(t, err, context.DeadlineExceeded, name)
+				timedOut(t, err)
+			}
+		}
+	}},
 	{name: "a huge send goes out piece by piece", show: func(t *testing.T, rt *proactor.Runtime) {
 		p := huge(t)
 		c, peer := accepted(t, rt)

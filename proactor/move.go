@@ -116,7 +116,7 @@ func (m *move) ready() {
 		return
 	}
 	moved := m.to.newConn(fd, c.network)
-	moved.acceptor, c.acceptor = c.acceptor, nil
+	moved.acceptor, c.acceptor, moved.dialed = c.acceptor, nil, c.dialed
 	if c.recv.in.results.first != nil || c.move != nil {
 		moved.move = &move{conn: c}
 	}
@@ -148,7 +148,7 @@ func (c *Conn) arrive(unread [][]byte, p *futures.Promise[*Conn]) {
 	switch {
 	case c.loop.stopping():
 		c.abort(c.closedError("write"))
-	case len(c.loop.draining) > 0:
+	case len(c.loop.draining) > 0 && !c.dialed:
 		c.stopReceiving()
 	}
 	if !p.Resolve(c) {

@@ -5,29 +5,43 @@ import (
 	"errors"
 	"io"
 	"net"
-	"sync"
 	"time"
+
+	"github.com/goproactor/goproactor/futures"
 )
 
-// NetConn presents the connection as a net.Conn. Its Read and Write await with
-// ctx: with a handler's context they belong to that handler and run on the
-// loop, so that crypto/tls or a protocol library works inside the coroutine;
-// with any other, they may be called from any goroutine and block it.
+// NetConn presents the connection as a net.Conn, which any number of goroutines
+// and tasks may use at once: Reads are answered in their order, and what a Write
+// writes stays together.
 //
-// The connection's data is then received through the net.Conn only.
-func (c *Conn) NetConn(ctx context.Context) net.Conn { return &netConn{conn: c, ctx: ctx} }
+// A task that calls NetConn gets one that belongs to it: with the task's context,
+// or one derived from that, Read and Write give way to the loop while they wait,
+// so that crypto/tls or a protocol library works inside the coroutine, and they
+// fail when that context ends. A goroutine gets one that outlives ctx, as package
+// net's Dialer.DialContext has it; deadlines limit its Reads and Writes.
+//
+// The connection's data is then received through the net.Conn only. Close differs
+// from Conn.Close: see there.
+func (c *Conn) NetConn(ctx context.Context) net.Conn { return &netConn{c, waitingWith(ctx)} }
+
+// waitingWith is what an adapter awaits with, see NetConn.
+func waitingWith(ctx context.Context) context.Context {
+	if futures.InTask(ctx) {
+		return ctx
+	}
+	return context.WithoutCancel(ctx)
+}
 
 type netConn struct {
-	conn    *Conn
-	ctx     context.Context
-	reading sync.Mutex // one Read at a time has the connection's
-	writing sync.Mutex // keeps a Write's bytes together
+	conn *Conn
+	ctx  context.Context
 }
 
 // Read implements net.Conn.
 func (n *netConn) Read(p []byte) (int, error) {
-	n.reading.Lock()
-	defer n.reading.Unlock()
+	if n.conn.shut.Load() {
+		return 0, n.conn.closedError("read")
+	}
 	k, err := n.conn.RecvInto(p).Await(n.ctx)
 	if err != nil {
 		err = n.conn.asOpError("read", err)
@@ -37,22 +51,54 @@ func (n *netConn) Read(p []byte) (int, error) {
 
 // Write implements net.Conn.
 func (n *netConn) Write(p []byte) (int, error) {
-	n.writing.Lock()
-	defer n.writing.Unlock()
-	k, err := n.conn.SendBytes(p).Await(n.ctx)
+	if n.conn.shut.Load() {
+		return 0, n.conn.closedError("write")
+	}
+	k, err := n.conn.sendSegment(segment{data: p, write: true}).Await(n.ctx)
 	if err != nil {
 		err = n.conn.asOpError("write", err)
 	}
 	return k, err
 }
 
-// Close implements net.Conn. Like that of a socket it returns at once, and
-// what was written is still sent.
-func (n *netConn) Close() error { return n.conn.Close() }
+// Close implements net.Conn. Like that of a socket it returns at once and ends
+// the Reads and Writes under way. What a Write has returned for is still sent,
+// and what Send and Queue were given before the first Write that it ends.
+func (n *netConn) Close() error {
+	again := n.conn.shut.Swap(true)
+	n.conn.loop.engine.Perform(n.conn.cut)
+	if again {
+		return n.conn.closedError("close")
+	}
+	return nil
+}
+
+// cut is Close of a net.Conn.
+func (c *Conn) cut() {
+	if c.state >= connEnding {
+		return
+	}
+	if c.send.cut(c.closedError("write")) {
+		c.beginEnd() // there is nothing before the Write that was cut
+		return
+	}
+	c.beginClose()
+	if c.state == connDraining {
+		c.recv.drop()
+		c.recv.finish(c.closedError("read"))
+		c.recv.disarm()
+	}
+}
 
 // CloseWrite ends the writing side, as (*net.TCPConn).CloseWrite does.
 func (n *netConn) CloseWrite() error {
+	if n.conn.shut.Load() {
+		return n.conn.closedError("close")
+	}
 	_, err := n.conn.CloseWrite().Await(n.ctx)
+	if err != nil {
+		err = n.conn.asOpError("close", err)
+	}
 	return err
 }
 

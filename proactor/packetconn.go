@@ -103,6 +103,9 @@ func (l *Loop) listenPacket(network, address string, opts []PacketOption, bound 
 	if err != nil {
 		return nil, sockets.ListenError(network, nil, err)
 	}
+	if l.engine.Refusing() {
+		return nil, sockets.ListenError(network, nil, errShutdownDone)
+	}
 	socket, err := sockets.ListenPacket(network, address, &o)
 	if err != nil {
 		return nil, err
@@ -148,6 +151,10 @@ func (rt *Runtime) DialPacket(ctx context.Context, network, address string, opts
 	}
 	if err := ctx.Err(); err != nil {
 		fail(contextEnded(ctx))
+		return p.Future()
+	}
+	if l.engine.Refusing() {
+		fail(errShutdownDone)
 		return p.Future()
 	}
 	connect := func(to sockets.PacketAddress) {
@@ -203,16 +210,16 @@ func (c *PacketConn) start(o *packetOptions) error {
 		c.recv.shape.Namelen = sockets.SizeofAddress
 	}
 	c.recv.shape.Controllen = uintptr(o.ControlRoom())
-	ok := c.loop.engine.Perform(func() {
-		err := c.loop.messageBuffers()
-		switch {
-		case c.loop.stopping() || len(c.loop.draining) > 0:
+	ok := c.loop.engine.Begin(func() {
+		if c.loop.stopping() || len(c.loop.draining) > 0 {
 			c.refuse(errShutdownDone)
-		case err != nil:
-			c.refuse(err)
-		default:
-			c.loop.residents.Add(c)
+			return
 		}
+		if err := c.loop.messageBuffers(); err != nil {
+			c.refuse(err)
+			return
+		}
+		c.loop.residents.Add(c)
 	})
 	if !ok {
 		sockets.Close(c.fd)

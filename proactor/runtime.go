@@ -138,7 +138,7 @@ func (rt *Runtime) Go(ctx context.Context, f func(ctx context.Context) error) fu
 // Go runs f as a task on this loop, see Runtime.Go.
 func (l *Loop) Go(ctx context.Context, f func(ctx context.Context) error) futures.Future[struct{}] {
 	p := futures.NewPromise[struct{}]()
-	ok := l.engine.Perform(func() {
+	ok := l.engine.Begin(func() {
 		if l.stopping() {
 			p.Fail(errShutdownDone)
 			return
@@ -153,9 +153,11 @@ func (l *Loop) Go(ctx context.Context, f func(ctx context.Context) error) future
 
 // Shutdown ends the runtime gracefully: listeners close; connections stop
 // receiving, which their handlers see as io.EOF once they have read what the
-// kernel had taken in; what is queued is sent. When every connection has
-// closed, or when ctx ends, the rest is ended as by Close. The error is nil if
-// nothing had to be cut short, else ctx's.
+// kernel had taken in; what is queued is sent. Connections of Dial and Unconnected
+// are left alone, so that no response looks complete that is not: whoever has them
+// closes them. A Dial under way fails, and none begins. When every connection has
+// closed, or when ctx ends, the rest is ended as by Close: what still receives gets
+// ErrClosed. The error is nil if nothing had to be cut short, else ctx's.
 func (rt *Runtime) Shutdown(ctx context.Context) error {
 	if rt.currentLoop() != nil {
 		return ErrOnLoop
@@ -190,6 +192,9 @@ func (rt *Runtime) Close() error {
 	}
 	rt.closing.Do(func() {
 		rt.begun.Store(true)
+		for _, l := range rt.loops {
+			l.engine.Refuse()
+		}
 		for _, l := range rt.loops {
 			l.engine.Do(func() { l.engine.Stop(ErrClosed) })
 		}

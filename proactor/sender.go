@@ -42,6 +42,7 @@ type segment struct {
 	rights  *rights               // descriptors that go with its first byte
 	turn    turn                  // instead of data: somebody else sends when it has come
 	noCopy  bool                  // asked for by SendZeroCopy
+	write   bool                  // of a net.Conn, whose Close ends it
 	zero    *zeroCopy             // sends it without copying
 }
 
@@ -126,16 +127,18 @@ func (s *sender) start() {
 }
 
 // gathered is how many of the n segments queued go out as one: messages do not
-// mix, and descriptors go with the first byte of a send.
+// mix, descriptors go with the first byte of a send, and the Writes of a net.Conn
+// can be cut without what is queued before them.
 func (s *sender) gathered(n int) int {
 	if s.conn.medium != stream || s.queue.At(0).rights != nil {
 		return 1
 	}
 	n = min(n, engine.MaxVector)
-	bytes := len(s.queue.At(0).data)
+	first := s.queue.At(0)
+	bytes := len(first.data)
 	for i := 1; i < n; i++ {
 		g := s.queue.At(i)
-		if bytes += len(g.data); bytes > maxTransfer || g.rights != nil || g.turn != nil || g.zero != nil {
+		if bytes += len(g.data); bytes > maxTransfer || g.rights != nil || g.turn != nil || g.zero != nil || g.write != first.write {
 			return i
 		}
 	}
@@ -249,8 +252,11 @@ func (s *sender) fail(err error) {
 }
 
 // abandon fails what is queued and not under way.
-func (s *sender) abandon(err error) {
-	for _, g := range s.queue.Cut(&s.conn.loop.segments, int(s.inFlight)) {
+func (s *sender) abandon(err error) { s.abandonFrom(int(s.inFlight), err) }
+
+// abandonFrom fails the i-th segment and all behind it.
+func (s *sender) abandonFrom(i int, err error) {
+	for _, g := range s.queue.Cut(&s.conn.loop.segments, i) {
 		s.pending -= len(g.data)
 		s.conclude(g, err)
 	}
@@ -269,6 +275,29 @@ func (s *sender) cancel(reason error) {
 	for z := s.waiting; z != nil; z = z.next {
 		z.giveUp(reason)
 	}
+}
+
+// cut ends the first Write of a net.Conn and what is queued behind it, and reports
+// whether that was under way.
+func (s *sender) cut(reason error) (underWay bool) {
+	for z := s.waiting; z != nil; z = z.next {
+		if z.segment.write {
+			s.cancel(reason)
+			return true
+		}
+	}
+	for i := range s.queue.Len() {
+		switch {
+		case !s.queue.At(i).write:
+		case i < int(s.inFlight):
+			s.cancel(reason)
+			return true
+		default:
+			s.abandonFrom(i, reason)
+			return false
+		}
+	}
+	return false
 }
 
 // conclude ends a segment: its lease goes back, and its Send learns how much

@@ -19,7 +19,7 @@ func (rt *Runtime) Sleep(d time.Duration) futures.Future[struct{}] {
 		l.engine.Later(func() { s.promise.Settle(struct{}{}, err) })
 	}
 	at := l.engine.After(d)
-	if !l.engine.Perform(func() { s.add(at) }) {
+	if !l.engine.Begin(func() { s.add(at) }) {
 		s.promise.Fail(s.loop.closedBy(ErrClosed))
 	}
 	return s.promise.Future()
@@ -55,7 +55,7 @@ func (rt *Runtime) Every(d time.Duration) *Ticker {
 	t := &Ticker{loop: rt.someLoop(), every: d, stream: futures.NewStream[time.Time](nil, 1)}
 	t.next = t.loop.engine.After(d)
 	t.timer.Expired = t.tick
-	if !t.loop.engine.Perform(t.add) {
+	if !t.loop.engine.Begin(t.add) {
 		t.stream.Close(t.loop.closedBy(ErrClosed))
 	}
 	return t

@@ -24,6 +24,9 @@ type starter struct {
 // loop has ended.
 func (s *starter) start(l *Loop, op startable) bool {
 	s.loop, s.op = l, op
+	if l.engine.Refusing() {
+		return false
+	}
 	if l.engine.Inside() {
 		s.Run()
 		return true

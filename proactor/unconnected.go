@@ -18,11 +18,14 @@ import (
 //
 // Errors are *net.OpError with Op "dial".
 func (rt *Runtime) Unconnected(network, address string) (*Conn, Step, error) {
+	if rt.isClosing() {
+		return nil, Step{}, &net.OpError{Op: "dial", Net: network, Err: errShutdownDone}
+	}
 	fd, to, err := sockets.Unconnected(network, address)
 	if err != nil {
 		return nil, Step{}, &net.OpError{Op: "dial", Net: network, Err: err}
 	}
-	c, err := rt.connOf(fd, network)
+	c, err := rt.someLoop().take(fd, network, true)
 	if err != nil {
 		return nil, Step{}, &net.OpError{Op: "dial", Net: network, Err: err}
 	}

@@ -20,7 +20,7 @@ import (
 
 // fail replaces the queue and stops the loop.
 func (l *Loop) fail(err error) {
-	l.failure = err
+	l.note(err)
 	if log := l.config.Logger; log != nil {
 		log.Error("loop failed", "loop", l.config.Index, "error", err)
 	}
@@ -35,15 +35,22 @@ func (l *Loop) fail(err error) {
 
 // Err is why the loop ended other than by Stop, nil if for no such reason. Call it
 // when the loop has ended.
-func (l *Loop) Err() error { return l.failure }
+func (l *Loop) Err() error {
+	if f := l.failure.Load(); f != nil {
+		return f.cause
+	}
+	return nil
+}
+
+func (l *Loop) note(err error) { l.failure.Store(&failureError{l.config.Index, err}) }
 
 // Failure is why the loop's queue failed, nil if it did not. errors.Is finds the
-// cause, net.ErrClosed and fs.ErrClosed.
+// cause, net.ErrClosed and fs.ErrClosed. Any goroutine may call it.
 func (l *Loop) Failure() error {
-	if l.failure == nil {
-		return nil
+	if f := l.failure.Load(); f != nil {
+		return f
 	}
-	return &failureError{l.config.Index, l.failure}
+	return nil
 }
 
 type failureError struct {

@@ -38,6 +38,7 @@ func (l *Loop) Stop(reason error) {
 		return
 	}
 	l.stopping = true
+	l.Refuse()
 	l.host.Stop(reason)
 	l.tasks.CancelAll(reason)
 	var enders []Ender
@@ -52,24 +53,35 @@ func (l *Loop) Stop(reason error) {
 	l.timers.drop(reason)
 }
 
+// Refuse makes Begin refuse. Any goroutine may call it.
+func (l *Loop) Refuse() { l.refusing.Store(true) }
+
+// Refusing says that Refuse was called. Any goroutine may call it.
+func (l *Loop) Refusing() bool { return l.refusing.Load() }
+
+// Begin is Perform for what begins something. It returns false from the moment
+// when the loop is told to end: callers that go on calling would otherwise keep
+// it busy. Any goroutine may call it.
+func (l *Loop) Begin(fn func()) bool { return !l.Refusing() && l.Perform(fn) }
+
 // Stopping says that the loop is to end, and nothing new may begin.
 func (l *Loop) Stopping() bool { return l.stopping }
 
 // Stopped is closed when the loop has ended. Any goroutine may call it.
 func (l *Loop) Stopped() <-chan struct{} { return l.stopped }
 
-// finished says that the loop was told to stop and nothing holds it up. The
-// wake-up is always in flight.
-func (l *Loop) finished() bool {
-	return l.stopping && l.host.Open() == 0 && l.tasks.Len() == 0 && l.ready.Len() == 0 && l.slots.Len() <= l.wake.inFlight()
+// idle says that the loop was told to stop and nothing is open or in flight. The
+// wake-up always is.
+func (l *Loop) idle() bool {
+	return l.stopping && l.host.Open() == 0 && l.tasks.Len() == 0 && l.slots.Len() <= l.wake.inFlight()
 }
 
 // close releases what the loop owns.
 func (l *Loop) close() {
 	l.tasks.Close()
 	l.host.Closing()
-	if err := l.queue.Close(); err != nil && l.failure == nil {
-		l.failure = err
+	if err := l.queue.Close(); err != nil && l.failure.Load() == nil {
+		l.note(err)
 	}
 	l.wake.close()
 	l.thread.Leave()

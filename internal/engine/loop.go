@@ -48,8 +48,9 @@ type Loop struct {
 	late     uint64       // completions of operations that were over
 	held     int64        // bytes of received data, see Account
 	stopping bool         // end once nothing is in flight
+	refusing atomic.Bool  // nothing is to begin any more
 	stopped  chan struct{}
-	failure  error // why the queue failed, if it did
+	failure  atomic.Pointer[failureError] // why the queue failed, if it did
 }
 
 // Config is what a loop is told when it is made.
@@ -128,13 +129,14 @@ func (l *Loop) live() {
 			l.live()
 		}
 	}()
-	for !l.finished() {
+	// Not until nothing is ready: others may go on posting for ever.
+	for !l.idle() {
 		l.turn()
 	}
 	// What was posted until now may begin something, such as a connection that
 	// moves here, and that has to end too.
 	l.refusePosts()
-	for !l.finished() {
+	for !l.idle() || l.ready.Len() > 0 {
 		l.turn()
 	}
 	ended = true

@@ -48,7 +48,7 @@ func (w *wakeup) arm() {
 // inbox.
 func (w *wakeup) Complete(int32, uint32) {
 	w.armed = false
-	if w.loop.failure == nil {
+	if w.loop.failure.Load() == nil {
 		w.arm()
 	}
 }

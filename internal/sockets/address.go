@@ -71,7 +71,7 @@ func (a *Address) SetIP(to netip.AddrPort, inet6 bool) {
 // the kernel choose one when it is bound to (unix(7), autobind). False if the name
 // is too long.
 func (a *Address) SetUnix(name string) bool {
-	abstract := isAbstract(name)
+	abstract := IsAbstract(name)
 	if len(name) > sizeofUnixPath || len(name) == sizeofUnixPath && !abstract {
 		return false
 	}
@@ -88,12 +88,13 @@ func (a *Address) SetUnix(name string) bool {
 	return true
 }
 
-func isAbstract(name string) bool { return name != "" && (name[0] == '@' || name[0] == 0) }
+// IsAbstract says that the name of a Unix socket is no path.
+func IsAbstract(name string) bool { return name != "" && (name[0] == '@' || name[0] == 0) }
 
 // UnixAddr is a name given by a user as package net has it, with "@" for a
 // leading zero byte.
 func UnixAddr(name, network string) *net.UnixAddr {
-	if isAbstract(name) {
+	if IsAbstract(name) {
 		name = "@" + name[1:]
 	}
 	return &net.UnixAddr{Name: name, Net: network}

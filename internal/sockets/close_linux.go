@@ -23,6 +23,11 @@ func CloseAll(fds []int) {
 	}
 }
 
+// StopListening makes a socket refuse connections at once, those that wait to be
+// accepted included. A TCP socket leaves its port too, to others that share
+// addresses (SO_REUSEADDR), although an accept in flight keeps it open.
+func StopListening(fd int) { unix.Shutdown(fd, unix.SHUT_RDWR) }
+
 // Reset makes the peer of a TCP connection see a reset, at once. Closing with a
 // linger of zero would do that too, but the operations in flight end at a
 // shutdown only, and that says goodbye with a FIN. Connecting to no address

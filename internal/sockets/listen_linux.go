@@ -166,7 +166,7 @@ func bindUnix(fd int, name string) error {
 
 // RemoveFile removes what binding made, unless the name is abstract.
 func RemoveFile(path string) {
-	if path != "" && !isAbstract(path) {
+	if path != "" && !IsAbstract(path) {
 		os.Remove(path)
 	}
 }

@@ -63,4 +63,5 @@ func RemoveFile(string)                                  {}
 func Close(int)                                          {}
 func CloseAll([]int)                                     {}
 func Reset(int)                                          {}
+func StopListening(int)                                  {}
 func MessagesEnded(int) bool                             { return true }
