@@ -81,7 +81,7 @@ func pick(random *rand.Rand, list *[]*request) *request {
 	return r
 }
 
-// Random requests, releases and cancels on one loop, and the same on a model.
+// Random requests, releases and cancelSignal on one loop, and the same on a model.
 func TestUnitsModel(t *testing.T) {
 	l := newLoop(t)
 	steps := 20000
@@ -199,11 +199,11 @@ func contenders(t *testing.T, rounds int, round func(ctx context.Context, random
 	}
 }
 
-// cancels ends contexts on a goroutine of its own, about when they are used.
-type cancels chan context.CancelFunc
+// cancelSignal ends contexts on a goroutine of its own, about when they are used.
+type cancelSignal chan context.CancelFunc
 
-func newCanceler(t *testing.T) cancels {
-	c := make(cancels, 16)
+func newCanceler(t *testing.T) cancelSignal {
+	c := make(cancelSignal, 16)
 	ended := make(chan bool)
 	go func() {
 		defer close(ended)
@@ -215,8 +215,8 @@ func newCanceler(t *testing.T) cancels {
 	return c
 }
 
-// soon derives a context that ends soon. If the cancels is busy it ends at once.
-func (c cancels) soon(ctx context.Context) context.Context {
+// soon derives a context that ends soon. If the cancelSignal is busy it ends at once.
+func (c cancelSignal) soon(ctx context.Context) context.Context {
 	ctx, cancel := context.WithCancel(ctx)
 	select {
 	case c <- cancel:
