@@ -150,8 +150,8 @@ func (q *Queue) cancelOne(op *operation) bool {
 		return false
 	}
 	op.cancelled = true
-	if op.timer != 0 {
-		q.timers.remove(op)
+	if op.timer.Armed() {
+		q.timers.Remove(&op.timer)
 	}
 	if op.list != nil {
 		op.list.remove(op)

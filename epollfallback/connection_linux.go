@@ -138,8 +138,7 @@ func (q *Queue) connect(op *operation) outcome {
 		}
 	case unix.EAGAIN:
 		op.when = int64(q.clock.now() + backlogRetry)
-		q.timers.remove(op)
-		q.timers.add(op)
+		q.arm(op)
 		return blocked
 	case unix.EISCONN, unix.EBADFD:
 		if op.started { // the attempt is over: its outcome was left in the socket

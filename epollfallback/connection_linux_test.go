@@ -88,6 +88,6 @@ func TestCancelledConnectStaysCancelled(t *testing.T) {
 		seen[c.UserData()]++
 	}
 	require.Equal(t, map[uint64]int{1: 1, 2: 1}, seen)
-	require.Nil(t, b.timers.first())
+	require.Nil(t, b.timers.First())
 	b.quiet()
 }

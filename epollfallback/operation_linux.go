@@ -2,6 +2,7 @@ package epollfallback
 
 import (
 	"github.com/goproactor/goproactor/internal/queueabi"
+	"github.com/goproactor/goproactor/internal/timerheap"
 	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
 )
@@ -27,7 +28,6 @@ type operation struct {
 	off      uint64
 	when     int64 // of a timeout: when it fires, on the monotonic clock
 	period   int64
-	order    uint64 // among timeouts of the same moment
 	level    uint32 // of a multishot poll yet to report: what held when it was armed
 	len      uint32
 	done     uint32 // bytes transferred by earlier attempts
@@ -35,8 +35,8 @@ type operation struct {
 	flags    uint32 // of the final completion
 	result   int32
 	fd       int32
-	source   int32  // of a splice: the descriptor that bytes come from
-	timer    int32  // place in the heap of timers + 1
+	source   int32 // of a splice: the descriptor that bytes come from
+	timer    timerheap.Entry[*operation]
 	goal     uint32 // of a timeout that counts: the completion it waits for
 	ioprio   uint16
 	slot     uint32 // where its file is to go, + 1
@@ -229,8 +229,8 @@ func (q *Queue) finish(op *operation) {
 	} else {
 		q.post(op, op.result, op.flags)
 	}
-	if op.timer != 0 {
-		q.timers.remove(op)
+	if op.timer.Armed() {
+		q.timers.Remove(&op.timer)
 	}
 	if op.registered {
 		q.registry.remove(op)

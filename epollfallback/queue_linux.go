@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/goproactor/goproactor/internal/queueabi"
+	"github.com/goproactor/goproactor/internal/timerheap"
 	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
 )
@@ -32,7 +33,7 @@ type Queue struct {
 	files       fileTable
 	hidden      bitmap // numbers of files that are or were in slots
 	heights     int    // where numbers of ours begin, 0 before the first
-	timers      timerHeap
+	timers      timerheap.Heap[*operation]
 	counted     countedTimeouts
 	clock       clock
 

@@ -68,8 +68,8 @@ func (q *Queue) patience(until time.Duration) time.Duration {
 	if !q.resumable.empty() {
 		return 0
 	}
-	if first := q.timers.first(); first != nil && (until < 0 || time.Duration(first.when) < until) {
-		until = time.Duration(first.when)
+	if first := q.timers.First(); first != nil && (until < 0 || time.Duration(first.At()) < until) {
+		until = time.Duration(first.At())
 	}
 	wait := ring.Forever
 	if until >= 0 {

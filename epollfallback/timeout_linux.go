@@ -97,7 +97,7 @@ func (q *Queue) start(op *operation, flags uint32) {
 		op.when = op.period - q.clockOffset(flags, now)
 	}
 	op.state = timing
-	q.timers.add(op)
+	q.arm(op)
 }
 
 // clockOffset is how far the clock that a timeout names is ahead.
@@ -136,20 +136,21 @@ func (q *Queue) limit(op *operation) {
 // finds that out itself.
 func (q *Queue) disarm(t *operation) {
 	t.target = nil
-	if t.timer != 0 {
-		q.timers.remove(t)
+	if t.timer.Armed() {
+		q.timers.Remove(&t.timer)
 		q.follow(t, unix.ECANCELED)
 	}
 }
 
 // expire fires what is due. The clock is read only if something waits for it.
 func (q *Queue) expire() {
-	if q.timers.first() == nil {
+	if q.timers.Len() == 0 {
 		return
 	}
 	now := int64(q.clock.now())
-	for op := q.timers.first(); op != nil && op.when <= now; op = q.timers.first() {
-		q.timers.remove(op)
+	for first := q.timers.First(); first != nil && first.At() <= now; first = q.timers.First() {
+		op := first.Owner
+		q.timers.Remove(first)
 		if op.opcode != ring.OpTimeout && op.opcode != ring.OpLinkTimeout {
 			q.run(op.d, op.queue) // a connect that found the backlog full looks again
 			continue
@@ -179,7 +180,7 @@ func (q *Queue) fire(op *operation, now int64) {
 		q.counted.timeouts++
 		q.post(op, -int32(unix.ETIME), ring.CQEFMore)
 		op.when = now + min(op.period, math.MaxInt64-now)
-		q.timers.add(op)
+		q.arm(op)
 		q.registry.add(op)
 	default:
 		q.counted.timeouts++
@@ -225,7 +226,7 @@ func (q *Queue) timeoutRemove(op *operation) outcome {
 		q.cancelOne(t)
 		return op.end(0)
 	}
-	q.timers.remove(t)
+	q.timers.Remove(&t.timer)
 	if t.list != nil {
 		t.list.remove(t) // it counts no more
 	}
@@ -263,79 +264,15 @@ func (q *Queue) countDown() {
 			return
 		}
 		q.counted.timeouts++
-		q.timers.remove(op)
+		q.timers.Remove(&op.timer)
 		q.registry.remove(op)
 		op.list.remove(op)
 		q.endLater(op, 0)
 	}
 }
 
-// timerHeap holds what waits for a moment, the earliest first. Each knows its
-// place, so that removing one does not search.
-type timerHeap struct {
-	heap  []*operation
-	added uint64
-}
-
-func (h *timerHeap) first() *operation {
-	if len(h.heap) == 0 {
-		return nil
-	}
-	return h.heap[0]
-}
-
-func (h *timerHeap) add(op *operation) {
-	h.added++
-	op.order = h.added
-	h.heap = append(h.heap, op)
-	op.timer = int32(len(h.heap))
-	h.up(len(h.heap) - 1)
-}
-
-func (h *timerHeap) remove(op *operation) {
-	if op.timer == 0 {
-		return
-	}
-	i, last := int(op.timer-1), len(h.heap)-1
-	h.swap(i, last)
-	h.heap[last] = nil
-	h.heap = h.heap[:last]
-	op.timer = 0
-	if i < last {
-		h.down(i)
-		h.up(i)
-	}
-}
-
-func (h *timerHeap) less(i, j int) bool {
-	a, b := h.heap[i], h.heap[j]
-	return a.when < b.when || a.when == b.when && a.order < b.order
-}
-
-func (h *timerHeap) swap(i, j int) {
-	h.heap[i], h.heap[j] = h.heap[j], h.heap[i]
-	h.heap[i].timer, h.heap[j].timer = int32(i+1), int32(j+1)
-}
-
-func (h *timerHeap) up(i int) {
-	for i > 0 && h.less(i, (i-1)/2) {
-		h.swap(i, (i-1)/2)
-		i = (i - 1) / 2
-	}
-}
-
-func (h *timerHeap) down(i int) {
-	for {
-		least := i
-		for _, child := range [2]int{2*i + 1, 2*i + 2} {
-			if child < len(h.heap) && h.less(child, least) {
-				least = child
-			}
-		}
-		if least == i {
-			return
-		}
-		h.swap(i, least)
-		i = least
-	}
+// arm has op looked at when its moment comes.
+func (q *Queue) arm(op *operation) {
+	op.timer.Owner = op
+	q.timers.Add(&op.timer, op.when)
 }

@@ -11,35 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestTimerHeapKeepsOrder(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	var h timerHeap
-	var model []*operation
-	for range 20000 {
-		if len(model) == 0 || r.IntN(3) > 0 {
-			op := &operation{when: r.Int64N(1000)}
-			h.add(op)
-			model = append(model, op)
-		} else {
-			i := r.IntN(len(model))
-			h.remove(model[i])
-			require.Zero(t, model[i].timer)
-			model = slices.Delete(model, i, i+1)
-		}
-	}
-	slices.SortFunc(model, func(a, b *operation) int {
-		if a.when != b.when {
-			return int(a.when - b.when)
-		}
-		return int(a.order) - int(b.order)
-	})
-	for _, want := range model {
-		require.Same(t, want, h.first())
-		h.remove(want)
-	}
-	require.Nil(t, h.first())
-}
-
 func TestRegistryFindsTheNewest(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	reg := newRegistry(256)

@@ -43,11 +43,6 @@ type choice struct {
 	enough bool // the other inputs are needed no more
 }
 
-// collectionCanceler is a collection as its own Canceler.
-type collectionCanceler[T, R any] collection[T, R]
-
-func (c *collectionCanceler[T, R]) Cancel() { cancelAll(c.inputs) }
-
 func cancelAll[T any](fs []Future[T]) {
 	for _, f := range fs {
 		f.Cancel()
@@ -56,7 +51,7 @@ func cancelAll[T any](fs []Future[T]) {
 
 func collect[T, R any](fs []Future[T], choose func(int, T, error) choice, result func() (R, error)) Future[R] {
 	c := &collection[T, R]{inputs: fs, left: len(fs), choose: choose, result: result}
-	c.SetCanceler((*collectionCanceler[T, R])(c))
+	c.SetCanceler(CancelFunc(func() { cancelAll(fs) }))
 	if len(fs) == 0 {
 		c.Settle(result())
 	}

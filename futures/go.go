@@ -14,7 +14,7 @@ func Go[T any](ctx context.Context, f func(ctx context.Context) (T, error)) Futu
 	}
 	p := NewPromise[T]()
 	ctx, cancel := context.WithCancelCause(ctx)
-	p.SetCanceler(cancelFunc(cancel))
+	p.SetCanceler(CancelFunc(func() { cancel(ErrCanceled) }))
 	go try(func() (T, error) {
 		defer cancel(nil)
 		return f(ctx)
@@ -29,14 +29,9 @@ func goTask[T any](ctx context.Context, s *Scheduler, f func(ctx context.Context
 		v, err = f(ctx)
 		return err
 	}, func(err error) { p.settle(v, err) })
-	p.Bind(s.exec, cancelFunc(t.Cancel))
+	p.Bind(s.exec, CancelFunc(func() { t.Cancel(ErrCanceled) }))
 	return p.Future()
 }
-
-// cancelFunc is a Canceler that ends a context.
-type cancelFunc func(cause error)
-
-func (c cancelFunc) Cancel() { c(ErrCanceled) }
 
 // schedulerOf returns the scheduler of ctx's task if the caller is on its loop.
 func schedulerOf(ctx context.Context) *Scheduler {

@@ -27,7 +27,7 @@ func Map[T, U any](f Future[T], fn func(T) (U, error)) Future[U] {
 // fn returned.
 func FlatMap[T, U any](f Future[T], fn func(T) Future[U]) Future[U] {
 	c := &chain[U]{stage: f}
-	c.SetCanceler((*chainCanceler[U])(c))
+	c.SetCanceler(CancelFunc(c.cancelStage))
 	f.Then(func(v T, err error) {
 		if err != nil {
 			c.Fail(err)
@@ -63,10 +63,8 @@ func (c *chain[U]) enter(next Future[U], err error) bool {
 	return true
 }
 
-// chainCanceler is a chain as its own Canceler.
-type chainCanceler[U any] chain[U]
-
-func (c *chainCanceler[U]) Cancel() {
+// cancelStage cancels the stage that is under way.
+func (c *chain[U]) cancelStage() {
 	c.mu.Lock()
 	c.canceled = true
 	stage := c.stage

@@ -14,6 +14,12 @@ import (
 // promise, on any goroutine and with no lock held for a free one.
 type Canceler interface{ Cancel() }
 
+// CancelFunc is a function as a Canceler.
+type CancelFunc func()
+
+// Cancel calls the function.
+func (f CancelFunc) Cancel() { f() }
+
 // Recycler is a Canceler of a bound promise that is also told when the result of an
 // operation has been taken, so that the promise may be renewed for the next one. See
 // Renew for what taken means.

@@ -62,6 +62,36 @@ var timing = []behaviour{
 			require.LessOrEqual(t, left, 1)
 		})
 	}},
+	{name: "nothing is armed after Stop", show: func(t *testing.T, rt *proactor.Runtime) {
+		everywhere(t, rt, func(ctx context.Context) {
+			fd := eventfd(t)
+			tick, polls := rt.Every(time.Hour), rt.PollAll(fd, proactor.Readable)
+			tick.Stop()
+			_, err := polls.Stop().Await(ctx)
+			require.NoError(t, err)
+			_, err = tick.Next().Await(ctx)
+			require.Equal(t, io.EOF, err)
+			_, err = polls.Next().Await(ctx)
+			require.Equal(t, io.EOF, err)
+		})
+		require.Zero(t, rt.Stats().Total().Timers)
+		eventually(t, func() bool { return rt.Stats().Total().InFlight == len(rt.Loops()) }, rt.Describe)
+	}},
+	{name: "Stop in a callback, of what another goroutine has just begun", show: func(t *testing.T, rt *proactor.Runtime) {
+		l, fd := rt.Loops()[0], eventfd(t)
+		begun, stopped := make(chan *proactor.Poller), make(chan futures.Future[struct{}], 1)
+		require.True(t, l.Do(func() {
+			p := <-begun
+			stopped <- p.Stop() // its beginning is still on its way
+		}))
+		p := l.PollAll(fd, proactor.Readable)
+		begun <- p
+		_, err := (<-stopped).Await(t.Context())
+		require.NoError(t, err)
+		_, err = p.Next().Await(t.Context())
+		require.Equal(t, io.EOF, err)
+		eventually(t, func() bool { return rt.Stats().Total().InFlight == len(rt.Loops()) }, rt.Describe)
+	}},
 	{name: "a ticker ends with the runtime", show: func(t *testing.T, rt *proactor.Runtime) {
 		tick := rt.Every(time.Hour)
 		next := tick.Next()

@@ -34,7 +34,7 @@ func (c *Conn) Forward(dst *Conn) futures.Future[int64] {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	answer := futures.NewPromise[int64]()
-	answer.SetCanceler(forwardCancel(cancel))
+	answer.SetCanceler(futures.CancelFunc(cancel))
 	f := &forward{from: c, to: dst}
 	c.loop.Go(ctx, f.run).Then(func(_ struct{}, err error) {
 		cancel()
@@ -45,10 +45,6 @@ func (c *Conn) Forward(dst *Conn) futures.Future[int64] {
 	})
 	return answer.Future()
 }
-
-type forwardCancel context.CancelFunc
-
-func (cancel forwardCancel) Cancel() { cancel() }
 
 // forward is one under way.
 type forward struct {

@@ -35,7 +35,7 @@ var errMoving = errors.New("proactor: the connection is being moved already")
 // before it. Moving to c's own loop moves too.
 func (c *Conn) Move(to *Loop) futures.Future[*Conn] {
 	p := futures.NewPromise[*Conn]()
-	p.SetCanceler(notCanceled{})
+	p.SetCanceler(futures.CancelFunc(func() {}))
 	if to == nil {
 		return futures.Failed[*Conn](c.opError("move", fmt.Errorf("to no loop: %w", syscall.EINVAL)))
 	}
@@ -45,10 +45,6 @@ func (c *Conn) Move(to *Loop) futures.Future[*Conn] {
 	}
 	return p.Future()
 }
-
-type notCanceled struct{}
-
-func (notCanceled) Cancel() {}
 
 // move is one under way. It holds both sides of the connection, as a chain
 // does; when the queue has let go of it, it takes it along.

@@ -178,7 +178,7 @@ func (rt *Runtime) DialPacket(ctx context.Context, network, address string, opts
 		connect(to)
 	default:
 		ctx, cancel := context.WithCancelCause(ctx)
-		p.SetCanceler(cancelFunc(cancel))
+		p.SetCanceler(futures.CancelFunc(func() { cancel(futures.ErrCanceled) }))
 		go func() {
 			defer cancel(nil)
 			to, err := sockets.LookupPacketAddress(ctx, network, address)
@@ -196,10 +196,6 @@ func (rt *Runtime) DialPacket(ctx context.Context, network, address string, opts
 	}
 	return p.Future()
 }
-
-type cancelFunc context.CancelCauseFunc
-
-func (f cancelFunc) Cancel() { f(futures.ErrCanceled) }
 
 // start makes the loop know the socket.
 func (c *PacketConn) start(o *packetOptions) error {

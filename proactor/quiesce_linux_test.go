@@ -169,7 +169,7 @@ var quiet = []struct {
 		require.NoError(t, err)
 		defer c.Close()
 		var before []futures.Future[int]
-		for range 2000 { // more than its queue takes
+		for range 600 { // more than its queue takes
 			before = append(before, c.SendToName([]byte("before"), path))
 		}
 		p := []byte("sent")
@@ -198,7 +198,7 @@ var quiet = []struct {
 		require.NoError(t, err)
 		defer c.Close()
 		p := []byte("sent")
-		batch := make([]proactor.Datagram, 2000)
+		batch := make([]proactor.Datagram, 600)
 		for i := range batch {
 			batch[i] = proactor.Datagram{Data: p, ToName: path}
 		}

@@ -14,7 +14,7 @@ import (
 func (rt *Runtime) Sleep(d time.Duration) futures.Future[struct{}] {
 	l := rt.someLoop()
 	s := &sleeper{loop: l, promise: futures.NewPromise[struct{}]()}
-	s.promise.SetCanceler(s)
+	s.promise.SetCanceler(futures.CancelFunc(s.cancel))
 	s.timer.Expired = func(err error) {
 		l.engine.Later(func() { s.promise.Settle(struct{}{}, err) })
 	}
@@ -40,8 +40,7 @@ func (s *sleeper) add(at time.Duration) {
 	}
 }
 
-// Cancel implements futures.Canceler.
-func (s *sleeper) Cancel() {
+func (s *sleeper) cancel() {
 	s.loop.engine.Perform(func() { s.loop.engine.StopTimer(&s.timer) })
 	s.promise.Fail(futures.ErrCanceled)
 }

@@ -29,9 +29,6 @@ func (l *Loop) SetTimer(t *Timer, at time.Duration) { l.timers.add(t, at) }
 // StopTimer disarms t; false if it was not armed.
 func (l *Loop) StopTimer(t *Timer) bool { return l.timers.remove(t) }
 
-// Armed says that t is to expire.
-func (t *Timer) Armed() bool { return t.index != 0 }
-
 // AfterFunc runs fn on the loop after d, unless stop is called first; stop
 // reports whether it came in time. Any goroutine may call either.
 func (l *Loop) AfterFunc(d time.Duration, fn func()) (stop func() bool) {

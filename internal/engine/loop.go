@@ -28,7 +28,7 @@ type Loop struct {
 	end     int       // of them
 	serving Operation // whose completion is being delivered
 	vectors vectorArena
-	timers  timerHeap
+	timers  timers
 	tasks   *futures.Scheduler
 	ready   fifo.Queue[futures.Runnable]
 
@@ -310,4 +310,4 @@ func (l *Loop) Turns() uint64 { return l.turns.Load() }
 func (l *Loop) LongestTurn() time.Duration { return time.Duration(l.longest.Load()) }
 
 // Timers counts the armed timers.
-func (l *Loop) Timers() int { return len(l.timers.nodes) }
+func (l *Loop) Timers() int { return l.timers.heap.Len() }
