@@ -298,16 +298,24 @@ func (c *Conn) queueElsewhere(g segment) futures.Future[struct{}] {
 }
 
 // CloseWrite sends what is queued and then tells the peer that nothing
-// follows (shutdown(2), SHUT_WR). Receiving goes on.
+// follows (shutdown(2), SHUT_WR). Receiving goes on. Calling it again has the same
+// result.
 func (c *Conn) CloseWrite() futures.Future[struct{}] {
 	p := futures.NewPromise[struct{}]()
 	ok := c.loop.engine.Perform(func() {
 		s := &c.send
-		if err := s.refusal(); err != nil {
+		if err := s.over(); err != nil {
 			p.Fail(err)
 			return
 		}
-		s.end = &halfClose{conn: c, done: p}
+		if s.end == nil {
+			s.end = &halfClose{conn: c}
+		}
+		if s.end.ended {
+			p.Settle(struct{}{}, s.end.err)
+			return
+		}
+		s.end.waiting = append(s.end.waiting, p)
 		if s.queue.Len() == 0 {
 			s.end.start()
 		}

@@ -50,8 +50,8 @@ func (rt *Runtime) Dial(ctx context.Context, network, address string) futures.Fu
 	return new(Dialer).Dial(ctx, rt, network, address)
 }
 
-// Dial connects to an address. The network is "tcp", "tcp4", "tcp6" or "unix",
-// the address host:port or a path (connect(2)). The connection belongs to the
+// Dial connects to an address. The network is "tcp", "tcp4", "tcp6", "unix" or
+// "unixpacket", the address host:port or a path (connect(2)). The connection belongs to the
 // loop that the caller runs on, else to each in turn.
 //
 // A name is resolved off the loop. If it has several addresses they are tried
@@ -120,7 +120,7 @@ func (dialTimeout) Is(target error) bool {
 // literal takes the address apart, and finds those that need no resolver.
 func (t *dial) literal() error {
 	switch t.network {
-	case "unix":
+	case "unix", "unixpacket":
 		if t.LocalAddr != nil {
 			if _, ok := t.LocalAddr.(*net.UnixAddr); !ok {
 				return &net.AddrError{Err: "local address of another network: want a *net.UnixAddr", Addr: t.LocalAddr.String()}
@@ -139,6 +139,9 @@ func (t *dial) literal() error {
 		if _, ok := t.LocalAddr.(*net.TCPAddr); !ok {
 			return &net.AddrError{Err: "local address of another network: want a *net.TCPAddr", Addr: t.LocalAddr.String()}
 		}
+	}
+	if t.address == "" {
+		return &net.AddrError{Err: "missing address"}
 	}
 	host, service, err := net.SplitHostPort(t.address)
 	if err != nil {

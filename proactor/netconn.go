@@ -96,8 +96,12 @@ func (n *netConn) CloseWrite() error {
 		return n.conn.closedError("close")
 	}
 	_, err := n.conn.CloseWrite().Await(n.ctx)
+	var known *net.OpError
+	if errors.As(err, &known) {
+		err = known.Err
+	}
 	if err != nil {
-		err = n.conn.asOpError("close", err)
+		err = n.conn.opError("close", err)
 	}
 	return err
 }

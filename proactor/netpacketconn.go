@@ -9,19 +9,37 @@ import (
 	"time"
 )
 
-// NetPacketConn presents it as a net.PacketConn, whose ReadFrom and WriteTo
-// await with ctx: see Conn.NetConn. Messages are then received through it only.
+// NetPacketConn presents it as a net.PacketConn, which is a net.Conn too: Read and
+// Write are for one that is connected (DialPacket). For ctx and for many users at
+// once see Conn.NetConn. Messages are then received through it only.
 func (c *PacketConn) NetPacketConn(ctx context.Context) net.PacketConn {
-	return &netPacketConn{c, ctx}
+	return &netPacketConn{c, waitingWith(ctx)}
 }
+
+var _ net.Conn = (*netPacketConn)(nil)
 
 type netPacketConn struct {
 	conn *PacketConn
 	ctx  context.Context
 }
 
+// Read implements net.Conn. What does not fit p is lost.
+func (n *netPacketConn) Read(p []byte) (int, error) {
+	if len(p) == 0 && !n.conn.shut.Load() {
+		return 0, nil
+	}
+	k, _, err := n.ReadFrom(p)
+	return k, err
+}
+
+// Write implements net.Conn.
+func (n *netPacketConn) Write(p []byte) (int, error) { return n.send(Datagram{Data: p}) }
+
 // ReadFrom implements net.PacketConn. What does not fit p is lost.
 func (n *netPacketConn) ReadFrom(p []byte) (int, net.Addr, error) {
+	if n.conn.shut.Load() {
+		return 0, nil, n.conn.closedError("read")
+	}
 	m, err := n.conn.Recv().Await(n.ctx)
 	if err != nil {
 		return 0, nil, n.conn.asOpError("read", err)
@@ -42,6 +60,13 @@ func (n *netPacketConn) WriteTo(p []byte, to net.Addr) (int, error) {
 	case *net.UnixAddr:
 		d.ToName = to.Name
 	}
+	return n.send(d)
+}
+
+func (n *netPacketConn) send(d Datagram) (int, error) {
+	if n.conn.shut.Load() {
+		return 0, n.conn.closedError("write")
+	}
 	k, err := n.conn.SendDatagram(d).Await(n.ctx)
 	if err != nil {
 		err = n.conn.asOpError("write", err)
@@ -61,10 +86,20 @@ func (c *PacketConn) destination(to netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(netip.IPv4Unspecified(), to.Port())
 }
 
-// Close implements net.PacketConn.
-func (n *netPacketConn) Close() error { return n.conn.Close() }
+// Close implements net.PacketConn. When it returns the address is free, unless it
+// was called in a callback, which cannot wait.
+func (n *netPacketConn) Close() error {
+	c := n.conn
+	if c.shut.Swap(true) {
+		return c.closedError("close")
+	}
+	c.loop.engine.Perform(func() { c.abort(c.closedError("write")) })
+	c.Closed().Await(context.WithoutCancel(n.ctx))
+	return nil
+}
 
 func (n *netPacketConn) LocalAddr() net.Addr                { return n.conn.LocalAddr() }
+func (n *netPacketConn) RemoteAddr() net.Addr               { return n.conn.RemoteAddr() }
 func (n *netPacketConn) SetDeadline(t time.Time) error      { return n.conn.SetDeadline(t) }
 func (n *netPacketConn) SetReadDeadline(t time.Time) error  { return n.conn.SetReadDeadline(t) }
 func (n *netPacketConn) SetWriteDeadline(t time.Time) error { return n.conn.SetWriteDeadline(t) }

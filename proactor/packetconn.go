@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -32,6 +33,7 @@ type PacketConn struct {
 	headers   bool // raw IPv4: messages come with their IP header
 	connected bool
 	state     connState
+	shut      atomic.Bool // Close was called
 
 	recv    packetReceiver
 	send    packetSender
@@ -172,6 +174,8 @@ func (rt *Runtime) DialPacket(ctx context.Context, network, address string, opts
 	}
 	to, known, err := sockets.ParsePacketAddress(network, address)
 	switch {
+	case address == "" && !errors.As(err, new(net.UnknownNetworkError)): // which ListenPacket takes for any
+		fail(&net.AddrError{Err: "missing address"})
 	case err != nil:
 		fail(err)
 	case known:
@@ -504,24 +508,28 @@ func (c *PacketConn) address(a *sockets.Address, to netip.AddrPort, name string)
 	return nil
 }
 
-// SetDeadline sets both deadlines.
+// SetDeadline sets both deadlines. After Close the error is ErrClosed.
 func (c *PacketConn) SetDeadline(t time.Time) error {
-	c.loop.engine.Perform(func() { c.setReadDeadline(t); c.setWriteDeadline(t) })
+	return c.setDeadline(func() { c.setReadDeadline(t); c.setWriteDeadline(t) })
+}
+
+func (c *PacketConn) setDeadline(set func()) error {
+	if c.shut.Load() || !c.loop.engine.Perform(set) {
+		return &net.OpError{Op: "set", Net: c.network, Addr: c.local, Err: c.loop.closedBy(ErrClosed)}
+	}
 	return nil
 }
 
 // SetReadDeadline makes receives at t or later, those that wait included, fail
 // with os.ErrDeadlineExceeded; the zero time means never. No message is lost.
 func (c *PacketConn) SetReadDeadline(t time.Time) error {
-	c.loop.engine.Perform(func() { c.setReadDeadline(t) })
-	return nil
+	return c.setDeadline(func() { c.setReadDeadline(t) })
 }
 
 // SetWriteDeadline makes sends that are queued at t or later fail with
 // os.ErrDeadlineExceeded; the zero time means never.
 func (c *PacketConn) SetWriteDeadline(t time.Time) error {
-	c.loop.engine.Perform(func() { c.setWriteDeadline(t) })
-	return nil
+	return c.setDeadline(func() { c.setWriteDeadline(t) })
 }
 
 func (c *PacketConn) setReadDeadline(t time.Time) {

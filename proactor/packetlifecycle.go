@@ -7,7 +7,11 @@ import (
 // Close ends it: receives fail with ErrClosed, what is queued is still sent, for
 // at most the drain timeout, then the socket is closed. Close does not wait;
 // Closed tells when it is done. Closing again does nothing.
+//
+// Close of a NetPacketConn is that of package net instead: it ends what is under
+// way, and drops what is queued.
 func (c *PacketConn) Close() error {
+	c.shut.Store(true)
 	c.loop.engine.Perform(c.beginClose)
 	return nil
 }
@@ -24,6 +28,7 @@ func (c *PacketConn) beginClose() {
 	if c.state != connOpen {
 		return
 	}
+	c.shut.Store(true)
 	c.state = connDraining
 	if c.send.idle() {
 		c.beginEnd()
@@ -47,6 +52,7 @@ func (c *PacketConn) abort(err error) {
 	if c.state >= connEnding {
 		return
 	}
+	c.shut.Store(true)
 	if c.state == connOpen {
 		c.state = connDraining // nothing new comes in while the queue is told
 	}

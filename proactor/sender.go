@@ -69,8 +69,8 @@ func (s *sender) push(g segment) {
 	}
 }
 
-// refusal is why a new segment cannot be sent, nil if it can.
-func (s *sender) refusal() error {
+// over is why nothing can be done with the sending side, nil if it can.
+func (s *sender) over() error {
 	switch {
 	case s.err != nil:
 		return s.err
@@ -78,6 +78,16 @@ func (s *sender) refusal() error {
 		return s.conn.opError("write", ErrMoved)
 	case s.conn.state != connOpen:
 		return s.conn.closedError("write")
+	}
+	return nil
+}
+
+// refusal is why a new segment cannot be sent, nil if it can.
+func (s *sender) refusal() error {
+	err := s.over()
+	switch {
+	case err != nil:
+		return err
 	case s.end != nil:
 		return s.conn.failed("write", syscall.EPIPE)
 	case s.conn.writeExpired():
@@ -388,7 +398,9 @@ func (s *sender) above() bool { return s.pending > s.conn.loop.rt.options.highWa
 type halfClose struct {
 	conn    *Conn
 	started bool
-	done    *futures.Promise[struct{}]
+	ended   bool
+	err     error
+	waiting []*futures.Promise[struct{}] // each CloseWrite has its own
 }
 
 func (h *halfClose) start() {
@@ -398,7 +410,7 @@ func (h *halfClose) start() {
 	}
 	h.started = true
 	if c.send.err != nil || c.state >= connEnding {
-		h.tell(c.send.refusal())
+		h.tell(c.send.over())
 		return
 	}
 	sqe := c.loop.engine.Next()
@@ -419,7 +431,11 @@ func (h *halfClose) Complete(result int32, _ uint32) {
 }
 
 func (h *halfClose) tell(err error) {
-	h.conn.loop.engine.Later(func() { h.done.Settle(struct{}{}, err) })
+	h.ended, h.err = true, err
+	for _, p := range h.waiting {
+		h.conn.loop.engine.Later(func() { p.Settle(struct{}{}, err) })
+	}
+	h.waiting = nil
 }
 
 // pressed is resolved when the queue has shrunk to half its high-water mark.

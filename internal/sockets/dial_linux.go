@@ -23,7 +23,11 @@ func PrepareDial(to, local net.Addr, address *Address) (fd int, err error) {
 		if !address.SetUnix(to.Name) {
 			return fd, os.NewSyscallError("connect", unix.EINVAL)
 		}
-		if fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
+		kind := unix.SOCK_STREAM
+		if to.Net == "unixpacket" {
+			kind = unix.SOCK_SEQPACKET
+		}
+		if fd, err = unix.Socket(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0); err != nil {
 			return -1, os.NewSyscallError("socket", err)
 		}
 		if from, ok := local.(*net.UnixAddr); ok && from != nil {
