@@ -60,7 +60,7 @@ func receiveAll[T any](ctx context.Context, ch <-chan T, s *Stream[T], drained <
 func ToChan[T any](ctx context.Context, s *Stream[T], ch chan<- T) Future[struct{}] {
 	p := NewPromise[struct{}]()
 	ctx, cancel := context.WithCancelCause(ctx)
-	p.SetCanceler(cancelFunc(cancel))
+	p.SetCanceler(CancelFunc(func() { cancel(ErrCanceled) }))
 	go try(func() (struct{}, error) {
 		defer cancel(nil)
 		defer close(ch)

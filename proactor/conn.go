@@ -213,17 +213,15 @@ func (c *Conn) SendVector(p ...[]byte) futures.Future[int] {
 	if c.medium == packets {
 		return c.SendBytes(slices.Concat(p...))
 	}
-	answer := futures.NewPromise[int]()
-	v := &vectorSend{conn: c, promise: answer, left: len(p)}
-	answer.SetCanceler(v)
+	v := &vectorSend{conn: c, data: p, promise: futures.NewPromise[int](), left: len(p)}
+	v.promise.SetCanceler(&v.starter)
 	for _, piece := range p {
 		engine.RaceRead(piece)
 	}
-	ok := c.loop.engine.Perform(func() { v.begin(p) })
-	if !ok {
-		answer.Fail(c.closedError("write"))
+	if !v.starter.start(c.loop, v) {
+		v.refuse(c.closedError("write"))
 	}
-	return answer.Future()
+	return v.promise.Future()
 }
 
 func (c *Conn) sendSegment(g segment) futures.Future[int] {

@@ -344,10 +344,6 @@ func TestAwaitInCallbackOfWhatHasEnded(t *testing.T) {
 // its way to the loop.
 func TestAwaitInCallbackOfWhatHasNotBegun(t *testing.T) {
 	for _, c := range quiet {
-		switch c.name {
-		case "RecvInto", "RecvInto in line", "RecvFiles", "SendBytes", "SendBytes behind another", "SendVector":
-			continue // their way to the loop is Conn's own
-		}
 		t.Run(c.name, func(t *testing.T) {
 			onEach(t, func(t *testing.T, rt *proactor.Runtime) {
 				c.show(t, rt, func(call func() futures.Future[int]) {

@@ -488,7 +488,9 @@ func (s *sender) retract(p *futures.Promise[int]) {
 
 // vectorSend is a Send of several pieces: a segment each, one answer.
 type vectorSend struct {
+	starter starter
 	conn    *Conn
+	data    [][]byte
 	promise *futures.Promise[int]
 	pieces  []*futures.Promise[int]
 	left    int
@@ -496,7 +498,8 @@ type vectorSend struct {
 	err     error
 }
 
-func (v *vectorSend) begin(p [][]byte) {
+func (v *vectorSend) begin() {
+	p := v.data
 	if len(p) == 0 {
 		v.promise.Resolve(0)
 		return
@@ -521,14 +524,13 @@ func (v *vectorSend) ended(n int, err error) {
 	}
 }
 
-// Cancel implements futures.Canceler.
-func (v *vectorSend) Cancel() {
-	v.conn.loop.engine.Do(func() {
-		for i := len(v.pieces) - 1; i >= 0; i-- {
-			v.conn.send.retract(v.pieces[i])
-		}
-	})
+func (v *vectorSend) cancel() {
+	for i := len(v.pieces) - 1; i >= 0; i-- {
+		v.conn.send.retract(v.pieces[i])
+	}
 }
+
+func (v *vectorSend) refuse(err error) { v.promise.Fail(err) }
 
 // Contain implements engine.Container.
 func (s *sender) Contain() {
