@@ -121,6 +121,12 @@ func (p *Poller) Stop() futures.Future[struct{}] {
 	return done.Future()
 }
 
+// Close is Stop with an error for those who read, instead of io.EOF; it does not wait.
+func (p *Poller) Close(err error) {
+	p.Stop()
+	p.stream.Close(err)
+}
+
 func (p *Poller) flush() {
 	if p.merged != 0 && p.stream.Len() == 0 {
 		events := p.merged

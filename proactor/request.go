@@ -120,7 +120,10 @@ func (r *request[T]) reclaim() {
 	if r.next != nil {
 		r.owner.untaken().remove(r)
 	}
-	if _, ok := r.Reclaim(); ok && r.lease != nil {
+	if r.lease == nil {
+		return // it failed, and whoever asks may know why
+	}
+	if _, ok := r.Reclaim(); ok {
 		r.lease.End()
 		r.lease = nil
 	}

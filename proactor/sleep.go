@@ -80,12 +80,15 @@ func (t *Ticker) All(ctx context.Context) iter.Seq2[time.Time, error] { return t
 
 // Stop ends the ticks. A tick that nobody has read can still be, and io.EOF comes
 // behind it.
-func (t *Ticker) Stop() {
+func (t *Ticker) Stop() { t.Close(nil) }
+
+// Close is Stop with an error for those who read, instead of io.EOF.
+func (t *Ticker) Close(err error) {
 	t.loop.engine.Perform(func() {
 		t.stopped = true
 		t.loop.engine.StopTimer(&t.timer)
 	})
-	t.stream.Close(nil)
+	t.stream.Close(err)
 }
 
 func (t *Ticker) add() {
