@@ -156,7 +156,7 @@ func (o *into) failed(e syscall.Errno) {
 	switch {
 	case e == syscall.ECANCELED && o.reason != nil:
 		o.promise.Fail(o.reason)
-	case e == syscall.ECANCELED && r.conn.state >= connEnding:
+	case r.conn.state >= connEnding: // canceled, or the reset of an Abort was faster
 		o.promise.Fail(r.conn.closedError("read"))
 	case e == syscall.ECANCELED, e == syscall.EINTR:
 		r.line.Unpop(&r.conn.loop.demands, demand{into: o}) // it meant somebody else, or nobody: again
