@@ -42,6 +42,7 @@ type Conn struct {
 	move      *move     // to another loop, once nothing is in flight; or that which brought it here
 	deadlines *deadlines
 	naming    sync.Mutex // keeps the descriptor ours while its addresses are looked up
+	impatient sync.Mutex // one at a time makes the socket non-blocking, see rawConn
 	addresses *addresses // once they are looked up; guarded by naming
 	closed    *futures.Promise[struct{}]
 }

@@ -200,7 +200,7 @@ func (o *into) failed(e syscall.Errno) {
 	switch {
 	case o.reason != nil && (e == syscall.ECANCELED || r.conn.state >= connEnding): // our own reset shows as the peer's
 		o.promise.Fail(o.reason)
-	case e == syscall.ECANCELED && r.conn.state >= connEnding:
+	case r.conn.state >= connEnding: // canceled, or the reset of an Abort was faster
 		o.promise.Fail(r.conn.closedError("read"))
 	case e == syscall.ECANCELED, e == syscall.EINTR:
 		r.in.line.Unpop(&r.lenders().demands, o) // it meant somebody else, or nobody: again

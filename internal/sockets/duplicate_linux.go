@@ -28,3 +28,13 @@ func DuplicateNumber(fd int) (int, error) {
 	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 	return dup, os.NewSyscallError("fcntl", err)
 }
+
+// SetBlocking makes a file blocking or not, and reports whether that was a change.
+// It holds for every descriptor of the file.
+func SetBlocking(fd int, blocking bool) (changed bool) {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	if err != nil || flags&unix.O_NONBLOCK == 0 == blocking {
+		return false
+	}
+	return unix.SetNonblock(fd, !blocking) == nil
+}

@@ -53,6 +53,7 @@ func SetMulticastLoopback(int, int, bool) error          { return errors.ErrUnsu
 func Adopt(int) (string, error)                          { return "", errors.ErrUnsupported }
 func Duplicate(syscall.Conn) (int, error)                { return -1, errors.ErrUnsupported }
 func DuplicateNumber(int) (int, error)                   { return -1, errors.ErrUnsupported }
+func SetBlocking(int, bool) bool                         { return false }
 func Pipe() ([2]int, error)                              { return [2]int{}, errors.ErrUnsupported }
 func Pair(string) ([2]int, error)                        { return [2]int{}, errors.ErrUnsupported }
 func PeerCredentials(int) (pid, uid, gid int, err error) { return 0, 0, 0, errors.ErrUnsupported }
