@@ -147,7 +147,12 @@ func (q *Queue) transferNow(op *operation, call uintptr, vector *iovec, n int) (
 		op.off = ^uint64(0)
 		got, errno = q.vectored(call, op.fd, vector, n, op.off, rwfNoWait)
 	}
-	if errno != unix.EOPNOTSUPP || op.d == nil && q.isPlain(op.fd) {
+	switch {
+	case errno != unix.EOPNOTSUPP:
+		return got, errno
+	case q.refused.preadv2 && !op.waited && !allows(op.fd, call):
+		return 0, unix.EBADF // the refused call would have found this first
+	case op.d == nil && q.isPlain(op.fd):
 		return got, errno
 	}
 	if op.off != ^uint64(0) && !q.ignoresOffset(op.fd, op.off) {

@@ -1,7 +1,7 @@
 package ring
 
 import (
-	"io"
+	"syscall"
 	"unsafe"
 
 	"github.com/goproactor/goproactor/internal/queueabi"
@@ -33,6 +33,7 @@ type cursorTransfer struct {
 	length   uint64 // bytes asked for
 	fd       int32
 	linked   bool // others follow in its chain
+	expects  bool // start takes for granted what those before it in its chain move
 	writes   bool
 }
 
@@ -95,23 +96,30 @@ func isStored(fd int32) bool {
 	return kind == unix.S_IFREG || kind == unix.S_IFBLK
 }
 
-// noteCursor adds an entry that reads or writes at a cursor. Of those in the set,
-// the ones from chain on come before it in its chain: what they move is moved when
-// it begins.
-func (r *Ring) noteCursor(f *queueabi.Entry, chain int) {
-	start, err := unix.Seek(int(f.FD), 0, io.SeekCurrent)
-	if err != nil {
-		return
+// noteCursor adds an entry that reads or writes at the cursor, if its file has one,
+// and reports that. Of those in the set, the ones from chain on come before it in
+// its chain: what they move is moved when it begins.
+func (r *Ring) noteCursor(f *queueabi.Entry, chain int) (stored bool) {
+	t := cursorTransfer{
+		userData: f.UserData, length: transferLength(f), fd: f.FD,
+		linked: f.Flags&(SQELink|SQEHardLink) != 0, writes: writes(f),
 	}
-	for _, t := range r.cursors[chain:] {
-		if t.fd == f.FD {
-			start = t.start + int64(t.length)
+	if r.streams.trusts(&t) {
+		return false
+	}
+	start, errno := seek(f.FD, 0, unix.SEEK_CUR)
+	if errno != 0 || !isStored(f.FD) {
+		r.streams.add(&t)
+		return false
+	}
+	t.start = start
+	for _, before := range r.cursors[chain:] {
+		if before.fd == t.fd {
+			t.start, t.expects = before.start+int64(before.length), true
 		}
 	}
-	r.cursors = append(r.cursors, cursorTransfer{
-		userData: f.UserData, start: start, length: transferLength(f), fd: f.FD,
-		linked: f.Flags&(SQELink|SQEHardLink) != 0, writes: writes(f),
-	})
+	r.cursors = append(r.cursors, t)
+	return true
 }
 
 // moveCursor puts the cursor behind the n bytes that an entry moved, if the kernel
@@ -119,18 +127,122 @@ func (r *Ring) noteCursor(f *queueabi.Entry, chain int) {
 // may have closed the descriptor.
 func (r *Ring) moveCursor(userData uint64, n int32) {
 	t, ok := r.cursors.take(userData)
-	if !ok || n <= 0 || t.linked && uint64(n) >= t.length {
+	if !ok {
 		return
 	}
-	now, err := unix.Seek(int(t.fd), 0, io.SeekCurrent)
-	if err != nil || now != t.start {
+	moved := uint64(max(n, 0))
+	if moved < t.length {
+		r.cursors.expectLess(t.fd, int64(t.length-moved))
+	}
+	if moved == 0 || t.linked && moved >= t.length {
 		return
 	}
+	if now, errno := seek(t.fd, 0, unix.SEEK_CUR); errno == 0 && now == t.start {
+		t.move(moved)
+	}
+}
+
+// expectLess corrects where those begin that come behind a transfer in its chain,
+// which has moved fewer bytes than it was asked to.
+func (s cursorSet) expectLess(fd int32, by int64) {
+	for i := range s {
+		if s[i].fd == fd && s[i].expects {
+			s[i].start -= by
+		}
+	}
+}
+
+// move puts the cursor behind n bytes more.
+func (t *cursorTransfer) move(n uint64) {
 	if t.writes && isAppending(t.fd) {
-		unix.Seek(int(t.fd), 0, io.SeekEnd)
+		seek(t.fd, 0, unix.SEEK_END)
 		return
 	}
-	unix.Seek(int(t.fd), int64(n), io.SeekCurrent)
+	seek(t.fd, int64(n), unix.SEEK_CUR)
+}
+
+// seek is lseek(2), which does not block.
+func seek(fd int32, offset int64, whence int) (int64, syscall.Errno) {
+	if unsafe.Sizeof(uintptr(0)) == 4 {
+		at, err := unix.Seek(int(fd), offset, whence)
+		if err != nil {
+			return at, err.(syscall.Errno)
+		}
+		return at, 0
+	}
+	at, _, errno := syscall.RawSyscall(unix.SYS_LSEEK, uintptr(fd), uintptr(offset), uintptr(whence))
+	return int64(at), errno
+}
+
+// streamSet remembers descriptors without a cursor: an eventfd that wakes a loop and
+// a pipe are read again and again, and asking each time costs up to a third of the
+// read. A number may come to stand for a file without a word to the queue. So a
+// transfer that trusts what is remembered is looked at again when it was cut, which
+// is when the cursor matters.
+type streamSet struct {
+	places  [4]stream // by the low bits of the descriptor
+	trusted int       // transfers in flight that trust a place
+}
+
+type stream struct {
+	cursorTransfer // the last one that trusts it
+	known, trusted bool
+}
+
+func (s *streamSet) at(fd int32) *stream { return &s.places[uint32(fd)%uint32(len(s.places))] }
+
+// trusts reports whether t is known to have no cursor. One transfer at a time may
+// trust a place.
+func (s *streamSet) trusts(t *cursorTransfer) bool {
+	p := s.at(t.fd)
+	if !p.known || p.fd != t.fd || p.trusted {
+		return false
+	}
+	p.cursorTransfer, p.trusted = *t, true
+	s.trusted++
+	return true
+}
+
+// add remembers that the descriptor of t has no cursor.
+func (s *streamSet) add(t *cursorTransfer) {
+	if p := s.at(t.fd); !p.trusted {
+		p.cursorTransfer, p.known = *t, true
+	}
+}
+
+// end is told of every completion while some are trusted.
+func (s *streamSet) end(userData uint64, n int32) {
+	for i := range s.places {
+		p := &s.places[i]
+		if !p.trusted || p.userData != userData {
+			continue
+		}
+		p.trusted = false
+		s.trusted--
+		if n > 0 && (p.length == 0 || uint64(n) < p.length) && !p.stillKnown() {
+			p.known = false
+			p.recover(uint64(n))
+		}
+		return
+	}
+}
+
+// stillKnown reports whether the descriptor still has no cursor.
+func (p *stream) stillKnown() bool {
+	_, errno := seek(p.fd, 0, unix.SEEK_CUR)
+	return errno != 0 || !isStored(p.fd)
+}
+
+// recover moves the cursor of a file whose number stood for something else before,
+// if the kernel has not: after a write that was cut it never has, after a read
+// unless that was cut by the end of the file.
+func (p *stream) recover(n uint64) {
+	var stat unix.Stat_t
+	now, errno := seek(p.fd, 0, unix.SEEK_CUR)
+	if errno != 0 || p.length == 0 || !p.writes && (unix.Fstat(int(p.fd), &stat) != nil || now >= stat.Size) {
+		return
+	}
+	p.move(n)
 }
 
 // isAppending reports whether what is written to a descriptor goes to the end.

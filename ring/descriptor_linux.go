@@ -120,10 +120,7 @@ func (r *Ring) examine() {
 			chain = len(r.cursors)
 		}
 		linked = e.Flags&(SQELink|SQEHardLink) != 0
-		stored := atCursor(e) && isStored(e.FD)
-		if stored {
-			r.noteCursor(e, chain)
-		}
+		stored := atCursor(e) && r.noteCursor(e, chain)
 		if !r.staffed && (stored || mayNeedWorker(e)) {
 			r.staff()
 		}

@@ -31,6 +31,7 @@ type Ring struct {
 	backlog  fifo.Queue[CQE] // taken out of a full completion queue, older than what is in it
 	expected expected
 	cursors  cursorSet
+	streams  streamSet
 	staffed  bool                   // this thread has workers in the kernel, see staff
 	groups   map[uint16]*BufferRing // keeps reachable what the kernel reads and writes
 	buffers  [][]byte               // the registered ones, by index; nil without a table
@@ -262,6 +263,9 @@ func (r *Ring) account(completions []CQE) {
 			}
 			if len(r.cursors) > 0 {
 				r.moveCursor(c.UserData(), c.Result())
+			}
+			if r.streams.trusted > 0 {
+				r.streams.end(c.UserData(), c.Result())
 			}
 		}
 	}

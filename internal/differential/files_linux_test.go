@@ -206,6 +206,10 @@ var fileRegressions = map[string]*FileProgram{
 		{{ID: 1, Kind: FileOpen, Name: "a", Flags: unix.O_RDWR | unix.O_CREAT, Mode: 0o600}},
 		{{ID: 2, Kind: FileClose, Link: ring.SQEHardLink}, {ID: 3, Kind: FileRead, Size: 10, Link: ring.SQEHardLink},
 			{ID: 4, Kind: FileSync, Link: ring.SQEHardLink}, {ID: 5, Kind: FileStat}}}},
+	"what follows a read at the end of a file moves its cursor once": {[][]FileEntry{
+		{{ID: 1, Kind: FileOpen, Name: "a", Flags: unix.O_RDWR | unix.O_CREAT, Mode: 0o600}},
+		{{ID: 2, Kind: FileRead, Size: 1, Offset: ring.AtCursor, Link: ring.SQEHardLink},
+			{ID: 3, Kind: FileWriteVector, Size: 1, Pieces: 3, Offset: ring.AtCursor}}}},
 	"an append at an offset goes to the end": {[][]FileEntry{
 		{{ID: 1, Kind: FileOpen, Name: "a", Flags: unix.O_RDWR | unix.O_CREAT | unix.O_APPEND, Mode: 0o600}},
 		{{ID: 2, Kind: FileWrite, Size: 100, Link: ring.SQELink}, {ID: 3, Kind: FileWrite, Size: 10, Offset: 5, Link: ring.SQELink},

@@ -114,6 +114,45 @@ var cursors = []testCase{
 		h.fails(3, unix.ECANCELED)
 		h.cursorAt(fd, 5+half)
 	}},
+	{"in a chain, what follows a short transfer moves the cursor once", func(h *harness) {
+		fd, _ := h.file("01234")
+		h.entry(1, func(e *ring.SQE) { e.PrepRead(fd, h.memory(8)); e.SetFlags(ring.SQEHardLink) })
+		h.entry(2, func(e *ring.SQE) { e.PrepRead(fd, h.memory(3)); e.SetFlags(ring.SQEHardLink) })
+		h.entry(3, func(e *ring.SQE) {
+			e.PrepWritev(fd, h.vector(h.text("a"), h.text("b")), ring.AtCursor)
+			e.SetFlags(ring.SQEHardLink)
+		})
+		h.entry(4, func(e *ring.SQE) { e.PrepWrite(fd, h.text("c")) })
+		for i, want := range []int{5, 0, 2, 1} {
+			h.final(uint64(i+1), want)
+		}
+		h.cursorAt(fd, 8)
+	}},
+	{"a number that was a pipe's before has a cursor when it is a file's", func(h *harness) {
+		p, half := h.halfMapped()
+		_, path := h.file(string(make([]byte, 4*half)))
+		read := func(e *ring.SQE, fd int) { e.PrepRead(fd, p) }
+		write := func(e *ring.SQE, fd int) { e.PrepWrite(fd, p) }
+		for i, transfer := range []func(*ring.SQE, int){read, write} {
+			r, w := h.loosePipe()
+			fd := []int{r, w}[i]
+			for range 2 { // once is not remembered
+				h.write(w, "x")
+				h.entry(1, func(e *ring.SQE) { transfer(e, fd) })
+				h.result(1)
+			}
+			require.NoError(h, unix.Dup3(h.open(path, unix.O_RDWR), fd, unix.O_CLOEXEC))
+			h.entry(2, func(e *ring.SQE) { transfer(e, fd) })
+			h.final(2, half)
+			h.cursorAt(fd, half)
+			h.entry(3, func(e *ring.SQE) { e.PrepRead(fd, h.memory(1)) })
+			h.final(3, 1)
+			h.cursorAt(fd, half+1)
+			for _, fd := range []int{r, w} {
+				require.NoError(h, unix.Close(fd))
+			}
+		}
+	}},
 	{"a write to the end that an error cuts puts the cursor there", func(h *harness) {
 		_, path := h.file("0123456789")
 		fd, err := unix.Open(path, unix.O_RDWR|unix.O_APPEND|unix.O_CLOEXEC, 0)

@@ -218,6 +218,22 @@ var files = []testCase{
 		h.entry(5, func(e *ring.SQE) { e.PrepReadAt(dir, h.memory(8), 0) })
 		h.fails(5, unix.EISDIR)
 	}},
+	{"what a descriptor is not open for", func(h *harness) {
+		r, w := h.pipe()
+		_, path := h.file("content")
+		p := h.memory(4)
+		v := h.vector(p[:1], p[1:])
+		for _, at := range []int64{ring.AtCursor, 0, 3} {
+			for _, fd := range []int{w, h.open(path, unix.O_WRONLY), h.open(path, unix.O_PATH)} {
+				h.refused(unix.EBADF, func(e *ring.SQE) { e.PrepReadAt(fd, p, at) })
+				h.refused(unix.EBADF, func(e *ring.SQE) { e.PrepReadv(fd, v, at) })
+			}
+			for _, fd := range []int{r, h.open(path, unix.O_RDONLY), h.open(path, unix.O_PATH), h.readOnly()} {
+				h.refused(unix.EBADF, func(e *ring.SQE) { e.PrepWriteAt(fd, p, at) })
+				h.refused(unix.EBADF, func(e *ring.SQE) { e.PrepWritev(fd, v, at) })
+			}
+		}
+	}},
 	{"truncate", func(h *harness) {
 		fd, path := h.file("0123456789")
 		h.entry(1, func(e *ring.SQE) { e.PrepFtruncate(fd, 4) })
