@@ -37,7 +37,7 @@ type Conn struct {
 
 	acceptor  *acceptor // that brought it, if any
 	move      *move     // to another loop, once nothing is in flight; or that which brought it here
-	deadlines *deadlines
+	limits    *limits
 	naming    sync.Mutex // keeps the descriptor ours while its addresses are looked up
 	addresses *addresses // once they are looked up; guarded by naming
 	closed    *futures.Promise[struct{}]
@@ -239,11 +239,11 @@ func (c *Conn) Queue(b Buffer) futures.Future[struct{}] {
 	if !c.loop.engine.Inside() {
 		return c.queueElsewhere(g)
 	}
-	if err := c.send.refusal(); err != nil {
+	if err := c.send.accepts(len(g.data)); err != nil {
 		c.send.conclude(g, err)
 		return futures.Failed[struct{}](err)
 	}
-	c.send.push(g)
+	c.send.enqueue(g)
 	if c.send.above() {
 		return c.send.pressed()
 	}
@@ -253,12 +253,12 @@ func (c *Conn) Queue(b Buffer) futures.Future[struct{}] {
 func (c *Conn) queueElsewhere(g segment) futures.Future[struct{}] {
 	p := futures.NewPromise[struct{}]()
 	ok := c.loop.engine.Do(func() {
-		if err := c.send.refusal(); err != nil {
+		if err := c.send.accepts(len(g.data)); err != nil {
 			c.send.conclude(g, err)
 			p.Fail(err)
 			return
 		}
-		c.send.push(g)
+		c.send.enqueue(g)
 		if !c.send.above() {
 			p.Resolve(struct{}{})
 			return
@@ -359,7 +359,7 @@ func (c *Conn) beginClose() {
 		return
 	}
 	c.settled() // a Move under way ends
-	d := c.timeouts()
+	d := c.limited()
 	d.drain.Expired = func(error) {
 		if c.state == connDraining {
 			c.abort(c.opError("write", errDrainTimeout))
@@ -375,7 +375,7 @@ func (c *Conn) beginEnd() {
 		return
 	}
 	c.state = connEnding
-	c.deadlines.stop(c.loop)
+	c.limits.stop(c.loop)
 	c.recv.drop()
 	switch {
 	case c.movedAway:
