@@ -1,8 +1,13 @@
 package proactor
 
-import "github.com/goproactor/goproactor/internal/engine"
+import (
+	"fmt"
 
-// Buffer is a lease on received data. The bytes are the holder's, to read and
+	"github.com/goproactor/goproactor/internal/engine"
+)
+
+// Buffer is a lease on received data, or on memory of a loop's that the program fills
+// (Loop.Buffer). The bytes are the holder's, to read and
 // to change, until Release, or until they are given away with Conn.Send or
 // Conn.Queue. The zero Buffer is empty, and releasing it does nothing.
 //
@@ -52,6 +57,33 @@ func (b Buffer) Keep() Buffer {
 
 // held implements received.
 func (b Buffer) held() *engine.Lease { return b.lease }
+
+// Truncate leaves the first n bytes of b, and returns b. The rest of its memory stays
+// unused until the lease ends. It panics if b has fewer.
+func (b Buffer) Truncate(n int) Buffer {
+	data := b.Bytes()
+	if n < 0 || n > len(data) {
+		panic(fmt.Sprintf("proactor: Buffer.Truncate to %d bytes of %d", n, len(data)))
+	}
+	if b.lease != nil {
+		b.lease.SetData(data[:n:n])
+	}
+	return b
+}
+
+// Retain returns another lease on the same bytes, which is released or given away by
+// itself: to send them to several connections, say. The memory comes back when the last
+// lease on it has ended; it counts once, for whoever received it. Nobody may change
+// bytes that are retained. Any goroutine may call it.
+//
+// A Buffer that a task has retained is released when the task returns, like one that it
+// has received.
+func (b Buffer) Retain() Buffer {
+	if b.lease == nil {
+		return b
+	}
+	return bufferOf(b.lease.Retain(b.generation))
+}
 
 // take moves the lease to a new holder: Buffers of the old one are over. Of
 // several goroutines that try, one succeeds.

@@ -433,6 +433,9 @@ func (o *chainOp) Complete(result int32, flags uint32) {
 	c.take(o.step, result)
 	if s := &c.steps[o.step]; s.conn != nil {
 		s.conn.others--
+		if result > 0 {
+			s.conn.touch()
+		}
 		defer s.conn.settled()
 	}
 	switch {

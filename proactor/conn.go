@@ -40,11 +40,10 @@ type Conn struct {
 
 	acceptor  *acceptor // that brought it, if any
 	move      *move     // to another loop, once nothing is in flight; or that which brought it here
-	deadlines *deadlines
+	limits    *limits
 	naming    sync.Mutex // keeps the descriptor ours while its addresses are looked up
 	impatient sync.Mutex // one at a time makes the socket non-blocking, see rawConn
 	addresses *addresses // once they are looked up; guarded by naming
-	closed    *futures.Promise[struct{}]
 }
 
 type connState uint8
@@ -264,11 +263,11 @@ func (c *Conn) Queue(b Buffer) futures.Future[struct{}] {
 	if !c.loop.engine.Inside() {
 		return c.queueElsewhere(g)
 	}
-	if err := c.send.refusal(); err != nil {
+	if err := c.send.accepts(len(g.data)); err != nil {
 		c.send.conclude(g, err)
 		return futures.Failed[struct{}](err)
 	}
-	c.send.push(g)
+	c.send.enqueue(g)
 	if c.send.above() {
 		return c.send.pressed()
 	}
@@ -278,12 +277,12 @@ func (c *Conn) Queue(b Buffer) futures.Future[struct{}] {
 func (c *Conn) queueElsewhere(g segment) futures.Future[struct{}] {
 	p := futures.NewPromise[struct{}]()
 	ok := c.loop.engine.Do(func() {
-		if err := c.send.refusal(); err != nil {
+		if err := c.send.accepts(len(g.data)); err != nil {
 			c.send.conclude(g, err)
 			p.Fail(err)
 			return
 		}
-		c.send.push(g)
+		c.send.enqueue(g)
 		if !c.send.above() {
 			p.Resolve(struct{}{})
 			return
@@ -345,18 +344,19 @@ func (c *Conn) Close() error {
 // Closed resolves when the connection is closed and nothing of it is left with
 // the kernel.
 func (c *Conn) Closed() futures.Future[struct{}] {
-	return c.loop.whenClosed(&c.state, &c.closed)
+	return c.loop.whenClosed(&c.state, func() **futures.Promise[struct{}] { return &c.limited().closed })
 }
 
 // whenClosed resolves when state, which is of a connection of the loop, is
-// connClosed: whoever sets that resolves the promise in closed, if there is one.
-func (l *Loop) whenClosed(state *connState, closed **futures.Promise[struct{}]) futures.Future[struct{}] {
+// connClosed: whoever sets that resolves the promise at place, if there is one.
+func (l *Loop) whenClosed(state *connState, place func() **futures.Promise[struct{}]) futures.Future[struct{}] {
 	p := futures.NewPromise[struct{}]()
 	ok := l.engine.Perform(func() {
 		if *state == connClosed {
 			p.Resolve(struct{}{})
 			return
 		}
+		closed := place()
 		if *closed == nil {
 			*closed = new(futures.Promise[struct{}])
 			(*closed).Bind(&l.engine, nil)
@@ -399,7 +399,7 @@ func (c *Conn) beginClose() {
 		return
 	}
 	c.settled() // a Move under way ends
-	d := c.timeouts()
+	d := c.limited()
 	d.drain.Expired = func(error) {
 		if c.state == connDraining {
 			c.abort(c.opError("write", errDrainTimeout))
@@ -415,7 +415,7 @@ func (c *Conn) beginEnd() {
 		return
 	}
 	c.state = connEnding
-	c.deadlines.stop(c.loop)
+	c.limits.stop(c.loop)
 	c.recv.drop()
 	switch {
 	case c.movedAway:
@@ -495,8 +495,8 @@ func (r *release) Complete(int32, uint32) {
 	if c.acceptor != nil {
 		c.acceptor.left()
 	}
-	if c.closed != nil {
-		c.closed.Resolve(struct{}{})
+	if m := c.limits; m != nil && m.closed != nil {
+		m.closed.Resolve(struct{}{})
 	}
 }
 

@@ -6,33 +6,20 @@ import (
 	"github.com/goproactor/goproactor/internal/engine"
 )
 
-// deadlines are a connection's timers, made when the first is set.
-type deadlines struct {
-	read, write deadline
-	drain       engine.Timer
-}
-
 type deadline struct {
 	timer  engine.Timer
 	passed bool
 }
 
-func (c *Conn) timeouts() *deadlines {
-	if c.deadlines == nil {
-		c.deadlines = new(deadlines)
-	}
-	return c.deadlines
-}
-
-func (c *Conn) readExpired() bool  { return c.deadlines != nil && c.deadlines.read.passed }
-func (c *Conn) writeExpired() bool { return c.deadlines != nil && c.deadlines.write.passed }
+func (c *Conn) readExpired() bool  { return c.limits != nil && c.limits.read.passed }
+func (c *Conn) writeExpired() bool { return c.limits != nil && c.limits.write.passed }
 
 func (c *Conn) setReadDeadline(t time.Time) {
-	c.timeouts().read.set(c.loop, c.state >= connEnding, t, func() { c.recv.expire(c.timedOut("read")) })
+	c.limited().read.set(c.loop, c.state >= connEnding, t, func() { c.recv.expire(c.timedOut("read")) })
 }
 
 func (c *Conn) setWriteDeadline(t time.Time) {
-	c.timeouts().write.set(c.loop, c.state >= connEnding, t, func() { c.send.cancel(c.timedOut("write")) })
+	c.limited().write.set(c.loop, c.state >= connEnding, t, func() { c.send.cancel(c.timedOut("write")) })
 }
 
 // set arms the deadline for t; pass runs when it has come, at once if t is in
@@ -56,13 +43,4 @@ func (d *deadline) set(l *Loop, over bool, t time.Time, pass func()) {
 	}
 	d.timer.Expired = expired
 	l.engine.SetTimer(&d.timer, l.engine.After(wait))
-}
-
-func (d *deadlines) stop(l *Loop) {
-	if d == nil {
-		return
-	}
-	l.engine.StopTimer(&d.read.timer)
-	l.engine.StopTimer(&d.write.timer)
-	l.engine.StopTimer(&d.drain)
 }

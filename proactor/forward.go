@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/goproactor/goproactor/futures"
 )
@@ -28,17 +30,22 @@ var errForwardNowhere = errors.New("forwarding to no connection")
 //
 // A cancel loses what was received and not sent; dst's sending ends if that was
 // part of a send.
-func (c *Conn) Forward(dst *Conn) futures.Future[int64] {
+func (c *Conn) Forward(dst *Conn, opts ...ForwardOption) futures.Future[int64] {
 	if dst == nil {
 		return futures.Failed[int64](c.opError("forward", errors.Join(errForwardNowhere, syscall.EINVAL)))
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancelCause(context.Background())
 	answer := futures.NewPromise[int64]()
-	answer.SetCanceler(futures.CancelFunc(cancel))
-	f := &forward{from: c, to: dst}
+	answer.SetCanceler(futures.CancelFunc(func() { cancel(nil) }))
+	f := &forward{from: c, to: dst, cancel: cancel}
+	for _, o := range opts {
+		o(f)
+	}
 	c.loop.Go(ctx, f.run).Then(func(_ struct{}, err error) {
-		cancel()
-		if errors.Is(err, context.Canceled) && !errors.Is(err, ErrClosed) {
+		cancel(nil)
+		if errors.Is(err, ErrIdle) && context.Cause(ctx) == ErrIdle {
+			err = c.opError("forward", ErrIdle)
+		} else if errors.Is(err, context.Canceled) && !errors.Is(err, ErrClosed) {
 			err = futures.ErrCanceled
 		}
 		answer.Settle(f.moved, err)
@@ -46,18 +53,52 @@ func (c *Conn) Forward(dst *Conn) futures.Future[int64] {
 	return answer.Future()
 }
 
+// ForwardOption changes how Conn.Forward goes about it.
+type ForwardOption func(*forward)
+
+// ForwardIdleTimeout ends the Forward with ErrIdle when no byte was received or sent by
+// it for d. It looks at its own direction only: see also Conn.SetIdleTimeout, which
+// looks at both. The connections stay open, but for what a cancel does. Zero or less
+// means never.
+func ForwardIdleTimeout(d time.Duration) ForwardOption {
+	return func(f *forward) { f.patience = d }
+}
+
+// ForwardProgress has the Forward add to p what it moves. Several may add to one.
+func ForwardProgress(p *Progress) ForwardOption {
+	return func(f *forward) { f.progress = p }
+}
+
+// Progress is how far a Forward is. The zero Progress has moved nothing.
+type Progress struct{ moved atomic.Int64 }
+
+// Moved is the number of bytes that the socket sent to has taken. Any goroutine may
+// call it at any time.
+func (p *Progress) Moved() int64 { return p.moved.Load() }
+
 // forward is one under way.
 type forward struct {
 	from, to *Conn
 	moved    int64
 	sending  bool
 	sent     futures.Future[int] // if sending
+
+	progress *Progress // may be nil
+	patience time.Duration
+	idle     idleTimeout
+	cancel   context.CancelCauseFunc
 }
 
 func (f *forward) run(ctx context.Context) error {
+	l := f.from.loop
+	if f.patience > 0 {
+		f.idle.set(l, f.patience, func() { f.cancel(ErrIdle) })
+		defer l.engine.StopTimer(&f.idle.timer)
+	}
 	for {
 		b, err := f.from.Recv().Await(ctx)
 		if err == nil {
+			f.idle.touch(l)
 			if err = f.flush(ctx); err != nil {
 				b.Release()
 				return err
@@ -89,5 +130,9 @@ func (f *forward) flush(ctx context.Context) error {
 	f.sending = false
 	n, err := f.sent.Await(ctx)
 	f.moved += int64(n)
+	if f.progress != nil {
+		f.progress.moved.Add(int64(n))
+	}
+	f.idle.touch(f.from.loop)
 	return err
 }

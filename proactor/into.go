@@ -171,6 +171,7 @@ func (o *into) Complete(result int32, _ uint32) {
 	}
 	switch {
 	case result > 0:
+		o.conn.touch()
 		n := min(int(result), len(o.memory))
 		engine.RaceWrote(o.memory[:n])
 		o.answer(n, int(result))

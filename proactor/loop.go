@@ -31,6 +31,8 @@ type Loop struct {
 	fileMemory [][]byte    // to be used again
 	transfers  []*transfer // to be used again
 
+	programs engine.Account // of Buffer
+
 	conns     []*Conn                 // every open connection of this loop
 	residents engine.Roster[resident] // what else is open, and a Shutdown waits for
 	openFiles engine.Roster[*File]    // a Shutdown does not wait for these

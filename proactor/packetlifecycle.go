@@ -18,7 +18,7 @@ func (c *PacketConn) Close() error {
 
 // Closed resolves when it is closed and nothing of it is left with the kernel.
 func (c *PacketConn) Closed() futures.Future[struct{}] {
-	return c.loop.whenClosed(&c.state, &c.closed)
+	return c.loop.whenClosed(&c.state, func() **futures.Promise[struct{}] { return &c.closed })
 }
 
 func (c *PacketConn) drain()    { c.beginClose() }

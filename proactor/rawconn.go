@@ -1,6 +1,7 @@
 package proactor
 
 import (
+	"context"
 	"net"
 	"syscall"
 
@@ -8,10 +9,13 @@ import (
 	"github.com/goproactor/goproactor/internal/sockets"
 )
 
-// rawConn is a net.Conn's access to its socket. A function of its user gets another
+// rawConn is access to a connection's socket. A function of its user gets another
 // descriptor for the same socket, so that it may take its time, or call the
 // connection's methods.
-type rawConn struct{ conn *netConn }
+type rawConn struct {
+	conn *Conn
+	ctx  context.Context // that Read and Write await with
+}
 
 // SyscallConn implements syscall.Conn: for options, and to look whether the peer has
 // hung up. What Read and Write pass to a function does not wait, as with package
@@ -20,14 +24,14 @@ func (n *netConn) SyscallConn() (syscall.RawConn, error) {
 	if n.conn.shut.Load() {
 		return nil, n.conn.closedError("raw-control")
 	}
-	return &rawConn{n}, nil
+	return &rawConn{n.conn, n.ctx}, nil
 }
 
 // Control implements syscall.RawConn.
 func (r *rawConn) Control(f func(fd uintptr)) error {
-	fd, err := r.conn.conn.duplicate()
+	fd, err := r.conn.duplicate()
 	if err != nil {
-		return r.conn.conn.opError("raw-control", err)
+		return r.conn.opError("raw-control", err)
 	}
 	defer sockets.Close(fd)
 	f(uintptr(fd))
@@ -42,7 +46,7 @@ func (r *rawConn) Write(f func(fd uintptr) bool) error { return r.until("raw-wri
 
 // until calls f until it is content, each time that the socket is ready.
 func (r *rawConn) until(op string, ready Events, f func(fd uintptr) bool) error {
-	c := r.conn.conn
+	c := r.conn
 	fd, err := c.duplicate()
 	if err != nil {
 		return c.opError(op, err)
@@ -50,7 +54,7 @@ func (r *rawConn) until(op string, ready Events, f func(fd uintptr) bool) error 
 	defer sockets.Close(fd)
 	for !r.impatiently(fd, f) {
 		closed := futures.Map(c.Closed(), func(struct{}) (Events, error) { return 0, ErrClosed })
-		if _, err := futures.Race(c.loop.Poll(fd, ready), closed).Await(r.conn.ctx); err != nil {
+		if _, err := futures.Race(c.loop.Poll(fd, ready), closed).Await(r.ctx); err != nil {
 			return c.opError(op, err)
 		}
 	}
@@ -60,8 +64,8 @@ func (r *rawConn) until(op string, ready Events, f func(fd uintptr) bool) error 
 // impatiently calls f while the socket is non-blocking. What the loop begins
 // meanwhile is refused (EAGAIN), and tried again when the socket is ready.
 func (r *rawConn) impatiently(fd int, f func(fd uintptr) bool) bool {
-	r.conn.conn.impatient.Lock()
-	defer r.conn.conn.impatient.Unlock()
+	r.conn.impatient.Lock()
+	defer r.conn.impatient.Unlock()
 	if sockets.SetBlocking(fd, false) {
 		defer sockets.SetBlocking(fd, true)
 	}

@@ -166,6 +166,9 @@ func (h *hangup) Complete(result int32, _ uint32) {
 // complete implements engine.Operation.
 func (r *receiver) Complete(result int32, flags uint32) {
 	pool := r.pool()
+	if result > 0 {
+		r.conn.touch()
+	}
 	if flags&ring.CQEFMore == 0 {
 		r.armed, r.pausing = false, false
 	}

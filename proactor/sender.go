@@ -1,6 +1,7 @@
 package proactor
 
 import (
+	"sync/atomic"
 	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
@@ -16,8 +17,8 @@ type sender struct {
 	userData uint64 // of the send under way
 	reason   error  // why it is being canceled, if it is
 	queue    engine.Loan[segment]
-	pending  int   // bytes queued and in flight
-	inFlight int32 // segments in the send under way, 0 when none is
+	pending  atomic.Int64 // bytes queued and in flight; the loop writes it
+	inFlight int32        // segments in the send under way, 0 when none is
 	// unnotified counts the sends without copy that the kernel has and whose
 	// memory it still reads.
 	unnotified int32
@@ -49,10 +50,15 @@ type segment struct {
 // push queues a segment. It goes out at the end of the loop's turn, with what
 // else is queued until then; if a send is under way, with the next one.
 func (s *sender) push(g segment) {
-	if err := s.refusal(); err != nil {
+	if err := s.accepts(len(g.data)); err != nil {
 		s.conclude(g, err)
 		return
 	}
+	s.enqueue(g)
+}
+
+// enqueue is push for a segment that is accepted already.
+func (s *sender) enqueue(g segment) {
 	if len(g.data) == 0 && g.rights == nil && s.conn.medium != packets {
 		s.conclude(g, nil)
 		return
@@ -62,7 +68,7 @@ func (s *sender) push(g segment) {
 		g.zero = s.conn.loop.newZeroCopy(s.conn)
 	}
 	s.queue.Push(&s.conn.loop.segments, g)
-	s.pending += len(g.data)
+	s.pending.Add(int64(len(g.data)))
 	if s.inFlight == 0 && !s.conn.sendDue {
 		s.conn.sendDue = true
 		s.conn.loop.sending = append(s.conn.loop.sending, s)
@@ -169,7 +175,7 @@ func (s *sender) Complete(result int32, _ uint32) {
 	case syscall.Errno(-result) == syscall.EMSGSIZE && s.conn.medium == packets: // which those behind it need not be
 		concluded = 1
 		g := s.queue.Pop(&s.conn.loop.segments)
-		s.pending -= len(g.data)
+		s.pending.Add(-int64(len(g.data)))
 		s.conclude(g, s.conn.failed("write", syscall.EMSGSIZE))
 	}
 	cut := int(s.inFlight) - concluded // segments of this send that are not sent
@@ -180,7 +186,7 @@ func (s *sender) Complete(result int32, _ uint32) {
 		// queued since is none of its business.
 		for ; cut > 0; cut-- {
 			g := s.queue.Pop(&s.conn.loop.segments)
-			s.pending -= len(g.data)
+			s.pending.Add(-int64(len(g.data)))
 			s.conclude(g, reason)
 		}
 	case concluded > 0 || result > 0:
@@ -196,7 +202,8 @@ func (s *sender) Complete(result int32, _ uint32) {
 // whatever cut this one. inFlight still stands, so that a callback that queues
 // more does not start a send in between.
 func (s *sender) account(n int) (concluded int) {
-	s.pending -= n
+	s.pending.Add(-int64(n))
+	s.conn.touch()
 	for n > 0 {
 		g := s.queue.At(0)
 		if n < len(g.data) {
@@ -267,7 +274,7 @@ func (s *sender) abandon(err error) { s.abandonFrom(int(s.inFlight), err) }
 // abandonFrom fails the i-th segment and all behind it.
 func (s *sender) abandonFrom(i int, err error) {
 	for _, g := range s.queue.Cut(&s.conn.loop.segments, i) {
-		s.pending -= len(g.data)
+		s.pending.Add(-int64(len(g.data)))
 		s.conclude(g, err)
 	}
 	s.shrunk()
@@ -375,7 +382,7 @@ func (s *sender) unclaim(m turn) {
 // shrunk lets go on what waits for the queue to be short, or empty.
 func (s *sender) shrunk() {
 	c := s.conn
-	if s.pending <= c.loop.rt.options.highWater/2 {
+	if s.bytes() <= c.loop.rt.options.highWater/2 {
 		if s.low != nil && s.low.Pending() {
 			s.low.Settle(struct{}{}, s.err)
 		}
@@ -392,7 +399,10 @@ func (s *sender) shrunk() {
 }
 
 // above says that the queue is past its high-water mark.
-func (s *sender) above() bool { return s.pending > s.conn.loop.rt.options.highWater }
+func (s *sender) above() bool { return s.bytes() > s.conn.loop.rt.options.highWater }
+
+// bytes is how much is queued and in flight.
+func (s *sender) bytes() int { return int(s.pending.Load()) }
 
 // halfClose is the shutdown of the sending side, once everything is sent.
 type halfClose struct {
@@ -473,7 +483,7 @@ func (s *sender) retract(p *futures.Promise[int]) {
 				s.queue.Push(&s.conn.loop.segments, g)
 				continue
 			}
-			s.pending -= len(g.data)
+			s.pending.Add(-int64(len(g.data)))
 			defer s.conclude(g, futures.ErrCanceled)
 		}
 		return

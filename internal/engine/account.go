@@ -55,6 +55,9 @@ func (l *Lease) charge(a *Account) {
 // credit is the opposite.
 func (l *Lease) credit() {
 	a := l.account
+	if a == nil { // it shares the memory of another, or is not charged yet
+		return
+	}
 	a.held -= l.size
 	l.pool.loop.held -= l.size
 	if l.block != nil {

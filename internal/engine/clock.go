@@ -10,6 +10,15 @@ import (
 // may call it.
 func (l *Loop) Now() time.Duration { return time.Since(l.start) }
 
+// TurnTime is when somebody first asked for it in this turn: a clock for those who ask
+// at each completion, of which the turn may have thousands.
+func (l *Loop) TurnTime() time.Duration {
+	if l.turnTime == 0 {
+		l.turnTime = l.Now()
+	}
+	return l.turnTime
+}
+
 // After is the moment d from now on the loop's clock; the far future is the last
 // there is, and the past is now. Any goroutine may call it.
 func (l *Loop) After(d time.Duration) time.Duration {

@@ -8,10 +8,13 @@ type copies struct {
 
 // copySizes are the sizes that are kept, in bytes. What is larger is left to the
 // garbage collector.
-var copySizes = [...]int{256, 2 << 10, 16 << 10}
+var copySizes = [...]int{256, 2 << 10, 16 << 10, 32 << 10, 64 << 10}
 
-// keptCopies is how many of each size are kept.
-const keptCopies = 256
+// Of each size so many are kept at most, and no more than so many bytes.
+const (
+	keptCopies = 256
+	keptBytes  = 4 << 20
+)
 
 // sizeClass is the index of the smallest size for n bytes; false if none is large
 // enough.
@@ -40,7 +43,7 @@ func (c *copies) memory(n int) []byte {
 
 // keep takes memory back that nobody uses any more.
 func (c *copies) keep(p []byte) {
-	if class, ok := sizeClass(cap(p)); ok && cap(p) == copySizes[class] && len(c.free[class]) < keptCopies {
+	if class, ok := sizeClass(cap(p)); ok && cap(p) == copySizes[class] && len(c.free[class]) < min(keptCopies, keptBytes/copySizes[class]) {
 		c.free[class] = append(c.free[class], p[:0])
 	}
 }

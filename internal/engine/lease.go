@@ -16,10 +16,14 @@ type Lease struct {
 	block      *block   // nil when data is memory of its own
 	account    *Account // that it is charged to
 	size       int64    // bytes charged
+	uncharged  bool     // the charge is still on its way to the loop
 	pool       *Pool
 	next       *Lease // in the pool's list of free leases
 	generation atomic.Uint32
 	whole      int // of a message of which data is only a part: its length
+
+	root   *Lease       // whose memory it shares, see Retain
+	others atomic.Int32 // holders besides one
 
 	hook    futures.EndHook // in the list of the task that has it
 	granted uint32          // generation that the task has
@@ -114,23 +118,35 @@ func (h *taskLease) TaskEnded(*futures.Task) {
 	}
 }
 
-// End gives the memory back. Only the lease's loop calls it.
-func (l *Lease) End() { l.pool.release(l) }
+// End gives the memory back, if nobody else holds it. Only the lease's loop calls
+// it.
+func (l *Lease) End() {
+	if l.isLast() {
+		l.pool.release(l)
+	}
+}
 
 // EndAnywhere is End from any goroutine. When the loop has ended its buffers are
 // garbage, not to be given back.
 func (l *Lease) EndAnywhere() {
+	if !l.isLast() {
+		return
+	}
 	if on := l.pool.loop; on.Inside() {
-		l.End()
+		l.pool.release(l)
 	} else {
 		on.Post((*returningLease)(l))
 	}
 }
 
-// returningLease is a lease on its way home from another goroutine.
+// returningLease is a lease on its way home from another goroutine. Nobody else
+// holds it.
 type returningLease Lease
 
-func (r *returningLease) Run() { (*Lease)(r).End() }
+func (r *returningLease) Run() {
+	l := (*Lease)(r)
+	l.pool.release(l)
+}
 
 // Lent says that the data is in a buffer of the pool, not in memory of its own.
 func (l *Lease) Lent() bool { return l.block != nil }

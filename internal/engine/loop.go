@@ -42,6 +42,7 @@ type Loop struct {
 	goroutine atomic.Int64 // its number, for the watchdog
 
 	start    time.Time
+	turnTime time.Duration // see TurnTime
 	fairness fairness
 	turns    atomic.Uint64
 	longest  atomic.Int64 // turn in nanoseconds, as far as the watchdog saw
@@ -182,6 +183,7 @@ func (l *Loop) enter(wait time.Duration) {
 	}
 	l.inbox.awake()
 	l.vectors.reset()
+	l.turnTime = 0
 	if err != nil {
 		l.fail(err)
 	}

@@ -240,18 +240,28 @@ func (p *Pool) OwnMemory(n int, a *Account) *Lease {
 func (p *Pool) Own(data []byte, a *Account) *Lease { return p.lease(data, nil, a) }
 
 func (p *Pool) lease(data []byte, b *block, a *Account) *Lease {
+	l := p.unused()
+	l.data, l.memory, l.block = data, data, b
+	l.charge(a)
+	p.checkBudget(a)
+	return l
+}
+
+// unused is a lease on nothing.
+func (p *Pool) unused() *Lease {
 	l := p.free
 	if l == nil {
-		l = &Lease{pool: p}
-	} else {
-		p.free = l.next
+		return &Lease{pool: p}
 	}
-	l.data, l.memory, l.block, l.next = data, data, b, nil
-	l.charge(a)
+	p.free, l.next = l.next, nil
+	return l
+}
+
+// checkBudget tells the host when more is held than may be.
+func (p *Pool) checkBudget(a *Account) {
 	if budget := p.loop.config.Budget; p.loop.held > budget || a.held > budget/AccountShare {
 		p.loop.host.OverBudget()
 	}
-	return l
 }
 
 // release ends a lease.
@@ -259,13 +269,20 @@ func (p *Pool) release(l *Lease) {
 	l.hook.Remove()
 	l.credit()
 	l.generation.Add(1)
-	poison(l.data)
+	root := l.root
+	if root == nil {
+		poison(l.data)
+	}
 	switch {
 	case l.block != nil:
 		p.spare = append(p.spare, l.block)
 	case l.kept:
 		p.copies.keep(l.memory)
 	}
-	l.data, l.memory, l.block, l.whole, l.kept = nil, nil, nil, 0, false
+	l.data, l.memory, l.block, l.root, l.whole, l.kept = nil, nil, nil, nil, 0, false
+	l.uncharged = false
 	l.next, p.free = p.free, l
+	if root != nil {
+		root.EndAnywhere()
+	}
 }

@@ -66,3 +66,9 @@ func CloseAll([]int)                                     {}
 func Reset(int)                                          {}
 func StopListening(int)                                  {}
 func MessagesEnded(int) bool                             { return true }
+
+func SetNoDelay(int, bool) error                  { return errors.ErrUnsupported }
+func SetReadBuffer(int, int) error                { return errors.ErrUnsupported }
+func SetWriteBuffer(int, int) error               { return errors.ErrUnsupported }
+func SetLinger(int, int) error                    { return errors.ErrUnsupported }
+func SetKeepAlive(int, net.KeepAliveConfig) error { return errors.ErrUnsupported }

@@ -1,0 +1,497 @@
+package proactor
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"math"
+)
+
+// ErrFrameTooLong says that what a Reader is to give in one piece exceeds its limit.
+// The bytes stay where they are: Discard or Skip moves past them.
+var ErrFrameTooLong = errors.New("proactor: the frame is longer than the Reader's limit: end the connection, or raise WithFrameLimit")
+
+// defaultFrameLimit is how many bytes a Reader gives in one piece if it is not told.
+const defaultFrameLimit = 64 << 10
+
+// directRead is from how many bytes on a Reader receives into the caller's memory
+// instead of copying there.
+const directRead = 16 << 10
+
+// Reader reads the frames of a protocol from a connection: lines, headers, records of
+// known length. It gives slices of the buffers that the data came in, and copies only a
+// frame that spans two of them. While it waits and nothing of a frame is there, it holds
+// no memory; of a frame of which a part is there, it holds that part.
+//
+// A slice is valid until the next call of a method of the Reader other than Discard and
+// Buffered, and until the task that reads returns.
+//
+// Methods that are given a context wait as Future.Await does: in a handler they give way
+// to the loop. When one fails because of its context or of a deadline, nothing is lost:
+// the bytes are there for the next call. At the end of the stream the error is io.EOF,
+// and io.ErrUnexpectedEOF within a frame.
+//
+// A Reader is for one goroutine or task at a time. Of a "unixpacket" connection it reads
+// one message behind the other as one stream. While a Reader holds data, only the
+// Reader receives on its connection; Release ends that.
+type Reader struct {
+	conn  *Conn
+	limit int
+	head  piece // begins a frame that spans buffers: a copy
+	tail  piece // follows it: a buffer as it was received
+}
+
+// piece is data of which a part has been read.
+type piece struct {
+	lease Buffer
+	read  int // bytes
+}
+
+// ReaderOption changes how Conn.Reader sets a Reader up.
+type ReaderOption func(*Reader)
+
+// WithFrameLimit sets how many bytes a Reader gives in one piece at most, its delimiter
+// included. The default is 64 KiB. It bounds what a peer that never ends its frame makes
+// the Reader hold.
+func WithFrameLimit(bytes int) ReaderOption {
+	if bytes < 1 {
+		panic(fmt.Sprintf("proactor: WithFrameLimit of %d bytes: want one at least", bytes))
+	}
+	return func(r *Reader) { r.limit = bytes }
+}
+
+// Reader returns a Reader of what the connection receives.
+func (c *Conn) Reader(opts ...ReaderOption) *Reader {
+	r := &Reader{conn: c, limit: defaultFrameLimit}
+	for _, o := range opts {
+		o(r)
+	}
+	return r
+}
+
+// Buffered is the number of bytes that can be read without waiting.
+func (r *Reader) Buffered() int { return r.head.len() + r.tail.len() }
+
+// Peek waits until n bytes are there and returns them without moving past them. If the
+// stream ends before, it returns those that are there with the error.
+func (r *Reader) Peek(ctx context.Context, n int) ([]byte, error) {
+	if n < 0 {
+		return nil, bufio.ErrNegativeCount
+	}
+	r.settle()
+	if r.head.lease.lease == nil {
+		if p := r.tail.rest(); n <= len(p) && n <= r.limit {
+			return p[:n:n], nil
+		}
+	}
+	if n > r.limit {
+		return nil, r.tooLong()
+	}
+	for r.Buffered() < n {
+		if err := r.receive(ctx, n); err != nil {
+			return r.all(), err
+		}
+	}
+	return r.gather(n), nil
+}
+
+// Discard moves past n bytes that are there, such as those that Peek returned, which
+// stay valid. It panics if there are fewer; Skip waits for what is not there yet.
+func (r *Reader) Discard(n int) {
+	if n < 0 || n > r.Buffered() {
+		panic(fmt.Sprintf("proactor: Reader.Discard of %d bytes, and %d are there: Peek first, or Skip", n, r.Buffered()))
+	}
+	k := min(n, r.head.len())
+	r.head.read += k
+	r.tail.read += n - k
+}
+
+// Skip moves past n bytes, for which it waits if need be but which it does not collect:
+// no limit applies. It returns how many it has moved past, which are fewer with an
+// error.
+func (r *Reader) Skip(ctx context.Context, n int64) (int64, error) {
+	if n < 0 {
+		return 0, bufio.ErrNegativeCount
+	}
+	done := int64(0)
+	for {
+		k := min(n-done, int64(r.Buffered()))
+		r.Discard(int(k))
+		if done += k; done == n {
+			return done, nil
+		}
+		r.settle()
+		if err := r.receive(ctx, 0); err != nil {
+			if err == io.EOF && done > 0 {
+				err = io.ErrUnexpectedEOF
+			}
+			return done, err
+		}
+	}
+}
+
+// ReadSlice reads up to the first delim, which is included. When it fails, it moves past
+// nothing; at the end of the stream it returns what is there of the frame with the error.
+func (r *Reader) ReadSlice(ctx context.Context, delim byte) ([]byte, error) {
+	p, err := r.peekSlice(ctx, delim, r.limit)
+	if err == nil {
+		r.Discard(len(p))
+	}
+	return p, err
+}
+
+// peekSlice is ReadSlice without moving past the slice.
+func (r *Reader) peekSlice(ctx context.Context, delim byte, limit int) ([]byte, error) {
+	r.settle()
+	if r.head.lease.lease == nil {
+		p := r.tail.rest()
+		if i := bytes.IndexByte(p, delim); i >= 0 && i < limit {
+			return p[: i+1 : i+1], nil
+		}
+	}
+	return r.awaitSlice(ctx, delim, limit)
+}
+
+// awaitSlice is peekSlice when the slice is not in one buffer that is there.
+func (r *Reader) awaitSlice(ctx context.Context, delim byte, limit int) ([]byte, error) {
+	before := 0 // bytes that were searched
+	for {
+		end := r.find(delim, before)
+		switch {
+		case end > limit, end < 0 && r.Buffered() >= limit:
+			return nil, r.tooLongFor(limit)
+		case end > 0:
+			return r.gather(end), nil
+		}
+		before = r.Buffered()
+		if err := r.receive(ctx, 0); err == io.ErrUnexpectedEOF {
+			return r.all(), err
+		} else if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// find is behind which of the bytes that are there the first delim ends, -1 if there is
+// none. So many bytes in front have none.
+func (r *Reader) find(delim byte, before int) int {
+	n := r.head.len()
+	if before < n {
+		if i := bytes.IndexByte(r.head.rest()[before:], delim); i >= 0 {
+			return before + i + 1
+		}
+		before = n
+	}
+	if i := bytes.IndexByte(r.tail.rest()[before-n:], delim); i >= 0 {
+		return before + i + 1
+	}
+	return -1
+}
+
+// gather makes one slice of the first n bytes that are there.
+func (r *Reader) gather(n int) []byte {
+	if r.head.len() == 0 {
+		return r.tail.rest()[:n:n]
+	}
+	if missing := n - r.head.len(); missing > 0 {
+		r.copyHead(missing, n)
+	}
+	return r.head.rest()[:n:n]
+}
+
+// all is everything that is there, after a failure.
+func (r *Reader) all() []byte {
+	n := r.Buffered()
+	if n == 0 {
+		return nil
+	}
+	return r.gather(n)
+}
+
+// ReadFull fills p. When it fails, the number says how many bytes of p are filled and
+// are not read again: with an error of the context, go on with the rest of p. Data that
+// is to come is received straight into p if that is large. No limit applies.
+func (r *Reader) ReadFull(ctx context.Context, p []byte) (n int, err error) {
+	for n < len(p) {
+		k, err := r.read(ctx, p[n:])
+		n += k
+		if err == io.EOF && n > 0 {
+			return n, io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// read reads what is there, or what comes next.
+func (r *Reader) read(ctx context.Context, p []byte) (int, error) {
+	r.settle()
+	for len(p) > 0 && r.Buffered() == 0 {
+		if len(p) >= directRead {
+			n, err := r.conn.RecvInto(p).Await(ctx)
+			if n > 0 || err != nil {
+				return n, err
+			}
+			continue // an empty message
+		}
+		if err := r.receive(ctx, 0); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, r.head.rest())
+	n += copy(p[n:], r.tail.rest())
+	r.Discard(n)
+	return n, nil
+}
+
+// Lines reads line after line, without their ends, which are "\n" or "\r\n", until the
+// peer is done, which ends the range without an error. A line is longer than max bytes
+// with ErrFrameTooLong; with max 0 the limit is the Reader's. A last line without an end
+// comes with io.ErrUnexpectedEOF. Each line is valid until the next turn of the range.
+// A range that was left may be followed by any other method.
+func (r *Reader) Lines(ctx context.Context, max int) iter.Seq2[[]byte, error] {
+	limit := r.limit
+	if max > 0 {
+		limit = max + len("\r\n")
+	}
+	return func(yield func([]byte, error) bool) {
+		for {
+			line, err := r.peekSlice(ctx, '\n', limit)
+			if err == io.EOF {
+				return
+			}
+			if err == nil {
+				whole := len(line)
+				if line = withoutEnd(line); max > 0 && len(line) > max {
+					line, err = nil, r.tooLongFor(max)
+				} else {
+					r.Discard(whole)
+				}
+			}
+			if !yield(line, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// withoutEnd cuts the end off a line.
+func withoutEnd(line []byte) []byte {
+	line = line[:len(line)-1]
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		line = line[:n-1]
+	}
+	return line
+}
+
+// Bound makes an io.Reader that reads with ctx, for what knows no contexts. It also is
+// an io.ByteReader and an io.WriterTo. A Read returns what is there, or waits.
+func (r *Reader) Bound(ctx context.Context) *BoundReader { return &BoundReader{r, ctx} }
+
+// BoundReader is a Reader with a context, see Reader.Bound.
+type BoundReader struct {
+	reader *Reader
+	ctx    context.Context
+}
+
+// Read implements io.Reader.
+func (b *BoundReader) Read(p []byte) (int, error) { return b.reader.read(b.ctx, p) }
+
+// ReadByte implements io.ByteReader.
+func (b *BoundReader) ReadByte() (byte, error) {
+	p, err := b.reader.Peek(b.ctx, 1)
+	if err != nil {
+		return 0, err
+	}
+	b.reader.Discard(1)
+	return p[0], nil
+}
+
+// WriteTo implements io.WriterTo: w is given the buffers as they were received.
+func (b *BoundReader) WriteTo(w io.Writer) (written int64, err error) {
+	r := b.reader
+	for {
+		r.settle()
+		for _, p := range []*piece{&r.head, &r.tail} {
+			if p.len() == 0 {
+				continue
+			}
+			n, err := w.Write(p.rest())
+			written += int64(n)
+			p.read += n
+			if err == nil && p.len() > 0 {
+				err = io.ErrShortWrite
+			}
+			if err != nil {
+				return written, err
+			}
+		}
+		r.settle()
+		switch err := r.receive(b.ctx, 0); err {
+		case nil:
+		case io.EOF:
+			return written, nil
+		default:
+			return written, err
+		}
+	}
+}
+
+// Release gives back what the Reader holds. Bytes that were not read are there for the
+// connection's next receive, of whatever kind: a Recv, a Forward, a NetConn. The Reader
+// may be used again. A task need not call it: what a Reader holds for a task comes back
+// when the task returns, and is lost then.
+func (r *Reader) Release() {
+	r.settle()
+	head, tail := r.head.giveUp(), r.tail.giveUp()
+	if head.lease == nil && tail.lease == nil {
+		return
+	}
+	c := r.conn
+	ok := c.loop.engine.Perform(func() {
+		c.recv.putBack(tail)
+		c.recv.putBack(head)
+		c.recv.serveUnread()
+	})
+	if !ok {
+		head.end()
+		tail.end()
+	}
+}
+
+// end ends the lease, which the caller has taken.
+func (b Buffer) end() {
+	if b.lease != nil {
+		b.lease.EndAnywhere()
+	}
+}
+
+// putBack makes data the first that is to be received.
+func (r *receiver) putBack(b Buffer) {
+	switch {
+	case b.lease == nil:
+	case !r.open():
+		b.lease.End()
+	default:
+		b.lease.Keep()
+		r.in.unpop(r.lenders(), b)
+	}
+}
+
+// serveUnread gives what is there to those who wait.
+func (r *receiver) serveUnread() {
+	for r.in.line.Len() > 0 && r.in.unread.Len() > 0 {
+		r.in.line.Pop(&r.lenders().demands).give(r.in.pop(r.lenders()))
+	}
+}
+
+// giveUp takes the lease on what is left away from the piece.
+func (p *piece) giveUp() Buffer {
+	b := p.lease
+	if b.lease == nil {
+		return b
+	}
+	rest := p.rest()
+	b = b.take("Release")
+	b.lease.SetData(rest)
+	*p = piece{}
+	return b
+}
+
+// len is how many bytes are left.
+func (p *piece) len() int {
+	if p.lease.lease == nil {
+		return 0
+	}
+	return p.lease.Len() - p.read
+}
+
+// rest is what is left.
+func (p *piece) rest() []byte {
+	if p.lease.lease == nil {
+		return nil
+	}
+	return p.lease.Bytes()[p.read:]
+}
+
+// release ends the lease.
+func (p *piece) release() {
+	p.lease.Release()
+	*p = piece{}
+}
+
+// settle gives back what has been read.
+func (r *Reader) settle() {
+	if r.head.lease.lease != nil && r.head.len() == 0 {
+		r.head.release()
+	}
+	if r.tail.lease.lease != nil && r.tail.len() == 0 {
+		r.tail.release()
+	}
+}
+
+// receive waits for more. What is there becomes the head, in memory for n bytes: while
+// the Reader waits it holds no buffer of the loop's.
+func (r *Reader) receive(ctx context.Context, n int) error {
+	if k := r.tail.len(); k > 0 {
+		r.copyHead(k, n)
+		r.tail.release()
+	}
+	b, err := r.conn.Recv().Await(ctx)
+	if err == io.EOF && r.head.len() > 0 {
+		return io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return err
+	}
+	if b.Len() == 0 { // an empty message
+		b.Release()
+		return nil
+	}
+	r.tail = piece{lease: b}
+	return nil
+}
+
+// copyHead moves n bytes from the tail to the head, which is going to have want bytes, or
+// more if that is not known.
+func (r *Reader) copyHead(n, want int) {
+	have := r.head.len()
+	want = max(want, have+n)
+	if room := r.head.room(); room < n {
+		if have > 0 {
+			want = max(want, min(2*have, math.MaxInt/2))
+		}
+		grown := r.conn.memory(want)
+		copy(grown.lease.Memory(), r.head.rest())
+		grown.lease.SetData(grown.lease.Memory()[:have])
+		r.head.release()
+		r.head = piece{lease: grown}
+	}
+	l := r.head.lease.lease
+	l.SetData(append(l.Data(), r.tail.rest()[:n]...))
+	r.tail.read += n
+}
+
+// room is how many bytes can be appended.
+func (p *piece) room() int {
+	if p.lease.lease == nil {
+		return 0
+	}
+	data := p.lease.Bytes()
+	return cap(data) - len(data)
+}
+
+// memory leases memory that the connection is charged for.
+func (c *Conn) memory(n int) Buffer { return bufferOf(c.loop.buffers.Memory(n, &c.account)) }
+
+func (r *Reader) tooLong() error { return r.tooLongFor(r.limit) }
+
+func (r *Reader) tooLongFor(limit int) error {
+	return r.conn.opError("read", fmt.Errorf("%w (%d bytes)", ErrFrameTooLong, limit))
+}

@@ -1,0 +1,177 @@
+package proactor
+
+import (
+	"github.com/goproactor/goproactor/futures"
+)
+
+// A Writer begins with a small buffer and goes on to a larger one; what fills that is
+// queued.
+const (
+	firstWrite = 2 << 10
+	writePiece = 16 << 10
+)
+
+// writeRoom is how much AvailableBuffer has room for at least: any number.
+const writeRoom = 128
+
+// Writer collects replies in memory of the connection's loop, to be sent as one with
+// Flush. It holds no memory when nothing is collected. More than 16 KiB go out in
+// pieces: each full one is queued while the next is filled.
+//
+// Errors stick: after the first, nothing is written any more, and Write and Flush return
+// it. A Writer is for one goroutine or task at a time. What a task has written and not
+// flushed is dropped when the task returns. On a "unixpacket" connection each piece is a
+// message.
+type Writer struct {
+	conn *Conn
+	out  Buffer // what is collected; its lease's data is what is filled
+	err  error
+}
+
+// Writer returns a Writer of replies on the connection.
+func (c *Conn) Writer() *Writer { return &Writer{conn: c} }
+
+// Buffered is the number of bytes that were written and are neither flushed nor queued.
+func (w *Writer) Buffered() int { return w.out.Len() }
+
+// Write implements io.Writer. It does not wait, and p is free when it returns.
+func (w *Writer) Write(p []byte) (int, error) {
+	n := 0
+	for n < len(p) {
+		room := w.room(1)
+		if w.err != nil {
+			return n, w.err
+		}
+		k := copy(room, p[n:])
+		w.advance(k)
+		n += k
+	}
+	return n, w.err
+}
+
+// WriteString implements io.StringWriter.
+func (w *Writer) WriteString(s string) (int, error) {
+	n := 0
+	for n < len(s) {
+		room := w.room(1)
+		if w.err != nil {
+			return n, w.err
+		}
+		k := copy(room, s[n:])
+		w.advance(k)
+		n += k
+	}
+	return n, w.err
+}
+
+// WriteByte implements io.ByteWriter.
+func (w *Writer) WriteByte(b byte) error {
+	room := w.room(1)
+	if w.err != nil {
+		return w.err
+	}
+	room[0] = b
+	w.advance(1)
+	return nil
+}
+
+// AvailableBuffer is an empty slice with room for some bytes, for append functions whose
+// result is then given to Write, at once: w.Write(strconv.AppendInt(w.AvailableBuffer(),
+// n, 10)). That copies nothing.
+func (w *Writer) AvailableBuffer() []byte {
+	room := w.room(writeRoom)
+	if w.err != nil {
+		return nil
+	}
+	return room[:0]
+}
+
+// Flush sends what was written. The future resolves when the kernel has taken all of
+// it, with the number of bytes of the last piece, which is all if it was no more than
+// 16 KiB. If nothing was written it is resolved already.
+func (w *Writer) Flush() futures.Future[int] {
+	if w.err != nil {
+		return futures.Failed[int](w.err)
+	}
+	if w.out.lease == nil {
+		return futures.Future[int]{}
+	}
+	c, b := w.conn, w.out
+	w.out = Buffer{}
+	if c.loop.engine.Inside() {
+		if w.err = c.send.accepts(b.Len()); w.err != nil {
+			b.Release()
+			return futures.Failed[int](w.err)
+		}
+	}
+	return c.Send(b)
+}
+
+// Release drops what was written and not flushed. The Writer may be used again. A task
+// need not call it.
+func (w *Writer) Release() {
+	w.out.Release()
+	w.out = Buffer{}
+}
+
+// advance notes that the first n bytes of the room are filled.
+func (w *Writer) advance(n int) {
+	l := w.out.lease
+	l.SetData(l.Memory()[:len(l.Data())+n])
+}
+
+// room is where to write next: n bytes at least, or there is an error.
+func (w *Writer) room(n int) []byte {
+	if w.out.lease != nil {
+		if data := w.out.Bytes(); cap(data)-len(data) >= n {
+			return data[len(data):cap(data)]
+		}
+	}
+	return w.moreRoom()
+}
+
+// moreRoom takes a larger buffer, or queues a full one and takes the next.
+func (w *Writer) moreRoom() []byte {
+	if w.err != nil {
+		return nil
+	}
+	c := w.conn
+	if c.loop.engine.Inside() {
+		if w.err = c.send.refusal(); w.err != nil {
+			return nil
+		}
+	}
+	full, size := w.out, firstWrite
+	if full.lease != nil {
+		size = writePiece
+	}
+	w.out = c.memory(size)
+	l := w.out.lease
+	filled := 0
+	if full.lease != nil && len(l.Memory()) > len(full.lease.Memory()) {
+		filled = copy(l.Memory(), full.Bytes())
+		full.Release()
+		full = Buffer{}
+	}
+	l.SetData(l.Memory()[:filled])
+	if full.lease != nil {
+		w.queue(full)
+	}
+	return l.Memory()[filled:]
+}
+
+// queue queues a full piece.
+func (w *Writer) queue(b Buffer) {
+	c := w.conn
+	if !c.loop.engine.Inside() {
+		c.Queue(b)
+		return
+	}
+	b = b.take("Queue")
+	g := segment{data: b.Bytes(), lease: b}
+	if w.err = c.send.accepts(len(g.data)); w.err != nil {
+		c.send.conclude(g, w.err)
+		return
+	}
+	c.send.enqueue(g)
+}
