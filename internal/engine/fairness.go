@@ -56,8 +56,8 @@ func (s *fairness) limit(wait time.Duration) time.Duration {
 	return wait
 }
 
-// crowded looks whether another goroutine wants to run and has no processor.
-func (s *fairness) crowded(now time.Duration) bool {
+// contended looks whether another goroutine wants to run and has no processor.
+func (s *fairness) contended(now time.Duration) bool {
 	if !s.hold || now-s.looked < s.pause {
 		return false
 	}
@@ -75,11 +75,11 @@ func (s *fairness) crowded(now time.Duration) bool {
 // under load. A loop never ends and is never scheduled anew unless it asks for it.
 func (l *Loop) yield() error {
 	now, s := l.Now(), &l.fairness
-	crowded := s.crowded(now)
-	if !crowded && now-s.yielded < slice {
+	contended := s.contended(now)
+	if !contended && now-s.yielded < slice {
 		return nil
 	}
-	if crowded {
+	if contended {
 		s.wanted = now
 	}
 	l.decideHold(now)
