@@ -110,6 +110,9 @@ func (r *request[T]) resolve(v T, l *engine.Lease) {
 		l.Grant(r.task, r)
 	}
 	r.Resolve(v)
+	if r.task != nil && r.task.Ended() { // nobody took it, and nobody will
+		r.reclaim()
+	}
 }
 
 // TaskEnded implements futures.TaskEnder: nobody has taken the result.

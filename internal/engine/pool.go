@@ -12,13 +12,13 @@ import (
 //
 // A block is in the ring, spare, or lent: filled, with a lease on it. How many of
 // them one connection may hold, and what happens beyond: account.go. When a
-// receive finds none, the ring gets twice as many, and the pool grows, up to its
-// limit.
+// receive finds none, the ring gets twice as many.
 //
 // The queue takes blocks first in, first out, so all that are in the ring get
 // their turn, and large messages in many blocks are never in the cache. So the
 // ring holds no more than are needed at a time, and what it is given is what
-// came back last.
+// came back last. When there is nothing left to give it the pool grows, up to its
+// limit.
 type Pool struct {
 	loop    *Loop
 	ring    *ring.BufferRing
@@ -131,7 +131,7 @@ func (p *Pool) Publish() {
 	} else {
 		p.narrow()
 	}
-	for p.inRing < p.target && len(p.spare) > 0 {
+	for p.inRing < p.target && p.hasSpare() {
 		last := len(p.spare) - 1
 		p.provide(p.spare[last])
 		p.spare = p.spare[:last]
@@ -142,13 +142,20 @@ func (p *Pool) Publish() {
 	p.ring.Publish()
 }
 
-// widen makes the ring, and if need be the pool, larger.
+// hasSpare says that there is a block for the ring. The pool grows before it has
+// none: a ring that is dry when the loop goes to sleep stays dry until something
+// wakes the loop, and that may be never.
+func (p *Pool) hasSpare() bool {
+	if len(p.spare) == 0 {
+		p.grow()
+	}
+	return len(p.spare) > 0
+}
+
+// widen makes the ring larger.
 func (p *Pool) widen() {
 	p.target = min(2*p.target, p.limit)
 	p.least, p.turns = p.target, 0
-	if p.target > len(p.blocks) {
-		p.grow()
-	}
 }
 
 // narrow makes the ring smaller when half of it has not been needed for long.
