@@ -80,6 +80,24 @@ func TestEchoOfManyAllocatesNothing(t *testing.T) {
 	}
 }
 
+// requireNoAllocs counts the allocations of the whole process over many rounds.
+func requireNoAllocs(t *testing.T, round func()) {
+	t.Helper()
+	for range 100 {
+		round()
+	}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	const n = 300
+	for range n {
+		round()
+	}
+	runtime.ReadMemStats(&after)
+	// The runtime itself allocates now and then.
+	require.Less(t, after.Mallocs-before.Mallocs, uint64(n/20))
+}
+
 // rawConn is a client that allocates nothing: blocking system calls.
 type rawConn int
 

@@ -1,6 +1,9 @@
 package proactor
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Describe tells the state of every connection, for a failing test's message.
 func (rt *Runtime) Describe() (s string) {
@@ -69,4 +72,18 @@ func eachLoop(rt *Runtime, count func(l *Loop) int) (sum int) {
 		<-done
 	}
 	return sum
+}
+
+// PassIdle has the connection's idle timeout see d more go by than has, and its timer
+// expire.
+func (c *Conn) PassIdle(d time.Duration) {
+	done := make(chan struct{})
+	c.loop.engine.Perform(func() {
+		t := &c.limits.idle
+		t.last -= d
+		c.loop.engine.StopTimer(&t.timer)
+		t.timer.Expired(nil)
+		close(done)
+	})
+	<-done
 }

@@ -80,9 +80,6 @@ func (p *Progress) Moved() int64 { return p.moved.Load() }
 type forward struct {
 	from, to *Conn
 	moved    int64
-	sending  bool
-	sent     futures.Future[int] // if sending
-
 	progress *Progress // may be nil
 	patience time.Duration
 	idle     idleTimeout
@@ -95,44 +92,43 @@ func (f *forward) run(ctx context.Context) error {
 		f.idle.set(l, f.patience, func() { f.cancel(ErrIdle) })
 		defer l.engine.StopTimer(&f.idle.timer)
 	}
+	next := f.from.Recv()
 	for {
-		b, err := f.from.Recv().Await(ctx)
-		if err == nil {
-			f.idle.touch(l)
-			if err = f.flush(ctx); err != nil {
-				b.Release()
-				return err
-			}
-			f.send(b)
-			continue
-		}
-		if failure := f.flush(ctx); failure != nil && err == io.EOF {
-			return failure
-		}
+		b, err := next.Await(ctx)
 		if err == io.EOF {
 			_, err = f.to.CloseWrite().Await(ctx)
+			return err
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		f.idle.touch(l)
+		sent := f.to.Send(b)
+		next = f.from.Recv() // while that is being sent
+		if err := f.await(ctx, sent); err != nil {
+			abandon(ctx, next)
+			return err
+		}
 	}
 }
 
-// send sends a lease.
-func (f *forward) send(b Buffer) {
-	f.sending = true
-	f.sent = f.to.Send(b)
-}
-
-// flush waits for the send under way.
-func (f *forward) flush(ctx context.Context) error {
-	if !f.sending {
-		return nil
-	}
-	f.sending = false
-	n, err := f.sent.Await(ctx)
+// await waits for a send.
+func (f *forward) await(ctx context.Context, sent futures.Future[int]) error {
+	n, err := sent.Await(ctx)
 	f.moved += int64(n)
 	if f.progress != nil {
 		f.progress.moved.Add(int64(n))
 	}
-	f.idle.touch(f.from.loop)
+	if n > 0 {
+		f.idle.touch(f.from.loop)
+	}
 	return err
+}
+
+// abandon ends a receive whose data nobody wants any more.
+func abandon(ctx context.Context, f futures.Future[Buffer]) {
+	f.Cancel()
+	if b, err := f.Await(ctx); err == nil {
+		b.Release()
+	}
 }
