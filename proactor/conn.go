@@ -20,16 +20,16 @@ import (
 // but themselves. Its methods may be called from any goroutine; from elsewhere
 // a call travels to the loop first.
 type Conn struct {
-	loop      *Loop
-	fd        int
-	network   string
-	medium    medium
-	state     connState
-	movedAway bool  // another Conn has its socket
-	gone      bool  // the descriptor is not ours any more; guarded by naming
-	others    int32 // operations in flight besides the receive and the send
-	index     int32 // in loop.conns
-	sendDue   bool  // in the loop\'s list of those to start sending
+	loop     *Loop
+	fd       int
+	network  string
+	medium   medium
+	state    connState
+	departed error // why operations fail when something else has its socket
+	gone     bool  // the descriptor is not ours any more; guarded by naming
+	others   int32 // operations in flight besides the receive and the send
+	index    int32 // in loop.conns
+	sendDue  bool  // in the loop\'s list of those to start sending
 
 	recv    receiver
 	send    sender
@@ -76,10 +76,16 @@ func (c *Conn) join() {
 // connOf makes a connection of a descriptor, on the caller's loop or another.
 // It takes the descriptor in any case.
 func (rt *Runtime) connOf(fd int, network string) (*Conn, error) {
+	return rt.adoption(fd, network, nil)
+}
+
+// adoption is connOf with data that had come in before.
+func (rt *Runtime) adoption(fd int, network string, unread [][]byte) (*Conn, error) {
 	l := rt.someLoop()
 	c := l.newConn(fd, network)
 	ok := l.engine.Perform(func() {
 		c.join()
+		c.bring(unread)
 		if l.stopping() {
 			c.abort(c.closedError("write"))
 		}
@@ -378,7 +384,7 @@ func (c *Conn) beginEnd() {
 	c.deadlines.stop(c.loop)
 	c.recv.drop()
 	switch {
-	case c.movedAway:
+	case c.departed != nil:
 	case c.send.inFlight > 0 || c.others > 0:
 		c.endEverything()
 	default:
@@ -427,7 +433,7 @@ func (c *Conn) settled() {
 			return
 		}
 		c.move = m.before
-		c.loop.engine.Later(func() { m.promise.Fail(c.closedError("move")) })
+		c.loop.engine.Later(func() { m.to.fail(c.closedError(m.to.op())) })
 	}
 	if c.state == connDraining && c.send.idle() && c.others == 0 {
 		c.beginEnd()
@@ -448,12 +454,12 @@ type release Conn
 func (r *release) Complete(int32, uint32) {
 	c := (*Conn)(r)
 	c.state = connClosed
-	if !c.movedAway { // else when its new self ends
+	if c.departed != ErrMoved { // else when its new self ends
 		c.reclaim()
 	}
 	c.loop.forget(c)
 	if c.acceptor != nil {
-		c.acceptor.left()
+		c.acceptor.left(c)
 	}
 	if c.closed != nil {
 		c.closed.Resolve(struct{}{})

@@ -26,8 +26,10 @@ type Listener struct {
 	address   net.Addr
 	acceptors []*acceptor
 	spreading
-	limit int64 // connections open at once, 0 for no limit
-	open  atomic.Int64
+	limit  int64 // connections open at once, 0 for no limit
+	open   atomic.Int64
+	quotas quotas
+	unlink atomic.Bool // Close removes the file of a Unix socket
 
 	arming  sync.Once // the first Accept arms the acceptors
 	mu      sync.Mutex
@@ -36,6 +38,8 @@ type Listener struct {
 	backlog []*Conn                   // connections that no Accept has taken
 	crowded atomic.Bool               // there are so many that accepting pauses
 	failure error                     // why nothing is accepted any more
+	paused  atomic.Bool               // by Pause
+	std     *netListener              // once NetListener was called
 	done    chan struct{}
 }
 
@@ -52,24 +56,44 @@ type Listener struct {
 // Errors are *net.OpError around the system's: errors.Is finds
 // syscall.EADDRINUSE, syscall.EACCES and so on.
 func (rt *Runtime) Listen(network, address string, opts ...ListenOption) (*Listener, error) {
-	ln := &Listener{rt: rt, network: network, limit: int64(rt.options.maxConns), done: make(chan struct{})}
-	if network == "unix" || network == "unixpacket" {
-		ln.spread = SpreadRoundRobin
-	}
-	for _, set := range opts {
-		if err := set(ln); err != nil {
-			return nil, err
-		}
+	ln, err := rt.newListener(opts)
+	if err != nil {
+		return nil, err
 	}
 	fds, addr, err := sockets.Listen(network, address, len(rt.loops), rt.options.listenBacklog)
 	if err != nil {
 		return nil, err
 	}
-	ln.address = addr
-	for i, fd := range fds {
-		ln.acceptors = append(ln.acceptors, newAcceptor(ln, rt.loops[i], fd))
+	ln.unlink.Store(true)
+	return ln, ln.begin(fds, network, addr)
+}
+
+// newListener is a listener without sockets.
+func (rt *Runtime) newListener(opts []ListenOption) (*Listener, error) {
+	ln := &Listener{rt: rt, limit: int64(rt.options.maxConns), done: make(chan struct{})}
+	ln.spread = spreadDefault
+	for _, set := range opts {
+		if err := set(ln); err != nil {
+			return nil, err
+		}
 	}
-	if ln.spread != SpreadByKernel {
+	return ln, nil
+}
+
+// begin gives the listener its sockets, and those to the loops.
+func (ln *Listener) begin(fds []int, network string, addr net.Addr) error {
+	rt := ln.rt
+	ln.network, ln.address = network, addr
+	if ln.spread == spreadDefault {
+		ln.spread = SpreadByKernel
+		if len(fds) < len(rt.loops) {
+			ln.spread = SpreadRoundRobin
+		}
+	}
+	for i, fd := range fds {
+		ln.acceptors = append(ln.acceptors, newAcceptor(ln, rt.loops[i%len(rt.loops)], fd))
+	}
+	if ln.spread != SpreadByKernel && len(fds) < len(rt.loops) {
 		for _, l := range rt.loops[len(fds):] { // no socket, but connections of others
 			ln.acceptors = append(ln.acceptors, newAcceptor(ln, l, -1))
 		}
@@ -82,9 +106,9 @@ func (rt *Runtime) Listen(network, address string, opts ...ListenOption) (*Liste
 		if rt.currentLoop() == nil { // where it is not, another loop may be waiting for this one
 			<-ln.done
 		}
-		return nil, sockets.ListenError(network, addr, errShutdownDone)
+		return sockets.ListenError(network, addr, errShutdownDone)
 	}
-	return ln, nil
+	return nil
 }
 
 // acceptedAhead is how many connections wait for an Accept before accepting
@@ -333,11 +357,15 @@ func (ln *Listener) stopAccepting(cause error) {
 	ln.failure = cause
 	line, backlog := ln.line, ln.backlog
 	ln.line, ln.backlog = nil, nil
+	std := ln.std
 	ln.mu.Unlock()
 	for _, p := range line {
 		p.Fail(cause)
 	}
-	if ln.network == "unix" || ln.network == "unixpacket" {
+	if std != nil {
+		std.stop()
+	}
+	if _, ok := ln.address.(*net.UnixAddr); ok && ln.unlink.Load() {
 		sockets.RemoveFile(ln.address.String())
 	}
 	for _, c := range backlog {

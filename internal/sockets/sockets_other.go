@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"syscall"
 )
 
@@ -64,3 +65,13 @@ func Close(int)                                          {}
 func CloseAll([]int)                                     {}
 func Reset(int)                                          {}
 func MessagesEnded(int) bool                             { return true }
+func NetConn(int) (net.Conn, error)                      { return nil, errors.ErrUnsupported }
+func NetPacketConn(int) (net.PacketConn, error)          { return nil, errors.ErrUnsupported }
+func NetListener(int) (net.Listener, error)              { return nil, errors.ErrUnsupported }
+func File(int, string) (*os.File, error)                 { return nil, errors.ErrUnsupported }
+func Listening(int) (string, net.Addr, error)            { return "", nil, errors.ErrUnsupported }
+func Listens(int) bool                                   { return false }
+func SetBlocking(int) error                              { return errors.ErrUnsupported }
+func SetTCPOptions(int) error                            { return errors.ErrUnsupported }
+func AdoptPacket(int, *PacketOptions) (*Packet, error)   { return nil, errors.ErrUnsupported }
+func (p *Packet) Network() string                        { return "" }
