@@ -3,6 +3,7 @@ package proactor
 import (
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -19,6 +20,7 @@ type acceptor struct {
 	engine.RosterPlace
 	listener   *Listener
 	loop       *Loop
+	holding    sync.Mutex // keeps fd ours while it is duplicated
 	fd         int
 	userData   uint64
 	armed      bool
@@ -73,7 +75,9 @@ func (a *acceptor) wanted() bool {
 func (a *acceptor) ended() bool { return a.closing || a.listener.closed.Load() }
 
 // full says that no more connections are wanted for now.
-func (a *acceptor) full() bool { return a.atLimit() || a.listener.crowded.Load() }
+func (a *acceptor) full() bool {
+	return a.atLimit() || a.listener.crowded.Load() || a.listener.paused.Load()
+}
 
 func (a *acceptor) atLimit() bool {
 	limit := a.listener.limit
@@ -102,6 +106,7 @@ func (a *acceptor) Complete(result int32, flags uint32) {
 		sockets.Close(int(result)) // the last completions of a cancelled accept can bring some
 	case a.listener.admit():
 		a.rest = 0
+		a.restFor(a.listener.quotas.rate.take())
 		a.hand(int(result))
 	default:
 		a.over.Push(int(result))
@@ -113,8 +118,26 @@ func (a *acceptor) Complete(result int32, flags uint32) {
 	a.settled()
 }
 
+// restFor stops accepting for a while.
+func (a *acceptor) restFor(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	a.resting.Expired = func(error) { a.refill() }
+	a.loop.engine.SetTimer(&a.resting, a.loop.engine.After(d))
+	if a.armed {
+		a.pause()
+	}
+}
+
 // hand gives a connection to the loop it is for.
 func (a *acceptor) hand(fd int) {
+	if !a.listener.quotas.perAddress.admit(fd) {
+		sockets.Reset(fd)
+		sockets.Close(fd)
+		a.listener.open.Add(-1)
+		return
+	}
 	to := a.listener.place(a)
 	if to == a {
 		a.accepted(fd)
@@ -127,6 +150,9 @@ func (a *acceptor) hand(fd int) {
 
 // dropped closes a connection that came too late.
 func (a *acceptor) dropped(fd int) {
+	if q := &a.listener.quotas.perAddress; q.limit > 0 {
+		q.left(sockets.NamesOf(fd).RemoteIP())
+	}
 	sockets.Close(fd)
 	a.conns.Add(-1)
 	a.listener.open.Add(-1)
@@ -164,7 +190,10 @@ func (a *acceptor) pause() {
 }
 
 // left is called when one of its connections is closed.
-func (a *acceptor) left() {
+func (a *acceptor) left(c *Conn) {
+	if q := &a.listener.quotas.perAddress; q.limit > 0 {
+		q.left(c.names().RemoteIP())
+	}
 	a.conns.Add(-1)
 	a.listener.open.Add(-1)
 	if a.listener.limit == 0 {
@@ -192,8 +221,16 @@ func (a *acceptor) refused(e syscall.Errno) {
 		// queue. Trying at once would spin.
 		a.loop.counts.acceptShortages++
 		a.rest = min(max(2*a.rest, shortestRest), longestRest)
-		a.resting.Expired = func(error) { a.arm() }
-		a.loop.engine.SetTimer(&a.resting, a.loop.engine.After(a.rest))
+		a.restFor(a.rest)
+	case syscall.EAGAIN:
+		// A listening socket that another process, or package net, has made
+		// non-blocking: a queue does not wait for it, so a poll does.
+		if !a.closing {
+			sqe := a.loop.engine.Next()
+			sqe.PrepPoll(a.fd, ring.PollIn)
+			a.userData = a.loop.engine.Submit(sqe, (*acceptable)(a))
+			a.armed = true
+		}
 	case syscall.EBADF, syscall.ENOTSOCK, syscall.EINVAL, syscall.EOPNOTSUPP:
 		// The socket is not one that accepts any more.
 		if !a.closing {
@@ -202,6 +239,16 @@ func (a *acceptor) refused(e syscall.Errno) {
 	}
 	// Anything else concerns the one connection that was being accepted
 	// (accept(2), "Error handling"), or is our own cancel.
+}
+
+// acceptable is the acceptor while it waits for connections at a non-blocking socket.
+type acceptable acceptor
+
+func (w *acceptable) Complete(int32, uint32) {
+	a := (*acceptor)(w)
+	a.armed, a.stopping = false, false
+	a.arm()
+	a.settled()
 }
 
 // close stops accepting and closes the socket.
@@ -224,11 +271,17 @@ func (a *acceptor) close() {
 // closeWithoutLoop closes the socket of an acceptor whose loop has ended.
 func (a *acceptor) closeWithoutLoop() {
 	<-a.loop.engine.Stopped()
+	a.closeSocket()
+	a.closed()
+}
+
+func (a *acceptor) closeSocket() {
+	a.holding.Lock()
+	defer a.holding.Unlock()
 	if a.fd >= 0 {
 		sockets.Close(a.fd)
 		a.fd = -1
 	}
-	a.closed()
 }
 
 func (a *acceptor) settled() {
@@ -236,10 +289,7 @@ func (a *acceptor) settled() {
 		return
 	}
 	a.gone = true
-	if a.fd >= 0 {
-		sockets.Close(a.fd)
-		a.fd = -1
-	}
+	a.closeSocket()
 	a.loop.residents.Remove(a)
 	if a.closed != nil {
 		a.closed()

@@ -69,3 +69,11 @@ func (c *Conn) leave() {
 	c.addresses, c.gone = a, true
 	c.naming.Unlock()
 }
+
+// names are those of both ends, asked for at the latest before the descriptor is given
+// up.
+func (c *Conn) names() sockets.Names {
+	c.naming.Lock()
+	defer c.naming.Unlock()
+	return c.lookUp().names
+}

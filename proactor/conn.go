@@ -21,18 +21,18 @@ import (
 // but themselves. Its methods may be called from any goroutine; from elsewhere
 // a call travels to the loop first.
 type Conn struct {
-	loop      *Loop
-	fd        int
-	network   string
-	medium    medium
-	state     connState
-	movedAway bool        // another Conn has its socket
-	gone      bool        // the descriptor is not ours any more; guarded by naming
-	dialed    bool        // it is a client's: Shutdown lets it receive
-	sendDue   bool        // in the loop's list of those to start sending
-	others    int16       // operations in flight besides the receive and the send
-	index     int32       // in loop.conns
-	shut      atomic.Bool // Close or Abort was called
+	loop     *Loop
+	fd       int
+	network  string
+	medium   medium
+	state    connState
+	departed departure   // something else has its socket
+	gone     bool        // the descriptor is not ours any more; guarded by naming
+	dialed   bool        // it is a client's: Shutdown lets it receive
+	sendDue  bool        // in the loop's list of those to start sending
+	others   int16       // operations in flight besides the receive and the send
+	index    int32       // in loop.conns
+	shut     atomic.Bool // Close or Abort was called
 
 	recv    receiver
 	send    sender
@@ -79,11 +79,12 @@ func (c *Conn) join() {
 // connOf makes a connection of a descriptor, on the caller's loop or another.
 // It takes the descriptor in any case.
 func (rt *Runtime) connOf(fd int, network string) (*Conn, error) {
-	return rt.someLoop().take(fd, network, false)
+	return rt.someLoop().take(fd, network, false, nil)
 }
 
-// take is connOf on this loop, of a descriptor that was dialed or not.
-func (l *Loop) take(fd int, network string, dialed bool) (*Conn, error) {
+// take is connOf on this loop, of a descriptor that was dialed or not, with data that
+// had come in before.
+func (l *Loop) take(fd int, network string, dialed bool, unread [][]byte) (*Conn, error) {
 	c := l.newConn(fd, network)
 	c.dialed = dialed
 	ok := l.engine.Begin(func() {
@@ -92,6 +93,7 @@ func (l *Loop) take(fd int, network string, dialed bool) (*Conn, error) {
 			return
 		}
 		c.join()
+		c.bring(unread)
 	})
 	if !ok {
 		err := c.opError("open", errShutdownDone)
@@ -418,7 +420,7 @@ func (c *Conn) beginEnd() {
 	c.limits.stop(c.loop)
 	c.recv.drop()
 	switch {
-	case c.movedAway:
+	case c.departed != stays:
 	case c.send.inFlight > 0 || c.others > 0:
 		c.endEverything()
 	default:
@@ -467,7 +469,7 @@ func (c *Conn) settled() {
 			return
 		}
 		c.move = m.before
-		c.loop.engine.Later(func() { m.promise.Fail(c.closedError("move")) })
+		c.loop.engine.Later(func() { m.to.fail(c.closedError(m.to.op())) })
 	}
 	if c.state == connDraining && c.send.idle() && c.others == 0 {
 		c.beginEnd()
@@ -488,12 +490,12 @@ type release Conn
 func (r *release) Complete(int32, uint32) {
 	c := (*Conn)(r)
 	c.state = connClosed
-	if !c.movedAway { // else when its new self ends
+	if c.departed != moved { // else when its new self ends
 		c.reclaim()
 	}
 	c.loop.forget(c)
 	if c.acceptor != nil {
-		c.acceptor.left()
+		c.acceptor.left(c)
 	}
 	if m := c.limits; m != nil && m.closed != nil {
 		m.closed.Resolve(struct{}{})

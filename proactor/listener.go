@@ -26,8 +26,10 @@ type Listener struct {
 	address   net.Addr
 	acceptors []*acceptor
 	spreading
-	limit int64 // connections open at once, 0 for no limit
-	open  atomic.Int64
+	limit  int64 // connections open at once, 0 for no limit
+	open   atomic.Int64
+	quotas quotas
+	unlink atomic.Bool // Close removes the file of a Unix socket
 
 	arming  sync.Once // the first Accept arms the acceptors
 	mu      sync.Mutex
@@ -37,6 +39,9 @@ type Listener struct {
 	crowded atomic.Bool               // there are so many that accepting pauses
 	failure error                     // why nothing is accepted any more
 	closed  atomic.Bool               // the sockets refuse
+	paused  atomic.Bool               // by Pause
+	std     *netListener              // once NetListener was called
+	shared  atomic.Bool               // others have its sockets: they are not shut down
 	done    chan struct{}
 }
 
@@ -53,14 +58,9 @@ type Listener struct {
 // Errors are *net.OpError around the system's: errors.Is finds
 // syscall.EADDRINUSE, syscall.EACCES and so on.
 func (rt *Runtime) Listen(network, address string, opts ...ListenOption) (*Listener, error) {
-	ln := &Listener{rt: rt, network: network, limit: int64(rt.options.maxConns), done: make(chan struct{})}
-	if ln.local() {
-		ln.spread = SpreadRoundRobin
-	}
-	for _, set := range opts {
-		if err := set(ln); err != nil {
-			return nil, err
-		}
+	ln, err := rt.newListener(opts)
+	if err != nil {
+		return nil, err
 	}
 	if rt.isClosing() {
 		return nil, sockets.ListenError(network, nil, errShutdownDone)
@@ -69,11 +69,36 @@ func (rt *Runtime) Listen(network, address string, opts ...ListenOption) (*Liste
 	if err != nil {
 		return nil, err
 	}
-	ln.address = addr
-	for i, fd := range fds {
-		ln.acceptors = append(ln.acceptors, newAcceptor(ln, rt.loops[i], fd))
+	ln.unlink.Store(true)
+	return ln, ln.begin(fds, network, addr)
+}
+
+// newListener is a listener without sockets.
+func (rt *Runtime) newListener(opts []ListenOption) (*Listener, error) {
+	ln := &Listener{rt: rt, limit: int64(rt.options.maxConns), done: make(chan struct{})}
+	ln.spread = spreadDefault
+	for _, set := range opts {
+		if err := set(ln); err != nil {
+			return nil, err
+		}
 	}
-	if ln.spread != SpreadByKernel {
+	return ln, nil
+}
+
+// begin gives the listener its sockets, and those to the loops.
+func (ln *Listener) begin(fds []int, network string, addr net.Addr) error {
+	rt := ln.rt
+	ln.network, ln.address = network, addr
+	if ln.spread == spreadDefault {
+		ln.spread = SpreadByKernel
+		if len(fds) < len(rt.loops) {
+			ln.spread = SpreadRoundRobin
+		}
+	}
+	for i, fd := range fds {
+		ln.acceptors = append(ln.acceptors, newAcceptor(ln, rt.loops[i%len(rt.loops)], fd))
+	}
+	if ln.spread != SpreadByKernel && len(fds) < len(rt.loops) {
 		for _, l := range rt.loops[len(fds):] { // no socket, but connections of others
 			ln.acceptors = append(ln.acceptors, newAcceptor(ln, l, -1))
 		}
@@ -86,9 +111,9 @@ func (rt *Runtime) Listen(network, address string, opts ...ListenOption) (*Liste
 		if rt.currentLoop() == nil { // where it is not, another loop may be waiting for this one
 			<-ln.done
 		}
-		return nil, sockets.ListenError(network, addr, errShutdownDone)
+		return sockets.ListenError(network, addr, errShutdownDone)
 	}
-	return ln, nil
+	return nil
 }
 
 // acceptedAhead is how many connections wait for an Accept before accepting
@@ -349,9 +374,13 @@ func (ln *Listener) stopAccepting(cause error) {
 	line, backlog := ln.line, ln.backlog
 	ln.line, ln.backlog = nil, nil
 	ln.refuse() // before anybody who closes it too returns
+	std := ln.std
 	ln.mu.Unlock()
 	for _, p := range line {
 		p.Fail(cause)
+	}
+	if std != nil {
+		std.stop()
 	}
 	for _, c := range backlog {
 		c.Close()
@@ -374,8 +403,11 @@ func (ln *Listener) stopAccepting(cause error) {
 // loops, once these have let go of them. Nobody else closes them meanwhile.
 func (ln *Listener) refuse() {
 	ln.closed.Store(true)
-	if ln.local() {
+	if ln.local() && ln.unlink.Load() {
 		sockets.RemoveFile(ln.address.String())
+	}
+	if ln.shared.Load() {
+		return
 	}
 	for _, a := range ln.acceptors {
 		if !a.socketless {

@@ -120,20 +120,3 @@ func (c *Conn) asOpError(op string, err error) error {
 	}
 	return c.opError(op, err)
 }
-
-// NetListener presents the listener as a net.Listener, for net/http and
-// everything else that brings its own goroutines.
-func (ln *Listener) NetListener() net.Listener { return netListener{ln} }
-
-type netListener struct{ ln *Listener }
-
-func (n netListener) Accept() (net.Conn, error) {
-	c, err := n.ln.Accept().Await(context.Background())
-	if err != nil {
-		return nil, err
-	}
-	return c.NetConn(context.Background()), nil
-}
-
-func (n netListener) Close() error   { return n.ln.Close() }
-func (n netListener) Addr() net.Addr { return n.ln.Addr() }

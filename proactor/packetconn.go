@@ -46,6 +46,8 @@ type PacketConn struct {
 	gone             bool       // it is not any more
 	closed           *futures.Promise[struct{}]
 	refusal          error // why the loop did not take it
+	detaching        *packetDetachment
+	detached         bool // another has its socket
 }
 
 var errFamily = errors.New("the address is of another family than the socket: want IPv4 for IPv4, IPv6 for IPv6")

@@ -76,6 +76,9 @@ func (c *PacketConn) beginEnd() {
 
 // settled is called whenever an operation has ended, and takes the closing on.
 func (c *PacketConn) settled() {
+	if c.detaching != nil && (c.state != connOpen || c.quiet()) {
+		c.detaching.settle()
+	}
 	switch {
 	case c.state == connDraining && c.send.idle():
 		c.beginEnd()

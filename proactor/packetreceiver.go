@@ -63,6 +63,8 @@ func (r *packetReceiver) withdraw(q *request[Message]) {
 // refuses implements receiving.
 func (r *packetReceiver) refuses() error {
 	switch c := r.conn; {
+	case c.isDetaching():
+		return c.opError("read", ErrDetached)
 	case c.state != connOpen:
 		return c.closedError("read")
 	case r.in.handler != nil:
@@ -209,6 +211,9 @@ func (r *packetReceiver) expire(err error) { expire(r, err) }
 // handle makes fn the receiver of all messages from now on.
 func (r *packetReceiver) handle(fn func(Message, error)) {
 	switch {
+	case r.conn.isDetaching():
+		tell(r, fn, r.conn.opError("read", ErrDetached))
+		return
 	case !r.open():
 		tell(r, fn, r.conn.closedError("read"))
 		return

@@ -81,6 +81,8 @@ func (s *packetSender) push(t *transmission) {
 // refusal is why a message cannot be sent, nil if it can.
 func (s *packetSender) refusal() error {
 	switch {
+	case s.conn.isDetaching():
+		return s.conn.opError("write", ErrDetached)
 	case s.conn.state != connOpen:
 		return s.conn.closedError("write")
 	case s.conn.writing.passed:

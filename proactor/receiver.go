@@ -351,8 +351,8 @@ func (r *receiver) hand(b Buffer) {
 // refuses implements receiving.
 func (r *receiver) refuses() error {
 	switch c := r.conn; {
-	case c.isMoving() || c.movedAway:
-		return c.opError("read", ErrMoved)
+	case c.movedTo() != nil:
+		return c.opError("read", c.movedTo())
 	case c.state >= connEnding:
 		return c.closedError("read")
 	case r.in.handler != nil:
@@ -379,8 +379,8 @@ func (r *receiver) expire(err error) {
 // handle makes fn the receiver of all data from now on.
 func (r *receiver) handle(fn func(Buffer, error)) {
 	switch {
-	case r.conn.isMoving() || r.conn.movedAway:
-		tell(r, fn, r.conn.opError("read", ErrMoved))
+	case r.conn.movedTo() != nil:
+		tell(r, fn, r.conn.opError("read", r.conn.movedTo()))
 		return
 	case r.conn.state >= connEnding:
 		tell(r, fn, r.conn.closedError("read"))

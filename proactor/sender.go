@@ -81,7 +81,7 @@ func (s *sender) over() error {
 	case s.err != nil:
 		return s.err
 	case s.conn.isMoving():
-		return s.conn.opError("write", ErrMoved)
+		return s.conn.opError("write", s.conn.movedTo())
 	case s.conn.state != connOpen:
 		return s.conn.closedError("write")
 	}

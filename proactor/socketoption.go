@@ -56,8 +56,8 @@ func (o *optionCall[T]) call() string {
 func (o *optionCall[T]) begin() {
 	c := o.conn
 	switch {
-	case c.isMoving() || c.movedAway:
-		o.promise.Fail(c.opError(o.call(), ErrMoved))
+	case c.movedTo() != nil:
+		o.promise.Fail(c.opError(o.call(), c.movedTo()))
 		return
 	case c.loop.stopping() || c.state >= connEnding:
 		o.promise.Fail(c.closedError(o.call()))

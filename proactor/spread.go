@@ -26,8 +26,13 @@ const (
 // ListenOption changes how Listen sets a listener up.
 type ListenOption func(*Listener) error
 
+// spreadDefault is what Listen begins with: it is SpreadByKernel where each loop has a
+// socket, else SpreadRoundRobin.
+const spreadDefault Spread = -1
+
 // WithSpread sets how connections come to loops. The default is SpreadByKernel
-// for TCP and SpreadRoundRobin for Unix sockets. Handing one over to another loop
+// for TCP, and SpreadRoundRobin for Unix sockets and for a listener with fewer
+// sockets than there are loops (FileListener, AdoptListener). Handing one over to another loop
 // costs that loop a wake-up at most.
 func WithSpread(s Spread) ListenOption {
 	return func(ln *Listener) error {

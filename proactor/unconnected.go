@@ -25,7 +25,7 @@ func (rt *Runtime) Unconnected(network, address string) (*Conn, Step, error) {
 	if err != nil {
 		return nil, Step{}, &net.OpError{Op: "dial", Net: network, Err: err}
 	}
-	c, err := rt.someLoop().take(fd, network, true)
+	c, err := rt.someLoop().take(fd, network, true, nil)
 	if err != nil {
 		return nil, Step{}, &net.OpError{Op: "dial", Net: network, Err: err}
 	}

@@ -41,6 +41,10 @@ func shownUnixName(raw []byte) string {
 // Connected says that there is another end.
 func (n Names) Connected() bool { return n.remote != name{} }
 
+// RemoteIP is the IP address of the other end, not valid if it has none. IPv4 that is
+// mapped into IPv6 is IPv4.
+func (n Names) RemoteIP() netip.Addr { return n.remote.ip.Addr().Unmap() }
+
 // Local is the name of this end in the type that package net has for the network.
 // It is never nil; what the kernel does not know is the zero address.
 func (n Names) Local(network string) net.Addr { return n.local.addr(network) }

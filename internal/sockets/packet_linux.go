@@ -198,13 +198,20 @@ func (p *Packet) socket(at PacketAddress, dual bool, o *PacketOptions) (err erro
 }
 
 func (p *Packet) setOptions(dual bool, o *PacketOptions) error {
+	options := p.wishes(dual, o)
+	if p.Family == unix.AF_INET6 && strings.HasPrefix(p.network, "udp") {
+		options = append(options, option{"IPV6_V6ONLY", unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, number(!dual)})
+	}
+	return setAll(p.FD, options...)
+}
+
+// wishes are the options that o stands for.
+func (p *Packet) wishes(dual bool, o *PacketOptions) (options []option) {
 	inet, inet6 := p.Family == unix.AF_INET, p.Family == unix.AF_INET6
-	udp := strings.HasPrefix(p.network, "udp")
 	for _, wish := range []struct {
 		wanted bool
 		option option
 	}{
-		{inet6 && udp, option{"IPV6_V6ONLY", unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, number(!dual)}},
 		{inet || inet6, option{"SO_BROADCAST", unix.SOL_SOCKET, unix.SO_BROADCAST, 1}},
 		{o.ReusePort, reusePort},
 		{o.ReadBuffer > 0, option{"SO_RCVBUF", unix.SOL_SOCKET, unix.SO_RCVBUF, o.ReadBuffer}},
@@ -218,12 +225,9 @@ func (p *Packet) setOptions(dual bool, o *PacketOptions) error {
 		{o.HopLimit && inet6, option{"IPV6_RECVHOPLIMIT", unix.IPPROTO_IPV6, ipv6RecvHopLimit, 1}},
 		{o.GRO, option{"UDP_GRO", solUDP, udpGRO, 1}},
 	} {
-		if !wish.wanted {
-			continue
-		}
-		if err := wish.option.set(p.FD); err != nil {
-			return err
+		if wish.wanted {
+			options = append(options, wish.option)
 		}
 	}
-	return nil
+	return options
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"syscall"
 )
 
@@ -67,8 +68,17 @@ func Reset(int)                                          {}
 func StopListening(int)                                  {}
 func MessagesEnded(int) bool                             { return true }
 
-func SetNoDelay(int, bool) error                  { return errors.ErrUnsupported }
-func SetReadBuffer(int, int) error                { return errors.ErrUnsupported }
-func SetWriteBuffer(int, int) error               { return errors.ErrUnsupported }
-func SetLinger(int, int) error                    { return errors.ErrUnsupported }
-func SetKeepAlive(int, net.KeepAliveConfig) error { return errors.ErrUnsupported }
+func SetNoDelay(int, bool) error                       { return errors.ErrUnsupported }
+func SetReadBuffer(int, int) error                     { return errors.ErrUnsupported }
+func SetWriteBuffer(int, int) error                    { return errors.ErrUnsupported }
+func SetLinger(int, int) error                         { return errors.ErrUnsupported }
+func SetKeepAlive(int, net.KeepAliveConfig) error      { return errors.ErrUnsupported }
+func NetConn(int) (net.Conn, error)                    { return nil, errors.ErrUnsupported }
+func NetPacketConn(int) (net.PacketConn, error)        { return nil, errors.ErrUnsupported }
+func NetListener(int) (net.Listener, error)            { return nil, errors.ErrUnsupported }
+func File(int, string) (*os.File, error)               { return nil, errors.ErrUnsupported }
+func Listening(int) (string, net.Addr, error)          { return "", nil, errors.ErrUnsupported }
+func Listens(int) bool                                 { return false }
+func SetTCPOptions(int) error                          { return errors.ErrUnsupported }
+func AdoptPacket(int, *PacketOptions) (*Packet, error) { return nil, errors.ErrUnsupported }
+func (p *Packet) Network() string                      { return "" }

@@ -1,0 +1,438 @@
+package proactor
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/sockets"
+)
+
+// NetListener presents the listener as a net.Listener, for net/http and everything else
+// that brings its own goroutines. What it accepts is a genuine *net.TCPConn or
+// *net.UnixConn that no loop knows, at the price of package net: see Conn.Detach. With
+// a limit (WithMaxConns, WithMaxConnsPerAddress) it is a type that embeds one, to learn
+// of its Close. Connections outlive the runtime, whose Shutdown does not wait for them:
+// http.Server.Shutdown does.
+//
+// It has SetDeadline too. A listener with one socket (a Unix socket, or one loop) also
+// accepts at the price of package net; with several, a goroutine waits at each, and
+// hands over what it accepts.
+//
+// The first Accept takes the listener for this way of accepting. To serve some
+// connections of a port on loops and others by goroutines, use Serve and Conn.Detach.
+// Accept called on a loop is futures.ErrNoTask or blocks the loop: it is for goroutines.
+func (ln *Listener) NetListener() net.Listener {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	if ln.std == nil {
+		ln.std = &netListener{ln: ln, arrivals: make(chan accepted), stopped: make(chan struct{})}
+		if ln.failure != nil {
+			ln.std.stop()
+		}
+		if ln.limit > 0 {
+			ln.std.places = make(chan struct{}, ln.limit)
+		}
+		if ln.paused.Load() {
+			ln.std.pause()
+		}
+	}
+	return ln.std
+}
+
+// netListener is a listener whose sockets package net accepts from.
+type netListener struct {
+	ln       *Listener
+	once     sync.Once
+	failure  error         // of beginning
+	arrivals chan accepted // if there are several sockets
+	places   chan struct{} // one for each open connection, nil without a limit
+	stopped  chan struct{} // closed with the listener
+	deadline acceptDeadline
+
+	mu      sync.Mutex
+	sockets []net.Listener
+	over    bool
+	gate    chan struct{} // closed by Resume, nil if accepting is not paused
+	rests   time.Time     // until then, for the rate
+}
+
+// accepted is what one socket has brought.
+type accepted struct {
+	conn net.Conn
+	err  error
+}
+
+// Accept implements net.Listener.
+func (n *netListener) Accept() (net.Conn, error) {
+	n.once.Do(n.begin)
+	if n.failure != nil {
+		return nil, n.failure
+	}
+	if len(n.sockets) == 1 {
+		return n.acceptFrom(n.sockets[0], n.deadline.wait())
+	}
+	expired := n.deadline.wait()
+	if isClosed(expired) {
+		return nil, n.opError(os.ErrDeadlineExceeded)
+	}
+	select {
+	case a := <-n.arrivals:
+		return a.conn, a.err
+	case <-n.stopped:
+		return nil, n.closed()
+	case <-expired:
+		return nil, n.opError(os.ErrDeadlineExceeded)
+	}
+}
+
+// begin takes the listener, and gives package net its sockets.
+func (n *netListener) begin() {
+	if n.ln.rt.currentLoop() != nil {
+		n.failure = futures.ErrNoTask
+		return
+	}
+	if n.failure = n.ln.use("NetListener"); n.failure != nil {
+		return
+	}
+	all, err := n.ln.netListeners()
+	if err != nil {
+		n.failure = n.opError(err)
+		return
+	}
+	if !n.own(all) {
+		closeListeners(all)
+		n.failure = n.closed()
+		return
+	}
+	if len(all) > 1 {
+		for _, s := range all {
+			go n.serve(s)
+		}
+	}
+}
+
+// own takes the sockets, unless the listener was closed meanwhile.
+func (n *netListener) own(all []net.Listener) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.over {
+		return false
+	}
+	n.sockets = all
+	n.apply()
+	return true
+}
+
+// netListeners are copies of the sockets in the hands of package net.
+func (ln *Listener) netListeners() (all []net.Listener, err error) {
+	for _, a := range ln.acceptors {
+		if a.socketless {
+			continue
+		}
+		std, err := a.netListener()
+		if err != nil {
+			closeListeners(all)
+			return nil, err
+		}
+		all = append(all, std)
+	}
+	return all, nil
+}
+
+func (a *acceptor) netListener() (net.Listener, error) {
+	a.holding.Lock()
+	defer a.holding.Unlock()
+	if a.fd < 0 {
+		return nil, ErrClosed
+	}
+	return sockets.NetListener(a.fd)
+}
+
+func closeListeners(all []net.Listener) {
+	for _, s := range all {
+		s.Close()
+	}
+}
+
+// serve hands over what one socket of several brings.
+func (n *netListener) serve(s net.Listener) {
+	for {
+		conn, err := n.acceptFrom(s, nil)
+		select {
+		case n.arrivals <- accepted{conn, err}:
+		case <-n.stopped:
+			if conn != nil {
+				conn.Close()
+			}
+			return
+		}
+	}
+}
+
+// acceptFrom accepts from one socket what the listener's limits allow.
+func (n *netListener) acceptFrom(s net.Listener, expired <-chan struct{}) (net.Conn, error) {
+	for {
+		if err := n.passGate(expired); err != nil {
+			return nil, err
+		}
+		conn, err := s.Accept()
+		switch {
+		case err == nil:
+			if conn, err = n.admit(conn); conn != nil || err != nil {
+				return conn, err
+			}
+		case errors.Is(err, net.ErrClosed):
+			return nil, n.closed()
+		case errors.Is(err, os.ErrDeadlineExceeded) && (expired == nil || !n.deadline.passed()):
+			// It is Pause that has set one.
+		default:
+			return nil, err
+		}
+	}
+}
+
+// passGate waits while accepting is paused, and for the rate.
+func (n *netListener) passGate(expired <-chan struct{}) error {
+	for {
+		n.mu.Lock()
+		gate, over, rest := n.gate, n.over, time.Until(n.rests)
+		n.mu.Unlock()
+		var rested <-chan time.Time
+		switch {
+		case over:
+			return n.closed()
+		case gate != nil:
+		case rest > 0:
+			rested = time.After(rest)
+		default:
+			return nil
+		}
+		select {
+		case <-gate:
+		case <-rested:
+		case <-n.stopped:
+		case <-expired:
+			return n.opError(os.ErrDeadlineExceeded)
+		}
+	}
+}
+
+// admit applies the limits to a connection; neither a connection nor an error when it
+// was turned away.
+func (n *netListener) admit(conn net.Conn) (net.Conn, error) {
+	q := &n.ln.quotas
+	if rest := q.rate.take(); rest > 0 {
+		n.mu.Lock()
+		n.rests = time.Now().Add(rest)
+		n.mu.Unlock()
+	}
+	if n.places == nil && q.perAddress.limit == 0 {
+		return conn, nil
+	}
+	var ip netip.Addr
+	if peer, ok := conn.RemoteAddr().(*net.TCPAddr); ok && q.perAddress.limit > 0 {
+		ip = peer.AddrPort().Addr()
+		if !q.perAddress.enter(ip) {
+			conn.(*net.TCPConn).SetLinger(0) // a reset
+			conn.Close()
+			return nil, nil
+		}
+	}
+	leave := func() {
+		q.perAddress.left(ip)
+		if n.places != nil {
+			<-n.places
+		}
+	}
+	if n.places != nil {
+		select {
+		case n.places <- struct{}{}:
+		case <-n.stopped:
+			q.perAddress.left(ip)
+			conn.Close()
+			return nil, n.closed()
+		}
+	}
+	return countedConn(conn, leave), nil
+}
+
+// countedConn is a connection whose Close counts it out.
+func countedConn(conn net.Conn, leave func()) net.Conn {
+	switch conn := conn.(type) {
+	case *net.TCPConn:
+		return &countedTCPConn{TCPConn: conn, leave: sync.OnceFunc(leave)}
+	case *net.UnixConn:
+		return &countedUnixConn{UnixConn: conn, leave: sync.OnceFunc(leave)}
+	}
+	return conn
+}
+
+type countedTCPConn struct {
+	*net.TCPConn
+	leave func()
+}
+
+// Close implements net.Conn.
+func (c *countedTCPConn) Close() error {
+	defer c.leave()
+	return c.TCPConn.Close()
+}
+
+type countedUnixConn struct {
+	*net.UnixConn
+	leave func()
+}
+
+// Close implements net.Conn.
+func (c *countedUnixConn) Close() error {
+	defer c.leave()
+	return c.UnixConn.Close()
+}
+
+// Addr implements net.Listener.
+func (n *netListener) Addr() net.Addr { return n.ln.Addr() }
+
+// Close implements net.Listener.
+func (n *netListener) Close() error { return n.ln.Close() }
+
+// SetDeadline makes Accepts at t or later, those that wait included, fail with
+// os.ErrDeadlineExceeded; the zero time means never.
+func (n *netListener) SetDeadline(t time.Time) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.over {
+		return &net.OpError{Op: "set", Net: n.ln.network, Addr: n.ln.address, Err: ErrClosed}
+	}
+	n.deadline.set(t)
+	n.apply()
+	return nil
+}
+
+// apply sets the deadline of the sockets. The caller holds mu.
+func (n *netListener) apply() {
+	var t time.Time
+	switch {
+	case n.gate != nil:
+		t = time.Unix(1, 0) // ends the Accepts under way
+	case len(n.sockets) == 1:
+		t = n.deadline.time()
+	}
+	for _, s := range n.sockets {
+		s.(interface{ SetDeadline(time.Time) error }).SetDeadline(t)
+	}
+}
+
+// pause stops accepting. The caller holds the listener's mu.
+func (n *netListener) pause() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.gate == nil && !n.over {
+		n.gate = make(chan struct{})
+		n.apply()
+	}
+}
+
+// resume undoes pause.
+func (n *netListener) resume() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.gate != nil {
+		close(n.gate)
+		n.gate = nil
+		n.apply()
+	}
+}
+
+// stop ends it, for the listener is closed.
+func (n *netListener) stop() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.over {
+		return
+	}
+	n.over = true
+	close(n.stopped)
+	n.deadline.set(time.Time{})
+	closeListeners(n.sockets)
+}
+
+// closed is why nothing is accepted any more.
+func (n *netListener) closed() error {
+	n.ln.mu.Lock()
+	defer n.ln.mu.Unlock()
+	if n.ln.failure != nil {
+		return n.ln.failure
+	}
+	return n.opError(ErrClosed)
+}
+
+func (n *netListener) opError(cause error) error {
+	return &net.OpError{Op: "accept", Net: n.ln.network, Addr: n.ln.address, Err: cause}
+}
+
+// acceptDeadline tells those who wait when it has passed.
+type acceptDeadline struct {
+	mu      sync.Mutex
+	at      time.Time
+	timer   *time.Timer
+	expired chan struct{} // closed when it has passed
+}
+
+func (d *acceptDeadline) set(t time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.timer != nil && !d.timer.Stop() {
+		<-d.channel() // the timer has run, or is about to: then it is over here
+	}
+	d.at, d.timer = t, nil
+	if isClosed(d.channel()) {
+		d.expired = make(chan struct{})
+	}
+	switch left := time.Until(t); {
+	case t.IsZero():
+	case left <= 0:
+		close(d.expired)
+	default:
+		expired := d.expired
+		d.timer = time.AfterFunc(left, func() { close(expired) })
+	}
+}
+
+// wait is closed when the deadline has passed.
+func (d *acceptDeadline) wait() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.channel()
+}
+
+func (d *acceptDeadline) channel() chan struct{} {
+	if d.expired == nil {
+		d.expired = make(chan struct{})
+	}
+	return d.expired
+}
+
+func (d *acceptDeadline) time() time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.at
+}
+
+func (d *acceptDeadline) passed() bool {
+	t := d.time()
+	return !t.IsZero() && !time.Now().Before(t)
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}

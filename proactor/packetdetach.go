@@ -1,0 +1,91 @@
+package proactor
+
+import (
+	"context"
+	"net"
+
+	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/sockets"
+)
+
+// Detach takes the socket off its loop and returns it as package net has it: a
+// *net.UDPConn, *net.UnixConn or *net.IPConn; see Conn.Detach, which waits and fails as
+// this does. Messages that were received and nobody has taken come first from each of
+// the methods that receive; the result is then of a type that embeds the one of package
+// net. Runtime.AdoptPacket is the way back.
+func (c *PacketConn) Detach() (net.PacketConn, error) {
+	if err := c.loop.rt.mayWait(); err != nil {
+		return nil, c.opError("detach", err)
+	}
+	d := &packetDetachment{conn: c, promise: futures.NewPromise[net.PacketConn]()}
+	d.promise.SetCanceler(futures.CancelFunc(func() {}))
+	if !c.loop.engine.Perform(d.begin) {
+		d.promise.Fail(c.closedError("detach"))
+	}
+	return d.promise.Future().Await(context.Background())
+}
+
+// packetDetachment is a Detach under way.
+type packetDetachment struct {
+	conn    *PacketConn
+	promise *futures.Promise[net.PacketConn]
+}
+
+// isDetaching says that it is detached, or about to be.
+func (c *PacketConn) isDetaching() bool { return c.detaching != nil || c.detached }
+
+// quiet says that the kernel holds nothing of it.
+func (c *PacketConn) quiet() bool {
+	return c.send.idle() && !c.send.polling && !c.recv.armed
+}
+
+func (d *packetDetachment) begin() {
+	c := d.conn
+	if err := c.send.refusal(); err != nil {
+		d.promise.Fail(err)
+		return
+	}
+	c.detaching = d
+	c.recv.expire(c.opError("read", ErrDetached))
+	c.recv.in.handler = nil
+	if c.recv.armed && !c.recv.pausing {
+		c.recv.pausing = true
+		c.loop.engine.Cancel(c.recv.userData)
+	}
+	c.settled()
+}
+
+// settle hands the socket over when nothing is in flight on it any more, or gives up
+// when it is being closed.
+func (d *packetDetachment) settle() {
+	c := d.conn
+	c.detaching = nil
+	if c.state != connOpen {
+		c.loop.engine.Later(func() { d.promise.Fail(c.closedError("detach")) })
+		return
+	}
+	conn, err := sockets.NetPacketConn(c.fd)
+	if err != nil {
+		c.loop.engine.Later(func() { d.promise.Fail(c.opError("detach", err)) })
+		return
+	}
+	conn = withUnreadMessages(conn, c.takeUnread())
+	c.detached = true
+	c.beginEnd()
+	c.Closed().Then(func(struct{}, error) { d.promise.Resolve(conn) })
+}
+
+// takeUnread copies what was received and nobody has taken.
+func (c *PacketConn) takeUnread() (all []unreadMessage) {
+	for c.recv.in.unread.Len() > 0 {
+		m := c.recv.in.pop(&c.loop.packets)
+		all = append(all, unreadMessage{
+			data:      append([]byte(nil), m.Bytes()...),
+			control:   append([]byte(nil), m.control()...),
+			from:      m.FromAddr(),
+			truncated: m.Truncated(),
+		})
+		m.lease.End()
+	}
+	return all
+}

@@ -1,0 +1,170 @@
+package proactor
+
+import (
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+)
+
+// withUnread puts what was received in front of a connection of package net, and
+// behind it what else is known of the receiving side. With neither it is that
+// connection itself.
+func withUnread(conn net.Conn, unread [][]byte, failure error) net.Conn {
+	if failure == io.EOF {
+		failure = nil // the socket says so itself
+	}
+	if len(unread) == 0 && failure == nil {
+		return conn
+	}
+	switch conn := conn.(type) {
+	case *net.TCPConn:
+		u := &unreadTCPConn{TCPConn: conn}
+		u.unread.put(unread, failure, false)
+		return u
+	case *net.UnixConn:
+		u := &unreadUnixConn{UnixConn: conn}
+		u.unread.put(unread, failure, conn.LocalAddr().Network() == "unixpacket")
+		return u
+	}
+	return conn
+}
+
+// unreadConn is a connection with data in front, which Adopt takes along.
+type unreadConn interface {
+	net.Conn
+	syscall.Conn
+	takeUnread() [][]byte
+}
+
+// unread is data in front of a connection. Reads take turns, as those of package net
+// do.
+type unread struct {
+	reading  sync.Mutex
+	pieces   [][]byte
+	messages bool // each piece is one
+	failure  error
+	over     atomic.Bool // nothing is left of it
+}
+
+func (u *unread) put(pieces [][]byte, failure error, messages bool) {
+	u.pieces, u.failure, u.messages = pieces, failure, messages
+}
+
+// read takes what fits p; false if nothing is left.
+func (u *unread) read(p []byte) (n int, err error, ok bool) {
+	if u.over.Load() {
+		return 0, nil, false
+	}
+	u.reading.Lock()
+	defer u.reading.Unlock()
+	switch {
+	case len(u.pieces) > 0 && len(p) == 0 && !u.messages:
+		return 0, nil, true
+	case len(u.pieces) > 0:
+		n = copy(p, u.pieces[0])
+		if u.pieces[0] = u.pieces[0][n:]; len(u.pieces[0]) == 0 || u.messages {
+			u.pieces = u.pieces[1:]
+		}
+		if len(u.pieces) == 0 && u.failure == nil {
+			u.over.Store(true)
+		}
+		return n, nil, true
+	case u.failure != nil:
+		return 0, u.failure, true
+	}
+	return 0, nil, false
+}
+
+// writeTo writes all of it.
+func (u *unread) writeTo(w io.Writer) (n int64, err error) {
+	u.reading.Lock()
+	defer u.reading.Unlock()
+	for len(u.pieces) > 0 {
+		k, err := w.Write(u.pieces[0])
+		n += int64(k)
+		if u.pieces[0] = u.pieces[0][k:]; err != nil {
+			return n, err
+		}
+		u.pieces = u.pieces[1:]
+	}
+	if u.failure == nil {
+		u.over.Store(true)
+	}
+	return n, u.failure
+}
+
+func (u *unread) takeUnread() [][]byte {
+	u.reading.Lock()
+	defer u.reading.Unlock()
+	pieces := u.pieces
+	u.pieces = nil
+	return pieces
+}
+
+// unreadTCPConn is a *net.TCPConn with data in front.
+type unreadTCPConn struct {
+	*net.TCPConn
+	unread
+}
+
+// Read implements net.Conn.
+func (c *unreadTCPConn) Read(p []byte) (int, error) {
+	if n, err, ok := c.unread.read(p); ok {
+		return n, err
+	}
+	return c.TCPConn.Read(p)
+}
+
+// WriteTo implements io.WriterTo.
+func (c *unreadTCPConn) WriteTo(w io.Writer) (int64, error) {
+	n, err := c.unread.writeTo(w)
+	if err != nil {
+		return n, err
+	}
+	rest, err := c.TCPConn.WriteTo(w)
+	return n + rest, err
+}
+
+// unreadUnixConn is a *net.UnixConn with data in front.
+type unreadUnixConn struct {
+	*net.UnixConn
+	unread
+}
+
+// Read implements net.Conn.
+func (c *unreadUnixConn) Read(p []byte) (int, error) {
+	if n, err, ok := c.unread.read(p); ok {
+		return n, err
+	}
+	return c.UnixConn.Read(p)
+}
+
+// ReadFromUnix is that of *net.UnixConn.
+func (c *unreadUnixConn) ReadFromUnix(p []byte) (int, *net.UnixAddr, error) {
+	if n, err, ok := c.unread.read(p); ok {
+		peer, _ := c.RemoteAddr().(*net.UnixAddr)
+		return n, peer, err
+	}
+	return c.UnixConn.ReadFromUnix(p)
+}
+
+// ReadFrom implements net.PacketConn.
+func (c *unreadUnixConn) ReadFrom(p []byte) (int, net.Addr, error) {
+	n, from, err := c.ReadFromUnix(p)
+	if from == nil {
+		return n, nil, err
+	}
+	return n, from, err
+}
+
+// ReadMsgUnix is that of *net.UnixConn. What was received came without control
+// messages.
+func (c *unreadUnixConn) ReadMsgUnix(p, oob []byte) (n, oobn, flags int, from *net.UnixAddr, err error) {
+	if n, err, ok := c.unread.read(p); ok {
+		peer, _ := c.RemoteAddr().(*net.UnixAddr)
+		return n, 0, 0, peer, err
+	}
+	return c.UnixConn.ReadMsgUnix(p, oob)
+}

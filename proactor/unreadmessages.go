@@ -1,0 +1,220 @@
+package proactor
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"syscall"
+)
+
+// unreadMessage is a message that was received before its socket was detached.
+type unreadMessage struct {
+	data, control []byte
+	from          net.Addr // nil if the sender has no name
+	truncated     bool
+}
+
+// messageQueue is messages in front of those that a socket still brings.
+type messageQueue struct {
+	reading sync.Mutex
+	queue   []unreadMessage
+	over    atomic.Bool // none is left
+}
+
+// next takes the first; false if none is left.
+func (u *messageQueue) next() (m unreadMessage, ok bool) {
+	if u.over.Load() {
+		return m, false
+	}
+	u.reading.Lock()
+	defer u.reading.Unlock()
+	if len(u.queue) == 0 {
+		return m, false
+	}
+	m, u.queue = u.queue[0], u.queue[1:]
+	u.over.Store(len(u.queue) == 0)
+	return m, true
+}
+
+// copyTo is what a recvmsg(2) would say of the message.
+func (m *unreadMessage) copyTo(p, oob []byte) (n, oobn, flags int) {
+	n, oobn = copy(p, m.data), copy(oob, m.control)
+	if m.truncated || n < len(m.data) {
+		flags |= syscall.MSG_TRUNC
+	}
+	if oobn < len(m.control) {
+		flags |= syscall.MSG_CTRUNC
+	}
+	return n, oobn, flags
+}
+
+// withUnreadMessages puts messages in front of a socket of package net. Without any it
+// is that socket itself.
+func withUnreadMessages(conn net.PacketConn, queue []unreadMessage) net.PacketConn {
+	if len(queue) == 0 {
+		return conn
+	}
+	switch conn := conn.(type) {
+	case *net.UDPConn:
+		u := &unreadUDPConn{UDPConn: conn}
+		u.queue = queue
+		return u
+	case *net.UnixConn:
+		u := &unreadUnixgramConn{UnixConn: conn}
+		u.queue = queue
+		return u
+	case *net.IPConn:
+		u := &unreadIPConn{IPConn: conn}
+		u.queue = queue
+		return u
+	}
+	return conn
+}
+
+// unreadUDPConn is a *net.UDPConn with messages in front.
+type unreadUDPConn struct {
+	*net.UDPConn
+	messageQueue
+}
+
+// Read implements net.Conn.
+func (c *unreadUDPConn) Read(p []byte) (int, error) {
+	if m, ok := c.next(); ok {
+		return copy(p, m.data), nil
+	}
+	return c.UDPConn.Read(p)
+}
+
+// ReadFrom implements net.PacketConn.
+func (c *unreadUDPConn) ReadFrom(p []byte) (int, net.Addr, error) {
+	if m, ok := c.next(); ok {
+		return copy(p, m.data), m.from, nil
+	}
+	return c.UDPConn.ReadFrom(p)
+}
+
+// ReadFromUDP is that of *net.UDPConn.
+func (c *unreadUDPConn) ReadFromUDP(p []byte) (int, *net.UDPAddr, error) {
+	if m, ok := c.next(); ok {
+		from, _ := m.from.(*net.UDPAddr)
+		return copy(p, m.data), from, nil
+	}
+	return c.UDPConn.ReadFromUDP(p)
+}
+
+// ReadFromUDPAddrPort is that of *net.UDPConn.
+func (c *unreadUDPConn) ReadFromUDPAddrPort(p []byte) (int, netip.AddrPort, error) {
+	if m, ok := c.next(); ok {
+		return copy(p, m.data), m.addrPort(), nil
+	}
+	return c.UDPConn.ReadFromUDPAddrPort(p)
+}
+
+// ReadMsgUDP is that of *net.UDPConn.
+func (c *unreadUDPConn) ReadMsgUDP(p, oob []byte) (n, oobn, flags int, from *net.UDPAddr, err error) {
+	if m, ok := c.next(); ok {
+		n, oobn, flags = m.copyTo(p, oob)
+		from, _ = m.from.(*net.UDPAddr)
+		return n, oobn, flags, from, nil
+	}
+	return c.UDPConn.ReadMsgUDP(p, oob)
+}
+
+// ReadMsgUDPAddrPort is that of *net.UDPConn.
+func (c *unreadUDPConn) ReadMsgUDPAddrPort(p, oob []byte) (n, oobn, flags int, from netip.AddrPort, err error) {
+	if m, ok := c.next(); ok {
+		n, oobn, flags = m.copyTo(p, oob)
+		return n, oobn, flags, m.addrPort(), nil
+	}
+	return c.UDPConn.ReadMsgUDPAddrPort(p, oob)
+}
+
+func (m *unreadMessage) addrPort() netip.AddrPort {
+	if from, ok := m.from.(*net.UDPAddr); ok {
+		return from.AddrPort()
+	}
+	return netip.AddrPort{}
+}
+
+// unreadUnixgramConn is a *net.UnixConn for messages, with some in front.
+type unreadUnixgramConn struct {
+	*net.UnixConn
+	messageQueue
+}
+
+// Read implements net.Conn.
+func (c *unreadUnixgramConn) Read(p []byte) (int, error) {
+	if m, ok := c.next(); ok {
+		return copy(p, m.data), nil
+	}
+	return c.UnixConn.Read(p)
+}
+
+// ReadFrom implements net.PacketConn.
+func (c *unreadUnixgramConn) ReadFrom(p []byte) (int, net.Addr, error) {
+	if m, ok := c.next(); ok {
+		return copy(p, m.data), m.from, nil
+	}
+	return c.UnixConn.ReadFrom(p)
+}
+
+// ReadFromUnix is that of *net.UnixConn.
+func (c *unreadUnixgramConn) ReadFromUnix(p []byte) (int, *net.UnixAddr, error) {
+	if m, ok := c.next(); ok {
+		from, _ := m.from.(*net.UnixAddr)
+		return copy(p, m.data), from, nil
+	}
+	return c.UnixConn.ReadFromUnix(p)
+}
+
+// ReadMsgUnix is that of *net.UnixConn.
+func (c *unreadUnixgramConn) ReadMsgUnix(p, oob []byte) (n, oobn, flags int, from *net.UnixAddr, err error) {
+	if m, ok := c.next(); ok {
+		n, oobn, flags = m.copyTo(p, oob)
+		from, _ = m.from.(*net.UnixAddr)
+		return n, oobn, flags, from, nil
+	}
+	return c.UnixConn.ReadMsgUnix(p, oob)
+}
+
+// unreadIPConn is a *net.IPConn with messages in front.
+type unreadIPConn struct {
+	*net.IPConn
+	messageQueue
+}
+
+// Read implements net.Conn.
+func (c *unreadIPConn) Read(p []byte) (int, error) {
+	if m, ok := c.next(); ok {
+		return copy(p, m.data), nil
+	}
+	return c.IPConn.Read(p)
+}
+
+// ReadFrom implements net.PacketConn.
+func (c *unreadIPConn) ReadFrom(p []byte) (int, net.Addr, error) {
+	if m, ok := c.next(); ok {
+		return copy(p, m.data), m.from, nil
+	}
+	return c.IPConn.ReadFrom(p)
+}
+
+// ReadFromIP is that of *net.IPConn.
+func (c *unreadIPConn) ReadFromIP(p []byte) (int, *net.IPAddr, error) {
+	if m, ok := c.next(); ok {
+		from, _ := m.from.(*net.IPAddr)
+		return copy(p, m.data), from, nil
+	}
+	return c.IPConn.ReadFromIP(p)
+}
+
+// ReadMsgIP is that of *net.IPConn.
+func (c *unreadIPConn) ReadMsgIP(p, oob []byte) (n, oobn, flags int, from *net.IPAddr, err error) {
+	if m, ok := c.next(); ok {
+		n, oobn, flags = m.copyTo(p, oob)
+		from, _ = m.from.(*net.IPAddr)
+		return n, oobn, flags, from, nil
+	}
+	return c.IPConn.ReadMsgIP(p, oob)
+}
