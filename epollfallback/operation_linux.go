@@ -29,6 +29,7 @@ type operation struct {
 	period   int64
 	order    uint64 // among timeouts of the same moment
 	level    uint32 // of a multishot poll yet to report: what held when it was armed
+	reported uint32 // of a multishot poll: what its last completion said
 	len      uint32
 	done     uint32 // bytes transferred by earlier attempts
 	opFlags  uint32

@@ -22,18 +22,38 @@ func (h *harness) loosePipe() (r, w int) {
 	return p[0], p[1]
 }
 
-// fill writes until a descriptor takes no more, and returns how much it took.
+// fill writes until a descriptor takes no more until somebody reads, and returns how
+// much it took.
 func (h *harness) fill(fd int) (n int) {
 	require.NoError(h, unix.SetNonblock(fd, true))
 	defer unix.SetNonblock(fd, false)
+	acknowledged := ^uint64(0)
 	for p := bytes.Repeat([]byte("x"), 4096); ; {
 		k, err := unix.Write(fd, p)
 		if err == unix.EAGAIN {
-			return n
+			if isStuck(fd, &acknowledged) {
+				return n
+			}
+			unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, 2)
+			continue
 		}
 		require.NoError(h, err)
 		n += k
+		acknowledged = ^uint64(0)
 	}
+}
+
+// isStuck reports whether a full descriptor stays full. A TCP socket makes room when
+// what it has sent is acknowledged: nothing of that may be on its way, and nothing
+// have come since it was full before, as acknowledged says.
+func isStuck(fd int, acknowledged *uint64) bool {
+	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil {
+		return true
+	}
+	before := *acknowledged
+	*acknowledged = info.Bytes_acked
+	return info.Unacked == 0 && info.Bytes_acked == before
 }
 
 // waiting is what waits for a splice or tee, and how to end that.
