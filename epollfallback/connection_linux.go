@@ -209,7 +209,7 @@ func (q *Queue) closeFile(op *operation) outcome {
 // isPrivate reports whether a number does not stand for a file as far as the
 // program knows: it is closed already, or ours.
 func (q *Queue) isPrivate(fd int32) bool {
-	if q.hidden.has(fd) || len(q.closing) > 0 && slices.Contains(q.closing, fd) || fd == q.epoll || fd == q.workers.bell && fd >= 0 {
+	if q.hidden.has(fd) || len(q.closing) > 0 && slices.Contains(q.closing, fd) || fd == q.epoll || fd == q.workers.wakeup && fd >= 0 {
 		return true
 	}
 	d := q.lookup(fd)

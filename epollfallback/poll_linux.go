@@ -145,7 +145,7 @@ func (q *Queue) pollRemove(op *operation) outcome {
 	switch {
 	case p == nil:
 		return op.endError(unix.ENOENT)
-	case p.cancelled || q.isFiring(p):
+	case p.canceled || q.isFiring(p):
 		return op.endError(unix.EALREADY)
 	case op.len&(pollUpdateEvents|pollUpdateUserData) == 0:
 		q.cancelOne(p)

@@ -149,7 +149,7 @@ func (q *Queue) wait(timeout time.Duration) (int, unix.Errno) {
 
 // serve gives an event to what waits for it.
 func (q *Queue) serve(e *unix.EpollEvent) {
-	if e.Fd == q.workers.bell && e.Pad == bellGeneration {
+	if e.Fd == q.workers.wakeup && e.Pad == wakeupGeneration {
 		q.harvest()
 		return
 	}

@@ -272,7 +272,7 @@ func (m *machine) finish() {
 	for round := 0; m.err == nil && len(m.live) > 0; round++ {
 		m.begin()
 		if round == 10 {
-			m.now.Acts = append(m.now.Acts, "cancelling does not end")
+			m.now.Acts = append(m.now.Acts, "canceling does not end")
 			m.end()
 			return
 		}
