@@ -147,7 +147,10 @@ func (q *Queue) connect(op *operation) outcome {
 		}
 	}
 	if d := q.lookup(op.fd); d != nil {
-		d.signalled = 0 // a socket that is not connected is hung up
+		// A socket that is not connected is hung up. What epoll said of that is over,
+		// but the peer may have hung up since.
+		events, _ := q.pollNow(op.fd, unix.POLLPRI|unix.POLLRDHUP)
+		d.signalled = events & lastingEvents
 	}
 	return op.endError(errno)
 }

@@ -73,6 +73,9 @@ const (
 // anyway and EPOLLRDHUP together tell whether a short read means empty.
 const baseEvents = unix.EPOLLIN | unix.EPOLLPRI | unix.EPOLLRDHUP | unix.EPOLLET
 
+// lastingEvents are those that say why a short read is no proof of an empty socket.
+const lastingEvents = unix.EPOLLPRI | unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
+
 // lookup finds the state kept for a number.
 func (q *Queue) lookup(fd int32) *descriptor {
 	if uint32(fd) < uint32(len(q.descriptors)) {

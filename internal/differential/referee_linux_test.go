@@ -71,6 +71,9 @@ func closes(list []Entry, o Object) bool {
 // reusesNumber: a number closed in this batch, and maybe taken for the
 // fallback's duplicate of what is closed in use.
 func reusesNumber(s *situation, e *Entry, before []Entry) bool {
+	if e.Kind == Close && s.moves && s.later[e.Object] {
+		return true // what is put off finds another file there
+	}
 	return s.moves && e.hasObject() && (s.closed[e.Object] || closes(before, e.Object))
 }
 

@@ -142,6 +142,18 @@ var regressions = map[string]*Program{
 		Step{Entries: []Entry{{ID: 2, Kind: Connect, Object: DialA}}, Acts: []Act{{Verb: PeerWrites, Object: DialA, N: 20}}},
 		submit(Entry{ID: 3, Kind: RecvMultishot, Object: DialA})),
 		Group{Count: 1, Size: 64}),
+	"a connect that fails leaves the end of the stream where it was": withGroups(steps(
+		Step{Entries: []Entry{{ID: 1, Kind: Connect, Object: DialA}}, Acts: []Act{{Verb: PeerWrites, Object: DialA, N: 5}}},
+		outside(Act{Verb: PeerShuts, Object: DialA, N: 1}),
+		submit(Entry{ID: 2, Kind: Connect, Object: DialA}),
+		submit(Entry{ID: 3, Kind: RecvMultishot, Object: DialA})),
+		Group{Count: 4, Size: 16}),
+	"a connect that fails leaves a shutdown where it was": withGroups(steps(
+		Step{Entries: []Entry{{ID: 1, Kind: Connect, Object: DialA}}, Acts: []Act{{Verb: PeerWrites, Object: DialA, N: 16}}},
+		submit(Entry{ID: 2, Kind: Shutdown, Object: DialA}),
+		submit(Entry{ID: 3, Kind: Connect, Object: DialA}),
+		submit(Entry{ID: 4, Kind: RecvMultishot, Object: DialA})),
+		Group{Count: 1, Size: 16}),
 	"a multishot receive that does not wait ends when nothing is left": withGroups(steps(
 		Step{Entries: []Entry{{ID: 1, Kind: Recv, Object: UnixA, Size: 8, Flags: ring.MsgPeek}},
 			Acts: []Act{{Verb: PeerWrites, Object: UnixA, N: 20}, {Verb: PeerCloses, Object: UnixA}}},
