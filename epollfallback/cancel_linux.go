@@ -53,13 +53,13 @@ type wanted struct {
 	userData uint64
 	opcode   ring.Op
 	d        *descriptor
-	running  bool // found one that is past cancelling
+	running  bool // found one that is past canceling
 }
 
-// count notes what came of cancelling one that matches. A splice is with a
+// count notes what came of canceling one that matches. A splice is with a
 // worker of the kernel's, which ends it and does not count it.
-func (w *wanted) count(op *operation, cancelled bool) int {
-	w.running = w.running || !cancelled || op.splices()
+func (w *wanted) count(op *operation, canceled bool) int {
+	w.running = w.running || !canceled || op.splices()
 	if w.all() && op.splices() {
 		return 0
 	}
@@ -133,23 +133,23 @@ func (q *Queue) cancelMatching(w *wanted) (n int) {
 
 // cancelOne ends one operation in flight. What it has transferred already is
 // its result; a transfer of nothing ends with ECANCELED. What a worker performs
-// is past cancelling: then it returns false.
+// is past canceling: then it returns false.
 func (q *Queue) cancelOne(op *operation) bool {
 	switch {
-	case op.cancelled:
+	case op.canceled:
 		return true
 	case op.state == pooled && !q.workers.withdraw(op):
 		if op.opcode == ring.OpOpenat && q.workers.abandon(op) {
 			// The kernel's ring ends such a wait with a signal, after the cancel.
-			op.cancelled = true
+			op.canceled = true
 			q.registry.remove(op)
 			q.endLater(op, unix.ECANCELED)
 			return false
 		}
-		op.cancelled = op.splices() // it is not to wait when it comes back
+		op.canceled = op.splices() // it is not to wait when it comes back
 		return false
 	}
-	op.cancelled = true
+	op.canceled = true
 	if op.timer.Armed() {
 		q.timers.Remove(&op.timer)
 	}

@@ -146,7 +146,10 @@ func (q *Queue) connect(op *operation) outcome {
 		}
 	}
 	if d := q.lookup(op.fd); d != nil {
-		d.signalled = 0 // a socket that is not connected is hung up
+		// A socket that is not connected is hung up. What epoll said of that is over,
+		// but the peer may have hung up since.
+		events, _ := q.pollNow(op.fd, unix.POLLPRI|unix.POLLRDHUP)
+		d.signalled = events & lastingEvents
 	}
 	return op.endError(errno)
 }
@@ -208,7 +211,7 @@ func (q *Queue) closeFile(op *operation) outcome {
 // isPrivate reports whether a number does not stand for a file as far as the
 // program knows: it is closed already, or ours.
 func (q *Queue) isPrivate(fd int32) bool {
-	if q.hidden.has(fd) || len(q.closing) > 0 && slices.Contains(q.closing, fd) || fd == q.epoll || fd == q.workers.bell && fd >= 0 {
+	if q.hidden.has(fd) || len(q.closing) > 0 && slices.Contains(q.closing, fd) || fd == q.epoll || fd == q.workers.wakeup && fd >= 0 {
 		return true
 	}
 	d := q.lookup(fd)

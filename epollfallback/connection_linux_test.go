@@ -72,8 +72,8 @@ func TestConnectToAFullUnixListener(t *testing.T) {
 	}
 }
 
-// A cancelled connect leaves nothing behind that would try again.
-func TestCancelledConnectStaysCancelled(t *testing.T) {
+// A canceled connect leaves nothing behind that would try again.
+func TestCanceledConnectStaysCanceled(t *testing.T) {
 	b := open(t)
 	fd := tcpSocket(t)
 	// Discard-only and test networks may be unreachable at once; then there is

@@ -30,11 +30,11 @@ import (
 //
 // What cannot be told apart is only this: an operation in flight on a number
 // that the program closes with close(2), a breach of the contract. Once seen,
-// it stays in flight, on no file, until cancelled.
+// it stays in flight, on no file, until canceled.
 type descriptor struct {
 	queues [2]opList // what waits to read and what waits to write
 	polls  opList
-	users  int // operations that refer to it, the cancelled and unposted included
+	users  int // operations that refer to it, the canceled and unposted included
 	jobs   int // of them, those that are with the workers or queued for them
 	pins   int // of them, ends of splices in flight
 
@@ -72,6 +72,9 @@ const (
 // baseEvents is what every registration watches. A hang-up that epoll reports
 // anyway and EPOLLRDHUP together tell whether a short read means empty.
 const baseEvents = unix.EPOLLIN | unix.EPOLLPRI | unix.EPOLLRDHUP | unix.EPOLLET
+
+// lastingEvents are those that say why a short read is no proof of an empty socket.
+const lastingEvents = unix.EPOLLPRI | unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
 
 // lookup finds the state kept for a number.
 func (q *Queue) lookup(fd int32) *descriptor {
@@ -140,7 +143,7 @@ func (q *Queue) join(op *operation, d *descriptor) {
 	q.registry.add(op)
 }
 
-// leave is the opposite: the last one out turns off the light.
+// leave is the opposite. Without operations, a duplicate is deregistered and closed.
 func (q *Queue) leave(d *descriptor) {
 	if d.users--; d.users > 0 {
 		return
@@ -408,7 +411,7 @@ func (q *Queue) unpollable(op *operation, errno unix.Errno) bool {
 	}
 	if errno != 0 {
 		op.endError(errno)
-	} else if q.employTransfer(op) == held {
+	} else if q.giveTransferToWorkers(op) == held {
 		return true
 	}
 	q.finish(op)

@@ -53,7 +53,7 @@ var emulations = [256]emulation{
 	},
 	ring.OpFsync: {
 		forms:   []form{{name: "sync file", calls: "fsync(2) or fdatasync(2) by a worker"}},
-		prepare: (*Queue).prepareFsync, perform: (*Queue).employ, work: (*operation).workFsync, queue: neither, file: true,
+		prepare: (*Queue).prepareFsync, perform: (*Queue).giveToWorkers, work: (*operation).workFsync, queue: neither, file: true,
 	},
 	ring.OpReadFixed: {
 		forms:   []form{{name: "read into a registered buffer", needs: ring.FeatureRegisteredBuffers, calls: "as a read, below; the table of buffers is the queue's own, and nothing is gained"}},
@@ -115,14 +115,14 @@ var emulations = [256]emulation{
 	},
 	ring.OpFallocate: {
 		forms:   []form{{name: "allocate", calls: "fallocate(2) by a worker"}},
-		prepare: (*Queue).prepareFallocate, perform: (*Queue).employ, work: (*operation).workFallocate, queue: neither, file: true,
+		prepare: (*Queue).prepareFallocate, perform: (*Queue).giveToWorkers, work: (*operation).workFallocate, queue: neither, file: true,
 	},
 	ring.OpOpenat: {
 		forms: []form{
 			{name: "open", calls: "openat(2) by a worker; a cancel leaves one that waits to itself, and what it opens is closed"},
 			{name: "open into a slot", needs: ring.FeatureDirectDescriptors, calls: "open, then as accept into a slot"},
 		},
-		prepare: (*Queue).prepareOpenat, perform: (*Queue).employ, keep: (*Queue).keepPath, work: (*operation).workOpenat, queue: neither,
+		prepare: (*Queue).prepareOpenat, perform: (*Queue).giveToWorkers, keep: (*Queue).keepPath, work: (*operation).workOpenat, queue: neither,
 	},
 	ring.OpClose: {
 		forms: []form{
@@ -133,7 +133,7 @@ var emulations = [256]emulation{
 	},
 	ring.OpStatx: {
 		forms:   []form{{name: "status of a file", calls: "statx(2) by a worker"}},
-		prepare: (*Queue).prepareStatx, perform: (*Queue).employ, keep: (*Queue).keepPath, work: (*operation).workStatx, queue: neither,
+		prepare: (*Queue).prepareStatx, perform: (*Queue).giveToWorkers, keep: (*Queue).keepPath, work: (*operation).workStatx, queue: neither,
 	},
 	ring.OpRead: {
 		forms:   []form{{name: "read", calls: "preadv2(2) with RWF_NOWAIT at once; what does not know it is polled, and read once it is ready, a terminal or named pipe by a description of its own; parks on EAGAIN until EPOLLIN, or goes to a worker if it is a file"}},
@@ -145,7 +145,7 @@ var emulations = [256]emulation{
 	},
 	ring.OpFadvise: {
 		forms:   []form{{name: "advise", calls: "posix_fadvise(2) by a worker"}},
-		prepare: (*Queue).prepareFadvise, perform: (*Queue).employ, work: (*operation).workFadvise, queue: neither, file: true,
+		prepare: (*Queue).prepareFadvise, perform: (*Queue).giveToWorkers, work: (*operation).workFadvise, queue: neither, file: true,
 	},
 	ring.OpSend: {
 		forms:   []form{{name: "send", calls: "sendto(2) with MSG_DONTWAIT at once; the rest of a MSG_WAITALL send parks until EPOLLOUT"}},
@@ -172,23 +172,23 @@ var emulations = [256]emulation{
 	},
 	ring.OpRenameat: {
 		forms:   []form{{name: "rename", calls: "renameat2(2) by a worker"}},
-		prepare: (*Queue).prepareTwoPaths, perform: (*Queue).employ, keep: (*Queue).keepPaths, work: (*operation).workRenameat, queue: neither,
+		prepare: (*Queue).prepareTwoPaths, perform: (*Queue).giveToWorkers, keep: (*Queue).keepPaths, work: (*operation).workRenameat, queue: neither,
 	},
 	ring.OpUnlinkat: {
 		forms:   []form{{name: "remove name", calls: "unlinkat(2) by a worker"}},
-		prepare: (*Queue).prepareUnlinkat, perform: (*Queue).employ, keep: (*Queue).keepPath, work: (*operation).workUnlinkat, queue: neither,
+		prepare: (*Queue).prepareUnlinkat, perform: (*Queue).giveToWorkers, keep: (*Queue).keepPath, work: (*operation).workUnlinkat, queue: neither,
 	},
 	ring.OpMkdirat: {
 		forms:   []form{{name: "make directory", calls: "mkdirat(2) by a worker"}},
-		prepare: (*Queue).prepareMkdirat, perform: (*Queue).employ, keep: (*Queue).keepPath, work: (*operation).workMkdirat, queue: neither,
+		prepare: (*Queue).prepareMkdirat, perform: (*Queue).giveToWorkers, keep: (*Queue).keepPath, work: (*operation).workMkdirat, queue: neither,
 	},
 	ring.OpSymlinkat: {
 		forms:   []form{{name: "symbolic link", calls: "symlinkat(2) by a worker"}},
-		prepare: (*Queue).prepareSymlinkat, perform: (*Queue).employ, keep: (*Queue).keepPaths, work: (*operation).workSymlinkat, queue: neither,
+		prepare: (*Queue).prepareSymlinkat, perform: (*Queue).giveToWorkers, keep: (*Queue).keepPaths, work: (*operation).workSymlinkat, queue: neither,
 	},
 	ring.OpLinkat: {
 		forms:   []form{{name: "link", calls: "linkat(2) by a worker"}},
-		prepare: (*Queue).prepareTwoPaths, perform: (*Queue).employ, keep: (*Queue).keepPaths, work: (*operation).workLinkat, queue: neither,
+		prepare: (*Queue).prepareTwoPaths, perform: (*Queue).giveToWorkers, keep: (*Queue).keepPaths, work: (*operation).workLinkat, queue: neither,
 	},
 	ring.OpSocket: {
 		forms:   []form{{name: "socket", calls: "socket(2) at once; into a slot as accept"}},
@@ -215,7 +215,7 @@ var emulations = [256]emulation{
 	},
 	ring.OpFtruncate: {
 		forms:   []form{{name: "truncate", calls: "ftruncate(2) by a worker"}},
-		prepare: (*Queue).prepareFtruncate, perform: (*Queue).employ, work: (*operation).workFtruncate, queue: neither, file: true,
+		prepare: (*Queue).prepareFtruncate, perform: (*Queue).giveToWorkers, work: (*operation).workFtruncate, queue: neither, file: true,
 	},
 	ring.OpPipe: {
 		forms: []form{

@@ -296,7 +296,7 @@ func (op *operation) conclude(n int, errno unix.Errno) {
 	if !op.transfers() {
 		if errno != 0 {
 			op.endError(errno)
-			op.failed = op.breaksChain(errno, op.employed)
+			op.failed = op.breaksChain(errno, op.withWorkers)
 		} else {
 			op.end(int32(n))
 		}
@@ -336,9 +336,9 @@ func (op *operation) wants() uint64 {
 	return n
 }
 
-// employTransfer leaves a read or write to the workers. One that takes a
+// giveTransferToWorkers leaves a read or write to the workers. One that takes a
 // provided buffer takes it now.
-func (q *Queue) employTransfer(op *operation) outcome {
+func (q *Queue) giveTransferToWorkers(op *operation) outcome {
 	if op.provided() && !op.holding {
 		addr, n, ok := q.choose(op)
 		if !ok {
@@ -347,7 +347,7 @@ func (q *Queue) employTransfer(op *operation) outcome {
 		q.reserve(op)
 		op.addr, op.len = addr, n
 	}
-	return q.employ(op)
+	return q.giveToWorkers(op)
 }
 
 // isPlain reports whether a number stands for something that is not waited for

@@ -21,7 +21,7 @@ type operation struct {
 	d                  *descriptor                                    // that it is parked on, or works on
 	message            *message                                       // header, vector and address, once copied
 	ends               [2]splicedEnd                                  // of a splice: source and destination
-	work               func(*operation, *workspace) (int, unix.Errno) // its emulation's, once it is to be employed
+	work               func(*operation, *workspace) (int, unix.Errno) // its emulation's, once it goes to the workers
 
 	userData uint64
 	addr     uint64
@@ -29,6 +29,7 @@ type operation struct {
 	when     int64 // of a timeout: when it fires, on the monotonic clock
 	period   int64
 	level    uint32 // of a multishot poll yet to report: what held when it was armed
+	reported uint32 // of a multishot poll: what its last completion said
 	len      uint32
 	done     uint32 // bytes transferred by earlier attempts
 	opFlags  uint32
@@ -47,17 +48,17 @@ type operation struct {
 	state    opState
 	queue    direction
 
-	failed     bool // breaks its chain
-	drain      bool
-	registered bool // findable by a cancel
-	cancelled  bool
-	waited     bool // has been parked
-	started    bool // of a connect: it is in progress
-	holding    bool // owns provided buffer number buffer
-	kept       bool // keep has run
-	employed   bool // counts in its descriptor's jobs
-	notifies   bool // a notification follows the result
-	resolved   bool // fd is the number of its file
+	failed      bool // breaks its chain
+	drain       bool
+	registered  bool // findable by a cancel
+	canceled    bool
+	waited      bool // has been parked
+	started     bool // of a connect: it is in progress
+	holding     bool // owns provided buffer number buffer
+	kept        bool // keep has run
+	withWorkers bool // counts in its descriptor's jobs
+	notifies    bool // a notification follows the result
+	resolved    bool // fd is the number of its file
 }
 
 // opState is what an operation is doing.
@@ -239,8 +240,8 @@ func (q *Queue) finish(op *operation) {
 		op.list.remove(op)
 	}
 	if op.d != nil {
-		if op.employed {
-			q.unemploy(op.d)
+		if op.withWorkers {
+			q.endJob(op.d)
 		}
 		q.leave(op.d)
 	}

@@ -74,13 +74,18 @@ func (q *Queue) report() {
 		d.reporting = false
 		for op := d.polls.head; op != nil; op = op.next {
 			if op.level != 0 {
-				q.post(op, int32(op.level&op.pollMask()), ring.CQEFMore)
-				op.level = 0
+				q.reportPoll(op, op.level&op.pollMask())
 			}
 		}
 		q.leave(d)
 	}
 	q.reporting = q.reporting[:0]
+}
+
+// reportPoll posts a completion of a multishot poll.
+func (q *Queue) reportPoll(op *operation, events uint32) {
+	op.level, op.reported = 0, events
+	q.post(op, int32(events), ring.CQEFMore)
 }
 
 // signal reports an event to the polls of d. They consume nothing, so each
@@ -94,8 +99,7 @@ func (q *Queue) signal(d *descriptor, events uint32) {
 		case mask == 0:
 			op.level = 0
 		case op.len&ring.PollMultishot != 0:
-			op.level = 0
-			q.post(op, int32(mask), ring.CQEFMore)
+			q.reportPoll(op, mask)
 		default:
 			if q.wasListener(d, events) {
 				mask = unix.EPOLLERR
@@ -141,7 +145,7 @@ func (q *Queue) pollRemove(op *operation) outcome {
 	switch {
 	case p == nil:
 		return op.endError(unix.ENOENT)
-	case p.cancelled || q.isFiring(p):
+	case p.canceled || q.isFiring(p):
 		return op.endError(unix.EALREADY)
 	case op.len&(pollUpdateEvents|pollUpdateUserData) == 0:
 		q.cancelOne(p)
@@ -161,12 +165,12 @@ func (q *Queue) pollRemove(op *operation) outcome {
 	return op.end(0)
 }
 
-// isFiring reports whether a one-shot poll is past removing: its event has
-// come, although nobody has looked yet.
+// isFiring reports whether a poll is past removing: its event has come, although
+// nobody has looked yet. Of a multishot that is one that it has not told of last.
 func (q *Queue) isFiring(p *operation) bool {
-	if p.len&ring.PollMultishot != 0 || p.d.fd < 0 {
+	if p.d.fd < 0 {
 		return false
 	}
 	events, errno := q.pollNow(p.fd, p.pollMask())
-	return errno == 0 && events&p.pollMask() != 0
+	return errno == 0 && events&p.pollMask()&^p.reported != 0
 }

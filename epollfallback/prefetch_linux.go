@@ -15,13 +15,13 @@ const (
 	aheadNear = 3
 )
 
-// crowd is from how many operations in flight on, two a connection, it is done:
+// prefetchMinOperations is the number of operations in flight, two a connection, from which prefetching pays:
 // fewer stay in the cache.
-const crowd = 256
+const prefetchMinOperations = 256
 
 // prefetchEvents asks for what the events behind the first need.
 func (q *Queue) prefetchEvents(events []unix.EpollEvent) {
-	if len(events) <= aheadNear || q.live < crowd {
+	if len(events) <= aheadNear || q.live < prefetchMinOperations {
 		return
 	}
 	if len(events) > aheadFar {
@@ -35,7 +35,7 @@ func (q *Queue) prefetchEvents(events []unix.EpollEvent) {
 
 // prefetchEntries is the same for entries, which are tried at once.
 func (q *Queue) prefetchEntries(entries []queueabi.SQE) {
-	if len(entries) > aheadNear && q.live >= crowd {
+	if len(entries) > aheadNear && q.live >= prefetchMinOperations {
 		q.prefetchDescriptor(entries[aheadNear].Entry().FD)
 	}
 }

@@ -231,7 +231,7 @@ func (q *Queue) submit() {
 }
 
 // advance does what submissions and events set off, one generation after the
-// other, in the kernel's order: what was woken, cancelled or timed out, then
+// other, in the kernel's order: what was woken, canceled or timed out, then
 // what follows in chains, then what the kernel leaves to a worker or to the way
 // out of the system call.
 func (q *Queue) advance() {

@@ -149,7 +149,7 @@ func (q *Queue) wait(timeout time.Duration) (int, unix.Errno) {
 
 // serve gives an event to what waits for it.
 func (q *Queue) serve(e *unix.EpollEvent) {
-	if e.Fd == q.workers.bell && e.Pad == bellGeneration {
+	if e.Fd == q.workers.wakeup && e.Pad == wakeupGeneration {
 		q.harvest()
 		return
 	}
@@ -159,14 +159,13 @@ func (q *Queue) serve(e *unix.EpollEvent) {
 		return
 	}
 	d.users++ // it stays while it is served
-	const lasting = unix.EPOLLPRI | unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
-	d.signalled |= e.Events & lasting
+	d.signalled |= e.Events & lastingEvents
 	// Writers first: a failed connect must see its error before a receive on
 	// the same socket takes it.
 	if e.Events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		q.run(d, writing)
 	}
-	if e.Events&(unix.EPOLLIN|lasting) != 0 {
+	if e.Events&(unix.EPOLLIN|lastingEvents) != 0 {
 		q.run(d, reading)
 	}
 	if !d.polls.empty() {

@@ -86,7 +86,7 @@ func (q *Queue) splice(op *operation) outcome {
 		}
 	}
 	if op.isAnyEnd(plainEnd) {
-		return q.employSplice(op)
+		return q.giveSpliceToWorkers(op)
 	}
 	if op.isLost() {
 		return blocked
@@ -297,13 +297,13 @@ func (q *Queue) unpin(op *operation) {
 	}
 }
 
-// employSplice leaves it to the workers.
-func (q *Queue) employSplice(op *operation) outcome {
+// giveSpliceToWorkers leaves it to the workers.
+func (q *Queue) giveSpliceToWorkers(op *operation) outcome {
 	if op.d != nil {
 		q.unpark(op)
 	}
 	q.pin(op)
-	return q.employ(op)
+	return q.giveToWorkers(op)
 }
 
 // blockSplice performs it on a worker's goroutine: it waits for a file, and for
@@ -320,7 +320,7 @@ func (q *Queue) resumeSplice(op *operation) bool {
 	if !op.splices() || op.result != -int32(unix.EAGAIN) {
 		return false
 	}
-	if op.cancelled {
+	if op.canceled {
 		op.endError(unix.ECANCELED)
 		return false
 	}
@@ -328,7 +328,7 @@ func (q *Queue) resumeSplice(op *operation) bool {
 	op.failed = false
 	o := q.spliceWaits(op)
 	if o == yielded {
-		o = q.employ(op) // the pipe is ready again: another try
+		o = q.giveToWorkers(op) // the pipe is ready again: another try
 	}
 	if o == finished {
 		return false

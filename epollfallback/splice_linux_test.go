@@ -55,7 +55,7 @@ func stuck(t testing.TB, show func(b *bench, in, out int)) {
 	show(b, in, out)
 }
 
-// A splice that waits is past cancelling to the kernel, and ends all the same.
+// A splice that waits is past canceling to the kernel, and ends all the same.
 func TestCancelSplice(t *testing.T) {
 	stuck(t, func(b *bench, in, out int) {
 		b.splice(1, in, out, 5)

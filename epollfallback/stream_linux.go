@@ -167,12 +167,36 @@ func (q *Queue) recvMultishot(op *operation) outcome {
 			flags |= ring.CQEFSockNonEmpty
 		}
 		q.post(op, int32(n), flags)
-		if left == nothing && (op.dontWait() || q.signalled(op.fd) == 0) {
+		switch {
+		case left == nothing && (op.dontWait() || q.signalled(op.fd) == 0):
 			return op.wouldBlock()
+		case left != some && n < room && !op.waited && !op.dontWait():
+			if o := q.pauseAtEnd(op); o != finished {
+				return o
+			}
 		}
 	}
 	if op.dontWait() && !op.waited {
 		return op.endError(unix.EAGAIN)
+	}
+	return yielded
+}
+
+// pauseAtEnd decides how a multishot goes on that has not waited yet and got all
+// there was. As in the kernel's ring a hang-up or an error is found by waiting for
+// it: others in the same submission come first. Of the end of a TCP stream the
+// receive itself tells. The answer is finished if it is to go on at once.
+func (q *Queue) pauseAtEnd(op *operation) outcome {
+	kind := q.kindAt(op.fd)
+	if kind >= other {
+		return finished
+	}
+	events, errno := q.pollNow(op.fd, unix.POLLIN|unix.POLLPRI|unix.POLLRDHUP)
+	switch {
+	case errno == 0 && events == 0:
+		return blocked
+	case kind == tcp && events&unix.POLLERR == 0:
+		return finished
 	}
 	return yielded
 }
@@ -386,7 +410,10 @@ func (q *Queue) shutdownNow(op *operation) {
 	// As in the kernel, what the socket refuses does not break a chain.
 	op.failed = errno == unix.EBADF || errno == unix.ENOTSOCK
 	if d := q.lookup(op.fd); d != nil && errno == 0 {
+		d.users++ // it stays while who waits for it is woken
 		q.wakeWriter(d)
+		q.wakeReader(d)
+		q.leave(d)
 	}
 	q.finish(op)
 }
@@ -398,6 +425,15 @@ func (q *Queue) shutdownNow(op *operation) {
 func (q *Queue) wakeWriter(d *descriptor) {
 	if op := d.queues[writing].head; op != nil && !op.multishot() {
 		q.resumeLater(d, writing)
+	}
+}
+
+// wakeReader has who waits to read on d be tried again after a shutdown that leaves
+// nothing to read. In the kernel that wakes whoever waits: a receive finds that no
+// buffer is left, or that its socket is none to receive from.
+func (q *Queue) wakeReader(d *descriptor) {
+	if op := d.queues[reading].head; op != nil && !op.multishot() && q.isQuiet(d.fd) {
+		q.run(d, reading) // now: later there may be something that a poll is to see first
 	}
 }
 

@@ -247,7 +247,7 @@ func TestNoAllocations(t *testing.T) {
 		finish(1)
 	})
 	limit := &ring.Timespec{Sec: 3600}
-	assertNone("limited and cancelled", func() {
+	assertNone("limited and canceled", func() {
 		receive(b, 1, ours, in)
 		b.sq[0].SetFlags(ring.SQELink)
 		e := b.Next()

@@ -82,8 +82,8 @@ func (s *workspace) take(op *operation) *operation {
 	return &s.lookup
 }
 
-// handOver gives op what its copy has found.
-func (s *workspace) handOver() {
+// copyResult gives op what its copy has found.
+func (s *workspace) copyResult() {
 	if s.op.opcode == ring.OpStatx {
 		*(*unix.Statx_t)(pointer(s.op.off)) = s.statx
 	}
@@ -146,7 +146,7 @@ func (w *workers) relieve() {
 	}
 	w.refill()
 	if w.hanging > before && !w.finished.Swap(true) {
-		w.ring() // the owner may hand over more
+		w.wake() // the owner may hand over more
 	}
 	if !w.pending.empty() {
 		w.watch()
@@ -188,8 +188,8 @@ func (w *workers) leave(space *workspace) {
 	}
 }
 
-// comeBack is the end of a worker that was abandoned: nobody wants what it opened.
-func (w *workers) comeBack(job *operation, fd int, errno unix.Errno) {
+// endAbandoned is the end of a worker that was abandoned: nobody wants what it opened.
+func (w *workers) endAbandoned(job *operation, fd int, errno unix.Errno) {
 	if job.opcode == ring.OpOpenat && errno == 0 {
 		unix.Close(fd)
 	}

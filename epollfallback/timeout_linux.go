@@ -156,7 +156,7 @@ func (q *Queue) expire() {
 			continue
 		}
 		if op.registered {
-			q.registry.remove(op) // past cancelling
+			q.registry.remove(op) // past canceling
 		}
 		if op.list != nil {
 			op.list.remove(op)
@@ -203,7 +203,7 @@ func (q *Queue) strike(op *operation) {
 		return
 	}
 	if target.state == pooled && !q.workers.withdraw(target) {
-		target.cancelled = target.splices() // it is not to wait when it comes back
+		target.canceled = target.splices() // it is not to wait when it comes back
 		op.endError(unix.EALREADY)
 		q.finish(op)
 		return

@@ -64,7 +64,7 @@ func (q *Queue) transferVector(op *operation, call uintptr) outcome {
 // asked for breaks a chain.
 func (q *Queue) transfer(op *operation, call uintptr, vector *iovec, n int) outcome {
 	if !op.dontWait() && q.goesAround(op) {
-		return q.employTransfer(op)
+		return q.giveTransferToWorkers(op)
 	}
 	want := op.wants()
 	if n == 1 {
@@ -75,18 +75,18 @@ func (q *Queue) transfer(op *operation, call uintptr, vector *iovec, n int) outc
 	case errno == unix.EAGAIN && call == unix.SYS_PREADV2 && q.isOver(op):
 		return op.end(0)
 	case errno == unix.EAGAIN && q.waitsAsJob(op):
-		return q.employTransfer(op)
+		return q.giveTransferToWorkers(op)
 	case errno == unix.EAGAIN:
 		return op.wouldBlock()
 	case errno == unix.EOPNOTSUPP && op.d == nil && !op.dontWait():
-		return q.employTransfer(op) // this file system does not know whether it would wait
+		return q.giveTransferToWorkers(op) // this file system does not know whether it would wait
 	case errno == unix.EINVAL && int64(op.off) < ring.AtCursor && !allows(op.fd, call):
 		return op.endError(unix.EBADF) // which the kernel's ring finds first, and the call does not
 	case errno != 0:
 		return op.endError(errno)
 	case got > 0 && uint64(got) < want && op.d == nil && !op.dontWait() && q.isPlain(op.fd):
 		q.pass(op, vector, got)
-		return q.employTransfer(op) // the rest is not in the page cache, or not there
+		return q.giveTransferToWorkers(op) // the rest is not in the page cache, or not there
 	}
 	op.end(int32(got))
 	op.failed = uint64(got) != want

@@ -29,7 +29,7 @@ type workers struct {
 
 	finished atomic.Bool  // done is not empty, or there is relief
 	relief   atomic.Int32 // hanging, for the owner
-	bell     int32        // eventfd that wakes the owner; -1 before the first operation
+	wakeup   int32        // eventfd that wakes the owner; -1 before the first operation
 	one      uint64       // what is written to it
 	ended    sync.WaitGroup
 
@@ -54,7 +54,7 @@ type workers struct {
 }
 
 func (w *workers) init(size int, refused refusals) {
-	w.size, w.bell, w.one, w.refused = size, -1, 1, refused
+	w.size, w.wakeup, w.one, w.refused = size, -1, 1, refused
 	w.patience = patience{relieve: relieveAfter, close: giveUpAfter}
 	w.work.L, w.idle.L = &w.mu, &w.mu
 	w.single = runtime.GOMAXPROCS(0) == 1
@@ -164,13 +164,13 @@ func (w *workers) perform(op *operation, space *workspace) bool {
 	n, errno := job.block(space)
 	w.mu.Lock()
 	if space.abandoned {
-		w.comeBack(job, n, errno)
+		w.endAbandoned(job, n, errno)
 		return false
 	}
 	w.running--
 	w.active.remove(op)
 	if errno == 0 {
-		space.handOver()
+		space.copyResult()
 	}
 	w.release(space)
 	op.conclude(n, errno)
@@ -182,16 +182,16 @@ func (w *workers) perform(op *operation, space *workspace) bool {
 func (w *workers) report(op *operation) {
 	w.done.push(op)
 	if !w.finished.Swap(true) {
-		w.ring()
+		w.wake()
 	}
 	if w.running == 0 {
 		w.idle.Broadcast()
 	}
 }
 
-// ring wakes the owner.
-func (w *workers) ring() {
-	syscall.RawSyscall(unix.SYS_WRITE, uintptr(w.bell), addressOf(&w.one), 8)
+// wake wakes the owner.
+func (w *workers) wake() {
+	syscall.RawSyscall(unix.SYS_WRITE, uintptr(w.wakeup), addressOf(&w.one), 8)
 }
 
 // rest waits until nothing runs. What looks up names it gives up after a while.
@@ -215,36 +215,36 @@ func (w *workers) close() {
 	w.work.Broadcast()
 	w.mu.Unlock()
 	w.ended.Wait()
-	if w.bell >= 0 {
-		unix.Close(int(w.bell))
-		w.bell = -1
+	if w.wakeup >= 0 {
+		unix.Close(int(w.wakeup))
+		w.wakeup = -1
 	}
 }
 
-// bellGeneration tells the bell's events from those of descriptors.
-const bellGeneration = -1
+// wakeupGeneration tells the events of the wakeup from those of descriptors.
+const wakeupGeneration = -1
 
-// hangBell makes the bell: an eventfd that is never read, for each write is an edge.
-func (q *Queue) hangBell() unix.Errno {
+// openWakeup makes the wakeup: an eventfd that is never read, for each write is an edge.
+func (q *Queue) openWakeup() unix.Errno {
 	fd, errno := q.raw(unix.SYS_EVENTFD2, 0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK, 0, 0, 0, 0)
 	if errno != 0 {
 		return errno
 	}
 	q.fresh(int32(fd))
-	q.scratch.event = unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: int32(fd), Pad: bellGeneration}
+	q.scratch.event = unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: int32(fd), Pad: wakeupGeneration}
 	if errno := q.controlRaw(unix.EPOLL_CTL_ADD, int32(fd)); errno != 0 {
 		unix.Close(fd)
 		return errno
 	}
-	q.workers.bell = int32(fd)
+	q.workers.wakeup = int32(fd)
 	return 0
 }
 
-// employ leaves an operation to the workers. If it is one on a descriptor, the
+// giveToWorkers leaves an operation to the workers. If it is one on a descriptor, the
 // number is not closed before it has ended: a worker knows nothing but numbers.
-func (q *Queue) employ(op *operation) outcome {
-	if q.workers.bell < 0 {
-		if errno := q.hangBell(); errno != 0 {
+func (q *Queue) giveToWorkers(op *operation) outcome {
+	if q.workers.wakeup < 0 {
+		if errno := q.openWakeup(); errno != 0 {
 			return op.endError(errno)
 		}
 	}
@@ -259,7 +259,7 @@ func (q *Queue) employ(op *operation) outcome {
 		}
 		d.users++
 		d.jobs++
-		op.d, op.employed = d, true
+		op.d, op.withWorkers = d, true
 	}
 	if !e.file {
 		q.hideDirectories(op)
@@ -306,8 +306,8 @@ func (q *Queue) harvest() {
 	}
 }
 
-// unemploy ends what op's descriptor had to wait for.
-func (q *Queue) unemploy(d *descriptor) {
+// endJob ends what op's descriptor had to wait for.
+func (q *Queue) endJob(d *descriptor) {
 	d.jobs--
 	q.closeIfIdle(d)
 }
@@ -324,7 +324,7 @@ func (q *Queue) closeIfIdle(d *descriptor) {
 }
 
 // endWorkers is the pool's end: what runs is waited for, and what follows it in
-// chains is cancelled.
+// chains is canceled.
 func (q *Queue) endWorkers() {
 	for q.workers.handed > 0 {
 		q.workers.rest()

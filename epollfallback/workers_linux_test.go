@@ -39,7 +39,7 @@ func occupied(t *testing.T) (b *bench, release func()) {
 		require.NoError(t, err)
 		if abandoned {
 			defer unix.Close(fd)
-			comeBack(t, q)
+			awaitAbandoned(t, q)
 			return
 		}
 		closeAtEnd(t, fd)
@@ -71,14 +71,14 @@ func TestCancelOfWhatAWorkerPerforms(t *testing.T) {
 	b.fails(4, unix.ENOENT)
 	before := openDescriptors(t)
 	release()
-	comeBack(t, b.Queue)
+	awaitAbandoned(t, b.Queue)
 	require.Equal(t, before, openDescriptors(t), "what it opened is closed")
 	b.entry(5, func(e *ring.SQE) { e.PrepFsync(regular(t, "x"), 0) })
 	b.expect(5, 0)
 }
 
-// comeBack waits for the workers that were abandoned.
-func comeBack(t *testing.T, q *Queue) {
+// awaitAbandoned waits for the workers that were abandoned.
+func awaitAbandoned(t *testing.T, q *Queue) {
 	t.Helper()
 	for start := time.Now(); q.Stats().Abandoned > 0; runtime.Gosched() {
 		require.Less(t, time.Since(start), 10*time.Second)
@@ -124,7 +124,7 @@ func TestLookupsThatHang(t *testing.T) {
 	end, err := unix.Open(fifo, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	require.NoError(t, err)
 	defer unix.Close(end)
-	comeBack(t, q)
+	awaitAbandoned(t, q)
 }
 
 // The queue is closed in the moment in which a worker is about to begin with an open
@@ -154,7 +154,7 @@ func TestCloseWhileAWorkerBegins(t *testing.T) {
 	end, err := unix.Open(fifo, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	require.NoError(t, err)
 	for _, q := range queues {
-		comeBack(t, q)
+		awaitAbandoned(t, q)
 	}
 	require.NoError(t, unix.Close(end))
 	require.Equal(t, before, openDescriptors(t))

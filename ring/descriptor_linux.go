@@ -106,10 +106,10 @@ func (x *expected) closeGap(gap int) {
 	}
 }
 
-// examine looks at the entries that are handed over for the first time: it notes
+// noteEntries looks at the entries that are handed over for the first time: it notes
 // those that bring descriptors or use a cursor, and has those that must not reach
 // the kernel fail.
-func (r *Ring) examine() {
+func (r *Ring) noteEntries() {
 	linked, chain := false, 0
 	for ; r.noted != r.tail; r.noted++ {
 		e := r.m.sqes[r.noted&r.sqMask].entry()
@@ -121,8 +121,8 @@ func (r *Ring) examine() {
 		}
 		linked = e.Flags&(SQELink|SQEHardLink) != 0
 		stored := atCursor(e) && r.noteCursor(e, chain)
-		if !r.staffed && (stored || mayNeedWorker(e)) {
-			r.staff()
+		if !r.workersReady && (stored || mayNeedWorker(e)) {
+			r.ensureWorkers()
 		}
 		switch brings := Op(e.Opcode).Brings(); {
 		case brings == 0 || e.SpliceFD != 0: // it has a slot

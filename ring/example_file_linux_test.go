@@ -219,7 +219,7 @@ func ExampleSQE_PrepCancelFD() {
 	for _, c := range completions(q, 3) {
 		switch {
 		case c.UserData() == 2:
-			fmt.Println(c.Result(), "cancelled")
+			fmt.Println(c.Result(), "canceled")
 		case unix.Errno(-c.Result()) == unix.ECANCELED:
 			ended++
 		}
@@ -227,6 +227,6 @@ func ExampleSQE_PrepCancelFD() {
 	fmt.Println(ended, "ended")
 	runtime.KeepAlive(p)
 	// Output:
-	// 2 cancelled
+	// 2 canceled
 	// 2 ended
 }

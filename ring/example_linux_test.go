@@ -252,7 +252,7 @@ func ExampleSQE_PrepTimeout() {
 	// Output: true true
 }
 
-// The memory of what is cancelled is free when its own completion has come, not
+// The memory of what is canceled is free when its own completion has come, not
 // when that of the cancel has.
 func ExampleSQE_PrepCancel() {
 	q := queue()

@@ -8,7 +8,7 @@ const Forever = time.Duration(-1)
 // Queue is the contract: submission entries in, completions out.
 //
 // Every entry ends in exactly one final completion, one without [CQEFMore]
-// (cancelled entries too), never delivered inside the call that submitted it.
+// (canceled entries too), never delivered inside the call that submitted it.
 // Memory an entry points to belongs to the queue until that completion; what
 // an entry only describes (addresses, timeouts, message headers and their
 // vectors) is copied when it is submitted and is free once Enter returns.

@@ -24,19 +24,19 @@ type Ring struct {
 	sqMask, cqMask uint32
 	tail           uint32 // of the entries handed out; the kernel's tail follows at enter
 	submitted      uint32 // of them, what the kernel has taken
-	noted          uint32 // of them, what examine has seen
+	noted          uint32 // of them, what noteEntries has seen
 
-	inFlight int
-	hold     bool
-	backlog  fifo.Queue[CQE] // taken out of a full completion queue, older than what is in it
-	expected expected
-	cursors  cursorSet
-	streams  streamSet
-	staffed  bool                   // this thread has workers in the kernel, see staff
-	groups   map[uint16]*BufferRing // keeps reachable what the kernel reads and writes
-	buffers  [][]byte               // the registered ones, by index; nil without a table
-	files    bool                   // there is a table of direct descriptors
-	slots    int                    // that it has
+	inFlight     int
+	hold         bool
+	backlog      fifo.Queue[CQE] // taken out of a full completion queue, older than what is in it
+	expected     expected
+	cursors      cursorSet
+	streams      streamSet
+	workersReady bool                   // this thread has workers in the kernel, see staff
+	groups       map[uint16]*BufferRing // keeps reachable what the kernel reads and writes
+	buffers      [][]byte               // the registered ones, by index; nil without a table
+	files        bool                   // there is a table of direct descriptors
+	slots        int                    // that it has
 	unregistering
 
 	limit    Timespec // of the wait under way; here because the kernel reads it
@@ -153,7 +153,7 @@ func (r *Ring) kernelHasMore() bool {
 // enter makes the system call: it hands over what is queued, has deferred work
 // done and overflown completions flushed, and waits for one if wait is set.
 func (r *Ring) enter(wait bool, limit time.Duration) {
-	r.examine()
+	r.noteEntries()
 	atomic.StoreUint32(r.m.sqTail, r.tail)
 	if atomic.LoadUint32(r.m.sqFlags)&sqOverflow != 0 {
 		// The kernel keeps what did not fit, and everything after it so that

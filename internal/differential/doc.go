@@ -23,7 +23,7 @@
 //     the entry it limits excepted, of which either may come first;
 //   - what the peers read, to the byte; that covers the order of sends;
 //   - what is still in flight, by entry;
-//   - at the end, when everything was cancelled: how many the cancel found,
+//   - at the end, when everything was canceled: how many the cancel found,
 //     what is left unread on each side, and that every entry ended once.
 //
 // Not compared is what the kernel does not promise:

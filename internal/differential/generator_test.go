@@ -41,7 +41,7 @@ type generator struct {
 	program Program
 	cast    []Object // what this program is about
 	used    int      // entries so far
-	ids     []int    // of them, those worth cancelling
+	ids     []int    // of them, those worth canceling
 	clients int
 }
 

@@ -87,7 +87,7 @@ func (m *machine) step(s *Step) {
 	m.rest()
 	for _, a := range s.Acts {
 		m.now.Acts = append(m.now.Acts, m.perform(a))
-		if m.polled(a.Object) {
+		if m.polled(a.Object) || m.waitsForBuffer(a.Object) {
 			m.rest() // epoll does not report what is over when it looks
 		}
 	}
@@ -272,7 +272,7 @@ func (m *machine) finish() {
 	for round := 0; m.err == nil && len(m.live) > 0; round++ {
 		m.begin()
 		if round == 10 {
-			m.now.Acts = append(m.now.Acts, "cancelling does not end")
+			m.now.Acts = append(m.now.Acts, "canceling does not end")
 			m.end()
 			return
 		}
@@ -297,6 +297,17 @@ func (m *machine) busy(o Object) (s side) {
 func (m *machine) polled(o Object) bool {
 	for _, f := range m.live {
 		if f.entry.Object == o && f.entry.polls() {
+			return true
+		}
+	}
+	return false
+}
+
+// waitsForBuffer says that an entry is parked on an object that looks for a buffer
+// when it is woken, be it for nothing.
+func (m *machine) waitsForBuffer(o Object) bool {
+	for _, f := range m.live {
+		if f.entry.Object == o && f.entry.hasGroup() {
 			return true
 		}
 	}

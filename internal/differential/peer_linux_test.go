@@ -35,6 +35,9 @@ func (m *machine) perform(a Act) string {
 		if m.busy(a.Object)&writeSide != 0 && a.N != unix.SHUT_RDWR {
 			return "passed over: a send waits" // see leavesHalfClosed
 		}
+		if m.waitsForBuffer(a.Object) && a.N == unix.SHUT_RD {
+			return "passed over: a receive waits"
+		}
 		return fmt.Sprintf("%v: shut: %v", a.Object, unix.Shutdown(e.peer, a.N))
 	}
 	return a.String()

@@ -31,7 +31,7 @@ func (r *referee) admits(c []Entry) bool {
 var undefined = []func(s *situation, e *Entry, before []Entry) bool{
 	waitsBesideAnother, afterSomethingAsynchronous, asynchronousBesidePutOff, closesOtherEnd, reusesNumber,
 	waitsOnHalfClosed, leavesHalfClosed, consumesWhatIsPolled, linkedWrites,
-	closesWhatIsExpected, acceptsDialed, sharesError, cancelsInAMelee, cancelsOneOfMany, countsInAMelee, ticksTwice, closesDialed,
+	closesWhatIsExpected, acceptsDialed, sharesError, cancelsInAMelee, linkedBesideLinked, cancelsOneOfMany, countsInAMelee, ticksTwice, closesDialed,
 }
 
 // waitsBesideAnother: of two that wait on the same side the kernel wakes the
@@ -71,6 +71,9 @@ func closes(list []Entry, o Object) bool {
 // reusesNumber: a number closed in this batch, and maybe taken for the
 // fallback's duplicate of what is closed in use.
 func reusesNumber(s *situation, e *Entry, before []Entry) bool {
+	if e.Kind == Close && s.moves && s.later[e.Object] {
+		return true // what is put off finds another file there
+	}
 	return s.moves && e.hasObject() && (s.closed[e.Object] || closes(before, e.Object))
 }
 
@@ -91,7 +94,7 @@ func leavesHalfClosed(s *situation, e *Entry, before []Entry) bool {
 		return false
 	}
 	o, paired := e.Object.partner()
-	return e.Flags == unix.SHUT_RD && s.busy[e.Object]&writeSide != 0 || paired && s.busy[o]&writeSide != 0
+	return e.Flags == unix.SHUT_RD && s.busy[e.Object]&writeSide != 0 || paired && (s.busy[o]&writeSide != 0 || s.m.waitsForBuffer(o))
 }
 
 // consumesWhatIsPolled: of what comes and goes in one turn a poll learns by
@@ -102,9 +105,9 @@ func consumesWhatIsPolled(s *situation, e *Entry, _ []Entry) bool {
 	case !e.hasObject():
 		return false
 	case e.polls():
-		return s.fed(e.Object) && s.busy[e.Object]&readSide != 0
+		return (s.fed(e.Object) || s.isShut(e.Object)) && s.busy[e.Object]&readSide != 0
 	case e.sides() == readSide:
-		return s.fed(e.Object) && s.polled[e.Object]
+		return (s.fed(e.Object) || s.isShut(e.Object)) && s.polled[e.Object]
 	}
 	return e.sides() == writeSide && s.polled[e.Object] && (e.Size > smallSend || paired && s.reading[o])
 }
@@ -142,9 +145,16 @@ func sharesError(s *situation, e *Entry, before []Entry) bool {
 }
 
 // cancelsInAMelee: a cancel in one batch with what happens when it happens, or
-// behind a link when the batch may wake what it looks for.
+// behind a link when the batch may wake what it looks for; or one of a multishot
+// poll in one batch with what makes it report.
 func cancelsInAMelee(s *situation, e *Entry, before []Entry) bool {
-	return e.cancels() && (s.async || len(before) > 0 && s.paired)
+	return e.cancels() && (s.async || len(before) > 0 && s.paired) || e.Kind == PollRemove && s.reports(e.Target)
+}
+
+// linkedBesideLinked: a cancel or a timeout that counts waits behind a link. What it
+// finds depends on the order in which unrelated chains go on.
+func linkedBesideLinked(s *situation, e *Entry, _ []Entry) bool {
+	return len(s.chains[e.ID]) > 1 && s.expectsMelee()
 }
 
 // cancelsOneOfMany: a cancel by descriptor finds them in an order that is the

@@ -111,11 +111,49 @@ var regressions = map[string]*Program{
 	"a shutdown for writing leaves a receive without buffers alone": steps(
 		submit(Entry{ID: 1, Kind: RecvMultishot, Object: TCPA, Group: 3, Ioprio: ring.RecvSendPollFirst}),
 		submit(Entry{ID: 2, Kind: Shutdown, Object: TCPA, Flags: 1})),
+	"a shutdown for writing wakes who waits for a buffer to receive into": withGroups(steps(
+		submit(Entry{ID: 1, Kind: RecvProvided, Object: LoopLeft}),
+		Step{Entries: []Entry{{ID: 2, Kind: RecvProvided, Object: UnixA}}, Acts: []Act{{Verb: PeerWrites, Object: UnixA, N: 16}}},
+		submit(Entry{ID: 3, Kind: Shutdown, Object: LoopLeft, Flags: 1})),
+		Group{Count: 1, Size: 16}),
+	"a shutdown for writing leaves a receive that finds nothing waiting": withGroups(steps(
+		submit(Entry{ID: 1, Kind: RecvProvided, Object: LoopLeft}, Entry{ID: 2, Kind: Recv, Object: TCPA, Size: 8}),
+		submit(Entry{ID: 3, Kind: Shutdown, Object: LoopLeft, Flags: 1}, Entry{ID: 4, Kind: Shutdown, Object: TCPA, Flags: 1}),
+		outside(Act{Verb: PeerWrites, Object: TCPA, N: 5})),
+		Group{Count: 1, Size: 16}),
+	"a shutdown wakes who receives from a listener": steps(
+		submit(Entry{ID: 1, Kind: Recv, Object: Listener, Size: 8, Ioprio: ring.RecvSendPollFirst}),
+		submit(Entry{ID: 2, Kind: Shutdown, Object: Listener, Flags: 1})),
+	"a multishot receive lets others have buffers before it finds a hang-up": withGroups(steps(
+		Step{Entries: []Entry{{ID: 1, Kind: Recv, Object: UnixA, Size: 8}}, Acts: []Act{{Verb: PeerWrites, Object: UnixA, N: 5}}},
+		outside(Act{Verb: PeerWrites, Object: UnixA, N: 5}, Act{Verb: PeerCloses, Object: UnixA}, Act{Verb: PeerWrites, Object: UnixB, N: 16}),
+		submit(Entry{ID: 2, Kind: RecvMultishot, Object: UnixA}, Entry{ID: 3, Kind: RecvProvided, Object: UnixB})),
+		Group{Count: 2, Size: 16}),
+	"a multishot receive lets others have buffers before it finds a reset": withGroups(steps(
+		outside(Act{Verb: PeerWrites, Object: TCPA, N: 5}, Act{Verb: PeerWrites, Object: UnixB, N: 16}), outside(Act{Verb: PeerResets, Object: TCPA}),
+		submit(Entry{ID: 2, Kind: RecvMultishot, Object: TCPA}, Entry{ID: 3, Kind: RecvProvided, Object: UnixB})),
+		Group{Count: 2, Size: 16}),
+	"a multishot poll that is about to report is not removed": steps(
+		submit(Entry{ID: 1, Kind: PollMultishot, Object: LoopLeft, Flags: ring.PollIn}),
+		submit(Entry{ID: 2, Kind: Send, Object: LoopRight, Size: 8}, Entry{ID: 3, Kind: PollRemove, Target: 1}),
+		submit(Entry{ID: 4, Kind: PollRemove, Target: 1})),
 	"a hang-up from before a connect is no reason to look for a buffer": withGroups(steps(
 		submit(Entry{ID: 1, Kind: PollMultishot, Object: DialA, Flags: ring.PollIn}),
 		Step{Entries: []Entry{{ID: 2, Kind: Connect, Object: DialA}}, Acts: []Act{{Verb: PeerWrites, Object: DialA, N: 20}}},
 		submit(Entry{ID: 3, Kind: RecvMultishot, Object: DialA})),
 		Group{Count: 1, Size: 64}),
+	"a connect that fails leaves the end of the stream where it was": withGroups(steps(
+		Step{Entries: []Entry{{ID: 1, Kind: Connect, Object: DialA}}, Acts: []Act{{Verb: PeerWrites, Object: DialA, N: 5}}},
+		outside(Act{Verb: PeerShuts, Object: DialA, N: 1}),
+		submit(Entry{ID: 2, Kind: Connect, Object: DialA}),
+		submit(Entry{ID: 3, Kind: RecvMultishot, Object: DialA})),
+		Group{Count: 4, Size: 16}),
+	"a connect that fails leaves a shutdown where it was": withGroups(steps(
+		Step{Entries: []Entry{{ID: 1, Kind: Connect, Object: DialA}}, Acts: []Act{{Verb: PeerWrites, Object: DialA, N: 16}}},
+		submit(Entry{ID: 2, Kind: Shutdown, Object: DialA}),
+		submit(Entry{ID: 3, Kind: Connect, Object: DialA}),
+		submit(Entry{ID: 4, Kind: RecvMultishot, Object: DialA})),
+		Group{Count: 1, Size: 16}),
 	"a multishot receive that does not wait ends when nothing is left": withGroups(steps(
 		Step{Entries: []Entry{{ID: 1, Kind: Recv, Object: UnixA, Size: 8, Flags: ring.MsgPeek}},
 			Acts: []Act{{Verb: PeerWrites, Object: UnixA, N: 20}, {Verb: PeerCloses, Object: UnixA}}},

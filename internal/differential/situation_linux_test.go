@@ -168,3 +168,28 @@ func (s *situation) expects(o Object) bool {
 	}
 	return false
 }
+
+// expectsMelee says that a cancel or a timeout that counts waits behind a link.
+func (s *situation) expectsMelee() bool {
+	for _, f := range s.m.live {
+		if (f.entry.cancels() || f.entry.counts()) && !s.m.started(f) {
+			return true
+		}
+	}
+	return false
+}
+
+// reports says that a multishot poll in flight may report in this batch.
+func (s *situation) reports(id int) bool {
+	f := s.m.live[id]
+	return f != nil && f.entry.Kind == PollMultishot && s.fed(f.entry.Object)
+}
+
+// isShut says that our side of a TCP connection was shut down for sending.
+func (s *situation) isShut(o Object) bool {
+	if !o.tcp() {
+		return false
+	}
+	info, err := unix.GetsockoptTCPInfo(s.m.world.ends[o].ours, unix.IPPROTO_TCP, unix.TCP_INFO)
+	return err == nil && (info.State == tcpFinWait1 || info.State == tcpFinWait2)
+}

@@ -598,7 +598,7 @@ var links = []testCase{
 		h.fails(1, unix.ECANCELED)
 		h.fails(2, unix.ETIME)
 	}},
-	{"a link timeout that is not needed is cancelled", func(h *harness) {
+	{"a link timeout that is not needed is canceled", func(h *harness) {
 		ours, peer := h.pair()
 		h.write(peer, "x")
 		h.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, h.memory(1), 0); e.SetFlags(ring.SQELink) })
@@ -657,7 +657,7 @@ var cancels = []testCase{
 			h.fails(ud+1, unix.ECANCELED)
 		}
 	}},
-	{"a cancelled multishot receive ends once, its data delivered", func(h *harness) {
+	{"a canceled multishot receive ends once, its data delivered", func(h *harness) {
 		ours, peer := h.tcpPair()
 		g := h.group(4, 64, false)
 		h.entry(1, func(e *ring.SQE) { e.PrepMultishotRecv(ours, groupID, 0) })

@@ -81,7 +81,7 @@ var (
 		return ours
 	}}
 	tcpStream  = &object{make: func(h *harness) int { ours, _ := h.tcpPair(); return ours }}
-	idleSocket = &object{make: (*harness).socket, shared: true}
+	idleSocket = &object{make: (*harness).socket} // each its own: another entry may have connected it
 	newSocket  = &object{make: (*harness).socket}
 	listening  = &object{make: func(h *harness) int {
 		fd, addr := h.listener()

@@ -79,7 +79,7 @@ var multishotReads = []testCase{
 		require.Zero(h, c.Flags()&ring.CQEFBufMore)
 		require.Equal(h, "abcdefgh", string(g.mem[0]))
 	}},
-	{"a multishot read is cancelled", func(h *harness) {
+	{"a multishot read is canceled", func(h *harness) {
 		if h.lacks(ring.OpReadMultishot) {
 			return
 		}

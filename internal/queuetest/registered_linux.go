@@ -160,7 +160,7 @@ var registeredBuffers = []testCase{
 		h.final(6, 8)
 		require.Equal(h, p[:8], p[8:16])
 	}},
-	{"a registered transfer that waits is cancelled", func(h *harness) {
+	{"a registered transfer that waits is canceled", func(h *harness) {
 		p := h.registered(1 << 16)
 		ours, _ := h.pair()
 		h.entry(1, func(e *ring.SQE) { e.PrepReadFixed(ours, p[:100], 0, 0) })

@@ -22,18 +22,38 @@ func (h *harness) loosePipe() (r, w int) {
 	return p[0], p[1]
 }
 
-// fill writes until a descriptor takes no more, and returns how much it took.
+// fill writes until a descriptor takes no more until somebody reads, and returns how
+// much it took.
 func (h *harness) fill(fd int) (n int) {
 	require.NoError(h, unix.SetNonblock(fd, true))
 	defer unix.SetNonblock(fd, false)
+	acknowledged := ^uint64(0)
 	for p := bytes.Repeat([]byte("x"), 4096); ; {
 		k, err := unix.Write(fd, p)
 		if err == unix.EAGAIN {
-			return n
+			if isStuck(fd, &acknowledged) {
+				return n
+			}
+			unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, 2)
+			continue
 		}
 		require.NoError(h, err)
 		n += k
+		acknowledged = ^uint64(0)
 	}
+}
+
+// isStuck reports whether a full descriptor stays full. A TCP socket makes room when
+// what it has sent is acknowledged: nothing of that may be on its way, and nothing
+// have come since it was full before, as acknowledged says.
+func isStuck(fd int, acknowledged *uint64) bool {
+	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil {
+		return true
+	}
+	before := *acknowledged
+	*acknowledged = info.Bytes_acked
+	return info.Unacked == 0 && info.Bytes_acked == before
 }
 
 // waiting is what waits for a splice or tee, and how to end that.
@@ -110,9 +130,9 @@ func prepareSplice(e *ring.SQE, in, out int) {
 
 func prepareTee(e *ring.SQE, in, out int) { e.PrepTee(in, out, 5, 0) }
 
-// cancelled ends what a worker of the kernel's waits for. The cancel says that it
+// canceled ends what a worker of the kernel's waits for. The cancel says that it
 // comes too late, and what is on its way to the worker it may not find yet.
-func (h *harness) cancelled(userData uint64, prepare func(*ring.SQE)) {
+func (h *harness) canceled(userData uint64, prepare func(*ring.SQE)) {
 	h.Helper()
 	const cancel = 1 << 41
 	for answer := -int32(unix.ENOENT); answer == -int32(unix.ENOENT) && len(h.done[userData]) == 0; {
@@ -209,20 +229,20 @@ var splices = []testCase{
 	{"cancel a splice that waits", func(h *harness) {
 		for _, flags := range []uint32{0, ring.CancelAll} {
 			h.eachWait(waits, prepareSplice, func(_, _ int, _ func()) {
-				h.cancelled(1, func(e *ring.SQE) { e.PrepCancel(1, flags) })
+				h.canceled(1, func(e *ring.SQE) { e.PrepCancel(1, flags) })
 			})
 		}
 	}},
 	{"cancel a tee that waits", func(h *harness) {
 		h.eachWait(tees, prepareTee, func(_, _ int, _ func()) {
-			h.cancelled(1, func(e *ring.SQE) { e.PrepCancel(1, 0) })
+			h.canceled(1, func(e *ring.SQE) { e.PrepCancel(1, 0) })
 		})
 	}},
 	{"cancel a splice by its destination, not by its source", func(h *harness) {
 		h.eachWait(waits, prepareSplice, func(in, out int, _ func()) {
 			h.entry(2, func(e *ring.SQE) { e.PrepCancelFD(in, 0) })
 			h.fails(2, unix.ENOENT)
-			h.cancelled(1, func(e *ring.SQE) { e.PrepCancelFD(out, 0) })
+			h.canceled(1, func(e *ring.SQE) { e.PrepCancelFD(out, 0) })
 		})
 	}},
 	{"cancel a splice in a chain", func(h *harness) {
@@ -234,7 +254,7 @@ var splices = []testCase{
 			h.entry(3, (*ring.SQE).PrepNop)
 			h.final(1, 0)
 			h.quiet(2)
-			h.cancelled(2, func(e *ring.SQE) { e.PrepCancel(2, 0) })
+			h.canceled(2, func(e *ring.SQE) { e.PrepCancel(2, 0) })
 			h.fails(3, unix.ECANCELED)
 		}
 	}},
@@ -293,7 +313,7 @@ var splices = []testCase{
 		require.Equal(h, "hello you", h.content(path))
 		h.entry(3, func(e *ring.SQE) { e.PrepSplice(r, ring.AtCursor, file, 5, 100, 0) })
 		h.quiet(3)
-		h.cancelled(3, func(e *ring.SQE) { e.PrepCancel(3, 0) })
+		h.canceled(3, func(e *ring.SQE) { e.PrepCancel(3, 0) })
 	}},
 	{"many splices from files", func(h *harness) {
 		const n, size = 200, 1000
@@ -350,7 +370,7 @@ var splices = []testCase{
 			empty, _ := h.pipe()
 			h.entry(3, func(e *ring.SQE) { prepare(e, empty, out) })
 			h.quiet(3) // first of all it waits for something to move
-			h.cancelled(3, func(e *ring.SQE) { e.PrepCancel(3, 0) })
+			h.canceled(3, func(e *ring.SQE) { e.PrepCancel(3, 0) })
 		}
 		r, w := h.pipe()
 		h.write(w, "hello")

@@ -82,7 +82,7 @@ var zeroCopies = []testCase{
 		h.final(3, len(in))
 		require.True(h, bytes.Equal(big[1:], in))
 	}},
-	{"a zero-copy send that is cancelled", func(h *harness) {
+	{"a zero-copy send that is canceled", func(h *harness) {
 		ours, _ := h.tcpPair()
 		for err := error(nil); err == nil; {
 			_, err = unix.SendmsgN(ours, make([]byte, 1<<16), nil, nil, unix.MSG_DONTWAIT)

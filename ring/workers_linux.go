@@ -39,15 +39,15 @@ func mayNeedWorker(f *queueabi.Entry) bool {
 // may hang in the fallback.
 const maxWorkers = 128
 
-// staffAttempts bounds how often staff asks for a worker. With signals blocked the
+// workerAttempts bounds how often ensureWorkers asks for a worker. With signals blocked the
 // first attempt succeeds, unless memory or a limit of threads (RLIMIT_NPROC,
 // pids.max) is in the way.
-const staffAttempts = 10
+const workerAttempts = 10
 
-// staff has the kernel make the workers of this thread. They belong to the thread,
+// ensureWorkers has the kernel make the workers of this thread. They belong to the thread,
 // not to the ring, so a ring made for the purpose does. If it cannot, the next entry
 // that may need them tries again.
-func (r *Ring) staff() {
+func (r *Ring) ensureWorkers() {
 	var all, before unix.Sigset_t
 	for i := range all.Val {
 		all.Val[i] = ^all.Val[i]
@@ -56,12 +56,12 @@ func (r *Ring) staff() {
 		return
 	}
 	defer unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
-	hirer, err := Open(Options{Entries: 2})
+	temporary, err := Open(Options{Entries: 2})
 	if err != nil {
 		return
 	}
-	defer hirer.Close()
-	hirer.staffed = true // it is about to be
+	defer temporary.Close()
+	temporary.workersReady = true // it is about to be
 	counter, err := unix.Eventfd(1, unix.EFD_CLOEXEC)
 	if err != nil {
 		return
@@ -71,13 +71,13 @@ func (r *Ring) staff() {
 	// first there are by default no more than four for each processor, which as many
 	// opens of named pipes keep from all else. It makes them when the others wait.
 	limits := &[2]uint32{maxWorkers, 0}
-	register(hirer.fd, registerMaxWorkers, unsafe.Pointer(limits), 2)
-	r.staffed = hirer.employs((*SQE).PrepNop) && hirer.employs(func(e *SQE) { e.PrepRead(counter, make([]byte, 8)) })
+	register(temporary.fd, registerMaxWorkers, unsafe.Pointer(limits), 2)
+	r.workersReady = temporary.runsOnWorker((*SQE).PrepNop) && temporary.runsOnWorker(func(e *SQE) { e.PrepRead(counter, make([]byte, 8)) })
 }
 
-// employs reports whether a worker has performed an operation.
-func (r *Ring) employs(prepare func(*SQE)) bool {
-	for range staffAttempts {
+// runsOnWorker reports whether a worker has performed an operation.
+func (r *Ring) runsOnWorker(prepare func(*SQE)) bool {
+	for range workerAttempts {
 		c, err := r.perform(func(e *SQE) {
 			prepare(e)
 			e.SetFlags(SQEAsync)
