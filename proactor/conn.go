@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/goproactor/goproactor/futures"
@@ -34,6 +35,8 @@ type Conn struct {
 	recv    receiver
 	send    sender
 	account engine.Account // of the received data that it holds
+
+	overBudget atomic.Bool // it was ended for that; errors say so
 
 	acceptor  *acceptor // that brought it, if any
 	move      *move     // to another loop, once nothing is in flight; or that which brought it here

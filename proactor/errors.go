@@ -57,8 +57,14 @@ func (c *Conn) failed(op string, errno syscall.Errno) error {
 
 var syscallName = map[string]string{"read": "recv", "write": "send", "shutdown": "shutdown", "close": "close"}
 
-func (c *Conn) timedOut(op string) error             { return c.opError(op, errTimeout) }
-func (c *Conn) closedError(op string) error          { return c.opError(op, c.loop.closedBy(ErrClosed)) }
+func (c *Conn) timedOut(op string) error { return c.opError(op, errTimeout) }
+func (c *Conn) closedError(op string) error {
+	if c.overBudget.Load() {
+		return c.opError(op, ErrOverBudget)
+	}
+	return c.opError(op, c.loop.closedBy(ErrClosed))
+}
+
 func (c *Conn) misused(op string, cause error) error { return c.opError(op, cause) }
 
 func (c *Conn) opError(op string, cause error) error {
