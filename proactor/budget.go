@@ -23,18 +23,25 @@ func (o *options) budget() int64 { return max(1, o.memoryBudget/int64(o.loops)) 
 type holder interface {
 	heldBytes() int64
 	isEnding() bool
-	abort(err error)
-	overBudget() error
+	exceeds() // ends it
 	RemoteAddr() net.Addr
 	LocalAddr() net.Addr
 }
 
-func (c *Conn) heldBytes() int64        { return c.account.Held() }
-func (c *Conn) isEnding() bool          { return c.state >= connEnding }
-func (c *Conn) overBudget() error       { return c.opError("read", ErrOverBudget) }
-func (c *PacketConn) heldBytes() int64  { return c.account.Held() }
-func (c *PacketConn) isEnding() bool    { return c.state >= connEnding }
-func (c *PacketConn) overBudget() error { return c.opError("read", ErrOverBudget) }
+func (c *Conn) heldBytes() int64       { return c.account.Held() }
+func (c *Conn) isEnding() bool         { return c.state >= connEnding }
+func (c *PacketConn) heldBytes() int64 { return c.account.Held() }
+func (c *PacketConn) isEnding() bool   { return c.state >= connEnding }
+
+func (c *Conn) exceeds() {
+	c.limited().exceeded = limitError{ErrOverBudget}
+	c.abort(c.closedError("write"))
+}
+
+func (c *PacketConn) exceeds() {
+	c.overBudget.Store(true)
+	c.abort(c.closedError("write"))
+}
 
 // enforceBudget ends the connections that hold most until the rest is within the
 // budget. What those that are ending hold comes back with their handlers.
@@ -48,7 +55,7 @@ func (l *Loop) enforceBudget() {
 		}
 		l.counts.overBudget++
 		bytes := worst.heldBytes()
-		worst.abort(worst.overBudget())
+		worst.exceeds()
 		l.notice("connection closed over the memory budget", "peer", worst.RemoteAddr(), "local", worst.LocalAddr(), "held", bytes)
 	}
 }

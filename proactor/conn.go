@@ -131,7 +131,8 @@ func (c *Conn) Loop() *Loop { return c.loop }
 // Recv, whichever is first.
 //
 // What a task has received and neither released nor given away is given back when
-// the task returns; Buffer.Keep makes it last.
+// the task returns; Buffer.Keep makes it last. So is what a callback or a goroutine
+// has taken from a future that the task made.
 func (c *Conn) Recv() futures.Future[Buffer] { return recv(receiving[Buffer](&c.recv)) }
 
 // Bufs receives until the peer is done, which ends the range without an

@@ -39,6 +39,8 @@ type PacketConn struct {
 	send    packetSender
 	account engine.Account // of the messages that it holds
 
+	overBudget atomic.Bool // it was ended for that; errors say so
+
 	reading, writing deadline
 	drainLimit       engine.Timer
 	local, remote    net.Addr
@@ -550,6 +552,9 @@ func (c *PacketConn) timedOut(op string) error { return c.opError(op, errTimeout
 func (c *PacketConn) closedError(op string) error {
 	if c.refusal != nil {
 		return c.opError(op, fmt.Errorf("%w: %w", ErrClosed, c.refusal))
+	}
+	if c.overBudget.Load() {
+		return c.opError(op, ErrOverBudget)
 	}
 	return c.opError(op, c.loop.closedBy(ErrClosed))
 }

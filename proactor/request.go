@@ -115,21 +115,28 @@ func (r *request[T]) resolve(v T, l *engine.Lease) {
 	}
 }
 
-// TaskEnded implements futures.TaskEnder: nobody has taken the result.
-func (r *request[T]) TaskEnded(*futures.Task) { r.reclaim() }
+// TaskEnded implements futures.TaskEnder. The result may have been taken all the
+// same: of one that another goroutine has asked for, Recycle does not tell.
+func (r *request[T]) TaskEnded(t *futures.Task) {
+	if !r.reclaim() && r.lease != nil {
+		r.lease.TaskEnded(t)
+	}
+}
 
-// reclaim gives back what nobody has taken.
-func (r *request[T]) reclaim() {
+// reclaim gives back what nobody has taken, false if there is nothing such.
+func (r *request[T]) reclaim() bool {
 	if r.next != nil {
 		r.owner.untaken().remove(r)
 	}
 	if r.lease == nil {
-		return // it failed, and whoever asks may know why
+		return false // it failed, and whoever asks may know why
 	}
-	if _, ok := r.Reclaim(); ok {
+	_, ok := r.Reclaim()
+	if ok {
 		r.lease.End()
 		r.lease = nil
 	}
+	return ok
 }
 
 // requestList is the requests of one connection whose result nobody has taken,

@@ -91,9 +91,9 @@ func (l *Lease) Grant(t *futures.Task, e futures.TaskEnder) {
 func (l *Lease) Taken(t *futures.Task) {
 	if t != nil {
 		l.hook.Remove()
-		l.Grant(t, (*taskLease)(l))
+		l.Grant(t, l)
 	} else if l.hook.Added() {
-		l.hook.Hand((*taskLease)(l))
+		l.hook.Hand(l)
 	}
 }
 
@@ -106,12 +106,9 @@ func (l *Lease) Keep() {
 	}
 }
 
-// taskLease is a lease that a task has.
-type taskLease Lease
-
-// TaskEnded implements futures.TaskEnder.
-func (h *taskLease) TaskEnded(*futures.Task) {
-	l := (*Lease)(h)
+// TaskEnded implements futures.TaskEnder: it ends the lease of a task that has
+// ended, unless its holder has released it or given it away.
+func (l *Lease) TaskEnded(*futures.Task) {
 	if l.generation.CompareAndSwap(l.granted, l.granted+1) {
 		l.trace.ended(l.granted, "return of its task")
 		l.End()

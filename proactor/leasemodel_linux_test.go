@@ -1,0 +1,233 @@
+package proactor_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"testing"
+
+	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/proactor"
+	"github.com/stretchr/testify/require"
+)
+
+// leaseServer does something at random with each message that it receives. The
+// first byte of what it sends back is the message's own: the peer checks the rest.
+type leaseServer struct {
+	t      *testing.T
+	rt     *proactor.Runtime
+	mu     sync.Mutex
+	random *rand.Rand
+	kept   []proactor.Buffer // by anybody, to be released by anybody
+	others sync.WaitGroup
+}
+
+func (s *leaseServer) dice(n int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.random.IntN(n)
+}
+
+func (s *leaseServer) keep(b proactor.Buffer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kept = append(s.kept, b)
+}
+
+// releaseOne releases what somebody has kept.
+func (s *leaseServer) releaseOne() bool {
+	s.mu.Lock()
+	last := len(s.kept) - 1
+	if last < 0 {
+		s.mu.Unlock()
+		return false
+	}
+	b := s.kept[last]
+	s.kept = s.kept[:last]
+	s.mu.Unlock()
+	checkMessage(s.t, b.Bytes())
+	b.Release()
+	return true
+}
+
+// message is one that tells what must be in it.
+func message(number uint32, size int) []byte {
+	p := make([]byte, 8+size)
+	binary.LittleEndian.PutUint32(p, number)
+	binary.LittleEndian.PutUint32(p[4:], uint32(size))
+	for i := range size {
+		p[8+i] = byte(int(number) + i)
+	}
+	return p
+}
+
+func checkMessage(t *testing.T, p []byte) {
+	if len(p) < 8 || !bytes.Equal(p, message(binary.LittleEndian.Uint32(p), len(p)-8)) {
+		t.Errorf("a message of %d bytes is not what was sent", len(p))
+	}
+}
+
+// elsewhere runs fn on a goroutine of its own, or on another loop.
+func (s *leaseServer) elsewhere(fn func()) {
+	s.others.Add(1)
+	run := func() { defer s.others.Done(); fn() }
+	if s.dice(2) == 0 {
+		go run()
+		return
+	}
+	if !s.rt.Loops()[s.dice(2)].Do(run) {
+		run()
+	}
+}
+
+var errLeaseServerDone = errors.New("done")
+
+// serve handles messages until it moves the connection, or ends.
+func (s *leaseServer) serve(ctx context.Context, c *proactor.Conn) error {
+	var mine []proactor.Buffer
+	for {
+		f := c.Recv()
+		switch s.dice(20) {
+		case 0: // dropped: the task ends, or a later Recv takes what comes
+			if s.dice(2) == 0 {
+				f.Cancel()
+			}
+			continue
+		case 1:
+			f.Done()
+		case 2:
+			seen := futures.NewPromise[struct{}]() // the lease is this task's, whoever takes it
+			s.elsewhere(func() {
+				if b, err := f.Await(context.Background()); err == nil {
+					checkMessage(s.t, b.Bytes())
+					b.Release()
+				}
+				seen.Resolve(struct{}{})
+			})
+			seen.Future().Await(ctx)
+			continue
+		}
+		b, err := f.Await(ctx)
+		if err != nil {
+			return err
+		}
+		checkMessage(s.t, b.Bytes())
+		switch s.dice(16) {
+		case 0:
+			b.Release()
+		case 1:
+			b.Keep()
+			s.elsewhere(func() { checkMessage(s.t, b.Bytes()); b.Release() })
+			s.waitElsewhere(ctx)
+		case 2:
+			s.keep(b.Keep())
+		case 3:
+			mine = append(mine, b) // and forgotten
+		case 4:
+			if len(mine) > 0 {
+				mine[len(mine)-1].Release()
+				mine = mine[:len(mine)-1]
+			}
+			b.Release()
+		case 5:
+			s.releaseOne()
+			c.Send(b) // nobody asks
+		case 6:
+			if _, err := c.Send(b).Await(ctx); err != nil {
+				return err
+			}
+		case 7:
+			b.Keep()
+			s.elsewhere(func() { c.Queue(b) })
+		case 8, 9:
+			moved, err := c.Move(s.rt.Loops()[s.dice(2)]).Await(ctx)
+			b.Release()
+			if err != nil {
+				return err
+			}
+			moved.Loop().Go(context.Background(), func(ctx context.Context) error { return s.serve(ctx, moved) }).
+				Then(func(_ struct{}, _ error) { moved.Close() })
+			return nil
+		case 10:
+			if s.dice(8) == 0 {
+				switch s.dice(3) {
+				case 0:
+					panic(errLeaseServerDone)
+				case 1:
+					runtime.Goexit()
+				}
+				return errLeaseServerDone
+			}
+			b.Release()
+		case 11:
+			if s.dice(8) == 0 {
+				c.Abort()
+			}
+			b.Release()
+		default:
+			if _, err := c.Queue(b).Await(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// waitElsewhere gives others a chance to run.
+func (s *leaseServer) waitElsewhere(ctx context.Context) {
+	for range s.dice(4) {
+		futures.Yield(ctx)
+	}
+}
+
+// Whatever programs do with leases, at the end none is out, and no byte was wrong.
+func TestLeasesAtRandom(t *testing.T) {
+	for seed := range uint64(6) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+				s := &leaseServer{t: t, rt: rt, random: rand.New(rand.NewPCG(seed, 1))}
+				var clients sync.WaitGroup
+				for k := range 12 {
+					random := rand.New(rand.NewPCG(seed, uint64(100+k)))
+					c, peer := pairOn(t, rt.Loops()[k%2], rt, "unixpacket")
+					c.Loop().Go(context.Background(), func(ctx context.Context) error { return s.serve(ctx, c) }).
+						Then(func(struct{}, error) {
+							c.Close() // which does nothing to one that was moved
+						})
+					peer.OnRecv(func(b proactor.Buffer, err error) {
+						if err == nil {
+							checkMessage(t, b.Bytes())
+							b.Release()
+						}
+					})
+					clients.Go(func() {
+						for i := range 150 {
+							size := random.IntN(3000)
+							if random.IntN(4) == 0 {
+								size = random.IntN(8)
+							}
+							if _, err := peer.SendBytes(message(uint32(k<<16+i), size)).Await(context.Background()); err != nil {
+								break
+							}
+							if i%16 == 0 {
+								s.releaseOne()
+							}
+						}
+						peer.CloseWrite()
+					})
+				}
+				bounded(t, "the clients", clients.Wait)
+				eventually(t, func() bool { return rt.Stats().Total().Tasks == 0 }, func() string { return rt.Describe() })
+				bounded(t, "those elsewhere", s.others.Wait)
+				for s.releaseOne() {
+				}
+				require.Zero(t, rt.Stats().Total().OverBudget)
+				nothingHeld(t, rt)
+			}, proactor.WithBuffers(4096, 64))
+		})
+	}
+}
