@@ -88,7 +88,10 @@ var readingFrames = []behaviour{
 			name string
 			call func(ctx context.Context, r *proactor.Reader) (string, error)
 		}{
-			{"Peek", func(ctx context.Context, r *proactor.Reader) (string, error) { p, err := r.Peek(ctx, 9); return string(p), err }},
+			{"Peek", func(ctx context.Context, r *proactor.Reader) (string, error) {
+				p, err := r.Peek(ctx, 9)
+				return string(p), err
+			}},
 			{"ReadSlice", func(ctx context.Context, r *proactor.Reader) (string, error) {
 				p, err := r.ReadSlice(ctx, '\n')
 				return string(p), err
