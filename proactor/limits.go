@@ -91,7 +91,8 @@ const (
 // SetQueueLimit limits how many bytes may wait to be sent, for peers that read too
 // slowly. It concerns every Send, Queue and Broadcast from then on; files and chains
 // are not counted. A single one that is larger than the limit is taken if nothing else
-// waits. 0 means no limit, which is how a connection begins. Any goroutine may call it.
+// waits. 0 means no limit, which is how a connection begins. Any goroutine may call it. It holds
+// until Move.
 //
 // Errors satisfy errors.Is with ErrSlowConsumer; of a connection that was dropped also
 // with ErrClosed.
