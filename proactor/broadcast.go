@@ -57,15 +57,3 @@ func (l *Loop) broadcast(b Buffer, data []byte, conns []*Conn) {
 		}
 	}
 }
-
-// Buffer leases n bytes of the loop's memory to the caller, which are zero, to be
-// filled and then given away with Send, Queue or Broadcast, or released. It counts for
-// LoopStats.Held. A Buffer that a task has and neither gives away nor releases is
-// released when the task returns. Buffers of up to 64 KiB that the loop's own code
-// leases come from memory that is used again and again, and cost no allocation; any
-// goroutine may call it.
-func (l *Loop) Buffer(n int) Buffer {
-	b := bufferOf(l.buffers.Memory(n, &l.programs))
-	clear(b.lease.Data())
-	return b
-}

@@ -130,3 +130,65 @@ func TestBroadcastWhileClosing(t *testing.T) {
 		sending.Wait()
 	})
 }
+
+// Many goroutines and both loops retain, send and release the same bytes. Each memory
+// comes back once: twice, and two of the Buffers made later would share it.
+func TestRetainedByMany(t *testing.T) {
+	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		const size = 1000
+		sink, peer := acceptedOn(t, rt, 1)
+		var reading sync.WaitGroup
+		reading.Go(func() { io.Copy(io.Discard, peer) })
+		var all sync.WaitGroup
+		for i := range 8 {
+			all.Go(func() {
+				for n := range 50 {
+					b := rt.Loops()[n%2].Buffer(size)
+					fill := byte(i*50 + n)
+					copy(b.Bytes(), bytes.Repeat([]byte{fill}, size))
+					var done sync.WaitGroup
+					for holder := range 6 {
+						mine := b.Retain()
+						use := func() {
+							if got := mine.Bytes(); got[0] != fill || got[size-1] != fill {
+								t.Errorf("%d is %d", fill, got[0])
+							}
+							switch holder % 3 {
+							case 0:
+								mine.Release()
+							case 1:
+								proactor.Broadcast(mine.Retain(), sink, sink)
+								mine.Release()
+							case 2:
+								sink.Queue(mine)
+							}
+						}
+						if done.Add(1); holder%2 == 0 {
+							go func() { defer done.Done(); use() }()
+						} else if !rt.Loops()[holder/2%2].Do(func() { defer done.Done(); use() }) {
+							t.Error("the loop has ended")
+						}
+					}
+					b.Release()
+					done.Wait()
+				}
+			})
+		}
+		all.Wait()
+		eventually(t, func() bool { return rt.Stats().Total().Held == 0 }, rt.Describe)
+		for i, l := range rt.Loops() {
+			c, other := acceptedOn(t, rt, i)
+			inTask(t, rt, c, func(context.Context) {
+				distinct := map[*byte]bool{}
+				for range 1000 {
+					distinct[&l.Buffer(size).Bytes()[0]] = true
+				}
+				require.Len(t, distinct, 1000)
+			})
+			closedDown(t, c)
+			other.Close()
+		}
+		closedDown(t, sink)
+		reading.Wait()
+	})
+}

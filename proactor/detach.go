@@ -105,22 +105,11 @@ func (c *Conn) Unread(b Buffer) {
 		return
 	}
 	b = b.take("Unread")
-	ok := c.loop.engine.Perform(func() { c.recv.unreadAgain(b) })
+	ok := c.loop.engine.Perform(func() {
+		c.recv.putBack(b)
+		c.recv.serveUnread()
+	})
 	if !ok {
 		b.lease.EndAnywhere()
-	}
-}
-
-func (r *receiver) unreadAgain(b Buffer) {
-	if !r.open() {
-		b.lease.End()
-		return
-	}
-	r.in.unpop(r.lenders(), b)
-	for r.in.line.Len() > 0 && r.in.unread.Len() > 0 {
-		r.in.line.Pop(&r.lenders().demands).give(r.in.pop(r.lenders()))
-	}
-	if r.in.handler != nil && !r.in.isHeld {
-		r.conn.loop.engine.Later(r.resume)
 	}
 }

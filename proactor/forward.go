@@ -61,7 +61,7 @@ type ForwardOption func(*forward)
 // looks at both. The connections stay open, but for what a cancel does. Zero or less
 // means never.
 func ForwardIdleTimeout(d time.Duration) ForwardOption {
-	return func(f *forward) { f.patience = d }
+	return func(f *forward) { f.patience = max(0, d) }
 }
 
 // ForwardProgress has the Forward add to p what it moves. Several may add to one.

@@ -27,7 +27,7 @@ var errMoving = errors.New("proactor: the connection is being moved already")
 // Nothing is lost and the order stays: what c has queued is sent first, what it
 // has received and nobody has taken is there for the first Recv of the new Conn.
 // A Recv that waits on c, and a handler of OnRecv, end with ErrMoved. Deadlines
-// are not taken along. The place in the listener's limit is.
+// and other limits are not taken along. The place in the listener's limit is.
 //
 // A Move that fails leaves c as it was, but for those that waited to receive:
 // with syscall.EMFILE when there is no descriptor for the hand-over, with what

@@ -97,9 +97,10 @@ func WithBuffers(size, count int) Option {
 
 // WithMemoryBudget sets how many bytes of received data the runtime's connections
 // may hold together: leases that the program has, data that nobody has read, data
-// that waits to be sent on. Each loop has an equal part of it, and one connection
-// at most a quarter of that. The connections that hold most are ended first, with
-// ErrOverBudget; it is logged, and counted in LoopStats. The default is 1 GiB.
+// that waits to be sent on, and what a Writer has and has queued. Each loop has an
+// equal part of it, and one connection at most a quarter of that. The connections that
+// hold most are ended first, with ErrOverBudget; it is logged, and counted in
+// LoopStats. The default is 1 GiB.
 //
 // A connection holds a few buffers at most (see LoopStats.Copied): what it holds
 // beyond is memory of its own, so that buffers for others are always there.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"math"
 )
 
 // ErrFrameTooLong says that what a Reader is to give in one piece exceeds its limit.
@@ -45,10 +44,10 @@ type Reader struct {
 	tail  piece // follows it: a buffer as it was received
 }
 
-// piece is data of which a part has been read.
+// piece is what is left to read of a lease.
 type piece struct {
 	lease Buffer
-	read  int // bytes
+	data  []byte
 }
 
 // ReaderOption changes how Conn.Reader sets a Reader up.
@@ -74,7 +73,7 @@ func (c *Conn) Reader(opts ...ReaderOption) *Reader {
 }
 
 // Buffered is the number of bytes that can be read without waiting.
-func (r *Reader) Buffered() int { return r.head.len() + r.tail.len() }
+func (r *Reader) Buffered() int { return len(r.head.data) + len(r.tail.data) }
 
 // Peek waits until n bytes are there and returns them without moving past them. If the
 // stream ends before, it returns those that are there with the error.
@@ -84,7 +83,7 @@ func (r *Reader) Peek(ctx context.Context, n int) ([]byte, error) {
 	}
 	r.settle()
 	if r.head.lease.lease == nil {
-		if p := r.tail.rest(); n <= len(p) && n <= r.limit {
+		if p := r.tail.data; n <= len(p) && n <= r.limit {
 			return p[:n:n], nil
 		}
 	}
@@ -105,9 +104,9 @@ func (r *Reader) Discard(n int) {
 	if n < 0 || n > r.Buffered() {
 		panic(fmt.Sprintf("proactor: Reader.Discard of %d bytes, and %d are there: Peek first, or Skip", n, r.Buffered()))
 	}
-	k := min(n, r.head.len())
-	r.head.read += k
-	r.tail.read += n - k
+	k := min(n, len(r.head.data))
+	r.head.data = r.head.data[k:]
+	r.tail.data = r.tail.data[n-k:]
 }
 
 // Skip moves past n bytes, for which it waits if need be but which it does not collect:
@@ -148,7 +147,7 @@ func (r *Reader) ReadSlice(ctx context.Context, delim byte) ([]byte, error) {
 func (r *Reader) peekSlice(ctx context.Context, delim byte, limit int) ([]byte, error) {
 	r.settle()
 	if r.head.lease.lease == nil {
-		p := r.tail.rest()
+		p := r.tail.data
 		if i := bytes.IndexByte(p, delim); i >= 0 && i < limit {
 			return p[: i+1 : i+1], nil
 		}
@@ -179,14 +178,14 @@ func (r *Reader) awaitSlice(ctx context.Context, delim byte, limit int) ([]byte,
 // find is behind which of the bytes that are there the first delim ends, -1 if there is
 // none. So many bytes in front have none.
 func (r *Reader) find(delim byte, before int) int {
-	n := r.head.len()
+	n := len(r.head.data)
 	if before < n {
-		if i := bytes.IndexByte(r.head.rest()[before:], delim); i >= 0 {
+		if i := bytes.IndexByte(r.head.data[before:], delim); i >= 0 {
 			return before + i + 1
 		}
 		before = n
 	}
-	if i := bytes.IndexByte(r.tail.rest()[before-n:], delim); i >= 0 {
+	if i := bytes.IndexByte(r.tail.data[before-n:], delim); i >= 0 {
 		return before + i + 1
 	}
 	return -1
@@ -194,13 +193,13 @@ func (r *Reader) find(delim byte, before int) int {
 
 // gather makes one slice of the first n bytes that are there.
 func (r *Reader) gather(n int) []byte {
-	if r.head.len() == 0 {
-		return r.tail.rest()[:n:n]
+	if len(r.head.data) == 0 {
+		return r.tail.data[:n:n]
 	}
-	if missing := n - r.head.len(); missing > 0 {
+	if missing := n - len(r.head.data); missing > 0 {
 		r.copyHead(missing, n)
 	}
-	return r.head.rest()[:n:n]
+	return r.head.data[:n:n]
 }
 
 // all is everything that is there, after a failure.
@@ -244,8 +243,8 @@ func (r *Reader) read(ctx context.Context, p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	n := copy(p, r.head.rest())
-	n += copy(p[n:], r.tail.rest())
+	n := copy(p, r.head.data)
+	n += copy(p[n:], r.tail.data)
 	r.Discard(n)
 	return n, nil
 }
@@ -290,161 +289,38 @@ func withoutEnd(line []byte) []byte {
 	return line
 }
 
-// Bound makes an io.Reader that reads with ctx, for what knows no contexts. It also is
-// an io.ByteReader and an io.WriterTo. A Read returns what is there, or waits.
-func (r *Reader) Bound(ctx context.Context) *BoundReader { return &BoundReader{r, ctx} }
-
-// BoundReader is a Reader with a context, see Reader.Bound.
-type BoundReader struct {
-	reader *Reader
-	ctx    context.Context
-}
-
-// Read implements io.Reader.
-func (b *BoundReader) Read(p []byte) (int, error) { return b.reader.read(b.ctx, p) }
-
-// ReadByte implements io.ByteReader.
-func (b *BoundReader) ReadByte() (byte, error) {
-	p, err := b.reader.Peek(b.ctx, 1)
-	if err != nil {
-		return 0, err
-	}
-	b.reader.Discard(1)
-	return p[0], nil
-}
-
-// WriteTo implements io.WriterTo: w is given the buffers as they were received.
-func (b *BoundReader) WriteTo(w io.Writer) (written int64, err error) {
-	r := b.reader
-	for {
-		r.settle()
-		for _, p := range []*piece{&r.head, &r.tail} {
-			if p.len() == 0 {
-				continue
-			}
-			n, err := w.Write(p.rest())
-			written += int64(n)
-			p.read += n
-			if err == nil && p.len() > 0 {
-				err = io.ErrShortWrite
-			}
-			if err != nil {
-				return written, err
-			}
-		}
-		r.settle()
-		switch err := r.receive(b.ctx, 0); err {
-		case nil:
-		case io.EOF:
-			return written, nil
-		default:
-			return written, err
-		}
-	}
-}
-
-// Release gives back what the Reader holds. Bytes that were not read are there for the
-// connection's next receive, of whatever kind: a Recv, a Forward, a NetConn. The Reader
-// may be used again. A task need not call it: what a Reader holds for a task comes back
-// when the task returns, and is lost then.
-func (r *Reader) Release() {
-	r.settle()
-	head, tail := r.head.giveUp(), r.tail.giveUp()
-	if head.lease == nil && tail.lease == nil {
-		return
-	}
-	c := r.conn
-	ok := c.loop.engine.Perform(func() {
-		c.recv.putBack(tail)
-		c.recv.putBack(head)
-		c.recv.serveUnread()
-	})
-	if !ok {
-		head.end()
-		tail.end()
-	}
-}
-
-// end ends the lease, which the caller has taken.
-func (b Buffer) end() {
-	if b.lease != nil {
-		b.lease.EndAnywhere()
-	}
-}
-
-// putBack makes data the first that is to be received.
-func (r *receiver) putBack(b Buffer) {
-	switch {
-	case b.lease == nil:
-	case !r.open():
-		b.lease.End()
-	default:
-		b.lease.Keep()
-		r.in.unpop(r.lenders(), b)
-	}
-}
-
-// serveUnread gives what is there to those who wait.
-func (r *receiver) serveUnread() {
-	for r.in.line.Len() > 0 && r.in.unread.Len() > 0 {
-		r.in.line.Pop(&r.lenders().demands).give(r.in.pop(r.lenders()))
-	}
-}
-
-// giveUp takes the lease on what is left away from the piece.
-func (p *piece) giveUp() Buffer {
-	b := p.lease
-	if b.lease == nil {
-		return b
-	}
-	rest := p.rest()
-	b = b.take("Release")
-	b.lease.SetData(rest)
-	*p = piece{}
-	return b
-}
-
-// len is how many bytes are left.
-func (p *piece) len() int {
-	if p.lease.lease == nil {
-		return 0
-	}
-	return p.lease.Len() - p.read
-}
-
-// rest is what is left.
-func (p *piece) rest() []byte {
-	if p.lease.lease == nil {
-		return nil
-	}
-	return p.lease.Bytes()[p.read:]
-}
-
 // release ends the lease.
 func (p *piece) release() {
 	p.lease.Release()
 	*p = piece{}
 }
 
-// settle gives back what has been read.
+// settle gives back what has been read. It panics if the lease on the rest is over,
+// with the task that received it.
 func (r *Reader) settle() {
-	if r.head.lease.lease != nil && r.head.len() == 0 {
-		r.head.release()
-	}
-	if r.tail.lease.lease != nil && r.tail.len() == 0 {
-		r.tail.release()
+	r.head.settle()
+	r.tail.settle()
+}
+
+func (p *piece) settle() {
+	switch {
+	case p.lease.lease == nil:
+	case len(p.data) == 0:
+		p.release()
+	default:
+		p.lease.Bytes()
 	}
 }
 
 // receive waits for more. What is there becomes the head, in memory for n bytes: while
 // the Reader waits it holds no buffer of the loop's.
 func (r *Reader) receive(ctx context.Context, n int) error {
-	if k := r.tail.len(); k > 0 {
+	if k := len(r.tail.data); k > 0 {
 		r.copyHead(k, n)
 		r.tail.release()
 	}
 	b, err := r.conn.Recv().Await(ctx)
-	if err == io.EOF && r.head.len() > 0 {
+	if err == io.EOF && len(r.head.data) > 0 {
 		return io.ErrUnexpectedEOF
 	}
 	if err != nil {
@@ -454,37 +330,25 @@ func (r *Reader) receive(ctx context.Context, n int) error {
 		b.Release()
 		return nil
 	}
-	r.tail = piece{lease: b}
+	r.tail = piece{b, b.Bytes()}
 	return nil
 }
 
 // copyHead moves n bytes from the tail to the head, which is going to have want bytes, or
 // more if that is not known.
 func (r *Reader) copyHead(n, want int) {
-	have := r.head.len()
-	want = max(want, have+n)
-	if room := r.head.room(); room < n {
+	if have := len(r.head.data); cap(r.head.data)-have < n {
+		want = max(want, have+n)
 		if have > 0 {
-			want = max(want, min(2*have, math.MaxInt/2))
+			want = max(want, 2*have)
 		}
-		grown := r.conn.memory(want)
-		copy(grown.lease.Memory(), r.head.rest())
-		grown.lease.SetData(grown.lease.Memory()[:have])
+		b := r.conn.memory(want)
+		grown := append(b.Bytes()[:0], r.head.data...)
 		r.head.release()
-		r.head = piece{lease: grown}
+		r.head = piece{b, grown}
 	}
-	l := r.head.lease.lease
-	l.SetData(append(l.Data(), r.tail.rest()[:n]...))
-	r.tail.read += n
-}
-
-// room is how many bytes can be appended.
-func (p *piece) room() int {
-	if p.lease.lease == nil {
-		return 0
-	}
-	data := p.lease.Bytes()
-	return cap(data) - len(data)
+	r.head.data = append(r.head.data, r.tail.data[:n]...)
+	r.tail.data = r.tail.data[n:]
 }
 
 // memory leases memory that the connection is charged for.

@@ -35,7 +35,7 @@ type LoopStats struct {
 	AcceptShortages uint64 // times accepting rested for want of descriptors or memory
 	NoBuffers       uint64 // receives refused for want of a buffer (ENOBUFS), and armed again
 	ReceivesPaused  uint64 // receives paused because nobody read
-	Held            int64  // bytes of received data that are held, see WithMemoryBudget
+	Held            int64  // bytes of received data, and of Loop.Buffer, Reader and Writer, that are held, see WithMemoryBudget
 	Copied          uint64 // receives copied out of their buffer at once: the connection held its share of buffers, or nobody waited
 	OverBudget      uint64 // connections ended because more was held than may be
 	Late            uint64 // completions of operations that were over

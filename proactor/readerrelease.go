@@ -1,0 +1,62 @@
+package proactor
+
+// Release gives back what the Reader holds. Bytes that were not read are there for the
+// connection's next receive, of whatever kind: a Recv, a Forward, a NetConn. The Reader
+// may be used again. A task need not call it: what a Reader holds for a task comes back
+// when the task returns, and is lost then. Call it before Move: a connection that has moved
+// takes nothing back.
+func (r *Reader) Release() {
+	r.settle()
+	head, tail := r.head.giveUp(), r.tail.giveUp()
+	if head.lease == nil && tail.lease == nil {
+		return
+	}
+	c := r.conn
+	ok := c.loop.engine.Perform(func() {
+		c.recv.putBack(tail)
+		c.recv.putBack(head)
+		c.recv.serveUnread()
+	})
+	if !ok {
+		head.end()
+		tail.end()
+	}
+}
+
+// end ends the lease, which the caller has taken.
+func (b Buffer) end() {
+	if b.lease != nil {
+		b.lease.EndAnywhere()
+	}
+}
+
+// putBack makes data the first that is to be received.
+func (r *receiver) putBack(b Buffer) {
+	switch {
+	case b.lease == nil:
+	case !r.open():
+		b.lease.End()
+	default:
+		b.lease.Keep()
+		r.in.unpop(r.lenders(), b)
+	}
+}
+
+// serveUnread gives what is there to those who wait.
+func (r *receiver) serveUnread() {
+	for r.in.line.Len() > 0 && r.in.unread.Len() > 0 {
+		r.in.line.Pop(&r.lenders().demands).give(r.in.pop(r.lenders()))
+	}
+}
+
+// giveUp takes the lease on what is left away from the piece.
+func (p *piece) giveUp() Buffer {
+	b := p.lease
+	if b.lease == nil {
+		return b
+	}
+	b = b.take("Release")
+	b.lease.SetData(p.data)
+	*p = piece{}
+	return b
+}
