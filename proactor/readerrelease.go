@@ -47,6 +47,9 @@ func (r *receiver) serveUnread() {
 	for r.in.line.Len() > 0 && r.in.unread.Len() > 0 {
 		r.in.line.Pop(&r.lenders().demands).give(r.in.pop(r.lenders()))
 	}
+	if r.in.handler != nil && !r.in.isHeld {
+		r.conn.loop.engine.Later(r.resume)
+	}
 }
 
 // giveUp takes the lease on what is left away from the piece.
