@@ -5,7 +5,8 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
-	"syscall"
+
+	"github.com/goproactor/goproactor/ring"
 )
 
 // unreadMessage is a message that was received before its socket was detached.
@@ -41,10 +42,10 @@ func (u *messageQueue) next() (m unreadMessage, ok bool) {
 func (m *unreadMessage) copyTo(p, oob []byte) (n, oobn, flags int) {
 	n, oobn = copy(p, m.data), copy(oob, m.control)
 	if m.truncated || n < len(m.data) {
-		flags |= syscall.MSG_TRUNC
+		flags |= int(ring.MsgTrunc)
 	}
 	if oobn < len(m.control) {
-		flags |= syscall.MSG_CTRUNC
+		flags |= int(ring.MsgCTrunc)
 	}
 	return n, oobn, flags
 }
