@@ -84,6 +84,10 @@ func (g *generator) forms() {
 			if e := &s.Entries[i]; g.program.Packets && e.Object == Datagram && e.sides() == readSide {
 				e.Flags &^= ring.MsgWaitAll
 			}
+			// The end of a named pipe does not end a multishot read of the kernel's.
+			if e := &s.Entries[i]; g.program.Named && e.Kind == ReadMultishot && e.pipes() {
+				e.Kind = ReadProvided
+			}
 		}
 		for i := range s.Acts {
 			if a := &s.Acts[i]; a.Verb == PeerWrites && a.Object == Datagram && g.chance(15) {
