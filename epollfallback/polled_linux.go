@@ -46,6 +46,15 @@ func (q *Queue) transferPolled(op *operation, call uintptr, vector *iovec, n int
 	return got, errno
 }
 
+// waitsUntried reports whether the kernel's ring waits for a file before it tries to
+// transfer, be it nothing: for terminals and named pipes, which do not know
+// RWF_NOWAIT.
+func (q *Queue) waitsUntried(fd int32) bool {
+	const pipefs = 0x50495045 // PIPEFS_MAGIC, of pipes without a name
+	var fs unix.Statfs_t
+	return q.canReopen(fd) && unix.Fstatfs(int(fd), &fs) == nil && fs.Type != pipefs
+}
+
 // canReopen reports whether opening the file of a number again gives another
 // description of the same pipe or terminal. The master of a pseudoterminal would be
 // a new one, and what other devices do then is their own affair.

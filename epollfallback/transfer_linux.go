@@ -141,6 +141,9 @@ func (q *Queue) transferNow(op *operation, call uintptr, vector *iovec, n int) (
 			return got, errno
 		}
 	}
+	if n == 1 && vector.len == 0 && op.wants() == 0 && allows(op.fd, call) && q.waitsUntried(op.fd) {
+		return q.transferPolled(op, call, vector, n) // the call would say 0 at once
+	}
 	// RWF_NOWAIT serves pipes and sockets since Linux 6.4, others longer.
 	got, errno := q.vectored(call, op.fd, vector, n, op.off, rwfNoWait)
 	if errno == unix.ESPIPE && q.ignoresOffset(op.fd, op.off) {

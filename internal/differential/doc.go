@@ -28,6 +28,9 @@
 //
 // Not compared is what the kernel does not promise:
 //
+//   - what a short link timeout ends with that fires when what it limits has ended by
+//     itself, or is being ended by a worker of the kernel's: ECANCELED, ENOENT or
+//     EALREADY;
 //   - order between unrelated entries, and between a cancel and its target;
 //   - of a multishot poll, how many completions a step has; POLLERR, which
 //     passes; and its events in a step in which others read or wrote the same;
@@ -60,8 +63,14 @@
 //     tries it 128 times and then gives it to a worker;
 //   - a shutdown(SHUT_RD) while the other end of a Unix pair waits to send: that
 //     send fails, but epoll has no event to report (a limit of the fallback);
-//   - a receive that takes what the batch brings while a poll waits for it:
-//     epoll looks when it is gone;
+//   - a receive that takes what the batch brings while a poll waits for it, or what
+//     comes to a TCP connection that our side has shut down: epoll looks when it is
+//     gone;
+//   - a shutdown that only wakes the other end of a Unix pair, which waits for a
+//     buffer to receive into: the kernel finds that none is left, epoll has no event
+//     to report (a limit of the fallback);
+//   - the removal of a multishot poll in one batch with what makes it report;
+//   - linked entries while a cancel or a timeout that counts waits behind a link;
 //   - the close of what an entry behind a link is for; an accept after a connect
 //     to the same listener in one batch; a second entry for a descriptor that
 //     has an error pending;
@@ -71,6 +80,7 @@
 //
 // Not generated are multishot receives with MSG_PEEK, which only fill buffers,
 // or MSG_DONTWAIT, which gives up after 32 completions,
+// MSG_WAITALL of packets (SOCK_SEQPACKET), named pipes beside incremental groups,
 // MSG_WAITALL into incremental groups, of which the kernel offers the same memory
 // to the next receive, receives on a datagram socket that was shut down, and
 // splices and tees: the kernel leaves each to a thread, and when that begins, and

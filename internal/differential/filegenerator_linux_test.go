@@ -23,7 +23,25 @@ func generateFiles(d dice) *FileProgram {
 	for range 4 + g.roll(16) {
 		g.files.Chains = append(g.files.Chains, g.linked())
 	}
+	g.limits()
 	return &g.files
+}
+
+// fullDevice takes no bytes, and has as many zeros as one likes (full(4)).
+const fullDevice = "/dev/full"
+
+// limits has writes cut by a limit of the size of files, or refused by a device that
+// is full. It comes last: the rest of a seed's program is what it was before there
+// were any.
+func (g *fileGenerator) limits() {
+	g.files.Limit = pick[int64](&g.generator, 0, 0, 0, 0, 1000, 4096, 60500)
+	for _, c := range g.files.Chains[1:] {
+		for i := range c {
+			if c[i].Kind == FileOpen && g.chance(5) {
+				c[i].Name, c[i].Flags = fullDevice, unix.O_CLOEXEC|unix.O_RDWR
+			}
+		}
+	}
 }
 
 type fileGenerator struct {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -92,14 +93,48 @@ func RunFiles(p *FileProgram, open Open, parent string) (*FileTrace, error) {
 		return nil, err
 	}
 	defer m.queue.Close()
-	for _, c := range p.Chains {
-		if ended, err := m.run(c); err != nil {
-			return nil, err
-		} else if !ended {
-			return &m.trace, nil
-		}
+	if ended, err := m.runChains(p); err != nil {
+		return nil, err
+	} else if !ended {
+		return &m.trace, nil
 	}
 	return &m.trace, m.survey()
+}
+
+// runChains runs the chains within the limit of the program, which must not meet
+// what package testing writes.
+func (m *fileMachine) runChains(p *FileProgram) (ended bool, err error) {
+	unlimited, err := limitFileSize(p.Limit)
+	if err != nil {
+		return false, err
+	}
+	defer unlimited()
+	for _, c := range p.Chains {
+		if ended, err := m.run(c); err != nil || !ended {
+			return ended, err
+		}
+	}
+	return true, nil
+}
+
+// limitFileSize sets how large files of this process may grow, and returns what
+// undoes that.
+func limitFileSize(n int64) (undo func(), err error) {
+	if n == 0 {
+		return func() {}, nil
+	}
+	var before unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &before); err != nil {
+		return nil, err
+	}
+	signal.Ignore(unix.SIGXFSZ)
+	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: uint64(n), Max: before.Max}); err != nil {
+		return nil, err
+	}
+	return func() {
+		unix.Setrlimit(unix.RLIMIT_FSIZE, &before)
+		signal.Reset(unix.SIGXFSZ)
+	}, nil
 }
 
 // fileMachine runs one program on one queue.

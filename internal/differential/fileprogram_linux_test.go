@@ -14,6 +14,7 @@ import (
 // certain.
 type FileProgram struct {
 	Chains [][]FileEntry
+	Limit  int64 // how large files may grow (RLIMIT_FSIZE), 0 for no limit
 }
 
 // FileKind is what an entry asks for.
@@ -127,6 +128,9 @@ func (e *FileEntry) operands() []string {
 // String is the program, a line for each entry.
 func (p *FileProgram) String() string {
 	var b strings.Builder
+	if p.Limit > 0 {
+		fmt.Fprintf(&b, "files of up to %d bytes\n", p.Limit)
+	}
 	for i, c := range p.Chains {
 		fmt.Fprintf(&b, "chain %d\n", i)
 		for _, e := range c {
@@ -145,7 +149,7 @@ func ShrinkFiles(p *FileProgram, limit int, fails func(*FileProgram) bool) *File
 			if limit--; limit < 0 {
 				return
 			}
-			if small := (&FileProgram{edit(cloneChains(p.Chains))}); fails(small) {
+			if small := (&FileProgram{Chains: edit(cloneChains(p.Chains)), Limit: p.Limit}); fails(small) {
 				p, again = small, true
 			}
 		}

@@ -197,20 +197,27 @@ func TestFileFaultsAreFound(t *testing.T) {
 
 // fileRegressions are programs for every class of difference found.
 var fileRegressions = map[string]*FileProgram{
-	"a read of fewer bytes than asked for breaks its chain": {[][]FileEntry{
+	"a read of fewer bytes than asked for breaks its chain": {Chains: [][]FileEntry{
 		{{ID: 1, Kind: FileOpen, Name: "a", Flags: unix.O_RDWR | unix.O_CREAT, Mode: 0o600}},
 		{{ID: 2, Kind: FileWrite, Size: 100}},
 		{{ID: 3, Kind: FileRead, Size: 200, Link: ring.SQELink}, {ID: 4, Kind: NameMkdir, Name: "d", Mode: 0o700}},
 		{{ID: 5, Kind: FileRead, Size: 200, Link: ring.SQEHardLink}, {ID: 6, Kind: NameMkdir, Name: "e", Mode: 0o700}}}},
-	"what follows a close has no descriptor": {[][]FileEntry{
+	"what follows a close has no descriptor": {Chains: [][]FileEntry{
 		{{ID: 1, Kind: FileOpen, Name: "a", Flags: unix.O_RDWR | unix.O_CREAT, Mode: 0o600}},
 		{{ID: 2, Kind: FileClose, Link: ring.SQEHardLink}, {ID: 3, Kind: FileRead, Size: 10, Link: ring.SQEHardLink},
 			{ID: 4, Kind: FileSync, Link: ring.SQEHardLink}, {ID: 5, Kind: FileStat}}}},
-	"what follows a read at the end of a file moves its cursor once": {[][]FileEntry{
+	"what follows a read at the end of a file moves its cursor once": {Chains: [][]FileEntry{
 		{{ID: 1, Kind: FileOpen, Name: "a", Flags: unix.O_RDWR | unix.O_CREAT, Mode: 0o600}},
 		{{ID: 2, Kind: FileRead, Size: 1, Offset: ring.AtCursor, Link: ring.SQEHardLink},
 			{ID: 3, Kind: FileWriteVector, Size: 1, Pieces: 3, Offset: ring.AtCursor}}}},
-	"an append at an offset goes to the end": {[][]FileEntry{
+	"a vector is cut within a piece by the limit of a file's size": {Limit: 1000, Chains: [][]FileEntry{
+		{{ID: 1, Kind: FileOpen, Name: "a", Flags: unix.O_RDWR | unix.O_CREAT, Mode: 0o600}},
+		{{ID: 2, Kind: FileWriteVector, Size: 4096, Pieces: 3, Offset: ring.AtCursor}},
+		{{ID: 3, Kind: FileWrite, Size: 1, Offset: ring.AtCursor}}}},
+	"a device that is full": {Chains: [][]FileEntry{
+		{{ID: 1, Kind: FileOpen, Name: fullDevice, Flags: unix.O_RDWR}},
+		{{ID: 2, Kind: FileWrite, Size: 10, Offset: ring.AtCursor, Link: ring.SQEHardLink}, {ID: 3, Kind: FileReadVector, Size: 10, Pieces: 3}}}},
+	"an append at an offset goes to the end": {Chains: [][]FileEntry{
 		{{ID: 1, Kind: FileOpen, Name: "a", Flags: unix.O_RDWR | unix.O_CREAT | unix.O_APPEND, Mode: 0o600}},
 		{{ID: 2, Kind: FileWrite, Size: 100, Link: ring.SQELink}, {ID: 3, Kind: FileWrite, Size: 10, Offset: 5, Link: ring.SQELink},
 			{ID: 4, Kind: FileWriteVector, Size: 10, Pieces: 3, Offset: ring.AtCursor, Link: ring.SQELink},

@@ -2,6 +2,7 @@ package differential
 
 import (
 	"math/rand/v2"
+	"slices"
 
 	"github.com/goproactor/goproactor/ring"
 )
@@ -55,6 +56,7 @@ func generate(d dice) *Program {
 	g.registrations()
 	g.slots()
 	g.multishotReads()
+	g.forms()
 	return &g.program
 }
 
@@ -65,6 +67,33 @@ func generate(d dice) *Program {
 func (g *generator) slots() {
 	for o := range g.program.Slots {
 		g.program.Slots[o] = Object(o).hasSlot() && !g.chance(75)
+	}
+}
+
+// forms has some programs use pipes that have names, or packets of which some are
+// empty. It comes last for the same reason as registrations.
+func (g *generator) forms() {
+	g.program.Named, g.program.Packets = g.chance(30), g.chance(50)
+	// A worker of the kernel's that finds the end of a named pipe takes a whole buffer.
+	incremental := slices.ContainsFunc(g.program.Groups, func(p Group) bool { return p.Incremental })
+	g.program.Named = g.program.Named && !incremental
+	for _, s := range g.program.Steps {
+		for i := range s.Entries {
+			// Part of what is waited for and then the end of packets: the kernel tries
+			// again turn after turn, until it leaves that to a worker.
+			if e := &s.Entries[i]; g.program.Packets && e.Object == Datagram && e.sides() == readSide {
+				e.Flags &^= ring.MsgWaitAll
+			}
+			// The end of a named pipe does not end a multishot read of the kernel's.
+			if e := &s.Entries[i]; g.program.Named && e.Kind == ReadMultishot && e.pipes() {
+				e.Kind = ReadProvided
+			}
+		}
+		for i := range s.Acts {
+			if a := &s.Acts[i]; a.Verb == PeerWrites && a.Object == Datagram && g.chance(15) {
+				a.N = 0
+			}
+		}
 	}
 }
 

@@ -204,11 +204,17 @@ func (m *machine) turn(wait time.Duration) (n int) {
 // moving says that something is in flight that ends by itself.
 func (m *machine) moving() bool {
 	for _, f := range m.live {
-		if f.endsByItself() && m.started(f) {
+		if (f.endsByItself() || m.isTriedAgain(&f.entry)) && m.started(f) {
 			return true
 		}
 	}
 	return false
+}
+
+// isTriedAgain says that an entry is for a named pipe whose other end is closed. The
+// kernel tries it again in every turn, 128 times, and then leaves it to a worker.
+func (m *machine) isTriedAgain(e *Entry) bool {
+	return m.world.named && e.pipes() && e.sides() != 0 && m.world.ends[e.Object].peer == closed
 }
 
 func (f *flight) endsByItself() bool {

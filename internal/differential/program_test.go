@@ -13,6 +13,9 @@ type Program struct {
 	Groups []Group
 	Steps  []Step
 	Slots  [objects]bool // the objects that entries name by a slot; its number is the object's
+
+	Named   bool // its pipes have names (fifo(7))
+	Packets bool // its datagram sockets are SOCK_SEQPACKET
 }
 
 // Group is a buffer group; its number is its place in the program.
@@ -184,6 +187,8 @@ func (e *Entry) sides() side {
 	return 0
 }
 
+func (e *Entry) pipes() bool { return e.hasObject() && (e.Object == PipeOut || e.Object == PipeIn) }
+
 func (e *Entry) hasObject() bool {
 	switch e.Kind {
 	case Nop, PollRemove, Timeout, TimeoutRemove, LinkTimeout, Cancel, CancelAny, Unknown:
@@ -346,6 +351,12 @@ func (p *Program) String() string {
 			b.WriteString(", incremental")
 		}
 		b.WriteByte('\n')
+	}
+	if p.Named {
+		b.WriteString("named pipes\n")
+	}
+	if p.Packets {
+		b.WriteString("SOCK_SEQPACKET\n")
 	}
 	for o, slot := range p.Slots {
 		if slot && p.uses()[o] {

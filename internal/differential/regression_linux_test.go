@@ -15,6 +15,11 @@ func withGroups(p *Program, groups ...Group) *Program {
 	return p
 }
 
+func packets(p *Program) *Program {
+	p.Packets = true
+	return p
+}
+
 func submit(entries ...Entry) Step { return Step{Entries: entries} }
 
 func outside(acts ...Act) Step { return Step{Acts: acts} }
@@ -105,6 +110,13 @@ var regressions = map[string]*Program{
 		submit(Entry{ID: 2, Kind: RecvMessages, Object: Datagram}),
 		outside(Act{Verb: PeerWrites, Object: Datagram, N: 4})),
 		Group{Count: 4, Size: 64}),
+	"an empty packet is no end": packets(steps(
+		submit(Entry{ID: 1, Kind: Recv, Object: Datagram, Size: 8}),
+		outside(Act{Verb: PeerWrites, Object: Datagram, N: 0}),
+		submit(Entry{ID: 2, Kind: Recv, Object: Datagram, Size: 8}),
+		outside(Act{Verb: PeerWrites, Object: Datagram, N: 5}),
+		submit(Entry{ID: 3, Kind: Send, Object: Datagram}, Entry{ID: 4, Kind: Write, Object: Datagram, Size: 3}),
+		outside(Act{Verb: PeerReads, Object: Datagram, N: 8}))),
 	"a shutdown ends a send that waits": steps(
 		submit(Entry{ID: 1, Kind: Sendmsg, Object: UnixA, Size: 70000, Flags: ring.MsgWaitAll}),
 		submit(Entry{ID: 2, Kind: Shutdown, Object: UnixA, Flags: 1})),

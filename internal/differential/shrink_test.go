@@ -45,7 +45,7 @@ func (s *shrinker) try(edit func(*Program)) bool {
 }
 
 func (p *Program) clone() *Program {
-	c := &Program{Groups: append([]Group(nil), p.Groups...), Slots: p.Slots}
+	c := &Program{Groups: append([]Group(nil), p.Groups...), Slots: p.Slots, Named: p.Named, Packets: p.Packets}
 	for _, s := range p.Steps {
 		c.Steps = append(c.Steps, Step{append([]Entry(nil), s.Entries...), append([]Act(nil), s.Acts...)})
 	}
@@ -98,6 +98,8 @@ func (s *shrinker) cutActs() {
 func (s *shrinker) simplify() {
 	for len(s.best.Groups) > 0 && s.try(func(p *Program) { p.Groups = p.Groups[:len(p.Groups)-1] }) {
 	}
+	s.try(func(p *Program) { p.Named = false })
+	s.try(func(p *Program) { p.Packets = false })
 	for o, slot := range s.best.Slots {
 		if slot {
 			s.try(func(p *Program) { p.Slots[o] = false })

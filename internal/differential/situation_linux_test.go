@@ -63,6 +63,8 @@ func (s *situation) survey(e *Entry, before []Entry) {
 	if !e.hasObject() {
 		return
 	}
+	// The kernel polls a named pipe first, and what is ready comes past others.
+	s.async = s.async || s.m.world.named && e.pipes() && e.sides() != 0
 	o := e.Object
 	// What accepts takes the number that was freed.
 	s.moves = s.moves || e.Kind == Accept || e.Kind == AcceptMultishot || s.count[Listener] > 0

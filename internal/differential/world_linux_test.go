@@ -2,6 +2,8 @@ package differential
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,12 +29,14 @@ type world struct {
 	toOut    []byte
 	toList   []byte
 	clients  int
+	named    bool              // pipes have names
+	packets  bool              // datagrams are SOCK_SEQPACKET
 	others   []int             // accepted, and of no further interest
 	identity map[string]string // addresses of those who connect to Listener
 }
 
 func newWorld(p *Program) (*world, error) {
-	w := &world{outside: closed, identity: map[string]string{}}
+	w := &world{outside: closed, identity: map[string]string{}, named: p.Named, packets: p.Packets}
 	for i := range w.ends {
 		w.ends[i] = endpoint{ours: noFile, peer: closed}
 	}
@@ -58,6 +62,9 @@ func (w *world) create(o Object) (err error) {
 	case UnixA, UnixB:
 		return w.socketPair(e, unix.SOCK_STREAM)
 	case Datagram:
+		if w.packets {
+			return w.socketPair(e, unix.SOCK_SEQPACKET)
+		}
 		return w.socketPair(e, unix.SOCK_DGRAM)
 	case LoopLeft:
 		if err = w.socketPair(e, unix.SOCK_STREAM); err == nil {
@@ -68,9 +75,9 @@ func (w *world) create(o Object) (err error) {
 	case TCPA, TCPB:
 		return w.tcpPair(e)
 	case PipeOut:
-		e.ours, e.peer, err = pipe()
+		e.ours, e.peer, err = w.pipe()
 	case PipeIn:
-		e.peer, e.ours, err = pipe()
+		e.peer, e.ours, err = w.pipe()
 		if err == nil {
 			unix.SetNonblock(e.ours, false)
 			unix.SetNonblock(e.peer, true)
@@ -110,13 +117,43 @@ func (w *world) socketPair(e *endpoint, kind int) error {
 }
 
 // pipe has one page.
-func pipe() (out, in int, err error) {
-	var p [2]int
-	if err = unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+func (w *world) pipe() (out, in int, err error) {
+	p := [2]int{closed, closed}
+	if w.named {
+		p, err = namedPipe()
+	} else {
+		err = unix.Pipe2(p[:], unix.O_CLOEXEC)
+	}
+	if err != nil {
 		return closed, closed, err
 	}
 	_, err = unix.FcntlInt(uintptr(p[1]), unix.F_SETPIPE_SZ, 4096)
 	return p[0], p[1], err
+}
+
+// namedPipe is both ends of one whose name is gone again.
+func namedPipe() (p [2]int, err error) {
+	dir, err := os.MkdirTemp("", "differential")
+	if err != nil {
+		return p, err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "pipe")
+	if err = unix.Mkfifo(path, 0o600); err != nil {
+		return p, err
+	}
+	both, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0) // neither end waits for the other then
+	if err != nil {
+		return p, err
+	}
+	defer unix.Close(both)
+	if p[0], err = unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
+		return p, err
+	}
+	if p[1], err = unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0); err != nil {
+		unix.Close(p[0])
+	}
+	return p, err
 }
 
 func (w *world) dialer(e *endpoint) (err error) {

@@ -112,6 +112,18 @@ var shared = []testCase{
 		h.final(2, 0)
 		h.fails(1, unix.ECANCELED)
 	}},
+	{"a read of nothing waits for a named pipe, too", func(h *harness) {
+		_, open := h.fifo()
+		r, w := open(unix.O_RDWR), open(unix.O_WRONLY)
+		h.entry(1, func(e *ring.SQE) { e.PrepRead(r, nil) })
+		h.quiet(1)
+		h.write(w, "x")
+		h.final(1, 0)
+		h.entry(2, func(e *ring.SQE) { e.PrepWrite(w, nil) })
+		h.final(2, 0)
+		require.Equal(h, "x", string(h.read(r, 1)))
+		h.refused(unix.EBADF, func(e *ring.SQE) { e.PrepRead(w, nil) })
+	}},
 	{"a provided buffer waits for the writer of a named pipe", func(h *harness) {
 		fd, openWriter := h.unwritten()
 		g := h.group(2, 64, false)
