@@ -187,8 +187,8 @@ func (a *acceptor) refused(e syscall.Errno) {
 	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
 		// Out of descriptors or memory: the connection stays in the kernel's
 		// queue. Trying at once would spin.
-		a.loop.counts.acceptShortages++
 		a.rest = min(max(2*a.rest, shortestRest), longestRest)
+		a.loop.ranShort(a.listener, e, a.rest)
 		a.resting.Expired = func(error) { a.arm() }
 		a.loop.engine.SetTimer(&a.resting, a.loop.engine.After(a.rest))
 	case syscall.EBADF, syscall.ENOTSOCK, syscall.EINVAL, syscall.EOPNOTSUPP:

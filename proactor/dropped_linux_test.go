@@ -17,7 +17,9 @@ func nothingHeld(t *testing.T, rt *proactor.Runtime) {
 	t.Helper()
 	var s proactor.LoopStats
 	eventually(t, func() bool { s = rt.Stats().Total(); return s.BuffersOut == 0 && s.Held == 0 },
-		func() string { return fmt.Sprintf("%d buffers out, %d bytes held\n%s", s.BuffersOut, s.Held, rt.Describe()) })
+		func() string {
+			return fmt.Sprintf("%d buffers out, %d bytes held\n%s", s.BuffersOut, s.Held, rt.Describe())
+		})
 }
 
 // droppers start operations that hold a lease when they are done, and take no result.

@@ -36,10 +36,10 @@ type Loop struct {
 	openFiles engine.Roster[*File]    // a Shutdown does not wait for these
 
 	counts     counters
-	overBudget bool          // more is held than may be
-	noticed    time.Duration // when a scarcity was logged last
-	draining   []func()      // to call when everything has ended of itself
-	last       LoopStats     // what they were when the loop ended
+	overBudget bool                      // more is held than may be
+	noticed    [scarcities]time.Duration // when each was logged last
+	draining   []func()                  // to call when everything has ended of itself
+	last       LoopStats                 // what they were when the loop ended
 }
 
 // resident is something open that a Shutdown waits for: a Dial, a PacketConn, a
