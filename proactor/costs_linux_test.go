@@ -380,7 +380,7 @@ func TestOverBudgetOfMessages(t *testing.T) {
 // Forwarding there and back between many connections with few buffers goes on.
 func TestForwardWithFewBuffers(t *testing.T) {
 	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
-		const pairs, size = 16, 1 << 20
+		const pairs, size = 16, 256 << 10
 		var all sync.WaitGroup
 		for range pairs {
 			in, left := pairOn(t, rt.Loops()[0], rt, "unix")
