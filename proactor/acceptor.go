@@ -219,8 +219,8 @@ func (a *acceptor) refused(e syscall.Errno) {
 	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
 		// Out of descriptors or memory: the connection stays in the kernel's
 		// queue. Trying at once would spin.
-		a.loop.counts.acceptShortages++
 		a.rest = min(max(2*a.rest, shortestRest), longestRest)
+		a.loop.ranShort(a.listener, e, a.rest)
 		a.restFor(a.rest)
 	case syscall.EAGAIN:
 		// A listening socket that another process, or package net, has made

@@ -2,9 +2,7 @@ package proactor
 
 import (
 	"errors"
-	"fmt"
 	"net"
-	"time"
 
 	"github.com/goproactor/goproactor/internal/engine"
 )
@@ -12,9 +10,6 @@ import (
 // ErrOverBudget is what ends a connection that holds more received data than it
 // may, see WithMemoryBudget.
 var ErrOverBudget = errors.New("proactor: the connection holds too much received data: release buffers, await sends, or raise WithMemoryBudget")
-
-// noticeEvery is how often a loop logs that memory or buffers are scarce.
-const noticeEvery = time.Second
 
 // budget is how many bytes of received data may be held on one loop.
 func (o *options) budget() int64 { return max(1, o.memoryBudget/int64(o.loops)) }
@@ -56,7 +51,10 @@ func (l *Loop) enforceBudget() {
 		l.counts.overBudget++
 		bytes := worst.heldBytes()
 		worst.exceeds()
-		l.notice("connection closed over the memory budget", "peer", worst.RemoteAddr(), "local", worst.LocalAddr(), "held", bytes)
+		if log := l.notice(memoryScarce); log != nil {
+			log.Warn("connection closed over the memory budget", "peer", worst.RemoteAddr(), "local", worst.LocalAddr(),
+				"held", bytes, "held on the loop", l.engine.Held(), "budget", budget)
+		}
 	}
 }
 
@@ -81,15 +79,4 @@ func (l *Loop) worstHolder() (worst holder, held int64) {
 		}
 	}
 	return worst, held
-}
-
-// notice logs a scarcity, not more often than noticeEvery.
-func (l *Loop) notice(message string, attributes ...any) {
-	log := l.rt.options.logger
-	now := l.engine.Now()
-	if log == nil || l.noticed != 0 && now-l.noticed < noticeEvery {
-		return
-	}
-	l.noticed = now
-	log.Warn(message, append([]any{"loop", l.index(), "held on the loop", l.engine.Held(), "budget", fmt.Sprint(l.rt.options.budget())}, attributes...)...)
 }

@@ -271,8 +271,8 @@ func (c *Conn) Queue(b Buffer) futures.Future[struct{}] {
 		return futures.Failed[struct{}](err)
 	}
 	c.send.enqueue(g)
-	if c.send.above() {
-		return c.send.pressed()
+	if c.send.above(c.loop) {
+		return c.send.pressed(c.loop, &c.recv.in)
 	}
 	return futures.Future[struct{}]{}
 }
@@ -286,11 +286,11 @@ func (c *Conn) queueElsewhere(g segment) futures.Future[struct{}] {
 			return
 		}
 		c.send.enqueue(g)
-		if !c.send.above() {
+		if !c.send.above(c.loop) {
 			p.Resolve(struct{}{})
 			return
 		}
-		c.send.pressed().Then(func(_ struct{}, err error) { p.Settle(struct{}{}, err) })
+		c.send.pressed(c.loop, &c.recv.in).Then(func(_ struct{}, err error) { p.Settle(struct{}{}, err) })
 	})
 	if !ok {
 		p.Fail(c.closedError("write"))

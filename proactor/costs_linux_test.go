@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -381,7 +380,7 @@ func TestOverBudgetOfMessages(t *testing.T) {
 // Forwarding there and back between many connections with few buffers goes on.
 func TestForwardWithFewBuffers(t *testing.T) {
 	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
-		const pairs, size = 16, 1 << 20
+		const pairs, size = 16, 256 << 10
 		var all sync.WaitGroup
 		for range pairs {
 			in, left := pairOn(t, rt.Loops()[0], rt, "unix")
@@ -419,4 +418,33 @@ func TestForwardWithFewBuffers(t *testing.T) {
 	}, proactor.WithBuffers(4096, 8))
 }
 
-var _ = io.EOF
+// A pool that runs dry is counted, and logged once a second with a connection that
+// it met.
+func TestDryPoolIsLogged(t *testing.T) {
+	log := &logged{}
+	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		log.mu.Lock()
+		log.records = nil
+		log.mu.Unlock()
+		addr := serveEcho(t, rt, "callback")
+		begun := time.Now()
+		var conns []*net.TCPConn
+		for range 64 {
+			conns = append(conns, dial(t, addr))
+		}
+		eventually(t, func() bool {
+			for _, c := range conns { // many in one turn
+				pushed(c, []byte("x"))
+			}
+			return rt.Stats().Total().NoBuffers > 0
+		}, func() string { return "the pool never ran dry" })
+		var peers []string
+		eventually(t, func() bool { peers = log.about("no receive buffer was free", "peer"); return len(peers) > 0 }, func() string { return "not logged" })
+		require.LessOrEqual(t, len(peers), 1+int(time.Since(begun)/time.Second))
+		var all []string
+		for _, c := range conns {
+			all = append(all, c.LocalAddr().String())
+		}
+		require.Subset(t, all, peers)
+	}, proactor.WithLoops(1), proactor.WithBuffers(1024, 4), proactor.WithLogger(slog.New(log)))
+}

@@ -184,8 +184,12 @@ func tell[T received](r receiving[T], fn func(T, error), err error) {
 	r.on().engine.Later(func() { fn(*new(T), err) })
 }
 
-// hold stops calling the handler until resume.
-func (in *incoming[T]) hold() { in.isHeld = true }
+// holdHandler stops calling the handler, if there is one, until resume.
+func (in *incoming[T]) holdHandler() {
+	if in.handler != nil {
+		in.isHeld = true
+	}
+}
 
 // resume hands the handler what is unread. It reports whether it has, which it has
 // not from within itself.

@@ -25,6 +25,8 @@ type leaseServer struct {
 	random *rand.Rand
 	kept   []proactor.Buffer // by anybody, to be released by anybody
 	others sync.WaitGroup
+
+	handlers sync.WaitGroup
 }
 
 func (s *leaseServer) dice(n int) int {
@@ -86,6 +88,16 @@ func (s *leaseServer) elsewhere(fn func()) {
 }
 
 var errLeaseServerDone = errors.New("done")
+
+// begin serves c in a task of its loop, and then closes it.
+func (s *leaseServer) begin(c *proactor.Conn) {
+	s.handlers.Add(1)
+	c.Loop().Go(context.Background(), func(ctx context.Context) error { return s.serve(ctx, c) }).
+		Then(func(struct{}, error) {
+			c.Close() // which does nothing to one that was moved
+			s.handlers.Done()
+		})
+}
 
 // serve handles messages until it moves the connection, or ends.
 func (s *leaseServer) serve(ctx context.Context, c *proactor.Conn) error {
@@ -150,8 +162,7 @@ func (s *leaseServer) serve(ctx context.Context, c *proactor.Conn) error {
 			if err != nil {
 				return err
 			}
-			moved.Loop().Go(context.Background(), func(ctx context.Context) error { return s.serve(ctx, moved) }).
-				Then(func(_ struct{}, _ error) { moved.Close() })
+			s.begin(moved)
 			return nil
 		case 10:
 			if s.dice(8) == 0 {
@@ -194,10 +205,7 @@ func TestLeasesAtRandom(t *testing.T) {
 				for k := range 12 {
 					random := rand.New(rand.NewPCG(seed, uint64(100+k)))
 					c, peer := pairOn(t, rt.Loops()[k%2], rt, "unixpacket")
-					c.Loop().Go(context.Background(), func(ctx context.Context) error { return s.serve(ctx, c) }).
-						Then(func(struct{}, error) {
-							c.Close() // which does nothing to one that was moved
-						})
+					s.begin(c)
 					peer.OnRecv(func(b proactor.Buffer, err error) {
 						if err == nil {
 							checkMessage(t, b.Bytes())
@@ -221,7 +229,7 @@ func TestLeasesAtRandom(t *testing.T) {
 					})
 				}
 				bounded(t, "the clients", clients.Wait)
-				eventually(t, func() bool { return rt.Stats().Total().Tasks == 0 }, func() string { return rt.Describe() })
+				bounded(t, "the handlers", s.handlers.Wait)
 				bounded(t, "those elsewhere", s.others.Wait)
 				for s.releaseOne() {
 				}

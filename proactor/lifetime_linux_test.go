@@ -800,3 +800,48 @@ func TestOneOperationAtATimeAllocatesNothing(t *testing.T) {
 		})
 	}
 }
+
+// Calls of Queue above the high-water mark share a promise, and each keeps its result.
+func TestQueuesAboveTheHighWaterMark(t *testing.T) {
+	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		l := rt.Loops()[0]
+		c, peer := pairOn(t, l, rt, "unix")
+		next := lent(t, l, rt, 12)
+		_, err := l.Go(context.Background(), func(ctx context.Context) error {
+			for range 3 {
+				c.SendBytes(make([]byte, 1<<20)) // more than the socket takes
+				one, two := c.Queue(next()), c.Queue(next())
+				if one.Ready() || two.Ready() {
+					return fmt.Errorf("ready above the high-water mark")
+				}
+				for !one.Ready() {
+					b, err := peer.Recv().Await(ctx)
+					if err != nil {
+						return err
+					}
+					b.Release()
+				}
+				if _, err := one.Await(ctx); err != nil {
+					return err
+				}
+				c.SendBytes(make([]byte, 1<<20))
+				three := c.Queue(next())
+				if _, err := two.Await(ctx); err != nil {
+					return fmt.Errorf("the second: %w", err)
+				}
+				for !three.Ready() {
+					b, err := peer.Recv().Await(ctx)
+					if err != nil {
+						return err
+					}
+					b.Release()
+				}
+				if _, err := three.Await(ctx); err != nil {
+					return err
+				}
+			}
+			return nil
+		}).Await(t.Context())
+		require.NoError(t, err)
+	})
+}

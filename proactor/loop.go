@@ -38,10 +38,10 @@ type Loop struct {
 	openFiles engine.Roster[*File]    // a Shutdown does not wait for these
 
 	counts     counters
-	overBudget bool          // more is held than may be
-	noticed    time.Duration // when a scarcity was logged last
-	draining   []func()      // to call when everything has ended of itself
-	published  publication   // the counters, as they were at the end of the last turn
+	overBudget bool                      // more is held than may be
+	noticed    [scarcities]time.Duration // when each was logged last
+	draining   []func()                  // to call when everything has ended of itself
+	published  publication               // the counters, as they were at the end of the last turn
 }
 
 // resident is something open that a Shutdown waits for: a Dial, a PacketConn, a

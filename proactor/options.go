@@ -194,8 +194,9 @@ func WithFileWorkers(n int) Option {
 	}
 }
 
-// WithLogger has handlers' failures, panics and stalled loops logged. Without
-// one nothing is.
+// WithLogger has handlers' failures, panics and stalled loops logged, and what a loop
+// runs short of: memory (WithMemoryBudget), receive buffers, descriptors to accept
+// with, each once a second at most. Without one nothing is.
 func WithLogger(l *slog.Logger) Option {
 	return func(o *options) error { o.logger = l; return nil }
 }

@@ -466,8 +466,8 @@ func (c *PacketConn) queue(b Buffer, to netip.AddrPort, name string, raw []byte)
 		return futures.Failed[struct{}](err)
 	}
 	s.push(t)
-	if s.above() {
-		return s.pressed()
+	if s.above(c.loop) {
+		return s.pressed(c.loop, &c.recv.in)
 	}
 	return futures.Future[struct{}]{}
 }

@@ -143,7 +143,7 @@ func (r *packetReceiver) failed(e syscall.Errno) {
 	case syscall.ECANCELED, syscall.EAGAIN, syscall.EINTR:
 		// Paused or closing, or a spurious wake-up: armed again if wanted.
 	case syscall.ENOBUFS:
-		l.counts.noBuffers++
+		l.ranDry(&l.messages, r.conn)
 		r.starved = true
 		l.messages.Wait(r)
 	case syscall.EBADF, syscall.ENOTSOCK, syscall.EFAULT, syscall.EINVAL, syscall.EOPNOTSUPP:

@@ -25,6 +25,7 @@ const roomRetry = time.Millisecond
 // it was, and all wait until there is. So the order holds, and what is in flight
 // ends by itself.
 type packetSender struct {
+	outgoing
 	conn     *PacketConn
 	queue    fifo.Queue[*transmission]
 	refused  fifo.Queue[*transmission] // of those in flight, the ones that found no room
@@ -33,10 +34,7 @@ type packetSender struct {
 	polling  bool // by a poll
 	userData uint64
 	room     engine.Timer // or by this
-	pending  int          // bytes queued and in flight
 	free     *transmission
-
-	low *futures.Promise[struct{}] // whoever waits for the queue to shrink
 }
 
 // transmission is one message on its way out. It is used over and over.
@@ -74,7 +72,7 @@ func (s *packetSender) push(t *transmission) {
 	}
 	engine.RaceRead(t.data)
 	s.queue.Push(t)
-	s.pending += len(t.data)
+	s.pending.Add(int64(len(t.data)))
 	s.start()
 }
 
@@ -222,7 +220,7 @@ func (r *packetRoom) Complete(int32, uint32) {
 
 // sent takes a message off the books.
 func (s *packetSender) sent(t *transmission, n int, err error) {
-	s.pending -= len(t.data)
+	s.pending.Add(-int64(len(t.data)))
 	s.conclude(t, n, err)
 }
 
@@ -254,32 +252,12 @@ func (s *packetSender) release(t *transmission) {
 // shrunk lets go on what waits for the queue to be short, or empty.
 func (s *packetSender) shrunk() {
 	c := s.conn
-	if s.pending <= c.loop.rt.options.highWater/2 {
-		if s.low != nil && s.low.Pending() {
-			s.low.Resolve(struct{}{})
-		}
-		if c.recv.in.isHeld {
-			c.recv.resume()
-		}
+	if s.eased(c.loop, nil) && c.recv.in.isHeld {
+		c.recv.resume()
 	}
 	if s.inFlight == 0 {
 		c.settled()
 	}
-}
-
-func (s *packetSender) above() bool { return s.pending > s.conn.loop.rt.options.highWater }
-
-// pressed is resolved when the queue has shrunk to half its high-water mark.
-func (s *packetSender) pressed() futures.Future[struct{}] {
-	if s.low != nil && s.low.Pending() {
-		return s.low.Future()
-	}
-	s.low = new(futures.Promise[struct{}])
-	s.low.Bind(&s.conn.loop.engine, nil)
-	if s.conn.recv.in.handler != nil {
-		s.conn.recv.in.hold()
-	}
-	return s.low.Future()
 }
 
 // cancel ends what is queued, for that reason. What is in flight ends by itself.

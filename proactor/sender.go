@@ -1,7 +1,6 @@
 package proactor
 
 import (
-	"sync/atomic"
 	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
@@ -13,20 +12,19 @@ import (
 // or several gathered, is in flight. What is queued meanwhile goes out with
 // the next send.
 type sender struct {
+	outgoing
 	conn     *Conn
 	userData uint64 // of the send under way
 	reason   error  // why it is being canceled, if it is
 	queue    engine.Loan[segment]
-	pending  atomic.Int64 // bytes queued and in flight; the loop writes it
-	inFlight int32        // segments in the send under way, 0 when none is
+	inFlight int32 // segments in the send under way, 0 when none is
 	// unnotified counts the sends without copy that the kernel has and whose
 	// memory it still reads.
 	unnotified int32
 	waiting    *zeroCopy // those of which nothing is left to send
 	err        error     // why nothing is sent any more
 
-	low *futures.Promise[struct{}] // whoever waits for the queue to shrink
-	end *halfClose                 // CloseWrite was called
+	end *halfClose // CloseWrite was called
 }
 
 // maxTransfer is how many bytes one operation is given: an entry's length has 32
@@ -382,13 +380,8 @@ func (s *sender) unclaim(m turn) {
 // shrunk lets go on what waits for the queue to be short, or empty.
 func (s *sender) shrunk() {
 	c := s.conn
-	if s.bytes() <= c.loop.rt.options.highWater/2 {
-		if s.low != nil && s.low.Pending() {
-			s.low.Settle(struct{}{}, s.err)
-		}
-		if c.recv.in.isHeld {
-			c.recv.resume()
-		}
+	if s.eased(c.loop, s.err) && c.recv.in.isHeld {
+		c.recv.resume()
 	}
 	if s.queue.Len() == 0 {
 		if s.end != nil {
@@ -397,12 +390,6 @@ func (s *sender) shrunk() {
 		c.settled()
 	}
 }
-
-// above says that the queue is past its high-water mark.
-func (s *sender) above() bool { return s.bytes() > s.conn.loop.rt.options.highWater }
-
-// bytes is how much is queued and in flight.
-func (s *sender) bytes() int { return int(s.pending.Load()) }
 
 // halfClose is the shutdown of the sending side, once everything is sent.
 type halfClose struct {
@@ -446,19 +433,6 @@ func (h *halfClose) tell(err error) {
 		h.conn.loop.engine.Later(func() { p.Settle(struct{}{}, err) })
 	}
 	h.waiting = nil
-}
-
-// pressed is resolved when the queue has shrunk to half its high-water mark.
-func (s *sender) pressed() futures.Future[struct{}] {
-	if s.low != nil && s.low.Pending() {
-		return s.low.Future()
-	}
-	s.low = new(futures.Promise[struct{}])
-	s.low.Bind(&s.conn.loop.engine, nil)
-	if s.conn.recv.in.handler != nil {
-		s.conn.recv.in.hold()
-	}
-	return s.low.Future()
 }
 
 func (s *sender) untaken() *requestList[int] { return nil }

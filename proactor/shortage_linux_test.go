@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -92,7 +93,8 @@ func TestDescriptorShortage(t *testing.T) {
 func serveShortOfDescriptors(t *testing.T, name string) {
 	b, err := proactor.ParseBackend(name)
 	require.NoError(t, err)
-	rt, err := proactor.New(proactor.WithBackend(b), proactor.WithLoops(2))
+	log := &logged{}
+	rt, err := proactor.New(proactor.WithBackend(b), proactor.WithLoops(2), proactor.WithLogger(slog.New(log)))
 	require.NoError(t, err)
 	defer rt.Close()
 	ln := listen(t, rt)
@@ -109,4 +111,5 @@ func serveShortOfDescriptors(t *testing.T, name string) {
 	}
 	cancel()
 	require.ErrorIs(t, <-served, context.Canceled)
+	require.Contains(t, log.about("accepting connections rests", "listener"), ln.Addr().String())
 }
