@@ -53,6 +53,7 @@ func (cancel forwardCancel) Cancel() { cancel() }
 // forward is one under way.
 type forward struct {
 	from, to *Conn
+	open     bool // to is not shut down at the end
 	moved    int64
 	sending  bool
 	sent     futures.Future[int] // if sending
@@ -72,7 +73,10 @@ func (f *forward) run(ctx context.Context) error {
 		if failure := f.flush(ctx); failure != nil && err == io.EOF {
 			return failure
 		}
-		if err == io.EOF {
+		switch {
+		case err == io.EOF && f.open:
+			err = nil
+		case err == io.EOF:
 			_, err = f.to.CloseWrite().Await(ctx)
 		}
 		return err

@@ -11,7 +11,13 @@ import (
 
 // NetPacketConn presents it as a net.PacketConn, whose ReadFrom and WriteTo
 // await with ctx: see Conn.NetConn. Messages are then received through it only.
-func (c *PacketConn) NetPacketConn(ctx context.Context) net.PacketConn {
+//
+// It is a net.Conn too, which a connected socket needs (see DialPacket), and has the
+// methods of *net.UDPConn for messages, SyscallConn and File.
+func (c *PacketConn) NetPacketConn(ctx context.Context) net.PacketConn { return c.netPacketConn(ctx) }
+
+func (c *PacketConn) netPacketConn(ctx context.Context) *netPacketConn {
+	c.loop.engine.Perform(c.recv.roomForControl)
 	return &netPacketConn{c, ctx}
 }
 
@@ -22,31 +28,55 @@ type netPacketConn struct {
 
 // ReadFrom implements net.PacketConn. What does not fit p is lost.
 func (n *netPacketConn) ReadFrom(p []byte) (int, net.Addr, error) {
-	m, err := n.conn.Recv().Await(n.ctx)
+	m, err := n.next()
 	if err != nil {
-		return 0, nil, n.conn.asOpError("read", err)
+		return 0, nil, err
 	}
 	defer m.Release()
 	return copy(p, m.Bytes()), m.FromAddr(), nil
 }
 
+// next is the next message.
+func (n *netPacketConn) next() (Message, error) {
+	m, err := n.conn.Recv().Await(n.ctx)
+	if err != nil {
+		err = n.conn.asOpError("read", err)
+	}
+	return m, err
+}
+
 // WriteTo implements net.PacketConn.
 func (n *netPacketConn) WriteTo(p []byte, to net.Addr) (int, error) {
 	d := Datagram{Data: p}
-	switch to := to.(type) {
-	case *net.UDPAddr:
-		d.To = n.conn.destination(to.AddrPort())
-	case *net.IPAddr:
-		ip, _ := netip.AddrFromSlice(to.IP)
-		d.To = n.conn.destination(netip.AddrPortFrom(ip.Unmap().WithZone(to.Zone), 0))
-	case *net.UnixAddr:
-		d.ToName = to.Name
-	}
+	n.conn.direct(&d, to)
+	return n.send(d)
+}
+
+func (n *netPacketConn) send(d Datagram) (int, error) {
 	k, err := n.conn.SendDatagram(d).Await(n.ctx)
 	if err != nil {
 		err = n.conn.asOpError("write", err)
 	}
 	return k, err
+}
+
+// direct fills in whom a message is for.
+func (c *PacketConn) direct(d *Datagram, to net.Addr) {
+	switch to := to.(type) {
+	case *net.UDPAddr:
+		if to != nil {
+			d.To = c.destination(to.AddrPort())
+		}
+	case *net.IPAddr:
+		if to != nil {
+			ip, _ := netip.AddrFromSlice(to.IP)
+			d.To = c.destination(netip.AddrPortFrom(ip.Unmap().WithZone(to.Zone), 0))
+		}
+	case *net.UnixAddr:
+		if to != nil {
+			d.ToName = to.Name
+		}
+	}
 }
 
 // destination is an address that may be without a host: this machine, which the
@@ -63,6 +93,9 @@ func (c *PacketConn) destination(to netip.AddrPort) netip.AddrPort {
 
 // Close implements net.PacketConn.
 func (n *netPacketConn) Close() error { return n.conn.Close() }
+
+// RemoteAddr implements net.Conn.
+func (n *netPacketConn) RemoteAddr() net.Addr { return n.conn.RemoteAddr() }
 
 func (n *netPacketConn) LocalAddr() net.Addr                { return n.conn.LocalAddr() }
 func (n *netPacketConn) SetDeadline(t time.Time) error      { return n.conn.SetDeadline(t) }

@@ -120,3 +120,9 @@ func SetBlocking(fd int) error { return os.NewSyscallError("fcntl", unix.SetNonb
 
 // SetTCPOptions sets on a listening socket what connections are to inherit.
 func SetTCPOptions(fd int) error { return setAll(fd, tcpOptions...) }
+
+// IsPacket says that a descriptor is a socket for messages.
+func IsPacket(fd int) bool {
+	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	return err == nil && (kind == unix.SOCK_DGRAM || kind == unix.SOCK_RAW)
+}

@@ -75,3 +75,5 @@ func SetBlocking(int) error                              { return errors.ErrUnsu
 func SetTCPOptions(int) error                            { return errors.ErrUnsupported }
 func AdoptPacket(int, *PacketOptions) (*Packet, error)   { return nil, errors.ErrUnsupported }
 func (p *Packet) Network() string                        { return "" }
+func WithoutBlocking(_ int, use func())                  { use() }
+func IsPacket(int) bool                                  { return false }
