@@ -32,10 +32,11 @@ type acceptor struct {
 	conns      atomic.Int64            // placed on this loop and open
 	socketless bool                    // the connections are accepted by others
 	closed     func()                  // called once the socket is closed
+	onQuiet    []func()                // called once no accept is under way
 
 	resting engine.Timer // until the next try after a shortage
 	rest    time.Duration
-	over    fifo.Queue[int] // accepted beyond the limit, waiting for their turn
+	over    fifo.Queue[int] // accepted beyond a limit, waiting for their turn
 }
 
 // How long accepting rests when the process or the system has run out of
@@ -103,19 +104,27 @@ func (a *acceptor) Complete(result int32, flags uint32) {
 	case result < 0:
 		a.refused(syscall.Errno(-result))
 	case a.ended():
-		sockets.Close(int(result)) // the last completions of a cancelled accept can bring some
-	case a.listener.admit():
-		a.rest = 0
-		a.restFor(a.listener.quotas.rate.take())
-		a.hand(int(result))
+		sockets.Close(int(result)) // the last completions of a canceled accept can bring some
+	case a.over.Len() == 0 && !a.resting.Armed() && a.listener.admit():
+		a.admitted(int(result))
 	default:
 		a.over.Push(int(result))
 	}
 	if a.full() && a.armed {
 		a.pause()
 	}
+	if !a.armed && a.onQuiet != nil {
+		a.quieted()
+	}
 	a.arm()
 	a.settled()
+}
+
+// admitted goes on with a connection that was counted in.
+func (a *acceptor) admitted(fd int) {
+	a.rest = 0
+	a.restFor(a.listener.quotas.rate.take())
+	a.hand(fd)
 }
 
 // restFor stops accepting for a while.
@@ -207,8 +216,8 @@ func (a *acceptor) left(c *Conn) {
 
 // refill takes what waits, up to the limit, and accepts again.
 func (a *acceptor) refill() {
-	for a.over.Len() > 0 && a.listener.admit() {
-		a.hand(a.over.Pop())
+	for a.over.Len() > 0 && !a.resting.Armed() && a.listener.admit() {
+		a.admitted(a.over.Pop())
 	}
 	a.arm()
 }
@@ -247,6 +256,7 @@ type acceptable acceptor
 func (w *acceptable) Complete(int32, uint32) {
 	a := (*acceptor)(w)
 	a.armed, a.stopping = false, false
+	a.quieted()
 	a.arm()
 	a.settled()
 }

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync/atomic"
 
+	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/internal/sockets"
 )
 
@@ -130,6 +132,12 @@ func (rt *Runtime) listenerOf(fds []int, opts []ListenOption) (*Listener, error)
 //
 // Any goroutine may call it. After Close the error is ErrClosed.
 func (ln *Listener) Files() (files []*os.File, err error) {
+	ln.mu.Lock()
+	closed := ln.failure != nil
+	ln.mu.Unlock()
+	if closed {
+		return nil, &net.OpError{Op: "file", Net: ln.network, Addr: ln.address, Err: ErrClosed}
+	}
 	ln.shared.Store(true) // Close must not stop those that others have
 	for _, a := range ln.acceptors {
 		if a.socketless {
@@ -163,21 +171,54 @@ func (a *acceptor) file() (*os.File, error) {
 func (ln *Listener) SetUnlinkOnClose(on bool) { ln.unlink.Store(on) }
 
 // Pause stops accepting until Resume: who connects meanwhile waits in the kernel's queue,
-// or is refused when that is full. Connections that are on their way when it is called
-// may still come, and those that there are go on. Any goroutine may call it.
-func (ln *Listener) Pause() {
+// or is refused when that is full. Connections that there are go on. The future resolves
+// when nothing is being accepted any more: what was on its way is with its handler, or
+// was returned by an Accept. A Close then loses no connection of a socket that another
+// process has too; without the Pause it drops those that come at the last moment. Any
+// goroutine may call it.
+func (ln *Listener) Pause() futures.Future[struct{}] {
+	p := futures.NewPromise[struct{}]()
+	var left atomic.Int32
+	left.Store(int32(len(ln.acceptors)) + 1)
+	quiet := func() {
+		if left.Add(-1) == 0 {
+			p.Resolve(struct{}{})
+		}
+	}
 	ln.mu.Lock()
 	ln.paused.Store(true)
-	if ln.std != nil {
-		ln.std.pause()
+	std := ln.std
+	if std != nil {
+		std.pause(quiet)
 	}
 	ln.mu.Unlock()
+	if std == nil {
+		quiet()
+	}
 	for _, a := range ln.acceptors {
-		a.loop.engine.Perform(func() {
-			if a.armed {
-				a.pause()
-			}
-		})
+		if !a.loop.engine.Perform(func() { a.quieten(quiet) }) {
+			quiet()
+		}
+	}
+	return p.Future()
+}
+
+// quieten stops accepting, and calls quiet when that is done.
+func (a *acceptor) quieten(quiet func()) {
+	if !a.armed {
+		quiet()
+		return
+	}
+	a.onQuiet = append(a.onQuiet, quiet)
+	a.pause()
+}
+
+// quieted is called when nothing is being accepted any more, for now.
+func (a *acceptor) quieted() {
+	waiting := a.onQuiet
+	a.onQuiet = nil
+	for _, quiet := range waiting {
+		quiet()
 	}
 }
 

@@ -79,6 +79,7 @@ func (p *Progress) Moved() int64 { return p.moved.Load() }
 // forward is one under way.
 type forward struct {
 	from, to *Conn
+	open     bool // to is not shut down at the end
 	moved    int64
 	progress *Progress // may be nil
 	patience time.Duration
@@ -95,6 +96,9 @@ func (f *forward) run(ctx context.Context) error {
 	next := f.from.Recv()
 	for {
 		b, err := next.Await(ctx)
+		if err == io.EOF && f.open {
+			return nil
+		}
 		if err == io.EOF {
 			_, err = f.to.CloseWrite().Await(ctx)
 			return err

@@ -99,7 +99,7 @@ func (o *into) give(b Buffer) {
 	}
 	if rest := b.lease.Data()[n:]; len(rest) > 0 {
 		b.lease.SetData(rest)
-		r.in.unpop(r.lenders(), b)
+		r.in.unpop(r.lenders(), bufferOf(b.lease.Pool().Settled(b.lease)))
 	} else {
 		b.lease.End()
 	}
@@ -135,6 +135,15 @@ func (o *into) cancel(reason error) {
 		o.reason = reason
 		o.loop.engine.Cancel(o.userData)
 	}
+}
+
+// smallReceive is up to how many bytes a receive takes what fits of a buffer: the rest
+// is here for the next one, which then does not wait. A bufio.Reader asks for so many.
+const smallReceive = 4 << 10
+
+// prefersLease says that the receive is better of a buffer than straight into memory.
+func (o *into) prefersLease() bool {
+	return o.conn.medium == stream && len(o.memory) <= smallReceive && o.rights == nil && !o.conn.recv.filesCome
 }
 
 // armDirect submits a receive into o's memory.

@@ -2,7 +2,9 @@ package proactor
 
 import (
 	"io"
+	"syscall"
 
+	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/internal/sockets"
 )
 
@@ -36,6 +38,53 @@ func (c *Conn) stopReceiving() {
 	sqe.PrepShutdown(c.fd, sockets.ShutdownRead)
 	c.others++
 	c.loop.engine.Submit(sqe, (*readShutdown)(c))
+}
+
+// CloseRead shuts the receiving side down (shutdown(2), SHUT_RD): what the kernel has
+// taken in is still received, then comes io.EOF. Sending goes on. The future resolves
+// when the socket is shut down. Of a pipe or another file the receiving ends with what
+// was received.
+func (c *Conn) CloseRead() futures.Future[struct{}] {
+	p := futures.NewPromise[struct{}]()
+	ok := c.loop.engine.Perform(func() {
+		switch {
+		case c.movedTo() != nil:
+			p.Fail(c.opError("shutdown", c.movedTo()))
+		case c.state >= connEnding:
+			p.Fail(c.closedError("shutdown"))
+		case c.medium == file:
+			c.stopReceiving()
+			p.Resolve(struct{}{})
+		default:
+			c.others++
+			sqe := c.loop.engine.Next()
+			sqe.PrepShutdown(c.fd, sockets.ShutdownRead)
+			c.loop.engine.Submit(sqe, &closeRead{c, p})
+		}
+	})
+	if !ok {
+		p.Fail(c.closedError("shutdown"))
+	}
+	return p.Future()
+}
+
+// closeRead is a CloseRead under way.
+type closeRead struct {
+	conn    *Conn
+	promise *futures.Promise[struct{}]
+}
+
+func (r *closeRead) Complete(result int32, _ uint32) {
+	c, p := r.conn, r.promise
+	c.others--
+	c.loop.engine.Later(func() {
+		if result < 0 {
+			p.Fail(c.failed("shutdown", syscall.Errno(-result)))
+			return
+		}
+		p.Resolve(struct{}{})
+	})
+	c.settled()
 }
 
 // readShutdown is the shutdown of the receiving side.

@@ -38,7 +38,7 @@ func (ln *Listener) NetListener() net.Listener {
 			ln.std.places = make(chan struct{}, ln.limit)
 		}
 		if ln.paused.Load() {
-			ln.std.pause()
+			ln.std.pause(func() {})
 		}
 	}
 	return ln.std
@@ -59,6 +59,8 @@ type netListener struct {
 	over    bool
 	gate    chan struct{} // closed by Resume, nil if accepting is not paused
 	rests   time.Time     // until then, for the rate
+	beyond  int           // Accepts that have passed the gate
+	onQuiet []func()      // called when none has
 }
 
 // accepted is what one socket has brought.
@@ -74,6 +76,7 @@ func (n *netListener) Accept() (net.Conn, error) {
 		return nil, n.failure
 	}
 	if len(n.sockets) == 1 {
+		defer n.leaveGate()
 		return n.acceptFrom(n.sockets[0], n.deadline.wait())
 	}
 	expired := n.deadline.wait()
@@ -169,14 +172,20 @@ func (n *netListener) serve(s net.Listener) {
 			if conn != nil {
 				conn.Close()
 			}
+			n.leaveGate()
 			return
 		}
+		n.leaveGate()
 	}
 }
 
-// acceptFrom accepts from one socket what the listener's limits allow.
+// acceptFrom accepts from one socket what the listener's limits allow. The caller calls
+// leaveGate when it has dealt with it.
 func (n *netListener) acceptFrom(s net.Listener, expired <-chan struct{}) (net.Conn, error) {
-	for {
+	for again := false; ; again = true {
+		if again {
+			n.leaveGate()
+		}
 		if err := n.passGate(expired); err != nil {
 			return nil, err
 		}
@@ -196,12 +205,11 @@ func (n *netListener) acceptFrom(s net.Listener, expired <-chan struct{}) (net.C
 	}
 }
 
-// passGate waits while accepting is paused, and for the rate.
+// passGate waits while accepting is paused, and for the rate. It has passed also when it
+// fails.
 func (n *netListener) passGate(expired <-chan struct{}) error {
 	for {
-		n.mu.Lock()
-		gate, over, rest := n.gate, n.over, time.Until(n.rests)
-		n.mu.Unlock()
+		gate, over, rest := n.tryGate()
 		var rested <-chan time.Time
 		switch {
 		case over:
@@ -217,9 +225,49 @@ func (n *netListener) passGate(expired <-chan struct{}) error {
 		case <-rested:
 		case <-n.stopped:
 		case <-expired:
+			n.enterGate()
 			return n.opError(os.ErrDeadlineExceeded)
 		}
 	}
+}
+
+// tryGate passes the gate, or says what keeps it shut.
+func (n *netListener) tryGate() (gate chan struct{}, over bool, rest time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.rests.IsZero() {
+		rest = time.Until(n.rests)
+	}
+	if n.over || n.gate == nil && rest <= 0 {
+		n.beyond++
+	}
+	return n.gate, n.over, rest
+}
+
+func (n *netListener) enterGate() {
+	n.mu.Lock()
+	n.beyond++
+	n.mu.Unlock()
+}
+
+// leaveGate undoes passGate.
+func (n *netListener) leaveGate() {
+	n.mu.Lock()
+	n.beyond--
+	quiet := n.takeQuiet()
+	n.mu.Unlock()
+	for _, call := range quiet {
+		call()
+	}
+}
+
+// takeQuiet is whom to tell that nothing is being accepted, if nothing is. The caller
+// holds mu.
+func (n *netListener) takeQuiet() (calls []func()) {
+	if n.beyond == 0 {
+		calls, n.onQuiet = n.onQuiet, nil
+	}
+	return calls
 }
 
 // admit applies the limits to a connection; neither a connection nor an error when it
@@ -327,13 +375,19 @@ func (n *netListener) apply() {
 	}
 }
 
-// pause stops accepting. The caller holds the listener's mu.
-func (n *netListener) pause() {
+// pause stops accepting, and calls quiet when that is done. The caller holds the
+// listener's mu.
+func (n *netListener) pause(quiet func()) {
 	n.mu.Lock()
-	defer n.mu.Unlock()
 	if n.gate == nil && !n.over {
 		n.gate = make(chan struct{})
 		n.apply()
+	}
+	n.onQuiet = append(n.onQuiet, quiet)
+	calls := n.takeQuiet()
+	n.mu.Unlock()
+	for _, call := range calls {
+		call()
 	}
 }
 

@@ -10,10 +10,16 @@ import (
 )
 
 // NetPacketConn presents it as a net.PacketConn, which is a net.Conn too: Read and
-// Write are for one that is connected (DialPacket). For ctx and for many users at
-// once see Conn.NetConn. Messages are then received through it only.
+// Write are for one that is connected (DialPacket). It has the methods of *net.UDPConn
+// for messages, SyscallConn and File. For ctx and for many users at once see
+// Conn.NetConn. Messages are then received through it only.
 func (c *PacketConn) NetPacketConn(ctx context.Context) net.PacketConn {
-	return &netPacketConn{c, waitingWith(ctx)}
+	return c.netPacketConn(waitingWith(ctx))
+}
+
+func (c *PacketConn) netPacketConn(ctx context.Context) *netPacketConn {
+	c.loop.engine.Perform(c.recv.roomForControl)
+	return &netPacketConn{c, ctx}
 }
 
 var _ net.Conn = (*netPacketConn)(nil)
@@ -37,29 +43,30 @@ func (n *netPacketConn) Write(p []byte) (int, error) { return n.send(Datagram{Da
 
 // ReadFrom implements net.PacketConn. What does not fit p is lost.
 func (n *netPacketConn) ReadFrom(p []byte) (int, net.Addr, error) {
-	if n.conn.shut.Load() {
-		return 0, nil, n.conn.closedError("read")
-	}
-	m, err := n.conn.Recv().Await(n.ctx)
+	m, err := n.next()
 	if err != nil {
-		return 0, nil, n.conn.asOpError("read", err)
+		return 0, nil, err
 	}
 	defer m.Release()
 	return copy(p, m.Bytes()), m.FromAddr(), nil
 }
 
+// next is the next message.
+func (n *netPacketConn) next() (Message, error) {
+	if n.conn.shut.Load() {
+		return Message{}, n.conn.closedError("read")
+	}
+	m, err := n.conn.Recv().Await(n.ctx)
+	if err != nil {
+		err = n.conn.asOpError("read", err)
+	}
+	return m, err
+}
+
 // WriteTo implements net.PacketConn.
 func (n *netPacketConn) WriteTo(p []byte, to net.Addr) (int, error) {
 	d := Datagram{Data: p}
-	switch to := to.(type) {
-	case *net.UDPAddr:
-		d.To = n.conn.destination(to.AddrPort())
-	case *net.IPAddr:
-		ip, _ := netip.AddrFromSlice(to.IP)
-		d.To = n.conn.destination(netip.AddrPortFrom(ip.Unmap().WithZone(to.Zone), 0))
-	case *net.UnixAddr:
-		d.ToName = to.Name
-	}
+	n.conn.direct(&d, to)
 	return n.send(d)
 }
 
@@ -72,6 +79,25 @@ func (n *netPacketConn) send(d Datagram) (int, error) {
 		err = n.conn.asOpError("write", err)
 	}
 	return k, err
+}
+
+// direct fills in whom a message is for.
+func (c *PacketConn) direct(d *Datagram, to net.Addr) {
+	switch to := to.(type) {
+	case *net.UDPAddr:
+		if to != nil {
+			d.To = c.destination(to.AddrPort())
+		}
+	case *net.IPAddr:
+		if to != nil {
+			ip, _ := netip.AddrFromSlice(to.IP)
+			d.To = c.destination(netip.AddrPortFrom(ip.Unmap().WithZone(to.Zone), 0))
+		}
+	case *net.UnixAddr:
+		if to != nil {
+			d.ToName = to.Name
+		}
+	}
 }
 
 // destination is an address that may be without a host: this machine, which the

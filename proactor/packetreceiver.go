@@ -81,6 +81,18 @@ func (r *packetReceiver) head() int {
 	return ring.SizeofRecvmsgOut + int(r.shape.Namelen) + int(r.shape.Controllen)
 }
 
+// controlRoom is for the control messages of options that were set without our
+// knowing, in bytes.
+const controlRoom = 128
+
+// roomForControl has messages bring control messages that the socket was not opened for,
+// unless a receive is under way.
+func (r *packetReceiver) roomForControl() {
+	if !r.armed {
+		r.shape.Controllen = max(r.shape.Controllen, controlRoom)
+	}
+}
+
 func (r *packetReceiver) wanted() bool {
 	return r.open() && r.in.wanted()
 }

@@ -47,6 +47,7 @@ type transmission struct {
 	header  ring.Msghdr
 	vector  ring.Iovec
 	control sockets.Control
+	given   []byte        // control messages of the caller, in place of control
 	next    *transmission // in the list of free ones
 
 	userData uint64
@@ -123,7 +124,11 @@ func (t *transmission) message() *ring.Msghdr {
 	if to := t.to.Bytes(); len(to) > 0 {
 		t.header.Name, t.header.Namelen = &to[0], uint32(len(to))
 	}
-	if control := t.control.Bytes(); len(control) > 0 {
+	control := t.given
+	if len(control) == 0 {
+		control = t.control.Bytes()
+	}
+	if len(control) > 0 {
 		t.header.Control, t.header.Controllen = &control[0], uintptr(len(control))
 	}
 	return &t.header
@@ -246,6 +251,7 @@ func (s *packetSender) conclude(t *transmission, n int, err error) {
 func (s *packetSender) release(t *transmission) {
 	t.to.Clear()
 	t.control.Clear()
+	t.given = nil
 	t.next, s.free = s.free, t
 }
 
@@ -330,12 +336,14 @@ type Datagram struct {
 
 	// ECN is the codepoint to send with.
 	ECN ECN
+
+	control []byte // control messages as sendmsg(2) takes them, in place of all that
 }
 
 // describe checks a datagram and takes over what it says.
 func (t *transmission) describe(d *Datagram) error {
 	c := t.conn
-	t.data = d.Data
+	t.data, t.given = d.Data, d.control
 	if err := c.address(&t.to, d.To, d.ToName); err != nil {
 		return err
 	}

@@ -31,9 +31,8 @@ func WithMaxConnsPerAddress(n int) ListenOption {
 
 // WithAcceptRate limits how many connections a second a listener accepts, on the
 // average; burst may come at once, after a quiet time. Those beyond wait in the kernel's
-// queue, and are refused by the kernel when that is full. What is on its way when the
-// limit is reached is still accepted, and counted against what comes after. A rate of
-// zero is no limit.
+// queue, and are refused by the kernel when that is full. Each loop may take one more
+// than that, which counts against what comes after. A rate of zero is no limit.
 func WithAcceptRate(perSecond float64, burst int) ListenOption {
 	return func(ln *Listener) error {
 		if perSecond < 0 || perSecond > 1e9 || perSecond != perSecond {

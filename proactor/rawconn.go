@@ -3,18 +3,33 @@ package proactor
 import (
 	"context"
 	"net"
+	"os"
+	"sync"
 	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/internal/sockets"
 )
 
-// rawConn is access to a connection's socket. A function of its user gets another
-// descriptor for the same socket, so that it may take its time, or call the
-// connection's methods.
+// rawConn is access to a socket. A function of its user gets another descriptor for
+// the same socket, so that it may take its time, or call the connection's methods.
 type rawConn struct {
-	conn *Conn
-	ctx  context.Context // that Read and Write await with
+	loop      *Loop
+	ctx       context.Context // that Read and Write await with
+	duplicate func() (fd int, err error)
+	closed    func() futures.Future[struct{}]
+	impatient *sync.Mutex // one at a time makes the socket non-blocking
+	fail      func(op string, cause error) error
+}
+
+func (c *Conn) rawConn(ctx context.Context) *rawConn {
+	fail := func(op string, cause error) error { return c.opError(op, cause) }
+	return &rawConn{c.loop, ctx, c.duplicate, c.Closed, &c.impatient, fail}
+}
+
+func (c *PacketConn) rawConn(ctx context.Context) *rawConn {
+	fail := func(op string, cause error) error { return c.opError(op, cause) }
+	return &rawConn{c.loop, ctx, c.duplicate, c.Closed, &c.impatient, fail}
 }
 
 // SyscallConn implements syscall.Conn: for options, and to look whether the peer has
@@ -24,14 +39,41 @@ func (n *netConn) SyscallConn() (syscall.RawConn, error) {
 	if n.conn.shut.Load() {
 		return nil, n.conn.closedError("raw-control")
 	}
-	return &rawConn{n.conn, n.ctx}, nil
+	return n.conn.rawConn(n.ctx), nil
+}
+
+// SyscallConn implements syscall.Conn, see Conn.NetConn.
+func (n *netPacketConn) SyscallConn() (syscall.RawConn, error) {
+	if n.conn.shut.Load() {
+		return nil, n.conn.closedError("raw-control")
+	}
+	return n.conn.rawConn(n.ctx), nil
+}
+
+// File is a copy of the socket, as (*net.TCPConn).File makes one. It is the caller's to
+// close, and shares the blocking mode with the connection, which must stay as it is.
+func (n *netConn) File() (*os.File, error) {
+	return fileOf(n.conn.duplicate, n.conn.network, n.conn.asOpError)
+}
+
+// File is a copy of the socket, as (*net.UDPConn).File makes one.
+func (n *netPacketConn) File() (*os.File, error) {
+	return fileOf(n.conn.duplicate, n.conn.network, n.conn.asOpError)
+}
+
+func fileOf(duplicate func() (int, error), name string, fail func(string, error) error) (*os.File, error) {
+	fd, err := duplicate()
+	if err != nil {
+		return nil, fail("file", err)
+	}
+	return os.NewFile(uintptr(fd), name), nil
 }
 
 // Control implements syscall.RawConn.
 func (r *rawConn) Control(f func(fd uintptr)) error {
-	fd, err := r.conn.duplicate()
+	fd, err := r.duplicate()
 	if err != nil {
-		return r.conn.opError("raw-control", err)
+		return r.fail("raw-control", err)
 	}
 	defer sockets.Close(fd)
 	f(uintptr(fd))
@@ -46,16 +88,15 @@ func (r *rawConn) Write(f func(fd uintptr) bool) error { return r.until("raw-wri
 
 // until calls f until it is content, each time that the socket is ready.
 func (r *rawConn) until(op string, ready Events, f func(fd uintptr) bool) error {
-	c := r.conn
-	fd, err := c.duplicate()
+	fd, err := r.duplicate()
 	if err != nil {
-		return c.opError(op, err)
+		return r.fail(op, err)
 	}
 	defer sockets.Close(fd)
 	for !r.impatiently(fd, f) {
-		closed := futures.Map(c.Closed(), func(struct{}) (Events, error) { return 0, ErrClosed })
-		if _, err := futures.Race(c.loop.Poll(fd, ready), closed).Await(r.ctx); err != nil {
-			return c.opError(op, err)
+		closed := futures.Map(r.closed(), func(struct{}) (Events, error) { return 0, ErrClosed })
+		if _, err := futures.Race(r.loop.Poll(fd, ready), closed).Await(r.ctx); err != nil {
+			return r.fail(op, err)
 		}
 	}
 	return nil
@@ -64,8 +105,8 @@ func (r *rawConn) until(op string, ready Events, f func(fd uintptr) bool) error 
 // impatiently calls f while the socket is non-blocking. What the loop begins
 // meanwhile is refused (EAGAIN), and tried again when the socket is ready.
 func (r *rawConn) impatiently(fd int, f func(fd uintptr) bool) bool {
-	r.conn.impatient.Lock()
-	defer r.conn.impatient.Unlock()
+	r.impatient.Lock()
+	defer r.impatient.Unlock()
 	if sockets.SetBlocking(fd, false) {
 		defer sockets.SetBlocking(fd, true)
 	}
@@ -82,7 +123,18 @@ func (c *Conn) duplicate() (fd int, err error) {
 	return sockets.DuplicateNumber(c.fd)
 }
 
+// duplicate is another descriptor for the socket.
+func (c *PacketConn) duplicate() (fd int, err error) {
+	c.using.Lock()
+	defer c.using.Unlock()
+	if c.gone || c.shut.Load() {
+		return -1, ErrClosed
+	}
+	return sockets.DuplicateNumber(c.fd)
+}
+
 var (
 	_ net.Conn     = (*netConn)(nil)
 	_ syscall.Conn = (*netConn)(nil)
+	_ syscall.Conn = (*netPacketConn)(nil)
 )

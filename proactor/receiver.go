@@ -91,7 +91,7 @@ func (r *receiver) arm() {
 	}
 	c := r.conn
 	if r.in.line.Len() > 0 {
-		if o, ok := (*r.in.line.At(0)).(*into); ok {
+		if o, ok := (*r.in.line.At(0)).(*into); ok && !o.prefersLease() {
 			r.in.line.Pop(&c.loop.streams.demands)
 			r.armDirect(o)
 			return

@@ -72,5 +72,5 @@ func (c *Conn) setError(op string, err error) error {
 // function does not wait, as with package net; their waiting needs a goroutine or a task.
 // SyscallConn itself does not fail.
 func (c *Conn) SyscallConn() (syscall.RawConn, error) {
-	return &rawConn{c, context.Background()}, nil
+	return c.rawConn(context.Background()), nil
 }

@@ -117,3 +117,9 @@ func Listens(fd int) bool {
 
 // SetTCPOptions sets on a listening socket what connections are to inherit.
 func SetTCPOptions(fd int) error { return setAll(fd, tcpOptions...) }
+
+// IsPacket says that a descriptor is a socket for messages.
+func IsPacket(fd int) bool {
+	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	return err == nil && (kind == unix.SOCK_DGRAM || kind == unix.SOCK_RAW)
+}

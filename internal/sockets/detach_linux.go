@@ -3,6 +3,8 @@ package sockets
 import (
 	"net"
 	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 // NetConn makes a connection of package net of a copy of a socket. The socket becomes
@@ -58,4 +60,15 @@ func cause(err error) error {
 		return op.Err
 	}
 	return err
+}
+
+// WithoutBlocking runs use while the descriptor is non-blocking, and makes it blocking
+// again if it was.
+func WithoutBlocking(fd int, use func()) {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	if err == nil && flags&unix.O_NONBLOCK == 0 {
+		unix.FcntlInt(uintptr(fd), unix.F_SETFL, flags|unix.O_NONBLOCK)
+		defer unix.FcntlInt(uintptr(fd), unix.F_SETFL, flags)
+	}
+	use()
 }

@@ -29,6 +29,9 @@ func DuplicateNumber(fd int) (int, error) {
 	return dup, os.NewSyscallError("fcntl", err)
 }
 
+// CloseOnExec keeps a descriptor from programs that the process starts.
+func CloseOnExec(fd int) { unix.CloseOnExec(fd) }
+
 // SetBlocking makes a file blocking or not, and reports whether that was a change.
 // It holds for every descriptor of the file.
 func SetBlocking(fd int, blocking bool) (changed bool) {

@@ -82,3 +82,6 @@ func Listens(int) bool                                 { return false }
 func SetTCPOptions(int) error                          { return errors.ErrUnsupported }
 func AdoptPacket(int, *PacketOptions) (*Packet, error) { return nil, errors.ErrUnsupported }
 func (p *Packet) Network() string                      { return "" }
+func WithoutBlocking(_ int, use func())                { use() }
+func IsPacket(int) bool                                { return false }
+func CloseOnExec(int)                                  {}

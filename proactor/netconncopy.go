@@ -1,0 +1,121 @@
+package proactor
+
+import (
+	"io"
+	"os"
+)
+
+// ReadFrom implements io.ReaderFrom: it writes what r brings until its end. A file, or a
+// part of one (io.LimitedReader), is sent by SendFile and its cursor moved; another
+// NetConn's data goes out in the buffers that it came in. Anything else is copied.
+func (n *netConn) ReadFrom(r io.Reader) (int64, error) {
+	moved, handled, err := n.readFrom(r)
+	if handled {
+		if err != nil {
+			err = n.conn.asOpError("readfrom", err)
+		}
+		return moved, err
+	}
+	return io.Copy(onlyWriter{n}, r)
+}
+
+// onlyWriter hides all else that a connection can do from io.Copy.
+type onlyWriter struct{ io.Writer }
+
+// readFrom is ReadFrom of what needs no copying; handled is false of anything else.
+func (n *netConn) readFrom(r io.Reader) (moved int64, handled bool, err error) {
+	switch r := r.(type) {
+	case *netConn:
+		return n.readFromConn(r)
+	case *os.File:
+		return n.readFromFile(r, -1)
+	case *io.LimitedReader:
+		if f, ok := r.R.(*os.File); ok {
+			moved, handled, err = n.readFromFile(f, r.N)
+			r.N -= moved
+		}
+	}
+	return moved, handled, err
+}
+
+// readFromFile sends a regular file from its cursor on, at most limit bytes if that is
+// not negative.
+func (n *netConn) readFromFile(f *os.File, limit int64) (moved int64, handled bool, err error) {
+	status, err := f.Stat()
+	if err != nil || !status.Mode().IsRegular() || n.conn.medium == packets {
+		return 0, false, nil
+	}
+	at, err := f.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return 0, false, nil
+	}
+	left := status.Size() - at
+	if limit >= 0 {
+		left = min(left, limit)
+	}
+	if left <= 0 {
+		return 0, false, nil // the end, or one of those whose size says nothing (proc(5))
+	}
+	moved, err = n.conn.SendFile(f, at, left).Await(n.ctx)
+	if _, failure := f.Seek(at+moved, io.SeekStart); err == nil {
+		err = failure
+	}
+	return moved, true, err
+}
+
+// readFromConn sends what another connection receives until its peer is done.
+func (n *netConn) readFromConn(r *netConn) (moved int64, handled bool, err error) {
+	if n.conn.medium == packets || r.conn.medium == packets {
+		return 0, false, nil
+	}
+	f := forward{from: r.conn, to: n.conn, open: true}
+	err = f.run(n.ctx)
+	return f.moved, true, err
+}
+
+// WriteTo implements io.WriterTo: it writes to w what comes in until the peer is done,
+// from the buffers that it came in.
+func (n *netConn) WriteTo(w io.Writer) (moved int64, err error) {
+	if to, ok := w.(*netConn); ok {
+		if moved, handled, err := to.readFromConn(n); handled {
+			return moved, err
+		}
+	}
+	for {
+		b, err := n.conn.Recv().Await(n.ctx)
+		if err == io.EOF {
+			return moved, nil
+		}
+		if err != nil {
+			return moved, n.conn.asOpError("read", err)
+		}
+		k, err := writeAll(w, b)
+		if moved += int64(k); err != nil {
+			return moved, err
+		}
+	}
+}
+
+// writeAll writes a lease, and ends it.
+func writeAll(w io.Writer, b Buffer) (int, error) {
+	defer b.Release()
+	n, err := w.Write(b.Bytes())
+	if err == nil && n < b.Len() {
+		err = io.ErrShortWrite
+	}
+	return n, err
+}
+
+// CloseRead shuts the receiving side down, as (*net.TCPConn).CloseRead does.
+func (n *netConn) CloseRead() error {
+	_, err := n.conn.CloseRead().Await(n.ctx)
+	if err != nil {
+		err = n.conn.asOpError("close", err)
+	}
+	return err
+}
+
+var (
+	_ io.ReaderFrom = (*netConn)(nil)
+	_ io.WriterTo   = (*netConn)(nil)
+)

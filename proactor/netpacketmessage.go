@@ -1,0 +1,134 @@
+package proactor
+
+import (
+	"net"
+	"net/netip"
+
+	"github.com/goproactor/goproactor/ring"
+)
+
+// What *net.UDPConn, *net.UnixConn and *net.IPConn have beyond net.PacketConn, for
+// those that ask for it by an interface.
+
+// ReadFromUDP is that of *net.UDPConn.
+func (n *netPacketConn) ReadFromUDP(p []byte) (int, *net.UDPAddr, error) {
+	k, from, err := n.ReadFrom(p)
+	udp, _ := from.(*net.UDPAddr)
+	return k, udp, err
+}
+
+// ReadFromUDPAddrPort is that of *net.UDPConn. It allocates nothing of its own. A zone
+// is the number of an interface.
+func (n *netPacketConn) ReadFromUDPAddrPort(p []byte) (int, netip.AddrPort, error) {
+	m, err := n.next()
+	if err != nil {
+		return 0, netip.AddrPort{}, err
+	}
+	defer m.Release()
+	return copy(p, m.Bytes()), m.From(), nil
+}
+
+// WriteToUDP is that of *net.UDPConn.
+func (n *netPacketConn) WriteToUDP(p []byte, to *net.UDPAddr) (int, error) { return n.WriteTo(p, to) }
+
+// WriteToUDPAddrPort is that of *net.UDPConn.
+func (n *netPacketConn) WriteToUDPAddrPort(p []byte, to netip.AddrPort) (int, error) {
+	return n.send(Datagram{Data: p, To: n.conn.destination(to)})
+}
+
+// ReadMsgUDP is that of *net.UDPConn: control messages come into oob as recvmsg(2) has
+// them. There is room for what the socket was opened to bring, and for a few more of
+// what was asked for by SyscallConn before the first receive.
+func (n *netPacketConn) ReadMsgUDP(p, oob []byte) (k, oobn, flags int, from *net.UDPAddr, err error) {
+	k, oobn, flags, addr, err := n.readMessage(p, oob)
+	from, _ = addr.(*net.UDPAddr)
+	return k, oobn, flags, from, err
+}
+
+// ReadMsgUDPAddrPort is that of *net.UDPConn.
+func (n *netPacketConn) ReadMsgUDPAddrPort(p, oob []byte) (k, oobn, flags int, from netip.AddrPort, err error) {
+	m, err := n.next()
+	if err != nil {
+		return 0, 0, 0, from, err
+	}
+	defer m.Release()
+	k, oobn, flags = m.copyTo(p, oob)
+	return k, oobn, flags, m.From(), nil
+}
+
+// ReadMsgIP is that of *net.IPConn.
+func (n *netPacketConn) ReadMsgIP(p, oob []byte) (k, oobn, flags int, from *net.IPAddr, err error) {
+	k, oobn, flags, addr, err := n.readMessage(p, oob)
+	from, _ = addr.(*net.IPAddr)
+	return k, oobn, flags, from, err
+}
+
+// ReadMsgUnix is that of *net.UnixConn.
+func (n *netPacketConn) ReadMsgUnix(p, oob []byte) (k, oobn, flags int, from *net.UnixAddr, err error) {
+	k, oobn, flags, addr, err := n.readMessage(p, oob)
+	from, _ = addr.(*net.UnixAddr)
+	return k, oobn, flags, from, err
+}
+
+func (n *netPacketConn) readMessage(p, oob []byte) (k, oobn, flags int, from net.Addr, err error) {
+	m, err := n.next()
+	if err != nil {
+		return 0, 0, 0, nil, err
+	}
+	defer m.Release()
+	k, oobn, flags = m.copyTo(p, oob)
+	return k, oobn, flags, m.FromAddr(), nil
+}
+
+// copyTo is what recvmsg(2) would say of the message.
+func (m Message) copyTo(p, oob []byte) (n, oobn, flags int) {
+	n, oobn = copy(p, m.Bytes()), copy(oob, m.control())
+	if m.Truncated() || n < m.Len() {
+		flags |= int(ring.MsgTrunc)
+	}
+	if oobn < len(m.control()) {
+		flags |= int(ring.MsgCTrunc)
+	}
+	return n, oobn, flags
+}
+
+// WriteMsgUDP is that of *net.UDPConn: oob are control messages as sendmsg(2) takes
+// them.
+func (n *netPacketConn) WriteMsgUDP(p, oob []byte, to *net.UDPAddr) (k, oobn int, err error) {
+	return n.writeMessage(p, oob, to)
+}
+
+// WriteMsgUDPAddrPort is that of *net.UDPConn.
+func (n *netPacketConn) WriteMsgUDPAddrPort(p, oob []byte, to netip.AddrPort) (k, oobn int, err error) {
+	d := Datagram{Data: p, control: oob}
+	if to.IsValid() {
+		d.To = n.conn.destination(to)
+	}
+	k, err = n.send(d)
+	return k, sentControl(oob, err), err
+}
+
+// WriteMsgIP is that of *net.IPConn.
+func (n *netPacketConn) WriteMsgIP(p, oob []byte, to *net.IPAddr) (k, oobn int, err error) {
+	return n.writeMessage(p, oob, to)
+}
+
+// WriteMsgUnix is that of *net.UnixConn. Descriptors in oob stay the caller's, and open
+// until it returns.
+func (n *netPacketConn) WriteMsgUnix(p, oob []byte, to *net.UnixAddr) (k, oobn int, err error) {
+	return n.writeMessage(p, oob, to)
+}
+
+func (n *netPacketConn) writeMessage(p, oob []byte, to net.Addr) (k, oobn int, err error) {
+	d := Datagram{Data: p, control: oob}
+	n.conn.direct(&d, to)
+	k, err = n.send(d)
+	return k, sentControl(oob, err), err
+}
+
+func sentControl(oob []byte, err error) int {
+	if err != nil {
+		return 0
+	}
+	return len(oob)
+}
