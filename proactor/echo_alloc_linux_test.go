@@ -118,17 +118,28 @@ func (c rawConn) roundTrip(t testing.TB, p []byte) {
 	c.read(t, p)
 }
 
+// write writes all of p. A signal, such as those of the Go scheduler, cuts a write that
+// waits for room.
 func (c rawConn) write(t testing.TB, p []byte) {
-	if n, err := syscall.Write(int(c), p); err != nil || n != len(p) {
-		t.Fatal(n, err)
+	for len(p) > 0 {
+		n, err := syscall.Write(int(c), p)
+		if err != nil && err != syscall.EINTR {
+			t.Error(n, err)
+			return
+		}
+		p = p[max(n, 0):]
 	}
 }
 
 func (c rawConn) read(t testing.TB, p []byte) {
 	for got := 0; got < len(p); {
 		n, err := syscall.Read(int(c), p[got:])
+		if err == syscall.EINTR {
+			continue
+		}
 		if err != nil || n == 0 {
-			t.Fatal(n, err)
+			t.Error(n, err)
+			return
 		}
 		got += n
 	}
