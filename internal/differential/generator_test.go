@@ -76,7 +76,16 @@ func (g *generator) forms() {
 	g.program.Named, g.program.Packets = g.chance(30), g.chance(50)
 	// A worker of the kernel's that finds the end of a named pipe takes a whole buffer.
 	incremental := slices.ContainsFunc(g.program.Groups, func(p Group) bool { return p.Incremental })
-	g.program.Named = g.program.Named && !incremental
+	// Which of two writes that wait for room gets it first is nobody's promise.
+	writes := 0
+	for _, s := range g.program.Steps {
+		for i := range s.Entries {
+			if e := &s.Entries[i]; e.hasObject() && e.Object == PipeIn {
+				writes++
+			}
+		}
+	}
+	g.program.Named = g.program.Named && !incremental && writes <= 1
 	for _, s := range g.program.Steps {
 		for i := range s.Entries {
 			// Part of what is waited for and then the end of packets: the kernel tries
