@@ -495,8 +495,9 @@ var misuse = []behaviour{
 		ended := make(chan struct{})
 		l.Go(t.Context(), func(ctx context.Context) error { // a handler that does not heed its context
 			defer close(ended)
+			asleep := rt.Sleep(time.Hour) // which Close ends when it gets to the loop
 			close(begun)
-			rt.Sleep(time.Hour).Await(ctx)
+			asleep.Await(ctx)
 			for what, use := range late {
 				require.ErrorIs(t, use(context.WithoutCancel(ctx)), proactor.ErrClosed, what)
 			}
