@@ -195,7 +195,8 @@ func (n *netListener) acceptFrom(s net.Listener, expired <-chan struct{}) (net.C
 			if conn, err = n.admit(conn); conn != nil || err != nil {
 				return conn, err
 			}
-		case errors.Is(err, net.ErrClosed):
+		case errors.Is(err, net.ErrClosed) || n.ln.closed.Load():
+			// The kernel may say so first, with EINVAL: refuse.
 			return nil, n.closed()
 		case errors.Is(err, os.ErrDeadlineExceeded) && (expired == nil || !n.deadline.passed()):
 			// It is Pause that has set one.

@@ -57,6 +57,20 @@ var standardListening = []behaviour{
 		}
 		require.NoError(t, one.Close())
 		require.ErrorIs(t, <-ended, net.ErrClosed)
+		for range 100 { // whoever is first: package net, or the kernel with its EINVAL
+			ln := listen(t, rt)
+			std := ln.NetListener().(interface {
+				net.Listener
+				SetDeadline(time.Time) error
+			})
+			require.NoError(t, std.SetDeadline(time.Now().Add(-time.Second)))
+			_, err := std.Accept() // package net has the socket
+			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+			require.NoError(t, std.SetDeadline(time.Time{}))
+			go func() { _, err := std.Accept(); ended <- err }()
+			require.NoError(t, ln.Close())
+			require.ErrorIs(t, <-ended, net.ErrClosed)
+		}
 		require.NoError(t, rt.Shutdown(t.Context()))
 		require.ErrorIs(t, <-ended, net.ErrClosed)
 	}},
