@@ -151,15 +151,15 @@ func (m *AlignedMemory) prepareWrite(sqe *ring.SQE, fd int, p []byte, offset int
 	sqe.PrepWriteFixed(fd, p, offset, uint16(m.place))
 }
 
-// hold notes that an operation begins with m; m may be nil.
-func (m *AlignedMemory) hold() {
+// addUser notes that an operation begins with m; m may be nil.
+func (m *AlignedMemory) addUser() {
 	if m != nil {
 		m.users++
 	}
 }
 
-// letGo is the opposite.
-func (m *AlignedMemory) letGo() {
+// removeUser notes that one has ended.
+func (m *AlignedMemory) removeUser() {
 	if m != nil {
 		m.users--
 	}

@@ -55,7 +55,7 @@ func (c *Conn) failed(op string, errno syscall.Errno) error {
 	return c.opError(op, os.NewSyscallError(syscallName[op], errno))
 }
 
-var syscallName = map[string]string{"read": "recv", "write": "send", "shutdown": "shutdown", "close": "close"}
+var syscallName = map[string]string{"read": "recv", "write": "send", "dial": "connect", "shutdown": "shutdown", "close": "close"}
 
 func (c *Conn) timedOut(op string) error             { return c.opError(op, errTimeout) }
 func (c *Conn) closedError(op string) error          { return c.opError(op, c.loop.closedBy(c.endedBy())) }

@@ -128,7 +128,7 @@ func (o *transfer) begin() {
 	case !o.vector && len(o.memory) > 0 || o.vector && o.more():
 		f.inFlight++
 		o.aligned = f.loop.memory.find(o.memory)
-		o.aligned.hold()
+		o.aligned.addUser()
 		if !o.verb.atCursor() {
 			o.submit()
 			return
@@ -296,7 +296,7 @@ func (o *transfer) leave(err error) {
 
 // settle gives the result.
 func (o *transfer) settle(n int, err error) {
-	o.aligned.letGo()
+	o.aligned.removeUser()
 	o.aligned, o.memory, o.pieces = nil, nil, nil
 	if o.answer != nil {
 		o.answer.Settle(n, err)
