@@ -40,23 +40,6 @@ func (rt *Runtime) FileConn(f *os.File) (*Conn, error) {
 	return nil, &net.OpError{Op: "file", Net: "file", Addr: fileAddr(f.Name()), Err: err}
 }
 
-// Pipe makes a pipe (pipe(2)) and returns its ends: what is sent to w, r
-// receives. Closing w is the end of the stream for r; sending when r is closed
-// fails with syscall.EPIPE. Both belong to the caller's loop, or to the next in
-// turn.
-func (rt *Runtime) Pipe() (r, w *Conn, err error) {
-	// Not by IORING_OP_PIPE: the call does not wait, and the caller would have to wait
-	// for a loop.
-	if rt.isClosing() {
-		return nil, nil, &net.OpError{Op: "open", Net: "pipe", Err: errShutdownDone}
-	}
-	p, err := sockets.Pipe()
-	if err != nil {
-		return nil, nil, err
-	}
-	return rt.pairOf(p, "pipe")
-}
-
 // SocketPair makes two connections that are each other's peer (socketpair(2)):
 // "unix" for a byte stream, "unixpacket" for messages.
 func (rt *Runtime) SocketPair(network string) (one, other *Conn, err error) {
