@@ -19,7 +19,7 @@ type call[T any] struct {
 	fails func(syscall.Errno) (err error, again bool)
 	// wrap makes the error of its cause.
 	wrap func(error) error
-	// unwanted takes back what a cancelled operation brought, if not nil.
+	// unwanted takes back what a canceled operation brought, if not nil.
 	unwanted func(result int32)
 	// otherwise is tried on a goroutine when the queue answers EINVAL.
 	otherwise func() error
@@ -27,7 +27,7 @@ type call[T any] struct {
 	starter  starter
 	promise  *futures.Promise[T]
 	userData uint64
-	reason   error // why it is being cancelled
+	reason   error // why it is being canceled
 	ended    bool
 }
 

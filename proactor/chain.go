@@ -16,7 +16,7 @@ var errChainLoops = errors.New("the steps of a chain are on connections or files
 // succeeded, and hands those that need nothing of each other's results to the
 // queue at once (IOSQE_IO_LINK, Linux 5.3): connect, send and receive cost one
 // system call and one wake-up. The future fails with the first failure, and the
-// steps behind it are cancelled; its value has the result of each step in either
+// steps behind it are canceled; its value has the result of each step in either
 // case. Memory in the steps belongs to the library until then, and a Close of their
 // files waits for it.
 //
@@ -31,7 +31,7 @@ var errChainLoops = errors.New("the steps of a chain are on connections or files
 //
 // The chain runs on the loop of its connections and files, which must be one,
 // else on the caller's. A chain longer than the queue (1024 entries) fails with
-// syscall.ENOSPC. Cancelling ends the step under way and so the rest.
+// syscall.ENOSPC. Canceling ends the step under way and so the rest.
 func (rt *Runtime) Chain(steps ...Step) futures.Future[[]StepResult] {
 	c := &chain{steps: steps, results: make([]StepResult, len(steps)), rest: -1, answer: futures.NewPromise[[]StepResult]()}
 	c.answer.SetCanceler(&c.starter)

@@ -51,7 +51,7 @@ type connState uint8
 const (
 	connOpen     connState = iota
 	connDraining           // Close was called: what is queued is still sent
-	connEnding             // shut down and cancelled: waiting for final completions
+	connEnding             // shut down and canceled: waiting for final completions
 	connClosing            // the descriptor is being closed
 	connClosed
 )
@@ -117,7 +117,7 @@ func (c *Conn) Loop() *Loop { return c.loop }
 
 // Recv starts to receive. The future resolves with a lease on the data that
 // came in, or with io.EOF when the peer has sent everything. Calls are
-// answered in their order. Cancelling loses nothing: data that comes later is
+// answered in their order. Canceling loses nothing: data that comes later is
 // there for the next Recv.
 //
 // On a "unixpacket" connection each Recv takes one message. One that is larger than
@@ -328,7 +328,7 @@ func (c *Conn) CloseWrite() futures.Future[struct{}] {
 }
 
 // Close ends the connection: what is queued is still sent, for at most the
-// drain timeout, then everything in flight is cancelled and the descriptor
+// drain timeout, then everything in flight is canceled and the descriptor
 // closed. Close does not wait; Closed tells when it is done. Closing again
 // does nothing.
 //

@@ -59,7 +59,7 @@ func (rt *Runtime) Dial(ctx context.Context, network, address string) futures.Fu
 // the one before or as soon as that has failed; the first to succeed is the
 // connection and the others are closed.
 //
-// When ctx ends, or the future is cancelled, everything under way is ended, and
+// When ctx ends, or the future is canceled, everything under way is ended, and
 // the future fails once its sockets are closed. ctx has no bearing on the
 // connection once there is one.
 //

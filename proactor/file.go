@@ -23,7 +23,7 @@ import (
 // the other, in the order of the calls.
 //
 // Errors are *fs.PathError, as those of os.File: errors.Is finds the errno, and
-// fs.ErrClosed after Close. Cancelling ends what has not begun yet; what the
+// fs.ErrClosed after Close. Canceling ends what has not begun yet; what the
 // device is working on ends when it is done, with its result.
 //
 // On epoll a pool of goroutines does what may block, see WithFileWorkers.
@@ -40,7 +40,7 @@ type File struct {
 	inFlight int                    // operations of any kind
 	line     fifo.Queue[cursorTurn] // at the cursor, the first is under way
 	closed   []func(error)          // whom to tell
-	ending   bool                   // what is in flight has been cancelled
+	ending   bool                   // what is in flight has been canceled
 	number   atomic.Int64           // fd, for Fd; -1 once closed
 }
 
@@ -86,7 +86,7 @@ func (rt *Runtime) Create(name string) futures.Future[*File] {
 // one that it makes. It is closed on exec. With O_DIRECT the cursor of Read and
 // Write is the File's own: that of the descriptor stays where it is.
 //
-// Cancelling closes the file if it was opened all the same. Errors are
+// Canceling closes the file if it was opened all the same. Errors are
 // *fs.PathError with Op "open"; errors.Is finds fs.ErrNotExist, fs.ErrExist,
 // fs.ErrPermission, syscall.EISDIR and so on, and ErrClosed once the runtime
 // shuts down.

@@ -170,17 +170,16 @@ func (a *acceptor) file() (*os.File, error) {
 // to go on listening turns it on and the other off. Any goroutine may call it.
 func (ln *Listener) SetUnlinkOnClose(on bool) { ln.unlink.Store(on) }
 
-// Pause stops accepting until Resume: who connects meanwhile waits in the kernel's queue,
-// or is refused when that is full. Connections that there are go on. The future resolves
-// when nothing is being accepted any more: what was on its way is with its handler, or
-// was returned by an Accept. A Close then loses no connection of a socket that another
-// process has too; without the Pause it drops those that come at the last moment. Any
-// goroutine may call it.
+// Pause stops accepting until Resume. A client that connects meanwhile waits in the
+// kernel's queue, or is refused when that is full. Open connections go on. The future
+// resolves when no accept is under way: every connection accepted so far has been given
+// to its handler or to an Accept. A Close after that loses no connection of a socket that
+// another process has too; without the Pause it may drop some. Any goroutine may call it.
 func (ln *Listener) Pause() futures.Future[struct{}] {
 	p := futures.NewPromise[struct{}]()
 	var left atomic.Int32
 	left.Store(int32(len(ln.acceptors)) + 1)
-	quiet := func() {
+	stopped := func() {
 		if left.Add(-1) == 0 {
 			p.Resolve(struct{}{})
 		}
@@ -189,36 +188,36 @@ func (ln *Listener) Pause() futures.Future[struct{}] {
 	ln.paused.Store(true)
 	std := ln.std
 	if std != nil {
-		std.pause(quiet)
+		std.pause(stopped)
 	}
 	ln.mu.Unlock()
 	if std == nil {
-		quiet()
+		stopped()
 	}
 	for _, a := range ln.acceptors {
-		if !a.loop.engine.Perform(func() { a.quieten(quiet) }) {
-			quiet()
+		if !a.loop.engine.Perform(func() { a.stopAccepting(stopped) }) {
+			stopped()
 		}
 	}
 	return p.Future()
 }
 
-// quieten stops accepting, and calls quiet when that is done.
-func (a *acceptor) quieten(quiet func()) {
+// stopAccepting stops accepting, and calls stopped when no accept is under way.
+func (a *acceptor) stopAccepting(stopped func()) {
 	if !a.armed {
-		quiet()
+		stopped()
 		return
 	}
-	a.onQuiet = append(a.onQuiet, quiet)
+	a.onStopped = append(a.onStopped, stopped)
 	a.pause()
 }
 
-// quieted is called when nothing is being accepted any more, for now.
-func (a *acceptor) quieted() {
-	waiting := a.onQuiet
-	a.onQuiet = nil
-	for _, quiet := range waiting {
-		quiet()
+// acceptingStopped is called when no accept is under way.
+func (a *acceptor) acceptingStopped() {
+	waiting := a.onStopped
+	a.onStopped = nil
+	for _, stopped := range waiting {
+		stopped()
 	}
 }
 

@@ -31,18 +31,18 @@ type Listener struct {
 	quotas quotas
 	unlink atomic.Bool // Close removes the file of a Unix socket
 
-	arming  sync.Once // the first Accept arms the acceptors
-	mu      sync.Mutex
-	mode    string                    // the way it is used, once one is taken
-	line    []*futures.Promise[*Conn] // Accepts that wait
-	backlog []*Conn                   // connections that no Accept has taken
-	crowded atomic.Bool               // there are so many that accepting pauses
-	failure error                     // why nothing is accepted any more
-	closed  atomic.Bool               // the sockets refuse
-	paused  atomic.Bool               // by Pause
-	std     *netListener              // once NetListener was called
-	shared  atomic.Bool               // others have its sockets: they are not shut down
-	done    chan struct{}
+	arming      sync.Once // the first Accept arms the acceptors
+	mu          sync.Mutex
+	mode        string                    // the way it is used, once one is taken
+	line        []*futures.Promise[*Conn] // Accepts that wait
+	backlog     []*Conn                   // connections that no Accept has taken
+	backlogFull atomic.Bool               // backlog is so long that accepting pauses
+	failure     error                     // why nothing is accepted any more
+	closed      atomic.Bool               // the sockets refuse
+	paused      atomic.Bool               // by Pause
+	std         *netListener              // once NetListener was called
+	shared      atomic.Bool               // others have its sockets: they are not shut down
+	done        chan struct{}
 }
 
 // Listen opens a listener. The network is "tcp", "tcp4", "tcp6", "unix" or
@@ -267,9 +267,9 @@ func (ln *Listener) Accept() futures.Future[*Conn] {
 	case len(ln.backlog) > 0:
 		c := ln.backlog[0]
 		ln.backlog[0], ln.backlog = nil, ln.backlog[1:]
-		eased := len(ln.backlog) <= acceptedAhead/2 && ln.crowded.CompareAndSwap(true, false)
+		hasRoom := len(ln.backlog) <= acceptedAhead/2 && ln.backlogFull.CompareAndSwap(true, false)
 		ln.mu.Unlock()
-		if eased {
+		if hasRoom {
 			for _, a := range ln.acceptors {
 				a.loop.engine.Do(a.refill)
 			}
@@ -325,7 +325,7 @@ func (ln *Listener) arrived(c *Conn) {
 	}
 	ln.backlog = append(ln.backlog, c)
 	if len(ln.backlog) >= acceptedAhead {
-		ln.crowded.Store(true)
+		ln.backlogFull.Store(true)
 	}
 	ln.mu.Unlock()
 }

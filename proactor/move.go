@@ -31,7 +31,7 @@ var errMoving = errors.New("proactor: the connection is being moved already")
 //
 // A Move that fails leaves c as it was, but for those that waited to receive:
 // with syscall.EMFILE when there is no descriptor for the hand-over, with what
-// ended c's sending, or because the runtime shuts down. Cancelling does nothing: a Move ends with the sends
+// ended c's sending, or because the runtime shuts down. Canceling does nothing: a Move ends with the sends
 // before it. Moving to c's own loop moves too.
 func (c *Conn) Move(to *Loop) futures.Future[*Conn] {
 	p := futures.NewPromise[*Conn]()

@@ -22,7 +22,7 @@ type transfer struct {
 	piece    int // of a vector: the first piece with bytes left
 	within   int // bytes of that piece moved so far
 	attempt  []ring.Iovec
-	reason   error // why it is being cancelled
+	reason   error // why it is being canceled
 	ended    bool
 	spare    bool // among those to be used again
 }
