@@ -1,8 +1,11 @@
 package proactor
 
 import (
+	"context"
+	"sync/atomic"
 	"time"
 
+	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/internal/engine"
 )
 
@@ -42,6 +45,8 @@ type Loop struct {
 	noticed    [scarcities]time.Duration // when each was logged last
 	draining   []func()                  // to call when everything has ended of itself
 	published  publication               // the counters, as they were at the end of the last turn
+
+	postsDelayed atomic.Uint64 // by others
 }
 
 // resident is something open that a Shutdown waits for: a Dial, a PacketConn, a
@@ -151,11 +156,32 @@ const (
 // Do makes the loop run fn. It returns false when the loop has ended, and to others
 // than its own handlers and callbacks as soon as Close has begun; fn then never
 // runs. Any goroutine may call it.
+//
+// When 65536 functions wait for a loop that does not keep up, Do waits until it has
+// begun with them (LoopStats.PostsDelayed counts that): a goroutine is blocked, a handler
+// of another loop gives way to its own. A loop's own handlers and callbacks, and
+// callbacks of other loops, cannot wait for it.
 func (l *Loop) Do(fn func()) bool {
 	if l.engine.Refusing() && !l.engine.Inside() {
 		return false
 	}
-	return l.engine.Do(fn)
+	ok := l.engine.Do(fn)
+	if ok && l.engine.Posted() >= maxPosted && !l.engine.Inside() {
+		l.keepPace()
+	}
+	return ok
+}
+
+// maxPosted is from how many posts on Do waits.
+const maxPosted = 1 << 16
+
+// keepPace waits until the loop has come to what was posted so far.
+func (l *Loop) keepPace() {
+	reached := futures.NewPromise[struct{}]()
+	if l.engine.Do(func() { reached.Resolve(struct{}{}) }) {
+		l.postsDelayed.Add(1)
+		reached.Future().Await(context.Background())
+	}
 }
 
 // Inside reports whether the caller runs on this loop's thread, as one of its

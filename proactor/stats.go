@@ -39,6 +39,7 @@ type LoopStats struct {
 	Copied          uint64 // receives copied out of their buffer at once: the connection held its share of buffers, or nobody waited
 	OverBudget      uint64 // connections ended because more was held than may be
 	Late            uint64 // completions of operations that were over
+	PostsDelayed    uint64 // calls of Loop.Do that waited because the loop did not keep up
 
 	// LongestTurn is for how long the watchdog has seen the loop held up at most,
 	// give or take half the stall limit (WithStallLimit); zero if never for so
@@ -142,6 +143,7 @@ func (s Stats) Total() LoopStats {
 		t.Copied += l.Copied
 		t.OverBudget += l.OverBudget
 		t.Late += l.Late
+		t.PostsDelayed += l.PostsDelayed
 		t.LongestTurn = max(t.LongestTurn, l.LongestTurn)
 	}
 	return t
@@ -168,6 +170,7 @@ func (l *Loop) snapshot() LoopStats {
 		Copied:          l.buffers.Copied() + l.bulk.Copied() + l.messages.Copied(),
 		OverBudget:      l.counts.overBudget,
 		Late:            l.engine.Late(),
+		PostsDelayed:    l.postsDelayed.Load(),
 		LongestTurn:     l.engine.LongestTurn(),
 	}
 }
