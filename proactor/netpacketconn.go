@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// NetPacketConn presents it as a net.PacketConn, which is a net.Conn too: Read and
-// Write are for one that is connected (DialPacket). It has the methods of *net.UDPConn
-// for messages, SyscallConn and File. For ctx and for many users at once see
-// Conn.NetConn. Messages are then received through it only.
+// NetPacketConn returns it as a net.PacketConn. The result is a net.Conn, too: Read and
+// Write are for a PacketConn that is connected (DialPacket). It has the methods of
+// *net.UDPConn for messages, SyscallConn and File. ctx and use by several goroutines are
+// as for Conn.NetConn. Messages must then be received through it only.
 func (c *PacketConn) NetPacketConn(ctx context.Context) net.PacketConn {
 	return c.netPacketConn(waitingWith(ctx))
 }
@@ -29,7 +29,7 @@ type netPacketConn struct {
 	ctx  context.Context
 }
 
-// Read implements net.Conn. What does not fit p is lost.
+// Read implements net.Conn. Bytes that do not fit p are lost.
 func (n *netPacketConn) Read(p []byte) (int, error) {
 	if len(p) == 0 && !n.conn.shut.Load() {
 		return 0, nil
@@ -41,7 +41,7 @@ func (n *netPacketConn) Read(p []byte) (int, error) {
 // Write implements net.Conn.
 func (n *netPacketConn) Write(p []byte) (int, error) { return n.send(Datagram{Data: p}) }
 
-// ReadFrom implements net.PacketConn. What does not fit p is lost.
+// ReadFrom implements net.PacketConn. Bytes that do not fit p are lost.
 func (n *netPacketConn) ReadFrom(p []byte) (int, net.Addr, error) {
 	m, err := n.next()
 	if err != nil {
@@ -81,7 +81,7 @@ func (n *netPacketConn) send(d Datagram) (int, error) {
 	return k, err
 }
 
-// direct fills in whom a message is for.
+// direct sets the destination of a message.
 func (c *PacketConn) direct(d *Datagram, to net.Addr) {
 	switch to := to.(type) {
 	case *net.UDPAddr:
@@ -100,8 +100,8 @@ func (c *PacketConn) direct(d *Datagram, to net.Addr) {
 	}
 }
 
-// destination is an address that may be without a host: this machine, which the
-// kernel takes the wildcard for.
+// destination is the address as a netip.AddrPort. Without a host it is the wildcard,
+// which is this machine to the kernel.
 func (c *PacketConn) destination(to netip.AddrPort) netip.AddrPort {
 	switch {
 	case to.Addr().IsValid():
@@ -112,8 +112,8 @@ func (c *PacketConn) destination(to netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(netip.IPv4Unspecified(), to.Port())
 }
 
-// Close implements net.PacketConn. When it returns the address is free, unless it
-// was called in a callback, which cannot wait.
+// Close implements net.PacketConn. When it returns the address is free, except if it is
+// called in a callback, which cannot wait.
 func (n *netPacketConn) Close() error {
 	c := n.conn
 	if c.shut.Swap(true) {
@@ -130,7 +130,7 @@ func (n *netPacketConn) SetDeadline(t time.Time) error      { return n.conn.SetD
 func (n *netPacketConn) SetReadDeadline(t time.Time) error  { return n.conn.SetReadDeadline(t) }
 func (n *netPacketConn) SetWriteDeadline(t time.Time) error { return n.conn.SetWriteDeadline(t) }
 
-// asOpError gives an error the form that users of package net know.
+// asOpError makes a *net.OpError of an error that is none.
 func (c *PacketConn) asOpError(op string, err error) error {
 	var known *net.OpError
 	if errors.As(err, &known) {
