@@ -44,7 +44,7 @@ type PacketConn struct {
 	reading, writing deadline
 	drainLimit       engine.Timer
 	local, remote    net.Addr
-	nonblocking      sync.Mutex // one at a time makes the socket non-blocking, see rawConn
+	nonblocking      sync.Mutex // held while the socket is non-blocking, see rawConn
 	using            sync.Mutex // keeps the descriptor ours while an option is set
 	gone             bool       // it is not any more
 	closed           *futures.Promise[struct{}]

@@ -116,7 +116,7 @@ func (r *packetReceiver) BuffersBack() {
 	r.arm()
 }
 
-// complete implements engine.Operation.
+// Complete implements engine.Operation.
 func (r *packetReceiver) Complete(result int32, flags uint32) {
 	if flags&ring.CQEFMore == 0 {
 		r.armed, r.pausing = false, false

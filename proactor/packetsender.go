@@ -134,7 +134,7 @@ func (t *transmission) message() *ring.Msghdr {
 	return &t.header
 }
 
-// complete implements engine.Operation.
+// Complete implements engine.Operation.
 func (t *transmission) Complete(result int32, _ uint32) {
 	s := &t.conn.send
 	s.inFlight--
