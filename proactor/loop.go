@@ -17,8 +17,8 @@ type Loop struct {
 	rt     *Runtime
 
 	buffers     engine.Pool
-	bulk        engine.Pool // of larger ones, opened with the first connection that fills a buffer
-	withoutBulk bool        // that failed
+	bulk        engine.Pool // larger buffers, opened with the first connection that fills a buffer
+	withoutBulk bool        // opening them failed
 	messages    engine.Pool // opened with the first PacketConn
 	memory      memoryTable // for files
 	sending     []*sender   // that have something to send and nothing in flight
@@ -43,7 +43,7 @@ type Loop struct {
 	counts     counters
 	overBudget bool                      // more is held than may be
 	noticed    [scarcities]time.Duration // when each was logged last
-	draining   []func()                  // to call when everything has ended of itself
+	draining   []func()                  // to call when everything has ended by itself
 	published  publication               // the counters, as they were at the end of the last turn
 
 	postsDelayed atomic.Uint64 // by others
@@ -53,7 +53,7 @@ type Loop struct {
 // listener's socket. All methods run on the loop.
 type resident interface {
 	engine.Member
-	// drain begins a Shutdown: take nothing more in, finish what is there.
+	// drain begins a Shutdown: begin nothing new, finish what is under way.
 	drain()
 	// end asks it to end for that reason. It leaves the roster when it has.
 	end(reason error)
@@ -128,12 +128,12 @@ func (h *host) Prefetch(op engine.Operation, near bool) {
 	}
 }
 
-// openBulk opens the pool of larger buffers, if it is not open: false if there
-// are none, and the others have to do.
+// openBulk opens the pool of larger buffers, unless it is open. It returns false if
+// there are none.
 //
 // The kernel's part of receiving and sending on costs about a microsecond a
 // piece, whatever its size: 256 KiB in eight pieces took half as long again as
-// in one. But larger buffers for everyone would never be in the cache.
+// in one. But if all connections had larger buffers, those would never be in the cache.
 func (l *Loop) openBulk() bool {
 	if l.bulk.Opened() {
 		return true
@@ -144,12 +144,12 @@ func (l *Loop) openBulk() bool {
 		return false
 	}
 	err := l.bulk.Open(&l.engine, bulkGroup, size, count)
-	l.withoutBulk = err != nil // for want of memory that may be locked
+	l.withoutBulk = err != nil // RLIMIT_MEMLOCK, for one
 	return err == nil
 }
 
 const (
-	bulkFactor = 8       // the larger buffers are so much larger, and so many fewer
+	bulkFactor = 8       // the larger buffers are 8 times the size of the others, and an 8th as many
 	maxBulk    = 4 << 20 // bytes
 )
 
@@ -200,9 +200,9 @@ func (l *Loop) AfterFunc(d time.Duration, fn func()) (stop func() bool) {
 // index is the loop's number in its runtime.
 func (l *Loop) index() int { return l.engine.Index() }
 
-// stopping says that the loop is about to end, and nothing may begin.
+// stopping reports whether the loop is about to end: nothing may begin.
 func (l *Loop) stopping() bool { return l.engine.Stopping() }
 
-// closed is the error of what the end of the loop keeps from happening.
-// errors.Is finds ErrClosed.
+// closed is the error of an operation that the end of the loop prevents. errors.Is
+// finds ErrClosed.
 func (l *Loop) closed() error { return l.closedBy(errShutdownDone) }

@@ -32,7 +32,7 @@ type LoopStats struct {
 	RegisteredBytes int    // of them, registered with the queue
 	Accepted        uint64 // connections accepted
 	AcceptsPaused   uint64 // times accepting paused at the connection limit
-	AcceptShortages uint64 // times accepting rested for want of descriptors or memory
+	AcceptShortages uint64 // times accepting paused for want of descriptors or memory
 	NoBuffers       uint64 // receives refused for want of a buffer (ENOBUFS), and armed again
 	ReceivesPaused  uint64 // receives paused because nobody read
 	Held            int64  // bytes of received data, and of Loop.Buffer, Reader and Writer, that are held, see WithMemoryBudget
