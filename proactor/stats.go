@@ -24,6 +24,8 @@ type LoopStats struct {
 	Turns           uint64 // rounds of the loop
 	InFlight        int    // operations submitted and not completed
 	Conns           int    // open connections
+	Files           int    // open files
+	Others          int    // what else is open: sockets of listeners, PacketConns, dials and polls under way
 	Tasks           int    // running handlers
 	Timers          int    // armed timers
 	Buffers         int    // receive buffers allocated
@@ -127,6 +129,8 @@ func (s Stats) Total() LoopStats {
 		t.Turns += l.Turns
 		t.InFlight += l.InFlight
 		t.Conns += l.Conns
+		t.Files += l.Files
+		t.Others += l.Others
 		t.Tasks += l.Tasks
 		t.Timers += l.Timers
 		t.Buffers += l.Buffers
@@ -153,6 +157,8 @@ func (l *Loop) snapshot() LoopStats {
 		Turns:           l.engine.Turns(),
 		InFlight:        l.engine.InFlight(),
 		Conns:           len(l.conns),
+		Files:           len(l.openFiles),
+		Others:          len(l.residents),
 		Tasks:           l.engine.Tasks().Len(),
 		Timers:          l.engine.Timers(),
 		Buffers:         l.buffers.Buffers() + l.bulk.Buffers() + l.messages.Buffers(),
