@@ -46,6 +46,12 @@ type LoopStats struct {
 	// give or take half the stall limit (WithStallLimit); zero if never for so
 	// long.
 	LongestTurn time.Duration
+
+	// TurnLatency is how long turns took, nil without WithTurnLatency. A turn is all
+	// that a loop does between two looks for completions: it runs the callbacks and
+	// handlers that have something to do. What becomes ready meanwhile waits until its
+	// end. The system calls in which a loop submits and waits are no part of it.
+	TurnLatency *Histogram
 }
 
 // Stats are the counters of a runtime, a loop each.
@@ -68,7 +74,7 @@ func (rt *Runtime) Stats() Stats {
 			stats[i] = l.lastStats()
 		}
 		stats[here.index()] = here.snapshot()
-		return stats
+		return rt.withLatency(stats)
 	}
 	answers := make([]chan LoopStats, len(rt.loops))
 	for i, l := range rt.loops {
@@ -86,6 +92,14 @@ func (rt *Runtime) Stats() Stats {
 		case <-patience.Done():
 		}
 		stats[i] = l.lastStats()
+	}
+	return rt.withLatency(stats)
+}
+
+// withLatency adds what is not copied in each turn.
+func (rt *Runtime) withLatency(stats Stats) Stats {
+	for i, l := range rt.loops {
+		stats[i].TurnLatency = histogramOf(l.engine.TurnLatency())
 	}
 	return stats
 }
@@ -147,6 +161,7 @@ func (s Stats) Total() LoopStats {
 		t.OverBudget += l.OverBudget
 		t.Late += l.Late
 		t.LongestTurn = max(t.LongestTurn, l.LongestTurn)
+		t.TurnLatency = t.TurnLatency.plus(l.TurnLatency)
 	}
 	return t
 }
