@@ -197,12 +197,11 @@ func (ln *Listener) Serve(ctx context.Context, handler func(context.Context, *Co
 	}
 	s := &server{listener: ln, ctx: ctx, handler: handler}
 	ln.accept(s.serve)
-	select {
-	case <-ctx.Done():
+	stop := context.AfterFunc(ctx, func() { // also when the listener is closed, and handlers go on
 		ln.stopAccepting(context.Cause(ctx))
 		s.cancel(context.Cause(ctx))
-	case <-ln.done:
-	}
+	})
+	defer stop()
 	<-ln.done // no handler starts any more
 	s.running.Wait()
 	if err := ctx.Err(); err != nil {

@@ -153,6 +153,9 @@ const (
 	maxBulk    = 4 << 20 // bytes
 )
 
+// Runtime is the runtime that the loop belongs to. Any goroutine may call it.
+func (l *Loop) Runtime() *Runtime { return l.rt }
+
 // Do makes the loop run fn. It returns false when the loop has ended, and to others
 // than its own handlers and callbacks as soon as Close has begun; fn then never
 // runs. Any goroutine may call it.
