@@ -79,6 +79,7 @@ func (o *into) begin(c *Conn, p []byte) {
 		return
 	}
 	o.conn, o.memory, o.reason = c, p[:min(len(p), maxTransfer)], nil
+	c.recv.written = false
 	if len(p) == 0 {
 		o.promise.Resolve(0)
 		return
@@ -96,7 +97,9 @@ func (o *into) give(b Buffer) {
 		o.answer(n, whole)
 		return
 	}
-	if rest := b.lease.Data()[n:]; len(rest) > 0 {
+	rest := b.lease.Data()[n:]
+	r.leftover = len(rest) > 0
+	if r.leftover {
 		b.lease.SetData(rest)
 		r.in.unpop(r.lenders(), bufferOf(b.lease.Pool().Settled(b.lease)))
 	} else {
@@ -136,15 +139,22 @@ func (o *into) cancel(reason error) {
 	}
 }
 
-// smallReceive is the size up to which a receive copies from a buffer: what does not
-// fit stays for the next receive, which then does not wait. It is the size that a
-// bufio.Reader asks for.
-const smallReceive = 4 << 10
+// A receive of up to smallReceive bytes copies from a buffer: what does not fit stays for
+// the next receive, which then does not wait. It is the size that a bufio.Reader asks for.
+// Where data comes in bulk a larger one does so, too, such as those of crypto/tls.
+const (
+	smallReceive = 4 << 10
+	largeReceive = 64 << 10
+)
 
 // prefersLease reports whether to receive into a buffer and copy from there, and not
 // straight into o's memory.
 func (o *into) prefersLease() bool {
-	return o.conn.medium == stream && len(o.memory) <= smallReceive && o.rights == nil && !o.conn.recv.filesCome
+	r := &o.conn.recv
+	if o.conn.medium != stream || o.rights != nil || r.filesCome {
+		return false
+	}
+	return len(o.memory) <= smallReceive || r.leftover && len(o.memory) <= largeReceive
 }
 
 // armDirect submits a receive into o's memory.
@@ -183,6 +193,7 @@ func (o *into) Complete(result int32, _ uint32) {
 		o.conn.touch()
 		n := min(int(result), len(o.memory))
 		engine.RaceWrote(o.memory[:n])
+		r.leftover = n == len(o.memory)
 		o.answer(n, int(result))
 	case result == 0 && (o.rights != nil && len(o.rights.files) > 0 || !o.conn.endsHere()): // an empty message
 		o.promise.Resolve(0)

@@ -39,6 +39,8 @@ type receiver struct {
 	inBulk    bool  // the armed receive does
 	filesCome bool  // RecvFiles is used: no multishot, which would drop them
 	oneByOne  bool  // a multishot read was refused: not here
+	written   bool  // no Read has come since the last send, a Write of a net.Conn: see copies
+	leftover  bool  // the last receive into memory left something, in a buffer or probably in the socket
 
 	userData   uint64 // of the armed receive
 	hangupData uint64 // of the armed hangup
