@@ -160,4 +160,5 @@ func reset(s *session, _ [][]byte) {
 	s.simple("RESET")
 }
 
-func hangUp(s *session, _ [][]byte) { s.closes = true }
+// hangUp drops what was to be answered, too.
+func hangUp(s *session, _ [][]byte) { s.out, s.closes = s.out[:0], true }

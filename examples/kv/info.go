@@ -183,7 +183,7 @@ func commandOf(s *session, args [][]byte) {
 			if c := s.srv.commandTable.find(name); c != nil {
 				s.describe(c)
 			} else {
-				s.nullArray()
+				s.null()
 			}
 		}
 	case isWord(args[1], "docs"):

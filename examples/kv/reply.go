@@ -52,6 +52,7 @@ func (s *session) bulk(v []byte) {
 	s.out = strconv.AppendInt(s.out, int64(len(v)), 10)
 	s.out = append(s.out, '\r', '\n')
 	s.pass()
+	s.produced += len(v)
 	s.w.Write(v)
 	s.out = append(s.w.AvailableBuffer(), '\r', '\n')
 }

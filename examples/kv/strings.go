@@ -328,6 +328,10 @@ func getrange(s *session, args [][]byte) {
 	if !ok {
 		return
 	}
+	// An end in front of the first byte means the first, unlike in lists.
+	if n := int64(len(v)); to < -n && (from >= 0 || from <= to) {
+		to = -n
+	}
 	begin, end := slice(from, to, len(v))
 	s.bulk(v[begin:end])
 }
