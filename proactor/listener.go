@@ -196,14 +196,13 @@ func (ln *Listener) Serve(ctx context.Context, handler func(context.Context, *Co
 	}
 	s := &server{listener: ln, ctx: ctx, handler: handler}
 	ln.accept(s.serve)
-	select {
-	case <-ctx.Done():
+	stop := context.AfterFunc(ctx, func() {
 		ln.stopAccepting(context.Cause(ctx))
 		s.cancel(context.Cause(ctx))
-	case <-ln.done:
-	}
+	})
 	<-ln.done // no handler starts any more
 	s.running.Wait()
+	stop()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
