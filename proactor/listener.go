@@ -201,9 +201,9 @@ func (ln *Listener) Serve(ctx context.Context, handler func(context.Context, *Co
 		ln.stopAccepting(context.Cause(ctx))
 		s.cancel(context.Cause(ctx))
 	})
-	defer stop()
 	<-ln.done // no handler starts any more
 	s.running.Wait()
+	stop()
 	if err := ctx.Err(); err != nil {
 		return err
 	}

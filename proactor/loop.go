@@ -33,6 +33,7 @@ type Loop struct {
 	zeroCopies []*zeroCopy // to be used again
 	fileMemory [][]byte    // to be used again
 	transfers  []*transfer // to be used again
+	pipes      pipes       // for Forward
 
 	programs engine.Account // of Buffer
 
@@ -114,6 +115,7 @@ func (h *host) Stop(reason error) {
 func (h *host) OverBudget() { (*Loop)(h).overBudget = true }
 
 func (h *host) Closing() {
+	h.pipes.close()
 	h.published.mu.Lock()
 	defer h.published.mu.Unlock()
 	h.published.stats = (*Loop)(h).snapshot()
