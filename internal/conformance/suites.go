@@ -1,0 +1,7 @@
+package main
+
+// suites are in the order of the table.
+var suites = []suite{
+	nettest,
+	fasthttp,
+}
