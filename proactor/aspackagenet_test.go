@@ -120,7 +120,7 @@ func dialOurs(t *testing.T, rt *proactor.Runtime, network, address string) (net.
 		if err != nil {
 			return nil, err
 		}
-		return c.NetPacketConn(ctx).(net.Conn), nil
+		return ofTask(t, c).(net.Conn), nil
 	}
 	c, err := rt.Dial(ctx, network, address).Await(ctx)
 	if err != nil {
