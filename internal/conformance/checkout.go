@@ -101,17 +101,17 @@ func (c *checkout) patch() error {
 	if err != nil {
 		return err
 	}
+	for name, text := range c.suite.files { // a go.mod may be among them
+		if err := c.write(name, []byte(text)); err != nil {
+			return err
+		}
+	}
 	const name = "github.com/goproactor/goproactor"
 	if err := c.goMod("edit", "-require="+name+"@v0.0.0", "-replace="+name+"="+root); err != nil {
 		return err
 	}
 	if err := c.addSubstitute(); err != nil {
 		return err
-	}
-	for name, text := range c.suite.files {
-		if err := c.write(name, []byte(text)); err != nil {
-			return err
-		}
 	}
 	for _, r := range c.suite.replace {
 		if err := c.replace(r); err != nil {
@@ -181,13 +181,20 @@ func (c *checkout) replace(r replacement) error {
 	return nil
 }
 
-var (
-	packageClause = regexp.MustCompile(`(?m)^package \w+.*$`)
-	importOfNet   = regexp.MustCompile(`(?m)^(import)?\s*"net"$`)
-)
+var packageClause = regexp.MustCompile(`(?m)^package \w+.*$`)
+
+// replaced are the packages of which a replacement may take the last use: how they are
+// imported, and a use that stays.
+var replaced = []struct {
+	imported *regexp.Regexp
+	use      string
+}{
+	{regexp.MustCompile(`(?m)^(import)?\s*"net"$`), "\nvar _ net.Addr\n"},
+	{regexp.MustCompile(`(?m)^(import)?\s*"crypto/tls"$`), "\nvar _ tls.Config\n"},
+}
 
 // importing adds the import of proactornet to a file that uses it, and keeps the file
-// a user of package net if it was one.
+// a user of the packages that it imports.
 func (c *checkout) importing(text []byte) []byte {
 	line := []byte(fmt.Sprintf("\nimport proactornet %q\n", c.suite.module+"/"+substituteDir))
 	if !bytes.Contains(text, []byte("proactornet.")) || bytes.Contains(text, line) {
@@ -195,8 +202,10 @@ func (c *checkout) importing(text []byte) []byte {
 	}
 	at := packageClause.FindIndex(text)[1]
 	text = bytes.Join([][]byte{text[:at], line, text[at:]}, nil)
-	if importOfNet.Match(text) {
-		text = append(text, "\nvar _ net.Addr\n"...)
+	for _, r := range replaced {
+		if r.imported.Match(text) {
+			text = append(text, r.use...)
+		}
 	}
 	return text
 }

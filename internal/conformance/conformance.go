@@ -89,6 +89,9 @@ func (c *conformance) compare(ctx context.Context, s suite, published, patched *
 	}
 	res.baseline = judge(s, onNet, exchanged)
 	c.tell("%v", res.baseline)
+	if res.baseline.passed == 0 {
+		return nil, fmt.Errorf("no test passed over package net:\n%s", exchanged.complaints())
+	}
 	for _, backend := range c.backends {
 		for _, m := range c.modesOf(s) {
 			over := setting{backend, m}

@@ -81,6 +81,8 @@ func TestRead(t *testing.T) {
 {"Action":"run","Package":"p","Test":"TestA/one"}
 {"Action":"output","Package":"p","Test":"TestA/one","Output":"why\n"}
 {"Action":"fail","Package":"p","Test":"TestA/one"}
+{"Action":"run","Package":"p","Test":"TestA/three"}
+{"Action":"pass","Package":"p","Test":"TestA/three"}
 {"Action":"fail","Package":"p","Test":"TestA"}
 {"Action":"run","Package":"p","Test":"TestB"}
 {"Action":"pass","Package":"p","Test":"TestB"}
@@ -93,9 +95,10 @@ func TestRead(t *testing.T) {
 	require.Equal(t, []testName{{"p", "TestA/one"}, {"p", "TestC"}, {"q", "(package)"}}, r.failures())
 	require.Equal(t, []testName{{"p", "TestC"}}, r.hung())
 	require.Contains(t, string(r.broken["q"]), "undefined: x")
-	require.Len(t, r.leaves(), 3)
+	require.Len(t, r.leaves(), 4)
 	require.Equal(t, "why\n", string(r.output[testName{"p", "TestA/one"}]))
 	require.True(t, r.fails(testName{"p", "TestA/one/two"}))
+	require.False(t, r.fails(testName{"p", "TestA/three"}))
 	require.False(t, r.fails(testName{"p", "TestB"}))
 	require.True(t, r.fails(testName{"q", "TestD"}))
 }

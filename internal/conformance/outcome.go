@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -120,6 +121,11 @@ func (r *report) hasFailureIn(pkg string) bool {
 		}
 	}
 	return false
+}
+
+// complaints are what packages said that did not build or ended by themselves.
+func (r *report) complaints() []byte {
+	return bytes.Join(slices.Collect(maps.Values(r.broken)), []byte("\n"))
 }
 
 // hung are the tests that were running when their package ended: it exceeded its

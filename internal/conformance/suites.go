@@ -4,4 +4,5 @@ package main
 var suites = []suite{
 	nettest,
 	fasthttp,
+	h2spec,
 }

@@ -47,14 +47,15 @@ func (r *report) failures() (names []testName) {
 	return sorted(names)
 }
 
-// fails reports whether n or a test that it is a part of failed.
+// fails reports whether n failed, or was not come to because a test that it is a part of
+// failed. One that passed did so whatever other parts did.
 func (r *report) fails(n testName) bool {
 	if _, ok := r.broken[n.pkg]; ok {
 		return true
 	}
 	for {
-		if o := r.outcomes[n]; o == failed || o == running {
-			return true
+		if o, ok := r.outcomes[n]; ok {
+			return o == failed || o == running
 		}
 		i := strings.LastIndexByte(n.test, '/')
 		if i < 0 {
