@@ -5,4 +5,5 @@ var suites = []suite{
 	nettest,
 	fasthttp,
 	h2spec,
+	redcon,
 }

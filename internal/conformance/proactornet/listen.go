@@ -103,36 +103,45 @@ func NewUnstartedServer(handler http.Handler) *httptest.Server {
 // Run runs serve with a connection that was accepted or dialed here, and waits for it.
 // Where tasks are asked for it is one, on the connection's loop.
 func Run(conn net.Conn, serve func(net.Conn) error) error {
-	done := start(conn, serve)
-	if done == nil {
+	c := taken(conn)
+	if c == nil {
 		return serve(conn)
 	}
-	_, err := done.Await(context.Background())
+	_, err := start(c, func(_ context.Context, conn net.Conn) error { return serve(conn) }).Await(context.Background())
 	return err
 }
 
-// Go is Run without waiting.
+// Go is Run without waiting. The task lasts as long as the connection, which serve may
+// have handed on.
 func Go(conn net.Conn, serve func(net.Conn)) {
-	done := start(conn, func(conn net.Conn) error {
-		serve(conn)
-		return nil
-	})
-	if done == nil {
+	c := taken(conn)
+	if c == nil {
 		go serve(conn)
+		return
 	}
+	start(c, func(ctx context.Context, conn net.Conn) error {
+		serve(conn)
+		_, err := c.Closed().Await(ctx)
+		return err
+	})
 }
 
-// start starts serve as a task, unless conn is none of ours or tasks are not asked for.
-func start(conn net.Conn, serve func(net.Conn) error) *futures.Future[struct{}] {
+// taken is the connection that conn stands for, nil if tasks are not asked for or it is
+// none of ours.
+func taken(conn net.Conn) *proactor.Conn {
 	if !inTask() || !strings.HasPrefix(typeName(conn), "*proactor.") {
 		return nil
 	}
-	c, err := Runtime().Adopt(conn) // the Conn that it stands for
+	c, err := Runtime().Adopt(conn)
 	if err != nil {
 		return nil
 	}
-	done := c.Loop().Go(context.Background(), func(ctx context.Context) error {
-		return serve(c.NetConn(ctx))
+	return c
+}
+
+// start starts serve as a task on the connection's loop.
+func start(c *proactor.Conn, serve func(context.Context, net.Conn) error) futures.Future[struct{}] {
+	return c.Loop().Go(context.Background(), func(ctx context.Context) error {
+		return serve(ctx, c.NetConn(ctx))
 	})
-	return &done
 }
