@@ -262,6 +262,9 @@ func (l *Loop) Post(r futures.Runnable) bool {
 	if wake {
 		l.wake.signal()
 	}
+	if !ok {
+		Yield()
+	}
 	return ok
 }
 
