@@ -19,7 +19,7 @@ func (c *Conn) setReadDeadline(t time.Time) {
 }
 
 func (c *Conn) setWriteDeadline(t time.Time) {
-	c.limited().write.set(c.loop, c.state >= connEnding, t, func() { c.send.cancel(c.timedOut("write")) })
+	c.limited().write.set(c.loop, c.state >= connEnding, t, func() { c.send.expire(c.timedOut("write")) })
 }
 
 // set arms the deadline for t. pass runs when the time has come, at once if t is in

@@ -84,6 +84,8 @@ type forward struct {
 	patience time.Duration
 	idle     idleTimeout
 	cancel   context.CancelCauseFunc
+
+	withoutPipe bool // there was none to be had
 }
 
 func (f *forward) run(ctx context.Context) error {
@@ -95,24 +97,86 @@ func (f *forward) run(ctx context.Context) error {
 	next := f.from.Recv()
 	for {
 		b, err := next.Await(ctx)
-		if err == io.EOF && f.open {
-			return nil
+		if err != nil {
+			return f.ended(ctx, err)
 		}
-		if err == io.EOF {
-			_, err = f.to.CloseWrite().Await(ctx)
+		f.idle.touch(l)
+		bulk := f.from.recv.bulk && f.splices()
+		sent := f.to.Send(b)
+		if !bulk {
+			next = f.from.Recv() // while that is being sent
+		}
+		if err := f.await(ctx, sent); err != nil {
+			if !bulk {
+				abandon(ctx, next)
+			}
 			return err
 		}
+		if bulk {
+			if err := f.splice(ctx); err != nil {
+				return f.ended(ctx, err)
+			}
+			next = f.from.Recv()
+		}
+	}
+}
+
+// ended handles what a receive failed with: the end is passed on.
+func (f *forward) ended(ctx context.Context, err error) error {
+	if err != io.EOF {
+		return err
+	}
+	if f.open {
+		return nil
+	}
+	_, err = f.to.CloseWrite().Await(ctx)
+	return err
+}
+
+// splices reports whether what comes next can go through a pipe: nothing else is on its
+// way into memory. A multishot receive that is armed is ended for that, and until it has
+// ended the answer is no.
+func (f *forward) splices() bool {
+	r := &f.from.recv
+	if f.withoutPipe || f.from.medium != stream || f.to.medium != stream || r.filesCome {
+		return false
+	}
+	if r.armed && !r.pausing {
+		r.pausing = true
+		r.stop()
+	}
+	return !r.armed && r.err == nil && r.in.unread.Len() == 0 && r.in.line.Len() == 0
+}
+
+// splice moves bytes through a pipe as long as they come in bulk. io.EOF is the end of
+// what comes.
+func (f *forward) splice(ctx context.Context) error {
+	few := f.from.loop.buffers.Size()
+	for short := 0; short < shortReceives; {
+		var p *pipe
+		n, err := f.from.recvIntoPipe(&p).Await(ctx)
+		if err == errNoPipe {
+			f.withoutPipe = true
+			return nil
+		}
+		if err != nil {
+			if p != nil { // a cancel came behind what it has
+				f.from.loop.pipes.put(p)
+			}
+			return err
+		}
+		if short++; n >= few {
+			short = 0
+		}
+		f.idle.touch(f.from.loop)
+		err = f.await(ctx, f.to.sendPipe(p))
+		f.from.loop.pipes.put(p)
 		if err != nil {
 			return err
 		}
-		f.idle.touch(l)
-		sent := f.to.Send(b)
-		next = f.from.Recv() // while that is being sent
-		if err := f.await(ctx, sent); err != nil {
-			abandon(ctx, next)
-			return err
-		}
 	}
+	f.from.recv.bulk = false
+	return nil
 }
 
 // await waits for a send.

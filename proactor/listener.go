@@ -197,14 +197,13 @@ func (ln *Listener) Serve(ctx context.Context, handler func(context.Context, *Co
 	}
 	s := &server{listener: ln, ctx: ctx, handler: handler}
 	ln.accept(s.serve)
-	select {
-	case <-ctx.Done():
+	stop := context.AfterFunc(ctx, func() { // also when the listener is closed, and handlers go on
 		ln.stopAccepting(context.Cause(ctx))
 		s.cancel(context.Cause(ctx))
-	case <-ln.done:
-	}
+	})
 	<-ln.done // no handler starts any more
 	s.running.Wait()
+	stop()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -355,21 +354,28 @@ func (ln *Listener) Conns(ctx context.Context) iter.Seq2[*Conn, error] {
 // A name in the abstract namespace is free once the socket is closed. Close waits
 // for that, except in a callback, which cannot wait.
 func (ln *Listener) Close() error {
-	ln.stopAccepting(&net.OpError{Op: "accept", Net: ln.network, Addr: ln.address, Err: ErrClosed})
+	ln.end()
+	return nil
+}
+
+// end is Close. It reports false when accepting had stopped before.
+func (ln *Listener) end() (first bool) {
+	first = ln.stopAccepting(&net.OpError{Op: "accept", Net: ln.network, Addr: ln.address, Err: ErrClosed})
 	if ln.local() && sockets.IsAbstract(ln.address.String()) {
 		futures.Blocking(context.Background(), func() (struct{}, error) { <-ln.done; return struct{}{}, nil })
 	}
-	return nil
+	return first
 }
 
 // local reports whether it is a Unix socket.
 func (ln *Listener) local() bool { return ln.network == "unix" || ln.network == "unixpacket" }
 
-func (ln *Listener) stopAccepting(cause error) {
+// stopAccepting reports false when that was done before.
+func (ln *Listener) stopAccepting(cause error) (first bool) {
 	ln.mu.Lock()
 	if ln.failure != nil {
 		ln.mu.Unlock()
-		return
+		return false
 	}
 	ln.failure = cause
 	line, backlog := ln.line, ln.backlog
@@ -398,6 +404,7 @@ func (ln *Listener) stopAccepting(cause error) {
 			a.closeWithoutLoop()
 		}
 	}
+	return true
 }
 
 // refuse has the kernel refuse connections. The loops close the descriptors once

@@ -33,6 +33,7 @@ type Loop struct {
 	zeroCopies []*zeroCopy // to be used again
 	fileMemory [][]byte    // to be used again
 	transfers  []*transfer // to be used again
+	pipes      pipes       // for Forward
 
 	programs engine.Account // of Buffer
 
@@ -114,6 +115,7 @@ func (h *host) Stop(reason error) {
 func (h *host) OverBudget() { (*Loop)(h).overBudget = true }
 
 func (h *host) Closing() {
+	h.pipes.close()
 	h.published.mu.Lock()
 	defer h.published.mu.Unlock()
 	h.published.stats = (*Loop)(h).snapshot()
@@ -152,6 +154,9 @@ const (
 	bulkFactor = 8       // the larger buffers are 8 times the size of the others, and an 8th as many
 	maxBulk    = 4 << 20 // bytes
 )
+
+// Runtime is the runtime that the loop belongs to. Any goroutine may call it.
+func (l *Loop) Runtime() *Runtime { return l.rt }
 
 // Do makes the loop run fn. It returns false when the loop has ended, and to others
 // than its own handlers and callbacks as soon as Close has begun; fn then never

@@ -347,8 +347,14 @@ func (c *countedUnixConn) Close() error {
 // Addr implements net.Listener.
 func (n *netListener) Addr() net.Addr { return n.ln.Addr() }
 
-// Close implements net.Listener.
-func (n *netListener) Close() error { return n.ln.Close() }
+// Close implements net.Listener. Unlike Listener.Close it fails when there is nothing
+// left to close, as with package net.
+func (n *netListener) Close() error {
+	if !n.ln.end() {
+		return &net.OpError{Op: "close", Net: n.ln.network, Addr: n.ln.address, Err: ErrClosed}
+	}
+	return nil
+}
 
 // SetDeadline makes Accepts at t or later, those that wait included, fail with
 // os.ErrDeadlineExceeded; the zero time means never.
@@ -356,7 +362,7 @@ func (n *netListener) SetDeadline(t time.Time) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.ended {
-		return &net.OpError{Op: "set", Net: n.ln.network, Addr: n.ln.address, Err: ErrClosed}
+		return ErrClosed // by itself, as with package net
 	}
 	n.deadline.set(t)
 	n.apply()

@@ -10,10 +10,23 @@ import (
 )
 
 // NetPacketConn returns it as a net.PacketConn. The result is a net.Conn, too: Read and
-// Write are for a PacketConn that is connected (DialPacket). It has the methods of
-// *net.UDPConn for messages, SyscallConn and File. ctx and use by several goroutines are
-// as for Conn.NetConn. Messages must then be received through it only.
+// Write are for a PacketConn that is connected (DialPacket). What it is depends on the
+// caller, as with Runtime.DialContext.
+//
+// A goroutine gets a socket of package net, for example a *net.UDPConn, which costs what it
+// costs there: c is detached, see Detach. If that fails because there is no descriptor for
+// it, or because c is closed or was detached before, it gets what a task gets.
+//
+// A task gets one that stays on its loop and belongs to the task, see Conn.NetConn; others
+// may use it, too. It has the methods of *net.UDPConn for messages, SyscallConn and File.
+// Messages must then be received through it only. A callback of a loop gets such a one,
+// too, for tasks and goroutines to use.
 func (c *PacketConn) NetPacketConn(ctx context.Context) net.PacketConn {
+	if c.loop.rt.currentLoop() == nil {
+		if conn, err := c.Detach(); err == nil {
+			return conn
+		}
+	}
 	return c.netPacketConn(waitingWith(ctx))
 }
 

@@ -28,8 +28,10 @@ type options struct {
 	listenBacklog int
 	stallLimit    time.Duration
 	busyPoll      time.Duration
+	turnLatency   bool
 	fileWorkers   int
 	logger        *slog.Logger
+	tracer        Tracer
 }
 
 func defaultOptions() options {
@@ -176,6 +178,13 @@ func WithBusyPoll(d time.Duration) Option {
 		o.busyPoll = d
 		return nil
 	}
+}
+
+// WithTurnLatency has each loop record how long its turns take, in
+// LoopStats.TurnLatency: the time that a completion may have to wait. It costs one
+// reading of the clock for each turn, about 40 ns.
+func WithTurnLatency() Option {
+	return func(o *options) error { o.turnLatency = true; return nil }
 }
 
 // WithFileWorkers sets the maximum number of goroutines of a loop that perform

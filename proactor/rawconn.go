@@ -19,17 +19,19 @@ type rawConn struct {
 	duplicate   func() (fd int, err error)
 	closed      func() futures.Future[struct{}]
 	nonblocking *sync.Mutex // held while the socket is non-blocking
+	flushed     func() futures.Future[struct{}]
 	fail        func(op string, cause error) error
 }
 
 func (c *Conn) rawConn(ctx context.Context) *rawConn {
 	fail := func(op string, cause error) error { return c.opError(op, cause) }
-	return &rawConn{c.loop, ctx, c.duplicate, c.Closed, &c.nonblocking, fail}
+	return &rawConn{c.loop, ctx, c.duplicate, c.Closed, &c.nonblocking, c.flushed, fail}
 }
 
 func (c *PacketConn) rawConn(ctx context.Context) *rawConn {
 	fail := func(op string, cause error) error { return c.opError(op, cause) }
-	return &rawConn{c.loop, ctx, c.duplicate, c.Closed, &c.nonblocking, fail}
+	flushed := func() futures.Future[struct{}] { return futures.Future[struct{}]{} }
+	return &rawConn{c.loop, ctx, c.duplicate, c.Closed, &c.nonblocking, flushed, fail}
 }
 
 // SyscallConn implements syscall.Conn, for socket options or to test whether the peer has
@@ -53,6 +55,9 @@ func (n *netPacketConn) SyscallConn() (syscall.RawConn, error) {
 // File is a duplicate of the socket, as (*net.TCPConn).File makes one. The caller closes
 // it. It shares the blocking mode with the connection, which must not be changed.
 func (n *netConn) File() (*os.File, error) {
+	if _, err := n.conn.flushed().Await(n.ctx); err != nil {
+		return nil, n.conn.asOpError("file", err)
+	}
 	return fileOf(n.conn.duplicate, n.conn.network, n.conn.asOpError)
 }
 
@@ -83,8 +88,14 @@ func (r *rawConn) Control(f func(fd uintptr)) error {
 // Read implements syscall.RawConn.
 func (r *rawConn) Read(f func(fd uintptr) bool) error { return r.until("raw-read", Readable, f) }
 
-// Write implements syscall.RawConn.
-func (r *rawConn) Write(f func(fd uintptr) bool) error { return r.until("raw-write", Writable, f) }
+// Write implements syscall.RawConn. What Writes of the net.Conn have returned for goes
+// first.
+func (r *rawConn) Write(f func(fd uintptr) bool) error {
+	if _, err := r.flushed().Await(r.ctx); err != nil {
+		return r.fail("raw-write", err)
+	}
+	return r.until("raw-write", Writable, f)
+}
 
 // until calls f each time that the socket is ready, until f returns true.
 func (r *rawConn) until(op string, ready Events, f func(fd uintptr) bool) error {

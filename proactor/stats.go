@@ -24,6 +24,8 @@ type LoopStats struct {
 	Turns           uint64 // rounds of the loop
 	InFlight        int    // operations submitted and not completed
 	Conns           int    // open connections
+	Files           int    // open files
+	Others          int    // what else is open: sockets of listeners, PacketConns, dials and polls under way
 	Tasks           int    // running handlers
 	Timers          int    // armed timers
 	Buffers         int    // receive buffers allocated
@@ -44,6 +46,12 @@ type LoopStats struct {
 	// LongestTurn is the longest stall that the watchdog has seen, to within half
 	// the stall limit (WithStallLimit); zero if no turn took longer than the limit.
 	LongestTurn time.Duration
+
+	// TurnLatency is how long turns took, nil without WithTurnLatency. A turn is all
+	// that a loop does between two looks for completions: it runs the callbacks and
+	// handlers that have something to do. What becomes ready meanwhile waits until its
+	// end. The system calls in which a loop submits and waits are no part of it.
+	TurnLatency *Histogram
 }
 
 // Stats are the counters of a runtime, one LoopStats for each loop.
@@ -66,7 +74,7 @@ func (rt *Runtime) Stats() Stats {
 			stats[i] = l.lastStats()
 		}
 		stats[here.index()] = here.snapshot()
-		return stats
+		return rt.withLatency(stats)
 	}
 	answers := make([]chan LoopStats, len(rt.loops))
 	for i, l := range rt.loops {
@@ -84,6 +92,14 @@ func (rt *Runtime) Stats() Stats {
 		case <-patience.Done():
 		}
 		stats[i] = l.lastStats()
+	}
+	return rt.withLatency(stats)
+}
+
+// withLatency adds what is not copied in each turn.
+func (rt *Runtime) withLatency(stats Stats) Stats {
+	for i, l := range rt.loops {
+		stats[i].TurnLatency = histogramOf(l.engine.TurnLatency())
 	}
 	return stats
 }
@@ -127,6 +143,8 @@ func (s Stats) Total() LoopStats {
 		t.Turns += l.Turns
 		t.InFlight += l.InFlight
 		t.Conns += l.Conns
+		t.Files += l.Files
+		t.Others += l.Others
 		t.Tasks += l.Tasks
 		t.Timers += l.Timers
 		t.Buffers += l.Buffers
@@ -144,6 +162,7 @@ func (s Stats) Total() LoopStats {
 		t.Late += l.Late
 		t.PostsDelayed += l.PostsDelayed
 		t.LongestTurn = max(t.LongestTurn, l.LongestTurn)
+		t.TurnLatency = t.TurnLatency.plus(l.TurnLatency)
 	}
 	return t
 }
@@ -154,6 +173,8 @@ func (l *Loop) snapshot() LoopStats {
 		Turns:           l.engine.Turns(),
 		InFlight:        l.engine.InFlight(),
 		Conns:           len(l.conns),
+		Files:           len(l.openFiles),
+		Others:          len(l.residents),
 		Tasks:           l.engine.Tasks().Len(),
 		Timers:          l.engine.Timers(),
 		Buffers:         l.buffers.Buffers() + l.bulk.Buffers() + l.messages.Buffers(),

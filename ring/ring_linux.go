@@ -71,6 +71,11 @@ func Open(o Options) (*Ring, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("io_uring: %w", err)
 	}
+	if err := restrict(fd); err != nil {
+		r.m.close()
+		unix.Close(fd)
+		return nil, err
+	}
 	r.groups = map[uint16]*BufferRing{}
 	release := KernelRelease()
 	r.waitsToUnregister = queueabi.Before(release, 6, 13)
@@ -206,6 +211,8 @@ func (r *Ring) settle(errno syscall.Errno) {
 		// The completion queue was full, and no memory was left to keep a
 		// completion aside. An operation will never be seen to end.
 		r.fail(fmt.Errorf("io_uring_enter: out of memory, completions are lost: %w", errno))
+	case syscall.EPERM, syscall.EACCES, syscall.ENOSYS:
+		r.fail(refusedByPolicy("io_uring_enter", errno))
 	default:
 		r.fail(fmt.Errorf("io_uring_enter: %w", errno))
 	}

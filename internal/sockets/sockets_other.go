@@ -86,3 +86,9 @@ func (p *Packet) Network() string                      { return "" }
 func WithoutBlocking(_ int, use func())                { use() }
 func IsPacket(int) bool                                { return false }
 func CloseOnExec(int)                                  {}
+
+func SizedPipe(int) (int, int, int, error) { return -1, -1, 0, errors.ErrUnsupported }
+
+func WritePipe(int, []byte) (int, error) { return 0, errors.ErrUnsupported }
+
+func Splice(int, int, int) (int, syscall.Errno) { return 0, syscall.EINVAL }
