@@ -132,7 +132,7 @@ func (c *chain) begin() {
 	c.granted()
 }
 
-// granted is called for each claim, and for the end of begin.
+// granted is called for each claim that is granted, and at the end of begin.
 func (c *chain) granted() {
 	if c.waiting--; c.waiting == 0 && !c.ended {
 		c.started = true
@@ -222,8 +222,8 @@ func (c *chain) link(i int) uint8 {
 	return ring.SQELink
 }
 
-// submit hands the steps up to end to the queue, as links in one submission, or
-// those up to one whose failure would not keep the next from running.
+// submit submits the steps up to end, linked, or only those up to one whose failure
+// would not break its link.
 func (c *chain) submit(end int) {
 	l := c.loop
 	if err := l.engine.Reserve(end - c.next); err != nil {
@@ -396,8 +396,8 @@ func (c *chain) finish() {
 	c.loop.engine.Later(func() { c.answer.Settle(c.results, c.failure) })
 }
 
-// acquire counts the steps among what is in flight on their files, which stay open
-// until the chain has ended, or says why a file cannot be used.
+// acquire counts the steps as operations in flight on their files, so that these stay
+// open until the chain has ended. It returns an error if a file is not open.
 func (c *chain) acquire() error {
 	for i := range c.steps {
 		s, op := &c.steps[i], &c.ops[i]

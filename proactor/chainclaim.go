@@ -16,7 +16,7 @@ type claim struct {
 	has    bool
 }
 
-// refusal says why the chain cannot have that side, nil if it can.
+// refusal returns the error if the chain cannot have that side now, else nil.
 func (m *claim) refusal() error {
 	if m.sends {
 		return m.conn.send.refusal()
@@ -87,7 +87,7 @@ func (m *claim) quiet() {
 	}
 }
 
-// release lets the connection go on.
+// release ends the claim: other sends or receives go on.
 func (m *claim) release() {
 	switch {
 	case !m.queued:

@@ -17,7 +17,7 @@ import (
 const sendWindow = 64
 
 // roomRetry is how long a sender waits before it tries a Unix socket again
-// whose queue is full. Unless the two are connected, no event tells.
+// whose queue is full. Unless the two are connected, no event reports room.
 const roomRetry = time.Millisecond
 
 // packetSender is the sending side of a PacketConn: an ordered queue. No send
