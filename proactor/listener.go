@@ -250,7 +250,7 @@ func (v *service) TraceName() string { return futures.FunctionName(v.server.hand
 
 func (v *service) Done(err error) {
 	v.acceptor.services.Remove(v)
-	v.conn.loop.rt.handlerEnded(v.conn, err)
+	v.conn.handlerEnded(err)
 	v.conn.beginClose()
 	v.server.running.Done()
 }

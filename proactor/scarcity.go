@@ -38,8 +38,8 @@ func (l *Loop) notice(of scarcity) *slog.Logger {
 func (l *Loop) ranDry(p *engine.Pool, h holder) {
 	l.counts.noBuffers++
 	if log := l.notice(buffersScarce); log != nil {
-		log.Info("no receive buffer was free", "peer", h.RemoteAddr(), "local", h.LocalAddr(),
-			"size", p.Size(), "allocated", p.Buffers(), "leased", p.Out())
+		log.Info("no receive buffer was free", append(attributesOf(h),
+			"size", p.Size(), "allocated", p.Buffers(), "leased", p.Out(), "times", l.counts.noBuffers)...)
 	}
 }
 
@@ -47,6 +47,6 @@ func (l *Loop) ranDry(p *engine.Pool, h holder) {
 func (l *Loop) ranShort(ln *Listener, e syscall.Errno, rest time.Duration) {
 	l.counts.acceptShortages++
 	if log := l.notice(descriptorsScarce); log != nil {
-		log.Warn("accepting connections rests", "listener", ln.Addr(), "error", e, "for", rest)
+		log.Warn("accepting connections rests", append(attributesOf(ln), "op", "accept", "err", e, "rest", rest, "times", l.counts.acceptShortages)...)
 	}
 }
