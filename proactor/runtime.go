@@ -102,7 +102,13 @@ func (rt *Runtime) engines() (list []*engine.Loop) {
 	return list
 }
 
-func (rt *Runtime) isClosing() bool { return rt.begun.Load() }
+func (rt *Runtime) isClosing() bool {
+	begun := rt.begun.Load()
+	if begun {
+		engine.Yield()
+	}
+	return begun
+}
 
 // Loops returns the runtime's loops.
 func (rt *Runtime) Loops() []*Loop { return rt.loops }

@@ -112,7 +112,7 @@ func serveShortOfDescriptors(t *testing.T, name string) {
 	}
 	cancel()
 	require.ErrorIs(t, <-served, context.Canceled)
-	lines := log.about("accepting connections rests", "listener")
+	lines := log.about("accepting connections pauses", "listener")
 	require.Contains(t, lines, ln.Addr().String())
 	require.LessOrEqual(t, len(lines), len(rt.Loops())*(1+int(time.Since(begun)/time.Second)))
 }

@@ -34,13 +34,14 @@ type LoopStats struct {
 	RegisteredBytes int    // of them, registered with the queue
 	Accepted        uint64 // connections accepted
 	AcceptsPaused   uint64 // times accepting paused at the connection limit
-	AcceptShortages uint64 // times accepting rested for want of descriptors or memory
+	AcceptShortages uint64 // times accepting paused for want of descriptors or memory
 	NoBuffers       uint64 // receives refused for want of a buffer (ENOBUFS), and armed again
 	ReceivesPaused  uint64 // receives paused because nobody read
 	Held            int64  // bytes of received data, and of Loop.Buffer, Reader and Writer, that are held, see WithMemoryBudget
 	Copied          uint64 // receives copied out of their buffer at once: the connection held its share of buffers, or nobody waited
 	OverBudget      uint64 // connections ended because more was held than may be
 	Late            uint64 // completions of operations that were over
+	PostsDelayed    uint64 // calls of Loop.Do that waited because the loop did not keep up
 
 	// LongestTurn is for how long the watchdog has seen the loop held up at most,
 	// give or take half the stall limit (WithStallLimit); zero if never for so
@@ -160,6 +161,7 @@ func (s Stats) Total() LoopStats {
 		t.Copied += l.Copied
 		t.OverBudget += l.OverBudget
 		t.Late += l.Late
+		t.PostsDelayed += l.PostsDelayed
 		t.LongestTurn = max(t.LongestTurn, l.LongestTurn)
 		t.TurnLatency = t.TurnLatency.plus(l.TurnLatency)
 	}
@@ -189,6 +191,7 @@ func (l *Loop) snapshot() LoopStats {
 		Copied:          l.buffers.Copied() + l.bulk.Copied() + l.messages.Copied(),
 		OverBudget:      l.counts.overBudget,
 		Late:            l.engine.Late(),
+		PostsDelayed:    l.postsDelayed.Load(),
 		LongestTurn:     l.engine.LongestTurn(),
 	}
 }

@@ -42,7 +42,7 @@ func (w *acceptable) subject() any { return w.listener }
 
 func (o *transfer) subject() any    { return o.file }
 func (r *fileRelease) subject() any { return (*File)(r) }
-func (g *guest) subject() any       { return g.file }
+func (f *scopedFile) subject() any  { return f.file }
 
 func (c *call[T]) subject() any {
 	if c.file == nil { // it is on a name
@@ -57,8 +57,8 @@ func (o *chainOp) subject() any {
 		return s.conn
 	case s.file != nil:
 		return s.file
-	case s.within != nil:
-		return s.within
+	case s.chainFile != nil:
+		return s.chainFile
 	}
 	return nil
 }
@@ -67,5 +67,5 @@ var _ = []belonging{
 	(*receiver)(nil), (*hangup)(nil), (*readable)(nil), (*into)(nil), (*sender)(nil), (*sendable)(nil), (*zeroCopy)(nil),
 	(*halfClose)(nil), (*fileSend)(nil), (*closeRead)(nil), (*readShutdown)(nil), (*endShutdown)(nil), (*release)(nil),
 	(*optionCall[int])(nil), (*packetReceiver)(nil), (*transmission)(nil), (*packetRoom)(nil), (*packetRelease)(nil),
-	(*acceptor)(nil), (*acceptable)(nil), (*transfer)(nil), (*fileRelease)(nil), (*guest)(nil), (*call[int])(nil), (*chainOp)(nil),
+	(*acceptor)(nil), (*acceptable)(nil), (*transfer)(nil), (*fileRelease)(nil), (*scopedFile)(nil), (*call[int])(nil), (*chainOp)(nil),
 }

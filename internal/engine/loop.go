@@ -266,8 +266,15 @@ func (l *Loop) Post(r futures.Runnable) bool {
 	if wake {
 		l.wake.signal()
 	}
+	if !ok {
+		Yield()
+	}
 	return ok
 }
+
+// Posted is how many posts of others the loop has not taken yet. Any goroutine may call
+// it.
+func (l *Loop) Posted() int { return l.inbox.depth() }
 
 // Do posts a function. Any goroutine may call it.
 func (l *Loop) Do(fn func()) bool { return l.Post(function(fn)) }

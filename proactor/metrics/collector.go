@@ -73,13 +73,14 @@ var loopMetrics = []loopMetric{
 	{"registered_memory_bytes", "Aligned memory that is registered with the queue.", gauge, func(s *proactor.LoopStats) float64 { return float64(s.RegisteredBytes) }},
 	{"connections_accepted_total", "Connections accepted.", counter, func(s *proactor.LoopStats) float64 { return float64(s.Accepted) }},
 	{"accept_pauses_total", "Times that accepting paused at the limit of connections.", counter, func(s *proactor.LoopStats) float64 { return float64(s.AcceptsPaused) }},
-	{"accept_shortages_total", "Times that accepting rested for want of descriptors or memory.", counter, func(s *proactor.LoopStats) float64 { return float64(s.AcceptShortages) }},
+	{"accept_shortages_total", "Times that accepting paused for want of descriptors or memory.", counter, func(s *proactor.LoopStats) float64 { return float64(s.AcceptShortages) }},
 	{"receives_without_buffer_total", "Receives refused for want of a buffer (ENOBUFS), and armed again.", counter, func(s *proactor.LoopStats) float64 { return float64(s.NoBuffers) }},
 	{"receive_pauses_total", "Receives paused because nobody read.", counter, func(s *proactor.LoopStats) float64 { return float64(s.ReceivesPaused) }},
 	{"held_bytes", "Received data, and memory to send, that is held.", gauge, func(s *proactor.LoopStats) float64 { return float64(s.Held) }},
 	{"receives_copied_total", "Receives copied out of their buffer at once.", counter, func(s *proactor.LoopStats) float64 { return float64(s.Copied) }},
 	{"connections_over_budget_total", "Connections ended because more was held than may be.", counter, func(s *proactor.LoopStats) float64 { return float64(s.OverBudget) }},
 	{"late_completions_total", "Completions of operations that were over.", counter, func(s *proactor.LoopStats) float64 { return float64(s.Late) }},
+	{"posts_delayed_total", "Calls of Loop.Do that waited because the loop did not keep up.", counter, func(s *proactor.LoopStats) float64 { return float64(s.PostsDelayed) }},
 	{"longest_turn_seconds", "For how long the watchdog has seen the loop held up at most.", gauge, func(s *proactor.LoopStats) float64 { return s.LongestTurn.Seconds() }},
 }
 
