@@ -1,8 +1,11 @@
 package futures
 
 import (
+	"context"
 	"iter"
 	"runtime/debug"
+	"runtime/pprof"
+	"runtime/trace"
 
 	"github.com/goproactor/goproactor/internal/goroutine"
 )
@@ -43,6 +46,7 @@ func (c *coroutine) live(yield func(struct{}) bool) {
 	c.yield, c.goroutine = yield, goroutine.Current()
 	for {
 		c.run()
+		pprof.SetGoroutineLabels(context.Background()) // what the task left set is not the next one's
 		if !yield(struct{}{}) {
 			return
 		}
@@ -54,7 +58,11 @@ func (c *coroutine) run() {
 	t := c.task
 	t.leave, t.goroutine = c.yield, c.goroutine
 	defer c.ran(t)
-	t.result = ErrGoexit // unless it says otherwise
+	t.result = ErrGoexit        // unless it says otherwise
+	pprof.SetGoroutineLabels(t) // those of its parent
+	if trace.IsEnabled() {
+		defer trace.StartRegion(t, t.name()).End()
+	}
 	t.result = t.job.Run(t)
 	t.phase = finished
 }

@@ -25,10 +25,11 @@ func Go[T any](ctx context.Context, f func(ctx context.Context) (T, error)) Futu
 func goTask[T any](ctx context.Context, s *Scheduler, f func(ctx context.Context) (T, error)) Future[T] {
 	p := new(Promise[T])
 	var v T
-	t := s.StartWatching(ctx, func(ctx context.Context) (err error) {
+	run := func(ctx context.Context) (err error) {
 		v, err = f(ctx)
 		return err
-	}, func(err error) { p.settle(v, err) })
+	}
+	t := s.startWatching(ctx, &functions{run, func(err error) { p.settle(v, err) }, f})
 	p.Bind(s.exec, CancelFunc(func() { t.Cancel(ErrCanceled) }))
 	return p.Future()
 }

@@ -55,6 +55,7 @@ type Job interface {
 type functions struct {
 	run  func(context.Context) error
 	done func(error)
+	name any // the function that the program gave, if run is another
 }
 
 func (f *functions) Run(ctx context.Context) error { return f.run(ctx) }
@@ -73,12 +74,16 @@ func (f *functions) Done(err error) {
 // starts it must Cancel it when the parent ends, its deadline included. That
 // saves a server a registration for each connection. StartWatching does watch.
 func (s *Scheduler) Start(parent context.Context, fn func(ctx context.Context) error, done func(error)) *Task {
-	return s.StartJob(parent, &functions{fn, done})
+	return s.StartJob(parent, &functions{run: fn, done: done})
 }
 
 // StartJob is Start for what keeps its state itself.
 func (s *Scheduler) StartJob(parent context.Context, job Job) *Task {
+	parent, traced := traceTask(parent)
 	t := &Task{scheduler: s, parent: parent, job: job}
+	if traced != nil {
+		t.AddEndHook(&traced.hook, traced)
+	}
 	s.add(t)
 	t.wake()
 	return t
@@ -86,7 +91,11 @@ func (s *Scheduler) StartJob(parent context.Context, job Job) *Task {
 
 // StartWatching is Start with a context that ends when the parent's does.
 func (s *Scheduler) StartWatching(parent context.Context, fn func(ctx context.Context) error, done func(error)) *Task {
-	t := s.Start(parent, fn, done)
+	return s.startWatching(parent, &functions{run: fn, done: done})
+}
+
+func (s *Scheduler) startWatching(parent context.Context, job *functions) *Task {
+	t := s.StartJob(parent, job)
 	if parent.Done() == nil {
 		return t
 	}

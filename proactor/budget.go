@@ -52,8 +52,8 @@ func (l *Loop) enforceBudget() {
 		bytes := worst.heldBytes()
 		worst.exceeds()
 		if log := l.notice(memoryScarce); log != nil {
-			log.Warn("connection closed over the memory budget", "peer", worst.RemoteAddr(), "local", worst.LocalAddr(),
-				"held", bytes, "held on the loop", l.engine.Held(), "budget", budget)
+			log.Warn("connection closed over the memory budget", append(attributesOf(worst),
+				"held", bytes, "held_by_loop", l.engine.Held(), "budget", budget)...)
 		}
 	}
 }

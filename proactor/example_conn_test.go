@@ -336,15 +336,19 @@ func ExampleWithMaxConns() {
 	// accepted
 }
 
-// The error of a handler is logged, and ends only that handler.
+// What a handler failed with is logged, with whom it served, and ends that handler
+// only.
 func ExampleWithLogger() {
-	noTime := func(_ []string, a slog.Attr) slog.Attr {
-		if a.Key == slog.TimeKey {
+	same := func(_ []string, a slog.Attr) slog.Attr {
+		switch a.Key {
+		case slog.TimeKey:
 			return slog.Attr{}
+		case "peer", "local", "listener": // their ports are others each time
+			a.Value = slog.StringValue("127.0.0.1")
 		}
 		return a
 	}
-	log := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: noTime}))
+	log := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: same}))
 	rt := must(proactor.New(proactor.WithLoops(1), proactor.WithLogger(log)))
 	defer rt.Close()
 	ln := must(rt.Listen("tcp", "127.0.0.1:0"))
@@ -354,7 +358,7 @@ func ExampleWithLogger() {
 	peer := must(net.Dial("tcp", ln.Addr().String()))
 	defer peer.Close()
 	io.ReadAll(peer) // until the connection is closed
-	// Output: level=ERROR msg="handler failed" loop=0 error="no such user"
+	// Output: level=ERROR msg="handler failed" loop=0 peer=127.0.0.1 local=127.0.0.1 listener=127.0.0.1 err="no such user"
 }
 
 // A callback that blocks its loop is logged, with its stack.

@@ -52,6 +52,24 @@ func (m *AlignedMemory) Unregister() (err error) {
 	return err
 }
 
+// Noticed tells how many of n notices of each kind of scarcity, one after the other, the
+// loop would log.
+func Noticed(l *Loop, n int) (logged [scarcities]int) {
+	done := make(chan struct{})
+	l.engine.Perform(func() {
+		defer close(done)
+		for range n {
+			for of := range scarcities {
+				if l.notice(of) != nil {
+					logged[of]++
+				}
+			}
+		}
+	})
+	<-done
+	return logged
+}
+
 // SlotsOfLoop is how many direct descriptors a loop has.
 const SlotsOfLoop = slotsOfLoop
 

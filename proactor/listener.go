@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"net"
+	"runtime/trace"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -237,11 +238,20 @@ type service struct {
 	task     *futures.Task
 }
 
-func (v *service) Run(ctx context.Context) error { return v.server.handler(ctx, v.conn) }
+func (v *service) Run(ctx context.Context) error {
+	if trace.IsEnabled() {
+		trace.Log(ctx, "peer", v.conn.RemoteAddr().String())
+		trace.Log(ctx, "listener", v.server.listener.Addr().String())
+	}
+	return v.server.handler(ctx, v.conn)
+}
+
+// TraceName implements futures.NamedJob.
+func (v *service) TraceName() string { return futures.FunctionName(v.server.handler) }
 
 func (v *service) Done(err error) {
 	v.acceptor.services.Remove(v)
-	v.conn.loop.rt.handlerEnded(v.conn, err)
+	v.conn.handlerEnded(err)
 	v.conn.beginClose()
 	v.server.running.Done()
 }

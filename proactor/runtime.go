@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"sync"
 	"sync/atomic"
 
@@ -215,14 +213,4 @@ func (rt *Runtime) Close() error {
 	})
 	<-rt.closed
 	return rt.closeErr
-}
-
-// handlerEnded logs the error of a handler, unless that is the end of the connection or
-// a cancel.
-func (rt *Runtime) handlerEnded(c *Conn, err error) {
-	log := rt.options.logger
-	if log == nil || err == nil || errors.Is(err, io.EOF) || errors.Is(err, context.Canceled) || errors.Is(err, net.ErrClosed) {
-		return
-	}
-	log.Error("handler failed", "loop", c.loop.index(), "error", err)
 }

@@ -38,8 +38,8 @@ func (l *Loop) notice(of scarcity) *slog.Logger {
 func (l *Loop) noteNoBuffer(p *engine.Pool, h holder) {
 	l.counts.noBuffers++
 	if log := l.notice(buffersScarce); log != nil {
-		log.Info("no receive buffer was free", "peer", h.RemoteAddr(), "local", h.LocalAddr(),
-			"size", p.Size(), "allocated", p.Buffers(), "leased", p.Out())
+		log.Info("no receive buffer was free", append(attributesOf(h),
+			"size", p.Size(), "allocated", p.Buffers(), "leased", p.Out(), "times", l.counts.noBuffers)...)
 	}
 }
 
@@ -48,6 +48,6 @@ func (l *Loop) noteNoBuffer(p *engine.Pool, h holder) {
 func (l *Loop) noteAcceptShortage(ln *Listener, e syscall.Errno, backoff time.Duration) {
 	l.counts.acceptShortages++
 	if log := l.notice(descriptorsScarce); log != nil {
-		log.Warn("accepting connections pauses", "listener", ln.Addr(), "error", e, "for", backoff)
+		log.Warn("accepting connections pauses", append(attributesOf(ln), "op", "accept", "err", e, "for", backoff, "times", l.counts.acceptShortages)...)
 	}
 }

@@ -131,7 +131,13 @@ func (l *Loop) contain() {
 // Panicked implements what package futures calls when a callback of Then
 // panics: it logs.
 func (l *Loop) Panicked(value any, stack []byte) {
-	if log := l.config.Logger; log != nil {
-		log.Error("callback panicked", "loop", l.config.Index, "panic", value, "stack", string(stack))
+	log := l.config.Logger
+	if log == nil {
+		return
 	}
+	attributes := []any{"loop", l.config.Index}
+	if l.Inside() {
+		attributes = append(attributes, l.host.Describe(l.serving)...)
+	}
+	log.Error("callback panicked", append(attributes, "panic", value, "stack", string(stack))...)
 }

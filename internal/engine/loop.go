@@ -94,6 +94,10 @@ type Host interface {
 	// OverBudget is called when the data that is held exceeds Config.Budget.
 	OverBudget()
 
+	// Describe returns attributes for the log, keys and values, that name what an
+	// operation belongs to; op may be nil.
+	Describe(op Operation) []any
+
 	// Prefetch asks for the memory that a completion of op will touch: first
 	// that of op itself, later (near) of what it points to.
 	Prefetch(op Operation, near bool)

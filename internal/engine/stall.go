@@ -25,7 +25,7 @@ func (w *Watchdog) report(l *Loop) bool {
 		return false
 	}
 	log.Warn("loop stalled: a handler or callback holds its thread",
-		"loop", l.config.Index, "longer than", w.limit, "state", stall.state,
+		"loop", l.config.Index, "limit", w.limit, "state", stall.state,
 		"function", frame.Function, "at", fmt.Sprintf("%s:%d", frame.File, frame.Line),
 		"use", stall.instead, "stack", holder.Text)
 	return true
