@@ -6,4 +6,6 @@ var suites = []suite{
 	fasthttp,
 	h2spec,
 	redcon,
+	grpc,
+	quicgo,
 }
