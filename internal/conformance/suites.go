@@ -4,4 +4,10 @@ package main
 var suites = []suite{
 	nettest,
 	fasthttp,
+	dns,
+	coder,
+	gorilla,
+	gobwas,
+	ssh,
+	yamux,
 }

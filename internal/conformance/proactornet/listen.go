@@ -6,7 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
+	"reflect"
 	"time"
 
 	"github.com/goproactor/goproactor/futures"
@@ -124,7 +124,7 @@ func Go(conn net.Conn, serve func(net.Conn)) {
 
 // start starts serve as a task, unless conn is none of ours or tasks are not asked for.
 func start(conn net.Conn, serve func(net.Conn) error) *futures.Future[struct{}] {
-	if !inTask() || !strings.HasPrefix(typeName(conn), "*proactor.") {
+	if !inTask() || !isOurs(conn) {
 		return nil
 	}
 	c, err := Runtime().Adopt(conn) // the Conn that it stands for
@@ -135,4 +135,10 @@ func start(conn net.Conn, serve func(net.Conn) error) *futures.Future[struct{}] 
 		return serve(c.NetConn(ctx))
 	})
 	return &done
+}
+
+// isOurs reports whether conn is one that stays on its loop.
+func isOurs(conn any) bool {
+	t := reflect.TypeOf(conn)
+	return t.Kind() == reflect.Pointer && t.Elem().PkgPath() == reflect.TypeFor[proactor.Conn]().PkgPath()
 }

@@ -19,3 +19,20 @@ func ListenPacket(network, address string) (net.PacketConn, error) {
 	}
 	return pc.Detach()
 }
+
+// GoPacket is Go for messages.
+func GoPacket(conn net.PacketConn, serve func(net.PacketConn)) {
+	if !inTask() || !isOurs(conn) {
+		go serve(conn)
+		return
+	}
+	c, err := Runtime().AdoptPacket(conn) // the PacketConn that it stands for
+	if err != nil {
+		go serve(conn)
+		return
+	}
+	c.Loop().Go(context.Background(), func(ctx context.Context) error {
+		serve(c.NetPacketConn(ctx))
+		return nil
+	})
+}
