@@ -303,7 +303,7 @@ var dialing = []behaviour{
 		_, err = f.Await(t.Context())
 		require.ErrorIs(t, err, context.Canceled)
 	}},
-	{name: "a connect to a unix listener whose queue is full can be cancelled", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "a connect to a unix listener whose queue is full can be canceled", show: func(t *testing.T, rt *proactor.Runtime) {
 		path := filepath.Join(t.TempDir(), "socket")
 		fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 		require.NoError(t, err)

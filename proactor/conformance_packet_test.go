@@ -433,7 +433,7 @@ var packets = []behaviour{
 		s, _ := next(t, t.Context(), c)
 		require.Equal(t, "back", s)
 	}},
-	{name: "DialPacket looks names up, and can be cancelled", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "DialPacket looks names up, and can be canceled", show: func(t *testing.T, rt *proactor.Runtime) {
 		peer := udpPeer(t, "127.0.0.1:0")
 		_, port, _ := net.SplitHostPort(peer.LocalAddr().String())
 		c, err := rt.DialPacket(t.Context(), "udp4", "localhost:"+port, proactor.WithLocalAddr(&net.UDPAddr{IP: net.IP{127, 0, 0, 8}})).Await(t.Context())

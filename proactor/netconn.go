@@ -54,7 +54,13 @@ func (n *netConn) Write(p []byte) (int, error) {
 	if n.conn.shut.Load() {
 		return 0, n.conn.closedError("write")
 	}
-	k, err := n.conn.sendSegment(segment{data: p, write: true}).Await(n.ctx)
+	var k int
+	var err error
+	if n.conn.send.copies(len(p)) && n.ctx.Err() == nil {
+		k, err = n.conn.send.writeCopy(p)
+	} else {
+		k, err = n.conn.sendSegment(segment{data: p, write: true}).Await(n.ctx)
+	}
 	if err != nil {
 		err = n.conn.asOpError("write", err)
 	}

@@ -107,6 +107,9 @@ func (c *checkout) patch() error {
 		}
 	}
 	const name = "github.com/goproactor/goproactor"
+	if text, err := os.ReadFile(filepath.Join(root, "go.mod")); err != nil || !bytes.HasPrefix(text, []byte("module "+name+"\n")) {
+		return fmt.Errorf("%s is not the library: run this in the folder of its module", root)
+	}
 	if err := c.goMod("edit", "-require="+name+"@v0.0.0", "-replace="+name+"="+root); err != nil {
 		return err
 	}

@@ -55,9 +55,10 @@ const (
 	// shared: goroutines have connections that stay on their loop, as by
 	// Conn.NetConn(context.Background()).
 	shared mode = "shared"
-	// coroutine: as shared, and what the suite hands to proactornet.Run and
-	// proactornet.Go runs as a task on the connection's loop, with a Conn.NetConn
-	// of that task.
+	// coroutine: what the suite hands to proactornet.Run and proactornet.Go runs as a
+	// task on the loop of an accepted connection, with a Conn.NetConn of that task.
+	// DialContext gives a goroutine a connection of package net, a task one of its
+	// loop.
 	coroutine mode = "coroutine"
 )
 

@@ -19,6 +19,7 @@ func (l *Loop) open() (err error) {
 	if l.queue, err = l.config.Open(); err != nil {
 		return err
 	}
+	l.queue = l.traced(l.queue)
 	l.fairness.open()
 	if err = l.host.Opened(); err == nil {
 		err = l.wake.open(l)

@@ -93,3 +93,20 @@ func udpConn(pc net.PacketConn) UDPConn {
 	}
 	return pc.(UDPConn)
 }
+
+// GoPacket is Go for messages.
+func GoPacket(conn net.PacketConn, serve func(net.PacketConn)) {
+	if !inTask() || !isOurs(conn) {
+		go serve(conn)
+		return
+	}
+	c, err := Runtime().AdoptPacket(conn) // the PacketConn that it stands for
+	if err != nil {
+		go serve(conn)
+		return
+	}
+	c.Loop().Go(context.Background(), func(ctx context.Context) error {
+		serve(c.NetPacketConn(ctx))
+		return nil
+	})
+}
