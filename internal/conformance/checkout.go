@@ -28,8 +28,9 @@ const library = "../.."
 
 // checkout is a copy of a suite's module that may be changed.
 type checkout struct {
-	suite suite
-	dir   string
+	suite       suite
+	dir         string
+	environment []string // by which the tests find what they need beside it
 }
 
 // download has the go command fetch the suite's module, and returns its folder in the
@@ -53,7 +54,7 @@ func (s suite) download() (string, error) {
 
 // copyTo copies a module from its folder in the module cache, as it was published.
 func (s suite) copyTo(dir, from string) (*checkout, error) {
-	c := &checkout{s, dir}
+	c := &checkout{suite: s, dir: dir}
 	err := filepath.WalkDir(from, func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err

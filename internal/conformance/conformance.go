@@ -69,6 +69,14 @@ func (c *conformance) run(ctx context.Context, s suite) (*result, error) {
 	if err := patched.patch(); err != nil {
 		return nil, err
 	}
+	if s.start != nil {
+		environment, stop, err := s.start(ctx, published.dir)
+		if err != nil {
+			return nil, err
+		}
+		defer stop()
+		published.environment, patched.environment = environment, environment
+	}
 	return c.compare(ctx, s, published, patched)
 }
 

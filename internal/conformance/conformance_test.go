@@ -39,7 +39,7 @@ func (l testLog) Write(line []byte) (int, error) {
 }
 
 func testCheckout(t *testing.T, file, text string) *checkout {
-	c := &checkout{suite{module: "example.com/m", version: "v1.0.0"}, t.TempDir()}
+	c := &checkout{suite: suite{module: "example.com/m", version: "v1.0.0"}, dir: t.TempDir()}
 	require.NoError(t, os.WriteFile(filepath.Join(c.dir, file), []byte(text), 0o644))
 	return c
 }

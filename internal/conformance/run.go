@@ -76,7 +76,7 @@ func (c *checkout) goTest(ctx context.Context, over setting, args, packages []st
 	}
 	all := append([]string{"test", "-json", "-count=1", "-vet=off", "-timeout=" + timeout}, joinSkips(args)...)
 	cmd := exec.CommandContext(ctx, "go", append(all, packages...)...)
-	cmd.Dir, cmd.Env = c.dir, over.environment()
+	cmd.Dir, cmd.Env = c.dir, append(over.environment(), c.environment...)
 	// What a test started ends with it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

@@ -1,5 +1,7 @@
 package main
 
+import "context"
+
 // suite is a module with tests that others wrote, and what it takes to run them over
 // the library: one row of the table, in a file of its own, listed in suites.go.
 type suite struct {
@@ -34,6 +36,10 @@ type suite struct {
 
 	// needs, if not nil, tells what this machine lacks to run the suite, "" if nothing.
 	needs func() string
+
+	// start, if not nil, starts what the tests need beside the module, whose folder it
+	// is told: what the tests find it by, and what ends it.
+	start func(ctx context.Context, published string) (environment []string, stop func(), err error)
 }
 
 // replacement changes text of a module's files. A text that does not occur is an

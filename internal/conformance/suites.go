@@ -14,4 +14,5 @@ var suites = []suite{
 	redcon,
 	grpc,
 	quicgo,
+	pgx,
 }
