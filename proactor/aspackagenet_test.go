@@ -56,13 +56,20 @@ var (
 	read       = netCall{name: "Read", do: func(c net.Conn) (int, error) { return c.Read(make([]byte, 1)) }}
 	setRead    = netCall{name: "SetReadDeadline", do: func(c net.Conn) (int, error) { return 0, c.SetReadDeadline(past) }}
 	setWrite   = netCall{name: "SetWriteDeadline", do: func(c net.Conn) (int, error) { return 0, c.SetWriteDeadline(past) }}
-	addresses  = netCall{name: "addresses", do: func(c net.Conn) (int, error) {
+	setBuffers = netCall{name: "SetReadBuffer, SetWriteBuffer", do: func(c net.Conn) (int, error) {
+		b := c.(interface {
+			SetReadBuffer(int) error
+			SetWriteBuffer(int) error
+		})
+		return 0, errors.Join(b.SetReadBuffer(10_000), b.SetWriteBuffer(10_000))
+	}}
+	addresses = netCall{name: "addresses", do: func(c net.Conn) (int, error) {
 		return 0, fmt.Errorf("%s %v %v", c.RemoteAddr().Network(), c.LocalAddr() != nil, c.RemoteAddr() != nil)
 	}}
 )
 
 var scripts = map[string][]netCall{
-	"closed":        {addresses, write, closeIt, closeIt, read, readNone, write, writeNone, expireAll, restore, setRead, setWrite, closeWrite, addresses, closeIt},
+	"closed":        {addresses, setBuffers, write, closeIt, closeIt, setBuffers, read, readNone, write, writeNone, expireAll, restore, setRead, setWrite, closeWrite, addresses, closeIt},
 	"half closed":   {closeWrite, closeWrite, write, readNone, closeWrite, closeIt, closeWrite},
 	"expired":       {expireAll, read, readNone, write, closeWrite, restore, readNone, closeIt, read},
 	"each deadline": {setRead, read, write, setWrite, write, restore, write, closeIt, setRead},

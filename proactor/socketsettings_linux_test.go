@@ -131,6 +131,50 @@ func TestSocketSettings(t *testing.T) {
 	})
 }
 
+// netSettable is what a *net.TCPConn and a NetConn have in common.
+type netSettable interface {
+	net.Conn
+	settable
+	SetKeepAlive(bool) error
+	SetKeepAlivePeriod(time.Duration) error
+}
+
+// The settings of a NetConn do what those of package net do, and say what they say.
+func TestNetConnSettings(t *testing.T) {
+	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		for _, set := range []struct {
+			name string
+			do   func(c netSettable) error
+		}{
+			{"delay", func(c netSettable) error { return c.SetNoDelay(false) }},
+			{"no keep-alive", func(c netSettable) error { return c.SetKeepAlive(false) }},
+			{"keep-alive", func(c netSettable) error { return errors.Join(c.SetKeepAlive(false), c.SetKeepAlive(true)) }},
+			{"period", func(c netSettable) error { return c.SetKeepAlivePeriod(6*time.Second + 1) }},
+			{"period, default", func(c netSettable) error { return c.SetKeepAlivePeriod(0) }},
+			{"period, as it is", func(c netSettable) error { return c.SetKeepAlivePeriod(-1) }},
+			{"keep-alive, too much", func(c netSettable) error {
+				return c.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Count: 1000})
+			}},
+			{"read buffer", func(c netSettable) error { return c.SetReadBuffer(10_000) }},
+			{"write buffer", func(c netSettable) error { return c.SetWriteBuffer(20_000) }},
+			{"linger", func(c netSettable) error { return c.SetLinger(3) }},
+		} {
+			theirs, stop := dialedBy(t, "tcp", net.Dial)
+			ours, stopOurs := dialedBy(t, "tcp", func(network, address string) (net.Conn, error) { return dialOurs(t, rt, network, address) })
+			std, n := theirs.(netSettable), ours.(netSettable)
+			require.Equal(t, said(0, set.do(std)), said(0, set.do(n)), set.name)
+			require.Equal(t, settingsOf(t, std), settingsOf(t, n), set.name)
+			require.NoError(t, n.Close())
+			require.NoError(t, std.Close())
+			if set.name != "period, as it is" {
+				require.Equal(t, said(0, set.do(std)), said(0, set.do(n)), set.name)
+			}
+			stop()
+			stopOurs()
+		}
+	})
+}
+
 func errnoOf(err error) syscall.Errno {
 	var e syscall.Errno
 	errors.As(err, &e)

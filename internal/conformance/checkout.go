@@ -28,8 +28,9 @@ const library = "../.."
 
 // checkout is a copy of a suite's module that may be changed.
 type checkout struct {
-	suite suite
-	dir   string
+	suite       suite
+	dir         string
+	environment []string // by which the tests find what they need beside it
 }
 
 // download has the go command fetch the suite's module, and returns its folder in the
@@ -53,7 +54,7 @@ func (s suite) download() (string, error) {
 
 // copyTo copies a module from its folder in the module cache, as it was published.
 func (s suite) copyTo(dir, from string) (*checkout, error) {
-	c := &checkout{s, dir}
+	c := &checkout{suite: s, dir: dir}
 	err := filepath.WalkDir(from, func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -107,6 +108,9 @@ func (c *checkout) patch() error {
 		}
 	}
 	const name = "github.com/goproactor/goproactor"
+	if text, err := os.ReadFile(filepath.Join(root, "go.mod")); err != nil || !bytes.HasPrefix(text, []byte("module "+name+"\n")) {
+		return fmt.Errorf("%s is not the library: run this in the folder of its module", root)
+	}
 	if err := c.goMod("edit", "-require="+name+"@v0.0.0", "-replace="+name+"="+root); err != nil {
 		return err
 	}

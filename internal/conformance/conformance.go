@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/goproactor/goproactor/proactor"
 )
@@ -68,6 +69,14 @@ func (c *conformance) run(ctx context.Context, s suite) (*result, error) {
 	if err := patched.patch(); err != nil {
 		return nil, err
 	}
+	if s.start != nil {
+		environment, stop, err := s.start(ctx, published.dir)
+		if err != nil {
+			return nil, err
+		}
+		defer stop()
+		published.environment, patched.environment = environment, environment
+	}
 	return c.compare(ctx, s, published, patched)
 }
 
@@ -87,14 +96,14 @@ func (c *conformance) compare(ctx context.Context, s suite, published, patched *
 	if err != nil {
 		return nil, err
 	}
+	for pkg, why := range exchanged.broken {
+		return nil, fmt.Errorf("%s: %s fails under the patch:\n%s", s.name, pkg, tail(why, 40))
+	}
 	res.baseline = judge(s, onNet, exchanged)
 	c.tell("%v", res.baseline)
-	if res.baseline.passed == 0 {
-		return nil, fmt.Errorf("no test passed over package net:\n%s", exchanged.complaints())
-	}
 	for _, backend := range c.backends {
 		for _, m := range c.modesOf(s) {
-			over := setting{backend, m}
+			over, began := setting{backend, m}, time.Now()
 			r, err := patched.test(ctx, over, c.quick, s.notRun(over))
 			if err != nil {
 				return nil, err
@@ -104,16 +113,26 @@ func (c *conformance) compare(ctx context.Context, s suite, published, patched *
 				return nil, err
 			}
 			res.verdicts = append(res.verdicts, v)
-			c.tell("%v", v)
-			for _, n := range v.steady {
-				c.tell("  FAILED %v\n%s", n, tail(v.why[n], 40))
-			}
-			for _, n := range v.unsteady {
-				c.tell("  failed, but not when run alone: %v\n%s", n, tail(v.why[n], 40))
-			}
+			c.tell("%v, %v", v, time.Since(began).Round(time.Second))
+			c.explain(v)
 		}
 	}
 	return res, nil
+}
+
+// explain shows the output of what failed, of the first few.
+func (c *conformance) explain(v *verdict) {
+	const most = 20
+	for i, n := range v.steady {
+		if i == most {
+			c.tell("  and %d more FAILED", len(v.steady)-most)
+			break
+		}
+		c.tell("  FAILED %v\n%s", n, tail(v.why[n], 40))
+	}
+	for _, n := range v.unsteady {
+		c.tell("  failed, but not when run alone: %v\n%s", n, tail(v.why[n], 40))
+	}
 }
 
 // repeat runs alone what has failed, to tell what fails always.

@@ -39,7 +39,7 @@ func (l testLog) Write(line []byte) (int, error) {
 }
 
 func testCheckout(t *testing.T, file, text string) *checkout {
-	c := &checkout{suite{module: "example.com/m", version: "v1.0.0"}, t.TempDir()}
+	c := &checkout{suite: suite{module: "example.com/m", version: "v1.0.0"}, dir: t.TempDir()}
 	require.NoError(t, os.WriteFile(filepath.Join(c.dir, file), []byte(text), 0o644))
 	return c
 }
@@ -87,15 +87,18 @@ func TestRead(t *testing.T) {
 {"Action":"run","Package":"p","Test":"TestB"}
 {"Action":"pass","Package":"p","Test":"TestB"}
 {"Action":"run","Package":"p","Test":"TestC"}
+{"Action":"run","Package":"p","Test":"TestD"}
+{"Action":"pause","Package":"p","Test":"TestD"}
+{"Action":"output","Package":"p","Test":"TestC","Output":"panic: test timed out after 1s\n"}
 {"Action":"fail","Package":"p"}
 {"ImportPath":"q","Action":"build-output","Output":"undefined: x\n"}
 {"ImportPath":"q","Action":"build-fail"}
 {"Action":"fail","Package":"q","FailedBuild":"q"}
 `)))
-	require.Equal(t, []testName{{"p", "TestA/one"}, {"p", "TestC"}, {"q", "(package)"}}, r.failures())
-	require.Equal(t, []testName{{"p", "TestC"}}, r.hung())
+	require.Equal(t, []testName{{"p", "TestA/one"}, {"p", "TestC"}, {"p", "TestD"}, {"q", "(package)"}}, r.failures())
+	require.Equal(t, []testName{{"p", "TestA"}, {"p", "TestC"}}, r.suspects())
 	require.Contains(t, string(r.broken["q"]), "undefined: x")
-	require.Len(t, r.leaves(), 4)
+	require.Len(t, r.leaves(), 5)
 	require.Equal(t, "why\n", string(r.output[testName{"p", "TestA/one"}]))
 	require.True(t, r.fails(testName{"p", "TestA/one/two"}))
 	require.False(t, r.fails(testName{"p", "TestA/three"}))

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -17,7 +18,8 @@ const (
 	passed  outcome = "pass"
 	failed  outcome = "fail"
 	skipped outcome = "skip"
-	running outcome = "run" // it never ended
+	running outcome = "run"   // it never ended
+	paused  outcome = "pause" // it waited for its turn to run in parallel
 )
 
 // testName is a test of a package, "TestName/subtest".
@@ -33,11 +35,24 @@ func (n testName) top() testName {
 	return testName{n.pkg, name}
 }
 
+// parent is the test that n is a direct subtest of, if it is one.
+func (n testName) parent() (testName, bool) {
+	i := strings.LastIndexByte(n.test, '/')
+	if i < 0 {
+		return n, false
+	}
+	return testName{n.pkg, n.test[:i]}, true
+}
+
+// ended reports whether o is a result.
+func (o outcome) ended() bool { return o == passed || o == failed || o == skipped }
+
 // report is what a run of go test has told.
 type report struct {
 	outcomes map[testName]outcome
 	output   map[testName][]byte // of those that did not pass
-	broken   map[string][]byte   // packages that did not build or ended by themselves, with what they said
+	broken   map[string][]byte   // packages that did not build or failed with all tests passed, with what they said
+	cut      map[string]bool     // packages that ended before all their tests had: by a panic or the timeout
 }
 
 // event is a line of go test -json, see go doc test2json.
@@ -81,6 +96,9 @@ func (r *report) read(from io.Reader) error {
 
 func (r *report) add(e event, said map[string]*bytes.Buffer, builds map[string]string) {
 	n := testName{e.Package, e.Test}
+	if e.Package != "" && e.Action == "output" && endsProcess.MatchString(e.Output) {
+		r.cut[e.Package] = true
+	}
 	switch {
 	case e.Action == "output" || e.Action == "build-output":
 		if e.Test != "" {
@@ -104,6 +122,10 @@ func (r *report) add(e event, said map[string]*bytes.Buffer, builds map[string]s
 		if r.outcomes[n] == "" {
 			r.outcomes[n] = running
 		}
+	case e.Action == "pause" && r.outcomes[n] == running:
+		r.outcomes[n] = paused
+	case e.Action == "cont" && r.outcomes[n] == paused:
+		r.outcomes[n] = running
 	case e.Action == "pass" || e.Action == "skip":
 		if r.outcomes[n] != failed { // of several with -count
 			r.outcomes[n] = outcome(e.Action)
@@ -116,23 +138,28 @@ func (r *report) add(e event, said map[string]*bytes.Buffer, builds map[string]s
 // hasFailureIn reports whether a test explains why the package failed.
 func (r *report) hasFailureIn(pkg string) bool {
 	for n, o := range r.outcomes {
-		if n.pkg == pkg && (o == failed || o == running) {
+		if n.pkg == pkg && (o == failed || !o.ended()) {
 			return true
 		}
 	}
 	return false
 }
 
-// complaints are what packages said that did not build or ended by themselves.
-func (r *report) complaints() []byte {
-	return bytes.Join(slices.Collect(maps.Values(r.broken)), []byte("\n"))
-}
+// endsProcess is what the Go runtime says when it ends the process.
+var endsProcess = regexp.MustCompile(`^(?:panic|fatal error): `)
 
-// hung are the tests that were running when their package ended: it exceeded its
-// timeout, or the process ended.
-func (r *report) hung() (names []testName) {
+// suspects are the tests that may have ended their process before its time.
+func (r *report) suspects() (names []testName) {
+	waiting := map[testName]bool{} // for subtests whose turn had not come
 	for n, o := range r.outcomes {
-		if o == running || o == failed && bytes.Contains(r.output[n], []byte("panic: test timed out")) {
+		if o == paused {
+			for parent, ok := n.parent(); ok; parent, ok = parent.parent() {
+				waiting[parent] = true
+			}
+		}
+	}
+	for n, o := range r.outcomes {
+		if r.cut[n.pkg] && (o == failed || o == running && !waiting[n]) {
 			names = append(names, n.top())
 		}
 	}
@@ -147,15 +174,10 @@ func sorted(names []testName) []testName {
 
 // leaves are the tests without subtests: those that are counted.
 func (r *report) leaves() map[testName]outcome {
-	leaves := make(map[testName]outcome, len(r.outcomes))
-	for n, o := range r.outcomes {
-		leaves[n] = o
-	}
+	leaves := maps.Clone(r.outcomes)
 	for n := range r.outcomes {
-		for i, b := range n.test {
-			if b == '/' {
-				delete(leaves, testName{n.pkg, n.test[:i]})
-			}
+		for parent, ok := n.parent(); ok; parent, ok = parent.parent() {
+			delete(leaves, parent)
 		}
 	}
 	return leaves

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -29,11 +30,11 @@ func (s setting) environment() []string {
 		"PROACTORNET_BACKEND="+s.backend, "PROACTORNET_MODE="+string(s.mode))
 }
 
-// rounds is how often a suite is begun anew without the tests that hung.
+// rounds is how often a suite is begun anew without the tests that ended it.
 const rounds = 6
 
-// test runs the tests of the checkout. Tests that hang are failures, and the others
-// run again without them.
+// test runs the tests of the checkout. Tests that hang or end the process are failures,
+// and the others run again without them.
 func (c *checkout) test(ctx context.Context, over setting, quick bool, skip []string) (*report, error) {
 	total := newReport()
 	for range rounds {
@@ -41,12 +42,12 @@ func (c *checkout) test(ctx context.Context, over setting, quick bool, skip []st
 		if err != nil {
 			return nil, err
 		}
-		hung := r.hung()
-		total.merge(r)
-		if len(hung) == 0 {
+		suspects := r.suspects()
+		total.merge(r, suspects)
+		if len(suspects) == 0 {
 			return total, nil
 		}
-		for _, n := range hung {
+		for _, n := range suspects {
 			skip = append(skip, "^"+regexp.QuoteMeta(n.test)+"$")
 		}
 	}
@@ -75,7 +76,7 @@ func (c *checkout) goTest(ctx context.Context, over setting, args, packages []st
 	}
 	all := append([]string{"test", "-json", "-count=1", "-vet=off", "-timeout=" + timeout}, joinSkips(args)...)
 	cmd := exec.CommandContext(ctx, "go", append(all, packages...)...)
-	cmd.Dir, cmd.Env = c.dir, over.environment()
+	cmd.Dir, cmd.Env = c.dir, append(over.environment(), c.environment...)
 	// What a test started ends with it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
@@ -118,18 +119,17 @@ func newReport() *report {
 		outcomes: map[testName]outcome{},
 		output:   map[testName][]byte{},
 		broken:   map[string][]byte{},
+		cut:      map[string]bool{},
 	}
 }
 
-// merge adds a later run. What hung in an earlier one stays a failure; what that run
+// merge adds a later run. What failed in an earlier one stays a failure; what that run
 // did not come to counts as the later one found it.
-func (r *report) merge(later *report) {
-	for n, o := range r.outcomes {
-		if o == running {
-			r.outcomes[n] = failed
-		}
-	}
+func (r *report) merge(later *report, suspects []testName) {
 	for n, o := range later.outcomes {
+		if o == running && slices.Contains(suspects, n.top()) {
+			o = failed
+		}
 		if r.outcomes[n] != failed {
 			r.outcomes[n] = o
 		}

@@ -1,5 +1,7 @@
 package main
 
+import "context"
+
 // suite is a module with tests that others wrote, and what it takes to run them over
 // the library: one row of the table, in a file of its own, listed in suites.go.
 type suite struct {
@@ -34,6 +36,10 @@ type suite struct {
 
 	// needs, if not nil, tells what this machine lacks to run the suite, "" if nothing.
 	needs func() string
+
+	// start, if not nil, starts what the tests need beside the module, whose folder it
+	// is told: what the tests find it by, and what ends it.
+	start func(ctx context.Context, published string) (environment []string, stop func(), err error)
 }
 
 // replacement changes text of a module's files. A text that does not occur is an
@@ -55,9 +61,10 @@ const (
 	// shared: goroutines have connections that stay on their loop, as by
 	// Conn.NetConn(context.Background()).
 	shared mode = "shared"
-	// coroutine: as shared, and what the suite hands to proactornet.Run and
-	// proactornet.Go runs as a task on the connection's loop, with a Conn.NetConn
-	// of that task.
+	// coroutine: what the suite hands to proactornet.Run and proactornet.Go runs as a
+	// task on the loop of an accepted connection, with a Conn.NetConn of that task.
+	// DialContext gives a goroutine a connection of package net, a task one of its
+	// loop.
 	coroutine mode = "coroutine"
 )
 

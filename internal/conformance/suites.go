@@ -4,6 +4,15 @@ package main
 var suites = []suite{
 	nettest,
 	fasthttp,
+	dns,
+	coder,
+	gorilla,
+	gobwas,
+	ssh,
+	yamux,
 	h2spec,
 	redcon,
+	grpc,
+	quicgo,
+	pgx,
 }

@@ -25,19 +25,17 @@ type verdict struct {
 
 // failures are the failed tests, without those that failed for a subtest.
 func (r *report) failures() (names []testName) {
+	fails := func(o outcome) bool { return o == failed || !o.ended() }
 	explained := map[testName]bool{}
 	for n, o := range r.outcomes {
-		if o != failed && o != running {
-			continue
-		}
-		for i, b := range n.test {
-			if b == '/' {
-				explained[testName{n.pkg, n.test[:i]}] = true
+		if fails(o) {
+			for parent, ok := n.parent(); ok; parent, ok = parent.parent() {
+				explained[parent] = true
 			}
 		}
 	}
 	for n, o := range r.outcomes {
-		if (o == failed || o == running) && !explained[n] {
+		if fails(o) && !explained[n] {
 			names = append(names, n)
 		}
 	}
@@ -53,16 +51,12 @@ func (r *report) fails(n testName) bool {
 	if _, ok := r.broken[n.pkg]; ok {
 		return true
 	}
-	for {
-		if o, ok := r.outcomes[n]; ok {
-			return o == failed || o == running
+	for ok := true; ok; n, ok = n.parent() {
+		if o := r.outcomes[n]; o != "" {
+			return o == failed || !o.ended()
 		}
-		i := strings.LastIndexByte(n.test, '/')
-		if i < 0 {
-			return false
-		}
-		n.test = n.test[:i]
 	}
+	return false
 }
 
 // judge sorts the failures of a run.

@@ -61,6 +61,14 @@ func SetKeepAlive(fd int, c net.KeepAliveConfig) error {
 	return nil
 }
 
+// SetKeepAliveIdle sets TCP_KEEPIDLE. What is negative leaves it as it is.
+func SetKeepAliveIdle(fd int, idle time.Duration) error {
+	if idle < 0 {
+		return nil
+	}
+	return setNumber(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, keepAliveSeconds(idle))
+}
+
 // keepAliveSeconds rounds up.
 func keepAliveSeconds(d time.Duration) int {
 	switch {

@@ -2,7 +2,6 @@ package proactornet
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"time"
 
@@ -42,7 +41,7 @@ func DialContext(d *net.Dialer, ctx context.Context, network, address string) (n
 	if d.Resolver != nil {
 		ours.Resolver = d.Resolver
 	}
-	if !onLoop() || isPacket(network) {
+	if mode != "shared" || isPacket(network) {
 		return ours.DialContext(ctx, Runtime(), network, address)
 	}
 	c, err := ours.Dial(ctx, Runtime(), network, address).Await(ctx)
@@ -81,5 +80,3 @@ func Pair(network, address string) (dialed, accepted net.Conn, err error) {
 	}
 	return dialed, accepted, nil
 }
-
-func typeName(v any) string { return fmt.Sprintf("%T", v) }

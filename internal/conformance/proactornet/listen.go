@@ -6,7 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
+	"reflect"
 	"time"
 
 	"github.com/goproactor/goproactor/futures"
@@ -129,7 +129,7 @@ func Go(conn net.Conn, serve func(net.Conn)) {
 // taken is the connection that conn stands for, nil if tasks are not asked for or it is
 // none of ours.
 func taken(conn net.Conn) *proactor.Conn {
-	if !inTask() || !strings.HasPrefix(typeName(conn), "*proactor.") {
+	if !inTask() || !isOurs(conn) {
 		return nil
 	}
 	c, err := Runtime().Adopt(conn)
@@ -144,4 +144,10 @@ func start(c *proactor.Conn, serve func(context.Context, net.Conn) error) future
 	return c.Loop().Go(context.Background(), func(ctx context.Context) error {
 		return serve(ctx, c.NetConn(ctx))
 	})
+}
+
+// isOurs reports whether conn is one that stays on its loop.
+func isOurs(conn any) bool {
+	t := reflect.TypeOf(conn)
+	return t.Kind() == reflect.Pointer && t.Elem().PkgPath() == reflect.TypeFor[proactor.Conn]().PkgPath()
 }

@@ -1,0 +1,14 @@
+package main
+
+// yamux has a goroutine that reads and one that writes for each session, and channels
+// between them and the streams: no coroutines.
+var yamux = suite{
+	name:    "yamux",
+	module:  "github.com/hashicorp/yamux",
+	version: "v0.1.2",
+	replace: []replacement{
+		{file: "session_test.go", old: "net.ListenTCP(", new: "proactornet.ListenTCP("},
+		{file: "session_test.go", old: "net.DialTimeout(", new: "proactornet.DialTimeout("},
+	},
+	modes: []mode{detached, shared},
+}
