@@ -1,5 +1,7 @@
 package main
 
+import "slices"
+
 // suite is a module with tests that others wrote, and what it takes to run them over
 // the library: one row of the table, in a file of its own, listed in suites.go.
 type suite struct {
@@ -14,6 +16,8 @@ type suite struct {
 	args []string
 	// quick are the arguments that a bounded run has in place of args.
 	quick []string
+	// modeArgs are further arguments in a mode.
+	modeArgs map[mode][]string
 	// timeout is that of go test, "3m" if empty. A test that exceeds it has failed,
 	// and the others run again without it.
 	timeout string
@@ -74,10 +78,10 @@ type known struct {
 	skip bool
 }
 
-func (s suite) testArgs(quick bool) []string {
+func (s suite) testArgs(over setting, quick bool) []string {
 	args := s.args
 	if quick && s.quick != nil {
 		args = s.quick
 	}
-	return args
+	return slices.Concat(args, s.modeArgs[over.mode])
 }
