@@ -46,14 +46,21 @@ type netCall struct {
 }
 
 var (
-	closeIt    = netCall{name: "Close", do: func(c net.Conn) (int, error) { return 0, c.Close() }}
-	closeWrite = netCall{name: "CloseWrite", streams: true, do: func(c net.Conn) (int, error) { return 0, c.(interface{ CloseWrite() error }).CloseWrite() }}
-	expireAll  = netCall{name: "SetDeadline", do: func(c net.Conn) (int, error) { return 0, c.SetDeadline(past) }}
-	restore    = netCall{name: "SetDeadline never", do: func(c net.Conn) (int, error) { return 0, c.SetDeadline(never) }}
-	write      = netCall{name: "Write", do: func(c net.Conn) (int, error) { return c.Write([]byte("x")) }}
-	writeNone  = netCall{name: "Write nothing", streams: true, do: func(c net.Conn) (int, error) { return c.Write(nil) }}
-	readNone   = netCall{name: "Read nothing", do: func(c net.Conn) (int, error) { return c.Read(nil) }}
-	read       = netCall{name: "Read", do: func(c net.Conn) (int, error) { return c.Read(make([]byte, 1)) }}
+	closeIt      = netCall{name: "Close", do: func(c net.Conn) (int, error) { return 0, c.Close() }}
+	closeWrite   = netCall{name: "CloseWrite", streams: true, do: func(c net.Conn) (int, error) { return 0, c.(interface{ CloseWrite() error }).CloseWrite() }}
+	expireAll    = netCall{name: "SetDeadline", do: func(c net.Conn) (int, error) { return 0, c.SetDeadline(past) }}
+	restore      = netCall{name: "SetDeadline never", do: func(c net.Conn) (int, error) { return 0, c.SetDeadline(never) }}
+	write        = netCall{name: "Write", do: func(c net.Conn) (int, error) { return c.Write([]byte("x")) }}
+	writeNone    = netCall{name: "Write nothing", streams: true, do: func(c net.Conn) (int, error) { return c.Write(nil) }}
+	readNone     = netCall{name: "Read nothing", do: func(c net.Conn) (int, error) { return c.Read(nil) }}
+	read         = netCall{name: "Read", do: func(c net.Conn) (int, error) { return c.Read(make([]byte, 1)) }}
+	readFromPeer = netCall{name: "ReadFrom", do: func(c net.Conn) (int, error) {
+		n, _, err := c.(net.PacketConn).ReadFrom(make([]byte, 1))
+		return n, err
+	}}
+	writeToPeer = netCall{name: "WriteTo", do: func(c net.Conn) (int, error) {
+		return c.(net.PacketConn).WriteTo([]byte("x"), c.RemoteAddr())
+	}}
 	setRead    = netCall{name: "SetReadDeadline", do: func(c net.Conn) (int, error) { return 0, c.SetReadDeadline(past) }}
 	setWrite   = netCall{name: "SetWriteDeadline", do: func(c net.Conn) (int, error) { return 0, c.SetWriteDeadline(past) }}
 	setBuffers = netCall{name: "SetReadBuffer, SetWriteBuffer", do: func(c net.Conn) (int, error) {
@@ -75,6 +82,32 @@ var scripts = map[string][]netCall{
 	"each deadline": {setRead, read, write, setWrite, write, restore, write, closeIt, setRead},
 }
 
+// TestErrorsAsPackageNet compares what is said of a peer that has gone: which system
+// call has failed stands in the error.
+func TestErrorsAsPackageNet(t *testing.T) {
+	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		for network, calls := range map[string][]netCall{
+			"tcp":        {read, write, write, closeIt},
+			"unix":       {read, write, write, closeIt},
+			"unixpacket": {read, write, write, closeIt},
+			"udp":        {write, read, write, readFromPeer, writeToPeer, closeIt},
+			"unixgram":   {write, write, closeIt},
+		} {
+			t.Run(network, func(t *testing.T) {
+				theirs, peerOfTheirs := dialedTo(t, network, net.Dial)
+				defer theirs.Close()
+				ours, peerOfOurs := dialedTo(t, network, func(network, address string) (net.Conn, error) { return dialOurs(t, rt, network, address) })
+				defer ours.Close()
+				require.NoError(t, peerOfTheirs.Close())
+				require.NoError(t, peerOfOurs.Close())
+				for _, call := range calls {
+					require.Equal(t, said(call.do(theirs)), said(call.do(ours)), call.name)
+				}
+			})
+		}
+	})
+}
+
 // said is what a call said, in words that do not depend on the port.
 func said(n int, err error) string {
 	if err == nil {
@@ -86,12 +119,7 @@ func said(n int, err error) string {
 		" timeout ", errors.As(err, &timeout) && timeout.Timeout(), " deadline ", errors.Is(err, os.ErrDeadlineExceeded),
 		" EOF ", err == io.EOF)
 	if errors.As(err, &op) {
-		s += fmt.Sprint(" ", op.Op, " ", op.Net, " ", op.Source != nil, " ", op.Addr != nil)
-		var call *os.SyscallError
-		if !errors.As(err, &call) {
-			s += " " + op.Err.Error()
-		}
-		return s
+		return s + fmt.Sprint(" ", op.Op, " ", op.Net, " ", op.Source != nil, " ", op.Addr != nil, " ", op.Err)
 	}
 	return s + " " + err.Error()
 }
@@ -150,11 +178,17 @@ var listenerScripts = map[string][]listenerCall{
 // dialedBy dials something that listens with package net.
 func dialedBy(t *testing.T, network string, dial func(network, address string) (net.Conn, error)) (c net.Conn, stop func()) {
 	t.Helper()
+	c, peer := dialedTo(t, network, dial)
+	return c, func() { c.Close(); peer.Close() }
+}
+
+// dialedTo is dialedBy, and what listens.
+func dialedTo(t *testing.T, network string, dial func(network, address string) (net.Conn, error)) (c net.Conn, peer io.Closer) {
+	t.Helper()
 	address := "127.0.0.1:0"
 	if network[0] == 'u' && network != "udp" {
 		address = filepath.Join(t.TempDir(), "s")
 	}
-	var peer io.Closer
 	switch network {
 	case "udp", "unixgram":
 		p, err := net.ListenPacket(network, address)
@@ -167,7 +201,7 @@ func dialedBy(t *testing.T, network string, dial func(network, address string) (
 	}
 	c, err := dial(network, address)
 	require.NoError(t, err)
-	return c, func() { c.Close(); peer.Close() }
+	return c, peer
 }
 
 func dialOurs(t *testing.T, rt *proactor.Runtime, network, address string) (net.Conn, error) {

@@ -53,7 +53,9 @@ func (c *Conn) failed(op string, errno syscall.Errno) error {
 	return c.opError(op, os.NewSyscallError(syscallName[op], errno))
 }
 
-var syscallName = map[string]string{"read": "recv", "write": "send", "dial": "connect", "shutdown": "shutdown", "close": "close"}
+// syscallName is what package net calls the system call of an operation, whatever the
+// queue performs it with.
+var syscallName = map[string]string{"read": "read", "write": "write", "dial": "connect", "shutdown": "shutdown", "close": "close"}
 
 func (c *Conn) timedOut(op string) error             { return c.opError(op, errTimeout) }
 func (c *Conn) closedError(op string) error          { return c.opError(op, c.loop.closedBy(c.endedBy())) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"syscall"
 	"time"
 )
@@ -47,16 +48,20 @@ func (n *netPacketConn) Read(p []byte) (int, error) {
 	if len(p) == 0 && !n.conn.shut.Load() {
 		return 0, nil
 	}
-	k, _, err := n.ReadFrom(p)
-	return k, err
+	m, err := n.next("read")
+	if err != nil {
+		return 0, err
+	}
+	defer m.Release()
+	return copy(p, m.Bytes()), nil
 }
 
 // Write implements net.Conn.
-func (n *netPacketConn) Write(p []byte) (int, error) { return n.send(Datagram{Data: p}) }
+func (n *netPacketConn) Write(p []byte) (int, error) { return n.send("write", Datagram{Data: p}) }
 
 // ReadFrom implements net.PacketConn. Bytes that do not fit p are lost.
 func (n *netPacketConn) ReadFrom(p []byte) (int, net.Addr, error) {
-	m, err := n.next()
+	m, err := n.next("recvfrom")
 	if err != nil {
 		return 0, nil, err
 	}
@@ -64,14 +69,14 @@ func (n *netPacketConn) ReadFrom(p []byte) (int, net.Addr, error) {
 	return copy(p, m.Bytes()), m.FromAddr(), nil
 }
 
-// next is the next message.
-func (n *netPacketConn) next() (Message, error) {
+// next is the next message. An error says that call has failed.
+func (n *netPacketConn) next(call string) (Message, error) {
 	if n.conn.shut.Load() {
 		return Message{}, n.conn.closedError("read")
 	}
 	m, err := n.conn.Recv().Await(n.ctx)
 	if err != nil {
-		err = n.conn.asOpError("read", err)
+		err = n.conn.asCallError("read", call, err)
 	}
 	return m, err
 }
@@ -80,16 +85,17 @@ func (n *netPacketConn) next() (Message, error) {
 func (n *netPacketConn) WriteTo(p []byte, to net.Addr) (int, error) {
 	d := Datagram{Data: p}
 	n.conn.direct(&d, to)
-	return n.send(d)
+	return n.send("sendto", d)
 }
 
-func (n *netPacketConn) send(d Datagram) (int, error) {
+// send sends d. An error says that call has failed.
+func (n *netPacketConn) send(call string, d Datagram) (int, error) {
 	if n.conn.shut.Load() {
 		return 0, n.conn.closedError("write")
 	}
 	k, err := n.conn.SendDatagram(d).Await(n.ctx)
 	if err != nil {
-		err = n.conn.asOpError("write", err)
+		err = n.conn.asCallError("write", call, err)
 	}
 	return k, err
 }
@@ -150,4 +156,17 @@ func (c *PacketConn) asOpError(op string, err error) error {
 		return err
 	}
 	return c.opError(op, err)
+}
+
+// asCallError is asOpError with the system call that package net would have made,
+// where the queue has made another.
+func (c *PacketConn) asCallError(op, call string, err error) error {
+	if known, ok := err.(*net.OpError); ok {
+		if made, ok := known.Err.(*os.SyscallError); ok && made.Syscall != call {
+			renamed := *known
+			renamed.Err = os.NewSyscallError(call, made.Err)
+			return &renamed
+		}
+	}
+	return c.asOpError(op, err)
 }

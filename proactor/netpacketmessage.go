@@ -20,7 +20,7 @@ func (n *netPacketConn) ReadFromUDP(p []byte) (int, *net.UDPAddr, error) {
 // ReadFromUDPAddrPort is that of *net.UDPConn. It does not allocate. A zone is the number
 // of an interface.
 func (n *netPacketConn) ReadFromUDPAddrPort(p []byte) (int, netip.AddrPort, error) {
-	m, err := n.next()
+	m, err := n.next("recvfrom")
 	if err != nil {
 		return 0, netip.AddrPort{}, err
 	}
@@ -33,7 +33,7 @@ func (n *netPacketConn) WriteToUDP(p []byte, to *net.UDPAddr) (int, error) { ret
 
 // WriteToUDPAddrPort is that of *net.UDPConn.
 func (n *netPacketConn) WriteToUDPAddrPort(p []byte, to netip.AddrPort) (int, error) {
-	return n.send(Datagram{Data: p, To: n.conn.destination(to)})
+	return n.send("sendto", Datagram{Data: p, To: n.conn.destination(to)})
 }
 
 // ReadMsgUDP is that of *net.UDPConn: oob gets the control messages in the form of
@@ -47,7 +47,7 @@ func (n *netPacketConn) ReadMsgUDP(p, oob []byte) (k, oobn, flags int, from *net
 
 // ReadMsgUDPAddrPort is that of *net.UDPConn.
 func (n *netPacketConn) ReadMsgUDPAddrPort(p, oob []byte) (k, oobn, flags int, from netip.AddrPort, err error) {
-	m, err := n.next()
+	m, err := n.next("recvmsg")
 	if err != nil {
 		return 0, 0, 0, from, err
 	}
@@ -71,7 +71,7 @@ func (n *netPacketConn) ReadMsgUnix(p, oob []byte) (k, oobn, flags int, from *ne
 }
 
 func (n *netPacketConn) readMessage(p, oob []byte) (k, oobn, flags int, from net.Addr, err error) {
-	m, err := n.next()
+	m, err := n.next("recvmsg")
 	if err != nil {
 		return 0, 0, 0, nil, err
 	}
@@ -104,7 +104,7 @@ func (n *netPacketConn) WriteMsgUDPAddrPort(p, oob []byte, to netip.AddrPort) (k
 	if to.IsValid() {
 		d.To = n.conn.destination(to)
 	}
-	k, err = n.send(d)
+	k, err = n.send("sendmsg", d)
 	return k, sentControl(oob, err), err
 }
 
@@ -122,7 +122,7 @@ func (n *netPacketConn) WriteMsgUnix(p, oob []byte, to *net.UnixAddr) (k, oobn i
 func (n *netPacketConn) writeMessage(p, oob []byte, to net.Addr) (k, oobn int, err error) {
 	d := Datagram{Data: p, control: oob}
 	n.conn.direct(&d, to)
-	k, err = n.send(d)
+	k, err = n.send("sendmsg", d)
 	return k, sentControl(oob, err), err
 }
 

@@ -148,7 +148,7 @@ func (c *conformance) repeat(ctx context.Context, patched *checkout, v *verdict)
 			if !again {
 				break
 			}
-			r, err := patched.goTest(ctx, v.over, append(patched.suite.testArgs(false), "-run="+anchored(regexp.QuoteMeta(n.test))), []string{n.pkg})
+			r, err := patched.goTest(ctx, v.over, append(patched.suite.testArgs(v.over, false), "-run="+anchored(regexp.QuoteMeta(n.test))), []string{n.pkg})
 			if err != nil {
 				return err
 			}

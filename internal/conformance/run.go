@@ -38,7 +38,7 @@ const rounds = 6
 func (c *checkout) test(ctx context.Context, over setting, quick bool, skip []string) (*report, error) {
 	total := newReport()
 	for range rounds {
-		r, err := c.goTest(ctx, over, append(c.suite.testArgs(quick), skipping(skip)...), c.packages())
+		r, err := c.goTest(ctx, over, append(c.suite.testArgs(over, quick), skipping(skip)...), c.packages())
 		if err != nil {
 			return nil, err
 		}

@@ -1,6 +1,9 @@
 package main
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // suite is a module with tests that others wrote, and what it takes to run them over
 // the library: one row of the table, in a file of its own, listed in suites.go.
@@ -16,6 +19,8 @@ type suite struct {
 	args []string
 	// quick are the arguments that a bounded run has in place of args.
 	quick []string
+	// modeArgs are further arguments in a mode.
+	modeArgs map[mode][]string
 	// timeout is that of go test, "3m" if empty. A test that exceeds it has failed,
 	// and the others run again without it.
 	timeout string
@@ -80,10 +85,10 @@ type known struct {
 	skip bool
 }
 
-func (s suite) testArgs(quick bool) []string {
+func (s suite) testArgs(over setting, quick bool) []string {
 	args := s.args
 	if quick && s.quick != nil {
 		args = s.quick
 	}
-	return args
+	return slices.Concat(args, s.modeArgs[over.mode])
 }
