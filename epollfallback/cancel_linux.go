@@ -89,8 +89,8 @@ func (w *wanted) matches(op *operation) bool {
 // subject is the descriptor that a cancel names op by: of a splice the
 // destination, wherever it waits.
 func (op *operation) subject() *descriptor {
-	if d := op.ends[spliceDestination].d; d != nil {
-		return d
+	if op.ends != nil && op.ends.at[spliceDestination].d != nil {
+		return op.ends.at[spliceDestination].d
 	}
 	return op.d
 }
@@ -150,9 +150,7 @@ func (q *Queue) cancelOne(op *operation) bool {
 		return false
 	}
 	op.canceled = true
-	if op.timer.Armed() {
-		q.timers.Remove(&op.timer)
-	}
+	q.stopTimer(op)
 	if op.list != nil {
 		op.list.remove(op)
 	}

@@ -137,7 +137,7 @@ func (q *Queue) connect(op *operation) outcome {
 			return blocked
 		}
 	case unix.EAGAIN:
-		op.when = int64(q.clock.now() + backlogRetry)
+		q.timerOf(op).when = int64(q.clock.now() + backlogRetry)
 		q.arm(op)
 		return blocked
 	case unix.EISCONN, unix.EBADFD:

@@ -34,28 +34,28 @@ import (
 type descriptor struct {
 	queues [2]opList // what waits to read and what waits to write
 	polls  opList
-	users  int // operations that refer to it, the canceled and unposted included
-	jobs   int // of them, those that are with the workers or queued for them
-	pins   int // of them, ends of splices in flight
+	users  int32 // operations that refer to it, the canceled and unposted included
+	jobs   int32 // of them, those that are with the workers or queued for them
+	pins   int32 // of them, ends of splices in flight
 
 	fd         int32 // -1 once the file is lost
 	generation int32
 	events     uint32 // what epoll watches; 0 if nothing
-	kind       kind
 	// signalled is what epoll reported of hang-ups, errors and urgent data since
 	// the registration. Once it has, nothing that a short read says is trusted.
-	signalled uint32
-	owned     bool // fd is our duplicate: the number in the program is gone
-	closing   bool // to be closed when no job is left on it: the number in the program is gone
-	again     uint8
-	confirmed uint64 // the epoch in which the registration was confirmed last
-
-	next       *descriptor // in the pool or in Queue.resumable
+	signalled  uint32
+	kind       kind
+	owned      bool // fd is our duplicate: the number in the program is gone
+	closing    bool // to be closed when no job is left on it: the number in the program is gone
+	again      uint8
 	reporting  bool
 	unverified bool
-	since      uint64 // the turn since which it waits for confirmation
-	before     *descriptor
-	after      *descriptor
+	confirmed  uint64 // the epoch in which the registration was confirmed last
+
+	next   *descriptor // in the pool or in Queue.resumable
+	since  uint64      // the turn since which it waits for confirmation
+	before *descriptor
+	after  *descriptor
 }
 
 // kind is what a descriptor turned out to be, as far as it matters.

@@ -185,7 +185,7 @@ func (op *operation) vectored() bool {
 // signals come to its thread.
 func (op *operation) block(scratch *workspace) (n int, errno unix.Errno) {
 	for {
-		if n, errno = op.work(op, scratch); errno != unix.EINTR {
+		if n, errno = scratch.emulations[op.opcode].work(op, scratch); errno != unix.EINTR {
 			return n, errno
 		}
 	}

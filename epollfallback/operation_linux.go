@@ -2,7 +2,6 @@ package epollfallback
 
 import (
 	"github.com/goproactor/goproactor/internal/queueabi"
-	"github.com/goproactor/goproactor/internal/timerheap"
 	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
 )
@@ -17,17 +16,17 @@ type operation struct {
 	limit  *operation // the link timeout that is running against it
 	target *operation // of a running link timeout: what it limits
 
-	hashNext, hashPrev *operation                                     // neighbours in the registry
-	d                  *descriptor                                    // that it is parked on, or works on
-	message            *message                                       // header, vector and address, once copied
-	ends               [2]splicedEnd                                  // of a splice: source and destination
-	work               func(*operation, *workspace) (int, unix.Errno) // its emulation's, once it goes to the workers
+	hashNext, hashPrev *operation  // neighbors in the registry
+	d                  *descriptor // that it is parked on, or works on
+
+	// What few operations have is kept apart: an idle connection keeps one.
+	message *message // header, vector and address, once copied
+	ends    *ends    // of a splice, once they are known
+	timer   *timer   // of what waits for a moment
 
 	userData uint64
 	addr     uint64
 	off      uint64
-	when     int64 // of a timeout: when it fires, on the monotonic clock
-	period   int64
 	level    uint32 // of a multishot poll yet to report: what held when it was armed
 	reported uint32 // of a multishot poll: what its last completion said
 	len      uint32
@@ -37,8 +36,6 @@ type operation struct {
 	result   int32
 	fd       int32
 	source   int32 // of a splice: the descriptor that bytes come from
-	timer    timerheap.Entry[*operation]
-	goal     uint32 // of a timeout that counts: the completion it waits for
 	ioprio   uint16
 	slot     uint32 // where its file is to go, + 1
 	group    uint16
@@ -124,6 +121,12 @@ func (q *Queue) newOperation(f *queueabi.Entry) *operation {
 }
 
 func (q *Queue) recycle(op *operation) {
+	if op.timer != nil {
+		q.recycleTimer(op)
+	}
+	if op.ends != nil {
+		q.recycleEnds(op)
+	}
 	op.next = q.free.operations
 	q.free.operations = op
 	q.live--
@@ -230,9 +233,7 @@ func (q *Queue) finish(op *operation) {
 	} else {
 		q.post(op, op.result, op.flags)
 	}
-	if op.timer.Armed() {
-		q.timers.Remove(&op.timer)
-	}
+	q.stopTimer(op)
 	if op.registered {
 		q.registry.remove(op)
 	}
@@ -245,7 +246,7 @@ func (q *Queue) finish(op *operation) {
 		}
 		q.leave(op.d)
 	}
-	if op.ends[spliceSource].d != nil {
+	if op.ends != nil {
 		q.unpin(op)
 	}
 	if op.message != nil {

@@ -72,6 +72,8 @@ type Queue struct {
 		operations  *operation
 		descriptors *descriptor
 		messages    *message
+		ends        *ends
+		timers      *timer
 	}
 	// scratch is memory for system calls. It is on the heap with the queue:
 	// a stack could move while its address is an integer.
@@ -117,7 +119,7 @@ func Open(o Options) (*Queue, error) {
 	}
 	q.batch = len(q.events)
 	q.noBatch, q.noPwait2 = q.refused.batches, q.refused.epollPwait2
-	q.workers.init(o.workers(), q.refused)
+	q.workers.init(o.workers(), q.emulations, q.refused)
 	return q, nil
 }
 

@@ -23,6 +23,27 @@ type splicedEnd struct {
 	kind endKind
 }
 
+// ends are both.
+type ends struct {
+	at   [2]splicedEnd
+	next *ends // in the pool
+}
+
+func (q *Queue) newEnds() *ends {
+	e := q.free.ends
+	if e == nil {
+		return new(ends)
+	}
+	q.free.ends = e.next
+	*e = ends{}
+	return e
+}
+
+func (q *Queue) recycleEnds(op *operation) {
+	op.ends.next = q.free.ends
+	q.free.ends, op.ends = op.ends, nil
+}
+
 // endKind is what waiting for one end takes.
 type endKind uint8
 
@@ -71,7 +92,8 @@ func (q *Queue) prepareTee(op *operation, f *queueabi.Entry) unix.Errno {
 
 // splice tries a splice or tee.
 func (q *Queue) splice(op *operation) outcome {
-	if op.ends[spliceSource].kind == unseenEnd {
+	if op.ends == nil {
+		op.ends = q.newEnds()
 		if errno := q.lookAtEnds(op); errno != 0 {
 			return op.endError(errno)
 		}
@@ -98,7 +120,7 @@ func (q *Queue) splice(op *operation) outcome {
 			if o := q.spliceWaits(op); o != yielded {
 				return o
 			}
-		case errno == 0 && n > 0 && uint32(n) < op.len && op.ends[spliceDestination].kind == otherEnd:
+		case errno == 0 && n > 0 && uint32(n) < op.len && op.ends.at[spliceDestination].kind == otherEnd:
 			// To a socket the kernel's ring goes on until the pipe is empty.
 			op.len -= uint32(n)
 			op.done += uint32(n)
@@ -133,30 +155,30 @@ func (q *Queue) lookAtEnds(op *operation) unix.Errno {
 	case q.isPrivate(op.source):
 		return unix.EBADF
 	}
-	for end := range op.ends {
+	for end := range op.ends.at {
 		_, errno := without(unix.Fstat(int(op.number(end)), &q.scratch.stat))
 		if errno != 0 {
 			return errno
 		}
 		switch q.scratch.stat.Mode & unix.S_IFMT {
 		case unix.S_IFREG, unix.S_IFDIR, unix.S_IFBLK:
-			op.ends[end].kind = plainEnd
+			op.ends.at[end].kind = plainEnd
 		case unix.S_IFIFO:
-			op.ends[end].kind = pipeEnd
+			op.ends.at[end].kind = pipeEnd
 		default:
-			op.ends[end].kind = otherEnd
+			op.ends.at[end].kind = otherEnd
 		}
 	}
 	return 0
 }
 
 func (op *operation) isAnyEnd(kind endKind) bool {
-	return op.ends[spliceSource].kind == kind || op.ends[spliceDestination].kind == kind
+	return op.ends.at[spliceSource].kind == kind || op.ends.at[spliceDestination].kind == kind
 }
 
 // isLost reports whether the program closed a number behind our back.
 func (op *operation) isLost() bool {
-	for _, e := range op.ends {
+	for _, e := range op.ends.at {
 		if e.d != nil && e.d.fd < 0 {
 			return true
 		}
@@ -187,8 +209,8 @@ func (q *Queue) queuesUp(op *operation) bool {
 // O_NONBLOCK, which it has for the time of the call.
 func (q *Queue) spliceNow(op *operation) (n int, errno unix.Errno) {
 	var blocking [2]bool
-	for end := range op.ends {
-		if op.ends[end].kind == otherEnd {
+	for end := range op.ends.at {
+		if op.ends.at[end].kind == otherEnd {
 			was, errno := q.setNonblock(op.number(end), true)
 			if errno != 0 {
 				return 0, errno
@@ -259,7 +281,7 @@ func (q *Queue) spliceWaits(op *operation) outcome {
 // SPLICE_F_NONBLOCK says, as in the kernel a socket does that is blocking, but
 // for a Unix socket that is read.
 func (q *Queue) waitsAnyway(op *operation, way direction) bool {
-	if op.ends[way].kind != otherEnd {
+	if op.ends.at[way].kind != otherEnd {
 		return false
 	}
 	fd := op.number(int(way))
@@ -269,8 +291,8 @@ func (q *Queue) waitsAnyway(op *operation, way direction) bool {
 
 // pin keeps the numbers of both ends open. Doing so twice is harmless.
 func (q *Queue) pin(op *operation) {
-	for end := range op.ends {
-		e := &op.ends[end]
+	for end := range op.ends.at {
+		e := &op.ends.at[end]
 		if e.d != nil {
 			continue
 		}
@@ -288,7 +310,7 @@ func (q *Queue) pin(op *operation) {
 
 // unpin is the opposite.
 func (q *Queue) unpin(op *operation) {
-	for _, e := range op.ends {
+	for _, e := range op.ends.at {
 		if e.d != nil {
 			e.d.pins--
 			q.closeIfIdle(e.d)

@@ -39,9 +39,10 @@ type patience struct{ relieve, close time.Duration }
 // workspace is memory of one worker, for system calls. It is on the heap, for the
 // pool has it too: a stack could move while its address is an integer.
 type workspace struct {
-	vector  iovec
-	stat    unix.Stat_t
-	refused refusals
+	vector     iovec
+	stat       unix.Stat_t
+	emulations *[256]emulation
+	refused    refusals
 
 	op        *operation // that is performed; the pool's
 	seen      bool       // relieve has found it at op once
@@ -69,7 +70,7 @@ func (s *workspace) take(op *operation) *operation {
 	if !op.looksUp() {
 		return op
 	}
-	s.lookup = operation{opcode: op.opcode, work: op.work, fd: op.fd, addr: op.addr, off: op.off, len: op.len, opFlags: op.opFlags}
+	s.lookup = operation{opcode: op.opcode, fd: op.fd, addr: op.addr, off: op.off, len: op.len, opFlags: op.opFlags}
 	s.paths = append(s.paths[:0], op.message.paths...)
 	here, there := uint64(addressOf(&s.paths[0])), uint64(addressOf(&op.message.paths[0]))
 	s.lookup.addr = op.addr - there + here

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/goproactor/goproactor/internal/queueabi"
+	"github.com/goproactor/goproactor/internal/timerheap"
 	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
 )
@@ -38,7 +39,7 @@ func (q *Queue) prepareTimeout(op *operation, f *queueabi.Entry) unix.Errno {
 		return unix.EINVAL
 	}
 	op.off = uint64(uint32(op.off))
-	return op.takeTime(f.Addr)
+	return q.takeTime(op, f.Addr)
 }
 
 func (q *Queue) prepareLinkTimeout(op *operation, f *queueabi.Entry) unix.Errno {
@@ -66,11 +67,11 @@ func (q *Queue) prepareTimeoutRemove(op *operation, f *queueabi.Entry) unix.Errn
 	case f.OpFlags&^(timeoutUpdate|linkTimeoutUpdate|ring.TimeoutAbs) != 0:
 		return unix.EINVAL
 	}
-	return op.takeTime(f.Off)
+	return q.takeTime(op, f.Off)
 }
 
 // takeTime copies the time an entry points to.
-func (op *operation) takeTime(addr uint64) unix.Errno {
+func (q *Queue) takeTime(op *operation, addr uint64) unix.Errno {
 	if addr == 0 {
 		return unix.EFAULT
 	}
@@ -78,23 +79,24 @@ func (op *operation) takeTime(addr uint64) unix.Errno {
 	if t.Sec < 0 || t.Nsec < 0 {
 		return unix.EINVAL
 	}
-	op.period = math.MaxInt64
+	period := &q.timerOf(op).period
+	*period = math.MaxInt64
 	if t.Sec < math.MaxInt64/int64(time.Second)/2 {
-		op.period = t.Sec*int64(time.Second) + min(t.Nsec, math.MaxInt64/2)
+		*period = t.Sec*int64(time.Second) + min(t.Nsec, math.MaxInt64/2)
 	}
 	return 0
 }
 
 // start sets when a timeout fires first, and starts it.
 func (q *Queue) start(op *operation, flags uint32) {
-	now := int64(q.clock.now())
+	now, t := int64(q.clock.now()), op.timer
 	switch {
 	case flags&ring.TimeoutAbs == 0:
-		op.when = now + min(op.period, math.MaxInt64-now)
+		t.when = t.next(now)
 	case flags&timeoutClocks == 0:
-		op.when = op.period
+		t.when = t.period
 	default:
-		op.when = op.period - q.clockOffset(flags, now)
+		t.when = t.period - q.clockOffset(flags, now)
 	}
 	op.state = timing
 	q.arm(op)
@@ -136,8 +138,7 @@ func (q *Queue) limit(op *operation) {
 // finds that out itself.
 func (q *Queue) disarm(t *operation) {
 	t.target = nil
-	if t.timer.Armed() {
-		q.timers.Remove(&t.timer)
+	if q.stopTimer(t) {
 		q.follow(t, unix.ECANCELED)
 	}
 }
@@ -179,7 +180,7 @@ func (q *Queue) fire(op *operation, now int64) {
 		}
 		q.counted.timeouts++
 		q.post(op, -int32(unix.ETIME), ring.CQEFMore)
-		op.when = now + min(op.period, math.MaxInt64-now)
+		op.timer.when = op.timer.next(now)
 		q.arm(op)
 		q.registry.add(op)
 	default:
@@ -226,11 +227,11 @@ func (q *Queue) timeoutRemove(op *operation) outcome {
 		q.cancelOne(t)
 		return op.end(0)
 	}
-	q.timers.Remove(&t.timer)
+	q.stopTimer(t)
 	if t.list != nil {
 		t.list.remove(t) // it counts no more
 	}
-	t.period = op.period
+	t.timer.period = op.timer.period
 	q.start(t, op.opFlags&ring.TimeoutAbs|t.opFlags&timeoutClocks)
 	return op.end(0)
 }
@@ -248,9 +249,9 @@ type countedTimeouts struct {
 
 func (c *countedTimeouts) add(op *operation) {
 	now := c.committed - c.timeouts
-	op.goal = now + uint32(op.off)
+	op.timer.goal = now + uint32(op.off)
 	after := c.list.tail
-	for after != nil && after.goal-now > op.goal-now {
+	for after != nil && after.timer.goal-now > op.timer.goal-now {
 		after = after.prev
 	}
 	c.list.insert(op, after)
@@ -260,11 +261,11 @@ func (c *countedTimeouts) add(op *operation) {
 // counted as completed from here on, as in the kernel.
 func (q *Queue) countDown() {
 	for op := q.counted.list.head; op != nil; op = q.counted.list.head {
-		if int32(q.cq.tail-q.counted.timeouts-op.goal) < 0 {
+		if int32(q.cq.tail-q.counted.timeouts-op.timer.goal) < 0 {
 			return
 		}
 		q.counted.timeouts++
-		q.timers.Remove(&op.timer)
+		q.stopTimer(op)
 		q.registry.remove(op)
 		op.list.remove(op)
 		q.endLater(op, 0)
@@ -274,5 +275,43 @@ func (q *Queue) countDown() {
 // arm has op looked at when its moment comes.
 func (q *Queue) arm(op *operation) {
 	op.timer.Owner = op
-	q.timers.Add(&op.timer, op.when)
+	q.timers.Add(&op.timer.Entry, op.timer.when)
+}
+
+// stopTimer reports whether a moment was still to come.
+func (q *Queue) stopTimer(op *operation) bool {
+	if op.timer == nil || !op.timer.Armed() {
+		return false
+	}
+	q.timers.Remove(&op.timer.Entry)
+	return true
+}
+
+// timer is what an operation has that waits for a moment.
+type timer struct {
+	timerheap.Entry[*operation]
+	when   int64 // when a timeout fires, on the monotonic clock
+	period int64
+	goal   uint32 // of a timeout that counts: the completion it waits for
+	spare  *timer // next in the pool
+}
+
+// next is the moment one period after now.
+func (t *timer) next(now int64) int64 { return now + min(t.period, math.MaxInt64-now) }
+
+// timerOf is the timer of op, which gets one if it has none.
+func (q *Queue) timerOf(op *operation) *timer {
+	if op.timer == nil {
+		if op.timer = q.free.timers; op.timer == nil {
+			op.timer = new(timer)
+		}
+		q.free.timers = op.timer.spare
+		*op.timer = timer{}
+	}
+	return op.timer
+}
+
+func (q *Queue) recycleTimer(op *operation) {
+	op.timer.spare = q.free.timers
+	q.free.timers, op.timer = op.timer, nil
 }

@@ -20,12 +20,13 @@ import (
 // the one it performs; the rest stays in its backlog, in the order of submission.
 // An operation belongs to the pool from push until take has it.
 type workers struct {
-	size    int
-	backlog opList // the owner's
-	taken   opList // has ended; the owner's
-	handed  int    // operations with the pool; the owner's
-	single  bool   // there is one processor to run Go code
-	refused refusals
+	size       int
+	backlog    opList // the owner's
+	taken      opList // has ended; the owner's
+	handed     int    // operations with the pool; the owner's
+	single     bool   // there is one processor to run Go code
+	emulations *[256]emulation
+	refused    refusals
 
 	finished atomic.Bool  // done is not empty, or there is relief
 	relief   atomic.Int32 // hanging, for the owner
@@ -53,8 +54,8 @@ type workers struct {
 	patience  patience
 }
 
-func (w *workers) init(size int, refused refusals) {
-	w.size, w.wakeup, w.one, w.refused = size, -1, 1, refused
+func (w *workers) init(size int, emulations *[256]emulation, refused refusals) {
+	w.size, w.wakeup, w.one, w.emulations, w.refused = size, -1, 1, emulations, refused
 	w.patience = patience{relieve: relieveAfter, close: giveUpAfter}
 	w.work.L, w.idle.L = &w.mu, &w.mu
 	w.single = runtime.GOMAXPROCS(0) == 1
@@ -117,7 +118,7 @@ func (w *workers) start() {
 
 // live is a worker. One that was abandoned is none any more when its call returns.
 func (w *workers) live() {
-	space := &workspace{refused: w.refused}
+	space := &workspace{refused: w.refused, emulations: w.emulations}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.spaces = append(w.spaces, space)
@@ -265,7 +266,6 @@ func (q *Queue) giveToWorkers(op *operation) outcome {
 		q.hideDirectories(op)
 	}
 	q.keep(op)
-	op.work = e.work
 	q.registry.add(op)
 	q.workers.backlog.push(op)
 	op.state = queued

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/goproactor/goproactor/futures"
@@ -37,12 +38,16 @@ type netConn struct {
 	ctx  context.Context
 }
 
-// Read implements net.Conn.
+// Read implements net.Conn. Of a message what does not fit p is lost, as package net
+// has it.
 func (n *netConn) Read(p []byte) (int, error) {
 	if n.conn.shut.Load() {
 		return 0, n.conn.closedError("read")
 	}
 	k, err := n.conn.RecvInto(p).Await(n.ctx)
+	if k > 0 && errors.Is(err, syscall.EMSGSIZE) {
+		return k, nil
+	}
 	if err != nil {
 		err = n.conn.asOpError("read", err)
 	}

@@ -14,24 +14,24 @@ import (
 // rawConn is access to a socket. A function of its user gets another descriptor for
 // the same socket, so that it may take its time, or call the connection's methods.
 type rawConn struct {
-	loop      *Loop
-	ctx       context.Context // that Read and Write await with
-	duplicate func() (fd int, err error)
-	closed    func() futures.Future[struct{}]
-	impatient *sync.Mutex // one at a time makes the socket non-blocking
-	flushed   func() futures.Future[struct{}]
-	fail      func(op string, cause error) error
+	loop        *Loop
+	ctx         context.Context // that Read and Write await with
+	duplicate   func() (fd int, err error)
+	closed      func() futures.Future[struct{}]
+	nonblocking *sync.Mutex // one at a time makes the socket non-blocking
+	flushed     func() futures.Future[struct{}]
+	fail        func(op string, cause error) error
 }
 
 func (c *Conn) rawConn(ctx context.Context) *rawConn {
 	fail := func(op string, cause error) error { return c.opError(op, cause) }
-	return &rawConn{c.loop, ctx, c.duplicate, c.Closed, &c.impatient, c.flushed, fail}
+	return &rawConn{c.loop, ctx, c.duplicate, c.Closed, &c.nonblocking, c.flushed, fail}
 }
 
 func (c *PacketConn) rawConn(ctx context.Context) *rawConn {
 	fail := func(op string, cause error) error { return c.opError(op, cause) }
 	flushed := func() futures.Future[struct{}] { return futures.Future[struct{}]{} }
-	return &rawConn{c.loop, ctx, c.duplicate, c.Closed, &c.impatient, flushed, fail}
+	return &rawConn{c.loop, ctx, c.duplicate, c.Closed, &c.nonblocking, flushed, fail}
 }
 
 // SyscallConn implements syscall.Conn: for options, and to look whether the peer has
@@ -104,7 +104,7 @@ func (r *rawConn) until(op string, ready Events, f func(fd uintptr) bool) error 
 		return r.fail(op, err)
 	}
 	defer sockets.Close(fd)
-	for !r.impatiently(fd, f) {
+	for !r.withoutBlocking(fd, f) {
 		closed := futures.Map(r.closed(), func(struct{}) (Events, error) { return 0, ErrClosed })
 		if _, err := futures.Race(r.loop.Poll(fd, ready), closed).Await(r.ctx); err != nil {
 			return r.fail(op, err)
@@ -113,11 +113,11 @@ func (r *rawConn) until(op string, ready Events, f func(fd uintptr) bool) error 
 	return nil
 }
 
-// impatiently calls f while the socket is non-blocking. What the loop begins
+// withoutBlocking calls f while the socket is non-blocking. What the loop begins
 // meanwhile is refused (EAGAIN), and tried again when the socket is ready.
-func (r *rawConn) impatiently(fd int, f func(fd uintptr) bool) bool {
-	r.impatient.Lock()
-	defer r.impatient.Unlock()
+func (r *rawConn) withoutBlocking(fd int, f func(fd uintptr) bool) bool {
+	r.nonblocking.Lock()
+	defer r.nonblocking.Unlock()
 	if sockets.SetBlocking(fd, false) {
 		defer sockets.SetBlocking(fd, true)
 	}

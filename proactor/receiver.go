@@ -233,7 +233,7 @@ func (r *receiver) stopped(errno int32) {
 		r.awaitReadable()
 	case syscall.ENOBUFS:
 		// No buffer was free: everyday under load, and not the peer's fault.
-		l.ranDry(r.pool(), r.conn)
+		l.noteNoBuffer(r.pool(), r.conn)
 		if r.inBulk {
 			l.bulk.Refused()
 			r.bulk = false

@@ -142,11 +142,11 @@ func (p *Pool) Publish() {
 	p.ring.Publish()
 }
 
-// hasSpare says that there is a block for the ring. The pool grows before it has
-// none: a ring that is dry when the loop goes to sleep stays dry until something
-// wakes the loop, and that may be never.
+// hasSpare says that there is a block for the ring. The pool grows when the ring is
+// running low, before it is dry: one that is dry when the loop goes to sleep stays dry
+// until something wakes the loop, and that may be never.
 func (p *Pool) hasSpare() bool {
-	if len(p.spare) == 0 {
+	if len(p.spare) == 0 && p.inRing < min(p.target, firstTarget)/2+1 {
 		p.grow()
 	}
 	return len(p.spare) > 0
