@@ -125,12 +125,15 @@ func (r *ratios) measure(ctx context.Context) error {
 	}
 	runs := 0
 	for _, p := range r.programs {
-		runs += len(places(p))
+		runs += r.roundsOf(p) * len(places(p))
 	}
-	progress := newProgress(r.rounds * runs)
+	progress := newProgress(runs)
 	defer progress.finish()
 	for round := range r.rounds {
 		for _, p := range r.programs {
+			if round >= r.roundsOf(p) {
+				continue
+			}
 			at := places(p)
 			for _, i := range rand.New(rand.NewPCG(uint64(round), 0)).Perm(len(at)) {
 				progress.step(round+1, p.Name, string(at[i]))
@@ -143,6 +146,14 @@ func (r *ratios) measure(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// roundsOf is in how many rounds the program takes part: memory does not drift.
+func (r *ratios) roundsOf(p program.Program) int {
+	if p.Idle {
+		return 1
+	}
+	return r.rounds
 }
 
 // places are those where the program can run.

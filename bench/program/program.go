@@ -23,6 +23,7 @@ type Program struct {
 	About string // one line for the table
 	Unit  string // what is counted: request, MiB
 	Bulk  bool   // it moves bytes, rather than answers requests
+	Idle  bool   // what counts is the memory of a connection that is silent
 
 	// Listen serves on goroutines what the listener accepts.
 	Listen func(net.Listener, Options) error

@@ -49,6 +49,9 @@ func (t *Programs) Measured(p program.Program, at program.Place, round int, r *l
 		return
 	}
 	row.costs[at][round] = r.CPU.Seconds() / r.Requests
+	if row.Idle {
+		row.costs[at][round] = float64(r.PerConn)
+	}
 }
 
 // Goal is the ratio to package net that a program is to keep to.
@@ -68,8 +71,8 @@ func Goal(p program.Program, at program.Place) float64 {
 // Markdown writes the table. A ratio beyond its goal is in bold.
 func (t *Programs) Markdown(w io.Writer) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "Processor time of the server for a request or a MiB, as a ratio to the same program on package net: median over %d rounds of the ratio within the round, lowest and highest in brackets. ", t.rounds)
-	fmt.Fprintf(&b, "%v measured in each run; server alone on one core, load on another; %s, Linux %s, %s. In bold what is beyond its goal: detached 1.03, in coroutines 0.90 on io_uring and 1.00 on epoll, for MiB 1.00 on both.\n\n",
+	fmt.Fprintf(&b, "Processor time of the server for a request or a MiB, or its memory for a silent connection, as a ratio to the same program on package net: median over %d rounds of the ratio within the round, lowest and highest in brackets. ", t.rounds)
+	fmt.Fprintf(&b, "%v measured in each run; server alone on one core, load on another; %s, Linux %s, %s. In bold what is beyond its goal: detached 1.03, in coroutines 0.90 on io_uring and 1.00 on epoll, for MiB and memory 1.00 on both.\n\n",
 		t.seconds, t.machine.CPU, t.machine.Kernel, t.machine.Go)
 	fmt.Fprintln(&b, "| program | | net | detached | coroutine, io_uring | coroutine, epoll |")
 	fmt.Fprintln(&b, "|---|---|---|---|---|---|")
@@ -90,7 +93,12 @@ func (row *programRow) cost() string {
 	if failure := row.failures[program.Net]; failure != "" {
 		return "failed"
 	}
-	cost := time.Duration(stats.Median(row.costs[program.Net]) * float64(time.Second))
+	measured := slices.DeleteFunc(slices.Clone(row.costs[program.Net]), func(c float64) bool { return c == 0 })
+	median := stats.Median(measured)
+	if row.Idle {
+		return fmt.Sprintf("%.1f KiB/%s", median/(1<<10), row.Unit)
+	}
+	cost := time.Duration(median * float64(time.Second))
 	return fmt.Sprintf("%.1f µs/%s", float64(cost)/float64(time.Microsecond), row.Unit)
 }
 

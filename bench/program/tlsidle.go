@@ -1,0 +1,114 @@
+package program
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime/debug"
+	"time"
+
+	"github.com/goproactor/goproactor/bench/load"
+	"github.com/goproactor/goproactor/bench/process"
+)
+
+// Connections that have shaken hands, echoed one message and are silent since.
+var (
+	_ = register(tlsIdle("tls-idle", "crypto/tls, 300 silent connections after an echo of 64 bytes", 64))
+	_ = register(tlsIdle("tls-idle-bulk", "the same after an echo of 64 KiB", 64<<10))
+)
+
+func tlsIdle(name, about string, size int) Program {
+	return Program{
+		Name:    name,
+		About:   about,
+		Unit:    "connection",
+		Bulk:    true,
+		Idle:    true,
+		Listen:  listenTLS(echoOrCollect),
+		Handler: handlerTLS(echoOrCollect),
+		Load:    load.Job{Conns: 300, Window: 1, Size: size},
+		drive:   driveTLSIdle,
+	}
+}
+
+// collect asks the server to collect its garbage, of which handshakes leave much.
+const collect = 'G'
+
+// echoOrCollect has a small buffer: it is crypto/tls that is measured.
+func echoOrCollect(c net.Conn) error {
+	memory := make([]byte, 512)
+	for {
+		n, err := c.Read(memory)
+		if err != nil {
+			return err
+		}
+		if memory[0] == collect {
+			debug.FreeOSMemory()
+		}
+		if _, err := c.Write(memory[:n]); err != nil {
+			return err
+		}
+	}
+}
+
+func driveTLSIdle(job load.Job) (load.Result, error) {
+	asks, err := tls.Dial("tcp", job.Addr, clientTLS())
+	if err != nil {
+		return load.Result{}, err
+	}
+	defer asks.Close()
+	message := make([]byte, job.Size)
+	for range 20 { // what is for all connections is not one's
+		if err := roundTrip(asks, message); err != nil {
+			return load.Result{}, err
+		}
+	}
+	before, err := collectedRSS(asks, job.PID)
+	if err != nil {
+		return load.Result{}, err
+	}
+	began := time.Now()
+	for i := range job.Conns {
+		c, err := tls.Dial("tcp", job.Addr, clientTLS())
+		if err != nil {
+			return load.Result{}, fmt.Errorf("connection %d of %d: %w", i+1, job.Conns, err)
+		}
+		defer c.Close()
+		if err := roundTrip(c, message); err != nil {
+			return load.Result{}, err
+		}
+	}
+	elapsed := time.Since(began)
+	after, err := collectedRSS(asks, job.PID)
+	if err != nil {
+		return load.Result{}, err
+	}
+	return load.Result{
+		Requests: float64(job.Conns),
+		Elapsed:  elapsed,
+		RSS:      after,
+		PerConn:  max((after-before)/int64(job.Conns), 1),
+	}, nil
+}
+
+// collectedRSS is the server's resident memory once it has collected its garbage.
+func collectedRSS(asks net.Conn, pid int) (int64, error) {
+	for range 3 { // what a pool holds goes with the second collection
+		if err := roundTrip(asks, []byte{collect}); err != nil {
+			return 0, err
+		}
+	}
+	return process.RSS(pid)
+}
+
+func roundTrip(c net.Conn, message []byte) error {
+	written := make(chan error, 1)
+	go func() {
+		_, err := c.Write(message)
+		written <- err
+	}()
+	_, err := io.ReadFull(c, make([]byte, len(message)))
+	return errors.Join(err, <-written)
+}
