@@ -449,7 +449,7 @@ var listening = []behaviour{
 			c.Abort()
 		}
 	}},
-	{name: "a cancelled Accept loses no connection", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "a canceled Accept loses no connection", show: func(t *testing.T, rt *proactor.Runtime) {
 		ln := listen(t, rt)
 		const n = 100
 		go func() {
@@ -649,6 +649,26 @@ var listening = []behaviour{
 		}
 		eventually(t, func() bool { return rt.Stats().Total().Conns == 0 }, func() string { return rt.Describe() })
 	}},
+	{name: "Serve's context ends the handlers that are left when its listener is closed", show: func(t *testing.T, rt *proactor.Runtime) {
+		ln := listen(t, rt)
+		ctx, cancel := context.WithCancel(context.Background())
+		started := make(chan struct{}, 2)
+		served := make(chan error, 1)
+		go func() {
+			served <- ln.Serve(ctx, func(ctx context.Context, c *proactor.Conn) error {
+				started <- struct{}{}
+				_, err := c.Recv().Await(ctx)
+				return err
+			})
+		}()
+		for range 2 {
+			dial(t, ln.Addr())
+			<-started
+		}
+		require.NoError(t, ln.Close())
+		cancel()
+		require.ErrorIs(t, <-served, context.Canceled)
+	}},
 	{name: "Serve ends with its listener, when the handlers have", show: func(t *testing.T, rt *proactor.Runtime) {
 		ln := listen(t, rt)
 		served := make(chan error, 1)
@@ -840,7 +860,7 @@ var listening = []behaviour{
 }
 
 var running = []behaviour{
-	{name: "100,000 sleeps that are cancelled leave no timer", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "100,000 sleeps that are canceled leave no timer", show: func(t *testing.T, rt *proactor.Runtime) {
 		n := 100_000
 		if raceEnabled {
 			n /= 10

@@ -11,25 +11,24 @@ import (
 	"github.com/goproactor/goproactor/futures"
 )
 
-var errForwardNowhere = errors.New("forwarding to no connection")
+var errForwardNowhere = errors.New("forwarding to a nil connection")
 
-// Forward sends everything that c receives to dst until c's peer is done, and
-// then passes that on: dst is shut down for writing, as by CloseWrite. The future
+// Forward sends everything that c receives to dst until the end of c's stream, and
+// then shuts down the sending side of dst, as CloseWrite does. The future
 // resolves then, with the number of bytes moved; an error, of either side, comes
-// with the number that dst's socket has taken. Neither connection is closed.
-// Forwarding there and back at once makes a proxy of two calls:
+// with the number of bytes that dst's socket has taken. Neither connection is closed.
+// Two calls, one in each direction, make a proxy:
 //
 //	up, down := client.Forward(server), server.Forward(client)
 //
-// Bytes stay in the buffers that they came in: what is received as a lease is
-// sent as one, while the next is being received. No more is in flight, so a slow
-// dst holds up c's peer. dst may be on another loop, at the cost of a message
-// between the loops each way and lease; Move brings them together. It takes its
-// place among dst's sends, and others may send on dst between two leases. While
-// it runs nothing else may receive on c.
+// Bytes are not copied: each received buffer is sent while the next is being
+// received. No more is in flight, so a slow dst slows down c's peer. dst may be on
+// another loop, at the cost of a post between the loops in each direction for each
+// buffer; Move avoids that. Other sends on dst may go out between two buffers. While a
+// Forward runs nothing else may receive on c.
 //
-// A cancel loses what was received and not sent; dst's sending ends if that was
-// part of a send.
+// A cancel loses what was received and not sent. If a send was under way and part of
+// it went out, dst cannot send any more.
 func (c *Conn) Forward(dst *Conn, opts ...ForwardOption) futures.Future[int64] {
 	if dst == nil {
 		return futures.Failed[int64](c.opError("forward", errors.Join(errForwardNowhere, syscall.EINVAL)))
@@ -53,12 +52,12 @@ func (c *Conn) Forward(dst *Conn, opts ...ForwardOption) futures.Future[int64] {
 	return answer.Future()
 }
 
-// ForwardOption changes how Conn.Forward goes about it.
+// ForwardOption changes how Conn.Forward works.
 type ForwardOption func(*forward)
 
-// ForwardIdleTimeout ends the Forward with ErrIdle when no byte was received or sent by
-// it for d. It looks at its own direction only: see also Conn.SetIdleTimeout, which
-// looks at both. The connections stay open, but for what a cancel does. Zero or less
+// ForwardIdleTimeout ends the Forward with ErrIdle, as a cancel does, when it has
+// neither received nor sent a byte for d. The other direction does not count; see
+// Conn.SetIdleTimeout for a timeout of both. The connections stay open. Zero or less
 // means never.
 func ForwardIdleTimeout(d time.Duration) ForwardOption {
 	return func(f *forward) { f.patience = max(0, d) }
@@ -69,22 +68,24 @@ func ForwardProgress(p *Progress) ForwardOption {
 	return func(f *forward) { f.progress = p }
 }
 
-// Progress is how far a Forward is. The zero Progress has moved nothing.
+// Progress counts the bytes that a Forward has moved. The zero Progress is ready for use.
 type Progress struct{ moved atomic.Int64 }
 
-// Moved is the number of bytes that the socket sent to has taken. Any goroutine may
+// Moved is the number of bytes that the socket of dst has taken. Any goroutine may
 // call it at any time.
 func (p *Progress) Moved() int64 { return p.moved.Load() }
 
-// forward is one under way.
+// forward is a Forward under way.
 type forward struct {
 	from, to *Conn
-	open     bool // to is not shut down at the end
+	open     bool // do not shut down to at the end
 	moved    int64
 	progress *Progress // may be nil
 	patience time.Duration
 	idle     idleTimeout
 	cancel   context.CancelCauseFunc
+
+	withoutPipe bool // there was none to be had
 }
 
 func (f *forward) run(ctx context.Context) error {
@@ -96,24 +97,86 @@ func (f *forward) run(ctx context.Context) error {
 	next := f.from.Recv()
 	for {
 		b, err := next.Await(ctx)
-		if err == io.EOF && f.open {
-			return nil
+		if err != nil {
+			return f.ended(ctx, err)
 		}
-		if err == io.EOF {
-			_, err = f.to.CloseWrite().Await(ctx)
+		f.idle.touch(l)
+		bulk := f.from.recv.bulk && f.splices()
+		sent := f.to.Send(b)
+		if !bulk {
+			next = f.from.Recv() // while that is being sent
+		}
+		if err := f.await(ctx, sent); err != nil {
+			if !bulk {
+				abandon(ctx, next)
+			}
 			return err
 		}
+		if bulk {
+			if err := f.splice(ctx); err != nil {
+				return f.ended(ctx, err)
+			}
+			next = f.from.Recv()
+		}
+	}
+}
+
+// ended handles what a receive failed with: the end is passed on.
+func (f *forward) ended(ctx context.Context, err error) error {
+	if err != io.EOF {
+		return err
+	}
+	if f.open {
+		return nil
+	}
+	_, err = f.to.CloseWrite().Await(ctx)
+	return err
+}
+
+// splices reports whether what comes next can go through a pipe: nothing else is on its
+// way into memory. A multishot receive that is armed is ended for that, and until it has
+// ended the answer is no.
+func (f *forward) splices() bool {
+	r := &f.from.recv
+	if f.withoutPipe || f.from.medium != stream || f.to.medium != stream || r.filesCome {
+		return false
+	}
+	if r.armed && !r.pausing {
+		r.pausing = true
+		r.stop()
+	}
+	return !r.armed && r.err == nil && r.in.unread.Len() == 0 && r.in.line.Len() == 0
+}
+
+// splice moves bytes through a pipe as long as they come in bulk. io.EOF is the end of
+// what comes.
+func (f *forward) splice(ctx context.Context) error {
+	few := f.from.loop.buffers.Size()
+	for short := 0; short < shortReceives; {
+		var p *pipe
+		n, err := f.from.recvIntoPipe(&p).Await(ctx)
+		if err == errNoPipe {
+			f.withoutPipe = true
+			return nil
+		}
+		if err != nil {
+			if p != nil { // a cancel came behind what it has
+				f.from.loop.pipes.put(p)
+			}
+			return err
+		}
+		if short++; n >= few {
+			short = 0
+		}
+		f.idle.touch(f.from.loop)
+		err = f.await(ctx, f.to.sendPipe(p))
+		f.from.loop.pipes.put(p)
 		if err != nil {
 			return err
 		}
-		f.idle.touch(l)
-		sent := f.to.Send(b)
-		next = f.from.Recv() // while that is being sent
-		if err := f.await(ctx, sent); err != nil {
-			abandon(ctx, next)
-			return err
-		}
 	}
+	f.from.recv.bulk = false
+	return nil
 }
 
 // await waits for a send.
@@ -129,7 +192,7 @@ func (f *forward) await(ctx context.Context, sent futures.Future[int]) error {
 	return err
 }
 
-// abandon ends a receive whose data nobody wants any more.
+// abandon ends a receive whose data is not forwarded any more.
 func abandon(ctx context.Context, f futures.Future[Buffer]) {
 	f.Cancel()
 	if b, err := f.Await(ctx); err == nil {

@@ -13,6 +13,7 @@ import (
 // What Linux has and this system is not used for.
 const (
 	AcceptFlags  = 0
+	PipeFlags    = 0
 	ShutdownRead = 0
 	ShutdownBoth = 2
 )
@@ -85,3 +86,9 @@ func (p *Packet) Network() string                      { return "" }
 func WithoutBlocking(_ int, use func())                { use() }
 func IsPacket(int) bool                                { return false }
 func CloseOnExec(int)                                  {}
+
+func SizedPipe(int) (int, int, int, error) { return -1, -1, 0, errors.ErrUnsupported }
+
+func WritePipe(int, []byte) (int, error) { return 0, errors.ErrUnsupported }
+
+func Splice(int, int, int) (int, syscall.Errno) { return 0, syscall.EINVAL }

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/goproactor/goproactor/internal/exampletest"
+	"github.com/stretchr/testify/require"
+)
+
+// TestRestart has a new process take over in the middle of many short connections, twice:
+// none fails.
+func TestRestart(t *testing.T) {
+	connections := 20000
+	if testing.Short() {
+		connections = 2000
+	}
+	onEach(t, func(t *testing.T, backend string) {
+		u := named(t, "127.0.0.1:0", "answer")
+		s := restartable(t, "-addr", "127.0.0.1:0", "-backend", backend, "-loops", "2", "-upstream", u.address(), "-restart", "-grace", "1m")
+		old := greetSilently(t, s.Addr) // is served to its end by the process that accepted it
+
+		crowd := connect(s.Addr, connections)
+		crowd.await(connections / 3)
+		first := s.restart(t)
+		crowd.await(2 * connections / 3)
+		second := s.restart(t)
+		crowd.running.Wait()
+		require.Empty(t, crowd.failures)
+		require.EqualValues(t, connections+1, u.accepted.Load())
+
+		require.Equal(t, "answer", said(t, old, "who?"))
+		require.NoError(t, s.Wait(), "the process that was started first has ended")
+		require.NotEqual(t, first, second)
+		answer, err := ask(s.Addr)
+		require.NoError(t, err)
+		require.Equal(t, "answer", answer)
+		t.Logf("%d connections and two restarts: %d failed", connections, len(crowd.failures))
+	})
+}
+
+// greetSilently opens a connection that the process has accepted.
+func greetSilently(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	require.NoError(t, err)
+	t.Cleanup(func() { c.Close() })
+	_, err = ask(addr) // a later one is served
+	require.NoError(t, err)
+	return c
+}
+
+// crowd is short connections.
+type crowd struct {
+	running  sync.WaitGroup
+	begun    atomic.Int64
+	moved    sync.Cond
+	mu       sync.Mutex
+	done     int
+	failures []error
+}
+
+func connect(addr string, connections int) *crowd {
+	c := new(crowd)
+	c.moved.L = &c.mu
+	for range 8 {
+		c.running.Go(func() {
+			for c.begun.Add(1) <= int64(connections) {
+				answer, err := ask(addr)
+				if err == nil && answer != "answer" {
+					err = fmt.Errorf("answer %q", answer)
+				}
+				c.mu.Lock()
+				if c.done++; err != nil {
+					c.failures = append(c.failures, err)
+				}
+				c.moved.Broadcast()
+				c.mu.Unlock()
+			}
+		})
+	}
+	return c
+}
+
+// await waits until so many are done.
+func (c *crowd) await(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.done < n {
+		c.moved.Wait()
+	}
+}
+
+// restarting is a process and its successors.
+type restarting struct {
+	*exampletest.Server
+	pid int // of the one that serves
+	log *os.File
+}
+
+// restartable starts the program with a file for what all of them print after the banner.
+func restartable(t *testing.T, args ...string) *restarting {
+	t.Helper()
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	require.NoError(t, err)
+	t.Cleanup(func() { log.Close() })
+	// The banner goes to the test, the rest to the file: successors keep a pipe open.
+	cmd := exec.Command("sh", "-c", `exec "$0" "$@" 2>"`+log.Name()+`"`)
+	cmd.Args = append(cmd.Args, exampletest.Program(t))
+	cmd.Args = append(cmd.Args, args...)
+	require.NoError(t, cmd.Start())
+	r := &restarting{Server: &exampletest.Server{Cmd: cmd}, pid: cmd.Process.Pid, log: log}
+	t.Cleanup(func() {
+		syscall.Kill(r.pid, syscall.SIGKILL)
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	r.Addr = r.find(t, `listening on tcp (\S+) `)
+	return r
+}
+
+// find waits for a line in what was printed, and returns what the expression captures
+// in the last such.
+func (r *restarting) find(t *testing.T, expression string) string {
+	t.Helper()
+	line := regexp.MustCompile(expression)
+	for {
+		printed, err := os.ReadFile(r.log.Name())
+		require.NoError(t, err)
+		if all := line.FindAllSubmatch(printed, -1); all != nil {
+			return string(all[len(all)-1][1])
+		}
+		require.NoError(t, syscall.Kill(r.pid, 0), "it ended: %s", printed)
+		time.Sleep(time.Millisecond) // leave the processor to those that are to print
+	}
+}
+
+// restart has a new process take over, and returns its number.
+func (r *restarting) restart(t *testing.T) int {
+	t.Helper()
+	before := strconv.Itoa(r.pid)
+	require.NoError(t, syscall.Kill(r.pid, syscall.SIGUSR2))
+	for after := before; after == before; {
+		after = r.find(t, `restarted: process (\d+) serves`)
+		r.pid, _ = strconv.Atoi(after)
+	}
+	return r.pid
+}
+
+// TestRestartFails goes on with the old process when the new one does not serve.
+func TestRestartFails(t *testing.T) {
+	onEach(t, func(t *testing.T, backend string) {
+		u := start(t, "127.0.0.1:0", echo)
+		program := filepath.Join(t.TempDir(), "proxy")
+		copyFile(t, exampletest.Program(t), program)
+		cmd := exec.Command(program, "-addr", "127.0.0.1:0", "-backend", backend, "-upstream", u.address(), "-restart")
+		s := exampletest.Await(t, cmd)
+		require.NoError(t, os.Remove(program))
+		require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\nexit 3\n"), 0o755))
+		require.NoError(t, s.Process.Signal(syscall.SIGUSR2))
+		require.NoError(t, echoed(s.Addr, 1, 1<<20))
+		require.Contains(t, s.Stop(t, syscall.SIGTERM), "restart: this process goes on: ")
+	})
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	content, err := os.ReadFile(from)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(to, content, 0o755))
+}
