@@ -200,12 +200,12 @@ func scan(s *session, args [][]byte) {
 		return
 	}
 	shards := s.srv.keys.shards
-	at, place := int(cursor>>shardBits), int(cursor&(1<<shardBits-1))
+	at, place := int(cursor>>shardBits), cursor&(1<<shardBits-1)
 	var found []string
 	for looked := 0; at >= 0 && at < len(shards) && looked < o.count; {
 		all := shards[at].all
-		if cursor == 0 || place > len(all) {
-			place = len(all)
+		if cursor == 0 || place > int64(len(all)) {
+			place = int64(len(all))
 		}
 		for ; place > 0 && looked < o.count; looked++ {
 			place--
@@ -219,7 +219,7 @@ func scan(s *session, args [][]byte) {
 	}
 	next := int64(0)
 	if at >= 0 && at < len(shards) {
-		next = int64(at)<<shardBits | int64(place)
+		next = int64(at)<<shardBits | place
 	}
 	s.array(2)
 	s.bulkString(strconv.FormatInt(next, 10))
