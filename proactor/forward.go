@@ -22,7 +22,10 @@ var errForwardNowhere = errors.New("forwarding to no connection")
 //	up, down := client.Forward(server), server.Forward(client)
 //
 // Bytes stay in the buffers that they came in: what is received as a lease is
-// sent as one, while the next is being received. No more is in flight, so a slow
+// sent as one, while the next is being received. In bulk they do not pass through memory
+// of the process at all, but through a pipe (splice(2)) that holds 1 MiB at most, which
+// WithMemoryBudget does not count; a loop has 64 such at once, and what comes beyond goes
+// by leases. No more is in flight, so a slow
 // dst holds up c's peer. dst may be on another loop, at the cost of a message
 // between the loops each way and lease; Move brings them together. It takes its
 // place among dst's sends, and others may send on dst between two leases. While
