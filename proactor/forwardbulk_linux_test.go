@@ -46,13 +46,22 @@ func passesBulk(t *testing.T, a, b net.Conn) {
 	require.NoError(t, <-sent)
 }
 
-// stuck has a send until nobody takes more: the Forward waits for room with its pipe full.
-func stuck(t *testing.T, a net.Conn) (moved int64) {
+// stuck has a send until nobody takes more: the Forward then mostly waits for room, with
+// its pipe full.
+func stuck(t *testing.T, a net.Conn) {
 	t.Helper()
 	require.NoError(t, a.SetWriteDeadline(time.Now().Add(50*time.Millisecond)))
-	moved, err := io.CopyN(a, zeros{}, stuffed)
+	_, err := io.CopyN(a, zeros{}, stuffed)
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
-	return moved
+}
+
+// pump sends until there is over: a Forward that waits for nothing but data learns of
+// what became of dst when it sends.
+func pump(a net.Conn, there futures.Future[int64]) {
+	for err := error(nil); !there.Ready() && (err == nil || errors.Is(err, os.ErrDeadlineExceeded)); {
+		a.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
+		_, err = a.Write(make([]byte, 1<<10))
+	}
 }
 
 var forwardingBulk = []behaviour{
@@ -110,12 +119,15 @@ var forwardingBulk = []behaviour{
 	}},
 	{name: "many at once, more than there are pipes", show: func(t *testing.T, rt *proactor.Runtime) {
 		var all sync.WaitGroup
-		for range 100 {
+		for range 150 {
 			_, _, a, b, _ := forwarded(t, rt)
-			stuck(t, a) // holds a pipe, or could not have one
+			sent := sendAll(a, make([]byte, bulk)) // more than the sockets hold
 			all.Go(func() {
-				if n, err := io.CopyN(io.Discard, b, 1<<20); err != nil {
+				if n, err := io.CopyN(io.Discard, b, bulk); err != nil {
 					t.Error(n, err)
+				}
+				if err := <-sent; err != nil {
+					t.Error(err)
 				}
 			})
 		}
@@ -141,12 +153,12 @@ var forwardingBulk = []behaviour{
 	{name: "a peer that goes away", show: func(t *testing.T, rt *proactor.Runtime) {
 		there, _, a, b, _ := forwarded(t, rt)
 		passesBulk(t, a, b)
-		moved := stuck(t, a)
+		stuck(t, a)
 		require.NoError(t, b.SetLinger(0))
 		require.NoError(t, b.Close())
+		pump(a, there)
 		n, err := there.Await(t.Context())
 		gone(t, err)
-		require.LessOrEqual(t, n, bulk+moved)
 		require.GreaterOrEqual(t, n, int64(bulk))
 	}},
 	{name: "a peer that resets in the middle", show: func(t *testing.T, rt *proactor.Runtime) {
@@ -174,8 +186,6 @@ var forwardingBulk = []behaviour{
 		again.Cancel()
 		_, err = again.Await(t.Context())
 		require.ErrorIs(t, err, futures.ErrCanceled)
-		_, err = conns[1].SendBytes([]byte("x")).Await(t.Context())
-		require.Error(t, err, "the stream has a hole before it")
 	}},
 	{name: "idle while dst takes no more", show: func(t *testing.T, rt *proactor.Runtime) {
 		c, a := accepted(t, rt)
@@ -196,6 +206,7 @@ var forwardingBulk = []behaviour{
 		there = conns[0].Forward(conns[1])
 		stuck(t, a)
 		require.NoError(t, conns[1].SetWriteDeadline(time.Now().Add(time.Millisecond)))
+		pump(a, there)
 		_, err = there.Await(t.Context())
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 	}},
@@ -214,9 +225,8 @@ var forwardingBulk = []behaviour{
 				end(conns)
 				if full {
 					conns[1].Abort() // which it waits for
-				} else {
-					a.Write([]byte("x")) // it learns of dst's end when it sends
 				}
+				pump(a, there)
 				_, err := there.Await(t.Context())
 				require.Error(t, err)
 				require.True(t, errors.Is(err, proactor.ErrClosed) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE), err)
