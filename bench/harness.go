@@ -77,6 +77,11 @@ func (h *harness) start(ctx context.Context, c contestant.Contestant, w workload
 	if w.Messages {
 		argv = append(argv, "-messages")
 	}
+	return h.launch(ctx, argv, env...)
+}
+
+// launch starts a server's process and returns its address.
+func (h *harness) launch(ctx context.Context, argv []string, env ...string) (*process.Process, string, error) {
 	server, err := process.Start(process.Spec{Argv: argv, Env: env, Core: h.serverCore})
 	if err != nil {
 		return nil, "", err
@@ -119,15 +124,19 @@ func (h *harness) run(ctx context.Context, c contestant.Contestant, job load.Job
 		return nil, err
 	}
 	defer server.Stop()
-	job.Addr, job.PID = addr, server.PID
+	return h.drive(ctx, server, addr, []string{h.self, "client"}, job)
+}
 
+// drive runs a load generator's process against a server.
+func (h *harness) drive(ctx context.Context, server *process.Process, addr string, argv []string, job load.Job) (*load.Result, error) {
+	job.Addr, job.PID = addr, server.PID
 	text, err := json.Marshal(job)
 	if err != nil {
 		return nil, err
 	}
 	var out bytes.Buffer
 	client, err := process.Start(process.Spec{
-		Argv:   []string{h.self, "client"},
+		Argv:   argv,
 		Core:   h.clientCore,
 		Stdin:  bytes.NewReader(text),
 		Stdout: &out,

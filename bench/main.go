@@ -6,6 +6,8 @@
 //	go -C bench run . -only net,ours -work echo -size 64 -conns 64 -rounds 7
 //	go -C bench run . list                what there is to choose from
 //	go -C bench run . files               random reads of a file against os.File
+//	go -C bench run . ratios              net/http, fasthttp, gRPC and others on package net and on this library;
+//	                                      with -o FILE the table for docs/performance.md
 //	go -C bench run . compare A.json B.json
 //	go -C bench run . report A.json       the tables of a report again; with -o DIR its page and charts,
 //	                                      with -summary the table in the README
@@ -28,6 +30,7 @@ import (
 	"github.com/goproactor/goproactor/bench/contestant"
 	"github.com/goproactor/goproactor/bench/heapstats"
 	"github.com/goproactor/goproactor/bench/load"
+	"github.com/goproactor/goproactor/bench/program"
 	"github.com/goproactor/goproactor/bench/report"
 	"github.com/goproactor/goproactor/bench/workload"
 )
@@ -77,6 +80,12 @@ func dispatch(ctx context.Context, args []string) error {
 		return serve(args[1:])
 	case "client":
 		return generate()
+	case "ratios":
+		return compareWithNet(ctx, args[1:])
+	case "program":
+		return serveProgram(args[1:])
+	case "program-client":
+		return generateProgram()
 	default:
 		return compete(ctx, args)
 	}
@@ -90,6 +99,10 @@ func listAll() error {
 	fmt.Println("workloads (-work):")
 	for _, w := range workload.All() {
 		fmt.Printf("  %-30s %3d cells  %s\n", w.Name, len(w.Cells), w.About)
+	}
+	fmt.Println("programs (ratios -only):")
+	for _, p := range program.All() {
+		fmt.Printf("  %-30s %s\n", p.Name, p.About)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +19,7 @@ import (
 
 // TestMain is also the processes that a benchmark starts.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && (os.Args[1] == "server" || os.Args[1] == "client") {
+	if len(os.Args) > 1 && slices.Contains([]string{"server", "client", "program", "program-client"}, os.Args[1]) {
 		if err := dispatch(context.Background(), os.Args[1:]); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			os.Exit(1)
@@ -56,6 +57,12 @@ func TestBadFlags(t *testing.T) {
 		"report":                           "want one",
 		"report a.json b.json":             "want one",
 		"-only net -size 64 -seconds 5000": "up to 3600",
+		"ratios -only nothing":             `"nothing"`,
+		"ratios -rounds 0":                 "-rounds 0",
+		"ratios -duration 0s":              "-duration 0s",
+		"ratios extra":                     `unexpected argument "extra"`,
+		"program":                          "a name and a place",
+		"program nothing net":              `"nothing"`,
 	} {
 		t.Run(args, func(t *testing.T) {
 			err := dispatch(t.Context(), strings.Fields(args))
@@ -137,6 +144,21 @@ func TestCompete(t *testing.T) {
 	require.NoError(t, dispatch(t.Context(), []string{"report", "-o", dir, filepath.Join(dir, "report.json")}))
 	require.FileExists(t, filepath.Join(dir, "echo-64-b-x-4.svg"))
 	require.NoError(t, dispatch(t.Context(), []string{"compare", filepath.Join(dir, "report.json"), filepath.Join(dir, "report.json")}))
+}
+
+// TestRatios: each program runs wherever it can, whatever that costs.
+func TestRatios(t *testing.T) {
+	table := filepath.Join(t.TempDir(), "ratios.md")
+	args := "ratios -only fasthttp,grpc*,net/http,net.Buffers,quic-go,redcon*,tls* -rounds 1 -duration 20ms -warmup 10ms -o " + table
+	require.NoError(t, dispatch(t.Context(), strings.Fields(args)))
+	text, err := os.ReadFile(table)
+	require.NoError(t, err)
+	require.NotContains(t, string(text), "failed")
+	for _, name := range []string{"fasthttp", "grpc", "net.Buffers", "net/http", "quic-go", "redcon", "tls-send"} {
+		require.Contains(t, string(text), "| "+name+" |")
+	}
+	require.Contains(t, string(text), "net/http does not run in a coroutine: it waits on channels and locks.")
+	require.Empty(t, children(t))
 }
 
 // TestInterrupted: when the benchmark is stopped, no process of its stays.

@@ -20,7 +20,7 @@ type acceptor struct {
 	engine.RosterPlace
 	listener   *Listener
 	loop       *Loop
-	holding    sync.Mutex // keeps fd ours while it is duplicated
+	holding    sync.Mutex // fd is not closed while it is held
 	fd         int
 	userData   uint64
 	armed      bool
@@ -29,29 +29,29 @@ type acceptor struct {
 	gone       bool // the socket is closed
 	handler    func(*Conn)
 	services   engine.Roster[*service] // the handlers of Serve
-	conns      atomic.Int64            // placed on this loop and open
-	socketless bool                    // the connections are accepted by others
+	conns      atomic.Int64            // open on this loop
+	socketless bool                    // its connections are accepted by other acceptors
 	closed     func()                  // called once the socket is closed
-	onQuiet    []func()                // called once no accept is under way
+	onStopped  []func()                // called once no accept is under way
 
-	resting engine.Timer // until the next try after a shortage
-	rest    time.Duration
-	over    fifo.Queue[int] // accepted beyond a limit, waiting for their turn
+	backoffTimer engine.Timer    // until the next try after a shortage
+	backoff      time.Duration   // the last wait after a shortage
+	waiting      fifo.Queue[int] // accepted above the limit, until a place is free
 }
 
-// How long accepting rests when the process or the system has run out of
-// something: twice as long each time, until an accept succeeds.
+// How long accepting pauses when the process or the system is out of descriptors or
+// memory: twice as long each time, until an accept succeeds.
 const (
-	shortestRest = 5 * time.Millisecond
-	longestRest  = time.Second
+	shortestBackoff = 5 * time.Millisecond
+	longestBackoff  = time.Second
 )
 
 func newAcceptor(ln *Listener, l *Loop, fd int) *acceptor {
 	return &acceptor{listener: ln, loop: l, fd: fd, socketless: fd < 0}
 }
 
-// open makes the acceptor known to its loop, which closes it when it stops. A
-// handler may have closed the listener before its own loop got here.
+// open registers the acceptor with its loop, which closes it when it stops. A
+// handler may have closed the listener before this runs.
 func (a *acceptor) open() {
 	if a.gone {
 		return
@@ -69,15 +69,15 @@ func (a *acceptor) drain() { a.listener.stopAccepting(ErrClosed) }
 func (a *acceptor) end(reason error) { a.listener.stopAccepting(reason) }
 
 func (a *acceptor) wanted() bool {
-	return a.handler != nil && !a.socketless && !a.ended() && !a.resting.Armed() && !a.full()
+	return a.handler != nil && !a.socketless && !a.ended() && !a.backoffTimer.Armed() && !a.full()
 }
 
-// ended says that the listener is closed: nothing more is accepted.
+// ended reports whether the listener is closed.
 func (a *acceptor) ended() bool { return a.closing || a.listener.closed.Load() }
 
-// full says that no more connections are wanted for now.
+// full reports whether accepting pauses.
 func (a *acceptor) full() bool {
-	return a.atLimit() || a.listener.crowded.Load() || a.listener.paused.Load()
+	return a.atLimit() || a.listener.backlogFull.Load() || a.listener.paused.Load()
 }
 
 func (a *acceptor) atLimit() bool {
@@ -104,36 +104,36 @@ func (a *acceptor) Complete(result int32, flags uint32) {
 	case result < 0:
 		a.refused(syscall.Errno(-result))
 	case a.ended():
-		sockets.Close(int(result)) // the last completions of a canceled accept can bring some
-	case a.over.Len() == 0 && !a.resting.Armed() && a.listener.admit():
+		sockets.Close(int(result)) // a canceled accept can still bring connections
+	case a.waiting.Len() == 0 && !a.backoffTimer.Armed() && a.listener.admit():
 		a.admitted(int(result))
 	default:
-		a.over.Push(int(result))
+		a.waiting.Push(int(result))
 	}
 	if a.full() && a.armed {
 		a.pause()
 	}
-	if !a.armed && a.onQuiet != nil {
-		a.quieted()
+	if !a.armed && a.onStopped != nil {
+		a.acceptingStopped()
 	}
 	a.arm()
 	a.settled()
 }
 
-// admitted goes on with a connection that was counted in.
+// admitted takes a connection that the limit allows.
 func (a *acceptor) admitted(fd int) {
-	a.rest = 0
-	a.restFor(a.listener.quotas.rate.take())
+	a.backoff = 0
+	a.backOff(a.listener.quotas.rate.take())
 	a.hand(fd)
 }
 
-// restFor stops accepting for a while.
-func (a *acceptor) restFor(d time.Duration) {
+// backOff stops accepting for a while.
+func (a *acceptor) backOff(d time.Duration) {
 	if d <= 0 {
 		return
 	}
-	a.resting.Expired = func(error) { a.refill() }
-	a.loop.engine.SetTimer(&a.resting, a.loop.engine.After(d))
+	a.backoffTimer.Expired = func(error) { a.refill() }
+	a.loop.engine.SetTimer(&a.backoffTimer, a.loop.engine.After(d))
 	if a.armed {
 		a.pause()
 	}
@@ -157,7 +157,7 @@ func (a *acceptor) hand(fd int) {
 	}
 }
 
-// dropped closes a connection that came too late.
+// dropped closes a connection that comes after the end of its loop or listener.
 func (a *acceptor) dropped(fd int) {
 	if q := &a.listener.quotas.perAddress; q.limit > 0 {
 		q.left(sockets.NamesOf(fd).RemoteIP())
@@ -184,11 +184,11 @@ func (a *acceptor) accepted(fd int) {
 	a.handler(c)
 	started = true
 	if len(a.loop.draining) > 0 {
-		c.stopReceiving() // it came in while the listener was being closed
+		c.stopReceiving() // it was accepted while the listener was being closed
 	}
 }
 
-// pause cancels the accept until a connection has left, or was taken.
+// pause cancels the accept until there is room for another connection.
 func (a *acceptor) pause() {
 	if a.stopping {
 		return
@@ -208,16 +208,16 @@ func (a *acceptor) left(c *Conn) {
 	if a.listener.limit == 0 {
 		return
 	}
-	// The place is anybody's: other loops may be the ones that wait.
+	// Acceptors of other loops may wait for the place.
 	for _, other := range a.listener.acceptors {
 		other.loop.engine.Perform(other.refill)
 	}
 }
 
-// refill takes what waits, up to the limit, and accepts again.
+// refill admits the connections that wait, up to the limit, and accepts again.
 func (a *acceptor) refill() {
-	for a.over.Len() > 0 && !a.resting.Armed() && a.listener.admit() {
-		a.admitted(a.over.Pop())
+	for a.waiting.Len() > 0 && !a.backoffTimer.Armed() && a.listener.admit() {
+		a.admitted(a.waiting.Pop())
 	}
 	a.arm()
 }
@@ -228,12 +228,12 @@ func (a *acceptor) refused(e syscall.Errno) {
 	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
 		// Out of descriptors or memory: the connection stays in the kernel's
 		// queue. Trying at once would spin.
-		a.rest = min(max(2*a.rest, shortestRest), longestRest)
-		a.loop.ranShort(a.listener, e, a.rest)
-		a.restFor(a.rest)
+		a.backoff = min(max(2*a.backoff, shortestBackoff), longestBackoff)
+		a.loop.noteAcceptShortage(a.listener, e, a.backoff)
+		a.backOff(a.backoff)
 	case syscall.EAGAIN:
-		// A listening socket that another process, or package net, has made
-		// non-blocking: a queue does not wait for it, so a poll does.
+		// Another process, or package net, has made the socket non-blocking:
+		// accept does not wait then, so wait by a poll.
 		if !a.closing {
 			sqe := a.loop.engine.Next()
 			sqe.PrepPoll(a.fd, ring.PollIn)
@@ -241,7 +241,7 @@ func (a *acceptor) refused(e syscall.Errno) {
 			a.armed = true
 		}
 	case syscall.EBADF, syscall.ENOTSOCK, syscall.EINVAL, syscall.EOPNOTSUPP:
-		// The socket is not one that accepts any more.
+		// The socket accepts no more.
 		if !a.closing {
 			a.listener.stopAccepting(&net.OpError{Op: "accept", Net: a.listener.network, Addr: a.listener.address, Err: os.NewSyscallError("accept", e)})
 		}
@@ -256,7 +256,7 @@ type acceptable acceptor
 func (w *acceptable) Complete(int32, uint32) {
 	a := (*acceptor)(w)
 	a.armed, a.stopping = false, false
-	a.quieted()
+	a.acceptingStopped()
 	a.arm()
 	a.settled()
 }
@@ -267,9 +267,9 @@ func (a *acceptor) close() {
 		return
 	}
 	a.closing = true
-	a.loop.engine.StopTimer(&a.resting)
-	for a.over.Len() > 0 {
-		sockets.Close(a.over.Pop())
+	a.loop.engine.StopTimer(&a.backoffTimer)
+	for a.waiting.Len() > 0 {
+		sockets.Close(a.waiting.Pop())
 	}
 	if a.armed && !a.stopping {
 		a.stopping = true

@@ -13,8 +13,8 @@ import (
 // firstActivated is the first descriptor that is passed on (SD_LISTEN_FDS_START).
 const firstActivated = 3
 
-// Activated is what a process was started with, by the names that whoever started it
-// gave; "unknown" is what has none.
+// Activated is the sockets that a process was started with, by the names that the
+// starting process gave. Those without a name are under "unknown".
 type Activated struct {
 	Listeners   map[string][]*Listener
 	PacketConns map[string][]*PacketConn
@@ -22,14 +22,15 @@ type Activated struct {
 }
 
 // ActivationFiles returns the files that a process was started with, by a service
-// manager or by the process that it takes over from (sd_listen_fds(3)): LISTEN_FDS says
-// how many descriptors there are from 3 on, LISTEN_FDNAMES, which is optional, their
-// names with colons between, which the files then have. The variables count if LISTEN_PID
-// is this process or not set: who starts a process by os/exec cannot know the number.
+// manager or by the process that it replaces (sd_listen_fds(3)). LISTEN_FDS is the number
+// of descriptors, which begin at 3. LISTEN_FDNAMES, which is optional, has their names
+// with colons between; the files have these names. The variables are ignored if LISTEN_PID
+// is set and is another process: a program that uses os/exec cannot know the number and
+// leaves it out.
 //
-// They are removed from the environment, and the descriptors become close-on-exec, so
-// that no process that is started later takes them for its own. A second call returns
-// none. The files are the caller's to close.
+// The variables are removed from the environment, and the descriptors become
+// close-on-exec, so that later child processes do not use them. A second call returns
+// no files. The caller closes the files.
 func ActivationFiles() ([]*os.File, error) {
 	count, pid := os.Getenv("LISTEN_FDS"), os.Getenv("LISTEN_PID")
 	names := strings.Split(os.Getenv("LISTEN_FDNAMES"), ":")
@@ -55,9 +56,9 @@ func ActivationFiles() ([]*os.File, error) {
 	return files, nil
 }
 
-// Activation makes listeners, packet sockets and connections of the ActivationFiles.
+// Activation makes listeners, packet sockets and connections from the ActivationFiles.
 // Listening sockets of one address are one listener, see FileListeners; opts are for all
-// of them. Without activation there is nothing in the result, and no error.
+// listeners. Without activation the result is empty, and there is no error.
 func (rt *Runtime) Activation(opts ...ListenOption) (a Activated, err error) {
 	files, err := ActivationFiles()
 	if err != nil {

@@ -8,18 +8,17 @@ import (
 
 // addresses are those of both ends of a connection.
 //
-// The kernel is asked when somebody wants to know, an error included, or at the
-// last moment when it can tell: before the connection is reset or closed. That
-// costs a connection nobody asked about two system calls that never wait and one
-// allocation: less than could be measured of connections that carry one byte
-// (16 rounds each way by turns, Linux 6.18, two busy processors, 70 µs of processor
-// time a connection, both ends). Asking when it is accepted would cost the same and
-// hold memory while the connection is idle. The accept itself cannot tell: a
-// multishot accept has one buffer for the addresses of all that it brings
-// (io_uring_prep_multishot_accept(3)). What the peer does meanwhile does not matter,
-// not even a reset: see sockets.NamesOf.
+// They are looked up when they are first needed, by an error for example, and at the
+// latest before the connection is reset or closed. That is two system calls that do not
+// wait, and one allocation. It was too little to measure with connections that carry one
+// byte (16 rounds each way by turns, Linux 6.18, two busy processors, 70 µs of processor
+// time a connection, both ends). A look-up at the accept would cost the same and
+// hold memory while the connection is idle. The accept itself cannot return them: a
+// multishot accept has one buffer for the addresses of all its connections
+// (io_uring_prep_multishot_accept(3)). A reset by the peer does not change the answer,
+// see sockets.NamesOf.
 //
-// The forms of package net are made when they are asked for.
+// The types of package net are made when they are asked for.
 type addresses struct {
 	names         sockets.Names
 	local, remote net.Addr
@@ -39,8 +38,8 @@ func (c *Conn) endpoints() (local, remote net.Addr) {
 	return a.local, a.remote
 }
 
-// lookUp asks the kernel unless that is done. What it tells of a connection that
-// is yet to be connected does not last. The caller holds naming.
+// lookUp asks the kernel, once. The addresses of a connection that is not connected yet
+// are not kept. The caller holds naming.
 func (c *Conn) lookUp() *addresses {
 	if c.addresses != nil {
 		return c.addresses
@@ -55,7 +54,7 @@ func (c *Conn) lookUp() *addresses {
 	return a
 }
 
-// remember looks up what the kernel will soon have forgotten.
+// remember looks the addresses up before the connection is reset or closed.
 func (c *Conn) remember() {
 	c.naming.Lock()
 	c.lookUp()
@@ -70,8 +69,7 @@ func (c *Conn) leave() {
 	c.naming.Unlock()
 }
 
-// names are those of both ends, asked for at the latest before the descriptor is given
-// up.
+// names are those of both ends.
 func (c *Conn) names() sockets.Names {
 	c.naming.Lock()
 	defer c.naming.Unlock()

@@ -8,19 +8,19 @@ import (
 	"github.com/goproactor/goproactor/internal/sockets"
 )
 
-// FileConn makes a connection of a copy of f's descriptor, as net.FileConn
+// FileConn makes a connection from a duplicate of f's descriptor, as net.FileConn
 // does: a stream or SOCK_SEQPACKET socket that is connected, an end of a pipe,
 // or anything else that can be polled, such as a terminal, an eventfd, a
-// timerfd, a signalfd or an inotify descriptor. f remains the caller's to close,
-// but must not be used meanwhile: the copy shares its position and its
-// blocking mode, and is made blocking.
+// timerfd, a signalfd or an inotify descriptor. The caller closes f, but must not use
+// it while the connection is open: the duplicate shares its position and its blocking
+// mode, and is made blocking.
 //
-// What is no socket is read(2) and written with write(2): a Recv is what one
-// read brings, up to the size of a buffer.
+// A descriptor that is no socket is used with read(2) and write(2): a Recv is one
+// read, up to the size of a buffer.
 //
 // The connection belongs to the caller's loop, or to the next in turn. Errors
 // are *net.OpError with Op "file"; errors.Is finds os.ErrClosed for a closed
-// file, os.ErrInvalid for nil, syscall.ENOTSUP for a regular file or directory (those are for Open),
+// file, os.ErrInvalid for nil, syscall.ENOTSUP for a regular file or directory (use Open),
 // a datagram socket or one that listens, and ErrClosed after Close.
 func (rt *Runtime) FileConn(f *os.File) (*Conn, error) {
 	if f == nil {
@@ -38,23 +38,6 @@ func (rt *Runtime) FileConn(f *os.File) (*Conn, error) {
 		sockets.Close(fd)
 	}
 	return nil, &net.OpError{Op: "file", Net: "file", Addr: fileAddr(f.Name()), Err: err}
-}
-
-// Pipe makes a pipe (pipe(2)) and returns its ends: what is sent to w, r
-// receives. Closing w is the end of the stream for r; sending when r is closed
-// fails with syscall.EPIPE. Both belong to the caller's loop, or to the next in
-// turn.
-func (rt *Runtime) Pipe() (r, w *Conn, err error) {
-	// Not by IORING_OP_PIPE: the call does not wait, and the caller would have to wait
-	// for a loop.
-	if rt.isClosing() {
-		return nil, nil, &net.OpError{Op: "open", Net: "pipe", Err: errShutdownDone}
-	}
-	p, err := sockets.Pipe()
-	if err != nil {
-		return nil, nil, err
-	}
-	return rt.pairOf(p, "pipe")
 }
 
 // SocketPair makes two connections that are each other's peer (socketpair(2)):
@@ -83,18 +66,17 @@ func (rt *Runtime) pairOf(p [2]int, network string) (one, other *Conn, err error
 	return one, other, nil
 }
 
-// Credentials are who a process was when it connected or listened.
+// Credentials are those of a process when it connected or listened.
 type Credentials struct {
 	PID int
 	UID int
 	GID int
 }
 
-// PeerCredentials tells who is at the other end of a Unix socket: the process
-// that connected to it, listened on it or made the pair (unix(7), SO_PEERCRED).
-// Any goroutine may call it. On a socket that is not a Unix socket the
-// credentials mean nothing: the error is syscall.ENOTSUP; after Close it is
-// ErrClosed.
+// PeerCredentials returns the credentials of the process at the other end of a Unix
+// socket, which connected to it, listened on it or made the pair (unix(7),
+// SO_PEERCRED). Any goroutine may call it. The error is syscall.ENOTSUP if it is not a
+// Unix socket, and ErrClosed after Close.
 func (c *Conn) PeerCredentials() (Credentials, error) {
 	if c.network != "unix" && c.network != "unixpacket" {
 		return Credentials{}, c.opError("credentials", syscall.ENOTSUP)

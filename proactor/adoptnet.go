@@ -10,20 +10,20 @@ import (
 	"github.com/goproactor/goproactor/internal/sockets"
 )
 
-var errNoSocket = fmt.Errorf("want what has a socket of its own, such as a *net.TCPConn: %w", syscall.ENOTSUP)
+var errNoSocket = fmt.Errorf("want a connection with a socket of its own, such as a *net.TCPConn: %w", syscall.ENOTSUP)
 
 // Adopt takes a connection of package net onto a loop: a *net.TCPConn, a *net.UnixConn,
 // what Detach returned, or anything else that is a syscall.Conn of a stream socket. The
-// connection belongs to the caller's loop, or to the next in turn. conn is closed and
-// over, whatever else has its socket; nothing may be reading or writing on it. What a
-// type around it has read ahead, such as a bufio.Reader, is not taken along. Deadlines
-// are not either.
+// connection belongs to the caller's loop, or to the next in turn. Adopt closes conn and
+// goes on with a duplicate of its socket; nothing may be reading or writing on conn. Data
+// that a type around conn has read ahead, such as a bufio.Reader, is not adopted, nor are
+// deadlines.
 //
-// What NetConn made is not adopted: the result is its Conn.
+// If conn was made by Conn.NetConn, the result is that Conn.
 //
 // An Adopt that fails leaves conn as it was. Errors are *net.OpError with Op "adopt":
-// errors.Is finds syscall.ENOTSUP for what has no socket, such as a *tls.Conn, or one of
-// another kind (see AdoptPacket), net.ErrClosed for a closed one, syscall.EMFILE, and
+// errors.Is finds syscall.ENOTSUP if conn has no socket, like a *tls.Conn, or one of
+// another kind (see AdoptPacket), net.ErrClosed if it is closed, syscall.EMFILE, and
 // ErrClosed when the runtime is shutting down.
 func (rt *Runtime) Adopt(conn net.Conn) (*Conn, error) {
 	if n, ok := conn.(*netConn); ok {
@@ -48,14 +48,14 @@ func (rt *Runtime) Adopt(conn net.Conn) (*Conn, error) {
 	if u, ok := conn.(unreadConn); ok {
 		unread = u.takeUnread()
 	}
-	conn.Close() // the socket goes on under the other descriptor
+	conn.Close() // the duplicate keeps the socket open
 	return rt.someLoop().take(fd, network, false, unread)
 }
 
 // AdoptPacket takes a socket of package net for messages onto a loop: a *net.UDPConn, a
-// *net.UnixConn of "unixgram", a *net.IPConn. For the rest it is like Adopt. Of the
-// options, WithLocalAddr has no meaning; those that were set before stay, and what
-// they have messages come with is lost unless it is asked for here.
+// *net.UnixConn of "unixgram", a *net.IPConn. Otherwise it is like Adopt. WithLocalAddr
+// has no effect. Socket options that were set before stay, but control messages that they
+// bring are dropped unless they are asked for by opts.
 func (rt *Runtime) AdoptPacket(conn net.PacketConn, opts ...PacketOption) (*PacketConn, error) {
 	if n, ok := conn.(*netPacketConn); ok {
 		return n.conn, nil
@@ -72,7 +72,7 @@ func (rt *Runtime) AdoptPacket(conn net.PacketConn, opts ...PacketOption) (*Pack
 	return c, nil
 }
 
-// FilePacketConn makes a PacketConn of a copy of f's descriptor, as net.FilePacketConn
+// FilePacketConn makes a PacketConn from a duplicate of f's descriptor, as net.FilePacketConn
 // does: see FileConn, and AdoptPacket for the options.
 func (rt *Runtime) FilePacketConn(f *os.File, opts ...PacketOption) (*PacketConn, error) {
 	fd, err := duplicateOfFile(f)
@@ -86,7 +86,7 @@ func (rt *Runtime) FilePacketConn(f *os.File, opts ...PacketOption) (*PacketConn
 	return c, nil
 }
 
-// packetConnOf makes a PacketConn of a descriptor, which it takes in any case.
+// packetConnOf makes a PacketConn from a descriptor. It closes that if it fails.
 func (rt *Runtime) packetConnOf(fd int, opts []PacketOption) (*PacketConn, error) {
 	o, err := packetOptionsOf(opts)
 	if err != nil {
@@ -104,9 +104,9 @@ func (rt *Runtime) packetConnOf(fd int, opts []PacketOption) (*PacketConn, error
 
 // AdoptListener takes a listener of package net onto the loops: a *net.TCPListener, a
 // *net.UnixListener, or anything else that is a syscall.Conn of a listening socket. ln
-// is closed and over; its socket listens on without a gap. Close removes the file of
-// a Unix socket, see Listener.SetUnlinkOnClose. Connections are spread as WithSpread
-// says, by default one to each loop in turn.
+// is closed; its socket goes on listening without a gap. Close of the result removes the
+// file of a Unix socket, see Listener.SetUnlinkOnClose. Connections are spread as
+// WithSpread says, by default one to each loop in turn.
 //
 // Errors are those of Adopt.
 func (rt *Runtime) AdoptListener(ln net.Listener, opts ...ListenOption) (*Listener, error) {
@@ -132,7 +132,7 @@ func (rt *Runtime) AdoptListener(ln net.Listener, opts ...ListenOption) (*Listen
 	return adopted, nil
 }
 
-// duplicateOf is another descriptor of what something of package net has.
+// duplicateOf duplicates the descriptor of a connection or listener of package net.
 func duplicateOf(conn any) (fd int, err error) {
 	s, ok := conn.(syscall.Conn)
 	if !ok {
@@ -145,7 +145,7 @@ func duplicateOf(conn any) (fd int, err error) {
 	return fd, err
 }
 
-// addressed is a net.Conn or net.PacketConn.
+// addressed is what a net.Conn and a net.PacketConn have in common.
 type addressed interface{ LocalAddr() net.Addr }
 
 func adoptError(conn addressed, err error) error {

@@ -12,21 +12,20 @@ import (
 	"github.com/goproactor/goproactor/ring"
 )
 
-// AlignedMemory is memory for reading and writing files: it begins on a page
-// boundary, as O_DIRECT demands, and the loop registers it with its queue, so
-// that the kernel has its pages at hand (io_uring_register(2), Linux 5.19). Reads
-// and writes of files of that loop make use of that by themselves when their
-// slice lies within it; to everything else, vectors and other loops included, it
-// is memory like any other. What that gains: docs/performance.md.
+// AlignedMemory is memory for reading and writing files. It begins on a page
+// boundary, as O_DIRECT demands, and is registered with the queue of its loop, so
+// that the kernel need not look up its pages each time (io_uring_register(2), Linux
+// 5.19). Reads and writes of files of that loop use the registration when their slice is
+// within the memory. Other operations, vectors and other loops use it as ordinary memory.
+// docs/performance.md says what is gained.
 //
-// The memory is the program's from AlignedMemory to the end, apart from the
-// slices that operations are under way with. Make one large piece and slice it:
-// a loop registers up to 1024 of them.
+// The memory belongs to the program, except for the slices that operations under way
+// use. Make one large AlignedMemory and slice it: a loop registers at most 1024.
 //
 // The kernel keeps registered memory from being moved or swapped out, and counts
 // it against RLIMIT_MEMLOCK unless the process has CAP_IPC_LOCK. Memory over that
-// limit serves just as well but is not registered: see Registered, and
-// RegisteredBytes in LoopStats. On epoll it always is, and nothing is gained.
+// limit works as well but is not registered: see Registered, and
+// RegisteredBytes in LoopStats. On epoll registering always succeeds and gains nothing.
 type AlignedMemory struct {
 	loop     *Loop
 	bytes    []byte
@@ -36,9 +35,8 @@ type AlignedMemory struct {
 	released atomic.Bool
 }
 
-// AlignedMemory allocates size bytes, 1 to 1 GiB, that are zero. Registering them
-// makes the kernel provide every page there and then, and holds up the loop for
-// about half a millisecond a MiB. Any goroutine may call it. Errors: syscall.EINVAL for
+// AlignedMemory allocates size zero bytes, 1 to 1 GiB. The registration makes the kernel
+// provide every page at once, and blocks the loop for about half a millisecond a MiB. Any goroutine may call it. Errors: syscall.EINVAL for
 // another size, ErrClosed once the loop ends.
 func (l *Loop) AlignedMemory(size int) futures.Future[*AlignedMemory] {
 	if size < 1 || size > ring.MaxBufferSize {
@@ -53,7 +51,7 @@ func (l *Loop) AlignedMemory(size int) futures.Future[*AlignedMemory] {
 	return o.answer.Future()
 }
 
-// memoryOrder is an AlignedMemory on its way to the loop, where it is made at once.
+// memoryOrder is a call of AlignedMemory that is posted to the loop.
 type memoryOrder struct {
 	starter starter
 	memory  *AlignedMemory
@@ -88,16 +86,16 @@ func (m *AlignedMemory) Bytes() []byte { return m.bytes }
 func (m *AlignedMemory) Loop() *Loop { return m.loop }
 
 // Registered reports whether it is registered with the loop's queue. If not, it
-// is memory like any other, and Refusal says why.
+// is ordinary memory, and Refusal says why.
 func (m *AlignedMemory) Registered() bool { return m.refusal == nil && !m.released.Load() }
 
 // Refusal is why the queue did not take it, nil if it did: errors.Is finds
 // syscall.ENOMEM over the limit of locked memory.
 func (m *AlignedMemory) Refusal() error { return m.refusal }
 
-// Release ends the registration. From then on it is memory like any other, which
-// the garbage collector frees with the last slice of it. Without a Release that
-// happens when the loop ends.
+// Release ends the registration. From then on it is ordinary memory, which the garbage
+// collector frees when no slice of it is left. Without a Release the registration ends
+// with the loop.
 //
 // While a read or write is under way with it, Release changes nothing and fails
 // with syscall.EBUSY: await that first. A second Release fails with ErrClosed.
@@ -105,14 +103,14 @@ func (m *AlignedMemory) Refusal() error { return m.refusal }
 func (m *AlignedMemory) Release() futures.Future[struct{}] {
 	p := futures.NewPromise[struct{}]()
 	if !m.loop.engine.Perform(func() { p.Settle(struct{}{}, m.release()) }) {
-		p.Settle(struct{}{}, m.end()) // it went with the loop
+		p.Settle(struct{}{}, m.end()) // the registration ended with the loop
 	}
 	return p.Future()
 }
 
 func (m *AlignedMemory) release() error {
 	if m.users > 0 {
-		return fmt.Errorf("proactor: release of aligned memory of %d bytes that %d reads or writes are under way with: await them first: %w", len(m.bytes), m.users, syscall.EBUSY)
+		return fmt.Errorf("proactor: release of aligned memory of %d bytes while %d reads or writes use it: await them first: %w", len(m.bytes), m.users, syscall.EBUSY)
 	}
 	if err := m.end(); err != nil {
 		return err
@@ -151,21 +149,21 @@ func (m *AlignedMemory) prepareWrite(sqe *ring.SQE, fd int, p []byte, offset int
 	sqe.PrepWriteFixed(fd, p, offset, uint16(m.place))
 }
 
-// hold notes that an operation begins with m; m may be nil.
-func (m *AlignedMemory) hold() {
+// addUser notes that an operation begins with m; m may be nil.
+func (m *AlignedMemory) addUser() {
 	if m != nil {
 		m.users++
 	}
 }
 
-// letGo is the opposite.
-func (m *AlignedMemory) letGo() {
+// removeUser notes that one has ended.
+func (m *AlignedMemory) removeUser() {
 	if m != nil {
 		m.users--
 	}
 }
 
-// memoryTable is the aligned memory of a loop.
+// memoryTable lists the aligned memory of a loop.
 type memoryTable struct {
 	byAddress  []*AlignedMemory
 	made       bool  // the queue's table
@@ -217,7 +215,7 @@ func (t *memoryTable) add(q ring.Queue, m *AlignedMemory) {
 	}
 }
 
-// register has the queue take p, and returns the place where it stands.
+// register registers p with the queue, and returns its place in the queue's table.
 func (t *memoryTable) register(q ring.Queue, p []byte) (place int, err error) {
 	if !t.made {
 		if err := q.RegisterBuffers(memoryPlaces); err != nil {
@@ -248,7 +246,7 @@ func (t *memoryTable) remove(q ring.Queue, m *AlignedMemory) {
 		return
 	}
 	t.registered -= len(m.bytes)
-	// Only a queue that has failed refuses, and it has let go of everything.
+	// Only a queue that has failed refuses, and nothing is registered with it any more.
 	if q.UpdateBuffer(m.place, nil) == nil {
 		t.free = append(t.free, m.place)
 	}

@@ -289,7 +289,7 @@ var aligning = []behaviour{
 			})
 		}
 	}},
-	{name: "cancelling reads into aligned memory lets it go", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "canceling reads into aligned memory lets it go", show: func(t *testing.T, rt *proactor.Runtime) {
 		everywhere(t, rt, func(ctx context.Context) {
 			f := opened(t, ctx, rt, "0123456789")
 			m := allocate(t, ctx, f.Loop(), 100*100)

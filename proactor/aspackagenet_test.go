@@ -89,6 +89,57 @@ func said(n int, err error) string {
 	return s + " " + err.Error()
 }
 
+// TestListenerAsPackageNet does the same with listeners, of one socket and of several.
+func TestListenerAsPackageNet(t *testing.T) {
+	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		for _, network := range []string{"tcp", "unix", "unixpacket"} {
+			for name, calls := range listenerScripts {
+				t.Run(network+", "+name, func(t *testing.T) {
+					theirs, err := net.Listen(network, listenAddress(t, network))
+					require.NoError(t, err)
+					defer theirs.Close()
+					ln, err := rt.Listen(network, listenAddress(t, network))
+					require.NoError(t, err)
+					ours := ln.NetListener()
+					for _, call := range calls {
+						require.Equal(t, said(0, call.do(theirs)), said(0, call.do(ours)), call.name)
+					}
+				})
+			}
+		}
+	})
+}
+
+func listenAddress(t *testing.T, network string) string {
+	if network == "tcp" {
+		return "127.0.0.1:0"
+	}
+	return filepath.Join(t.TempDir(), "s")
+}
+
+type listenerCall struct {
+	name string
+	do   func(net.Listener) error
+}
+
+var (
+	closeListener = listenerCall{"Close", net.Listener.Close}
+	accept        = listenerCall{"Accept", func(ln net.Listener) error { _, err := ln.Accept(); return err }}
+	expire        = listenerCall{"SetDeadline", func(ln net.Listener) error { return ln.(deadlineListener).SetDeadline(past) }}
+	expireNever   = listenerCall{"SetDeadline never", func(ln net.Listener) error { return ln.(deadlineListener).SetDeadline(never) }}
+	address       = listenerCall{"Addr", func(ln net.Listener) error {
+		return fmt.Errorf("%s %v", ln.Addr().Network(), ln.Addr().String() != "")
+	}}
+)
+
+type deadlineListener interface{ SetDeadline(time.Time) error }
+
+var listenerScripts = map[string][]listenerCall{
+	"closed":  {address, closeListener, closeListener, accept, address, expire, expireNever, accept, closeListener},
+	"expired": {expire, accept, accept, closeListener, accept, closeListener},
+	"used":    {expire, accept, expireNever, closeListener, expireNever, accept, closeListener},
+}
+
 // dialedBy dials something that listens with package net.
 func dialedBy(t *testing.T, network string, dial func(network, address string) (net.Conn, error)) (c net.Conn, stop func()) {
 	t.Helper()
@@ -120,7 +171,7 @@ func dialOurs(t *testing.T, rt *proactor.Runtime, network, address string) (net.
 		if err != nil {
 			return nil, err
 		}
-		return c.NetPacketConn(ctx).(net.Conn), nil
+		return ofTask(t, c).(net.Conn), nil
 	}
 	c, err := rt.Dial(ctx, network, address).Await(ctx)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 type Backend int
 
 const (
-	Auto    Backend = iota // the best that works here
+	Auto    Backend = iota // the best that this system has
 	IOUring                // the kernel's io_uring (Linux 6.1 or later)
 	Epoll                  // the user-space queue over epoll
 )
@@ -34,18 +34,18 @@ func ParseBackend(s string) (Backend, error) {
 	return Auto, fmt.Errorf("backend %q: want auto, io_uring or epoll", s)
 }
 
-// BackendInfo tells what performs the operations of a runtime.
+// BackendInfo describes the backend of a runtime.
 type BackendInfo struct {
 	Backend  Backend
 	Kernel   string   // release, "6.18.1"
 	Features []string // set-up flags in use, for io_uring
-	Reason   string   // why Auto did not take io_uring, empty if it did
+	Reason   string   // why Auto did not choose io_uring, empty if it did
 }
 
-// candidate is a backend that may do.
+// candidate is a backend to try.
 type candidate struct {
 	info BackendInfo
 	open func() (ring.Queue, error)
 
-	refused error // what kept the one before it from being taken
+	refused error // why the one before it cannot be used
 }

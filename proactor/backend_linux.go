@@ -5,9 +5,9 @@ import (
 	"github.com/goproactor/goproactor/ring"
 )
 
-// chooseBackend is the one place that knows which backends there are. It says
-// which to try, the best first, and opens nothing for keeps: each loop opens its
-// own queue.
+// chooseBackend is the only place that knows which backends exist. It returns those
+// to try, the best first. Queues that it opens to find out are closed again: each loop
+// opens its own.
 func chooseBackend(o *options) ([]candidate, error) {
 	kernel := ring.KernelRelease()
 	uring := candidate{

@@ -6,7 +6,9 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/goproactor/goproactor/proactor"
@@ -49,6 +51,36 @@ var betweenLoops = []behaviour{
 		closedDown(t, c)
 		_, err := io.ReadAll(peer)
 		require.NoError(t, err)
+	}},
+	{name: "Do waits for a loop that does not keep up", show: func(t *testing.T, rt *proactor.Runtime) {
+		const bound, posts = 1 << 16, 4 << 16
+		l := rt.Loops()[0]
+		for name, poster := range map[string]func(post func()){
+			"goroutine": func(post func()) { post() },
+			"handler of another loop": func(post func()) {
+				rt.Loops()[1].Go(t.Context(), func(context.Context) error { post(); return nil }).Await(t.Context())
+			},
+		} {
+			var posted, done, most atomic.Int64
+			before := rt.Stats().Total().PostsDelayed
+			l.Do(func() { // holds the loop until the poster waits
+				for rt.Stats().Total().PostsDelayed == before && posted.Load() < posts {
+					runtime.Gosched()
+				}
+			})
+			poster(func() {
+				for range posts {
+					posted.Add(1)
+					l.Do(func() { most.Store(max(most.Load(), posted.Load()-done.Add(1))) })
+				}
+			})
+			ended := make(chan struct{})
+			l.Do(func() { close(ended) })
+			<-ended
+			require.EqualValues(t, posts, done.Load(), name)
+			require.Greater(t, rt.Stats().Total().PostsDelayed, before, name)
+			require.LessOrEqual(t, most.Load(), int64(2*bound+2), name)
+		}
 	}},
 	{name: "what was received goes along, in order", show: func(t *testing.T, rt *proactor.Runtime) {
 		c, peer := accepted(t, rt)

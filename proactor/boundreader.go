@@ -5,8 +5,8 @@ import (
 	"io"
 )
 
-// Bound makes an io.Reader that reads with ctx, for what knows no contexts. It also is
-// an io.ByteReader and an io.WriterTo. A Read returns what is there, or waits.
+// Bound makes an io.Reader that reads with ctx, for functions that take no context. It is
+// an io.ByteReader and an io.WriterTo, too. A Read returns what has come in, or waits.
 func (r *Reader) Bound(ctx context.Context) *BoundReader { return &BoundReader{r, ctx} }
 
 // BoundReader is a Reader with a context, see Reader.Bound.

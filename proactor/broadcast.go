@@ -3,13 +3,14 @@ package proactor
 import "github.com/goproactor/goproactor/internal/engine"
 
 // Broadcast queues b on each of the connections, as Conn.Queue does, without copying
-// it. They may belong to any loops. The lease goes with it; the memory comes back when
-// the last connection has sent b, or has failed to. What goes wrong with a connection
-// shows at its next operation. A connection that is listed twice is sent b twice.
+// it, and takes over the lease. The connections may belong to any loops. The memory is
+// freed when the last connection has sent b, or has failed to. An error of a connection
+// is reported by its next operation. A connection that is listed twice is sent b twice.
 //
 // Broadcast does not wait for peers that read slowly: see Conn.SetQueueLimit. Any
-// goroutine may call it. It costs one message for each loop that the caller is not on.
-// A program whose loops know their own subscribers sends each of them a Buffer.Retain.
+// goroutine may call it. It costs one post for each loop that the caller is not on.
+// A program that keeps the subscribers of each loop apart can instead call Queue with a
+// Buffer.Retain for each of them.
 func Broadcast(b Buffer, conns ...*Conn) {
 	b = b.take("Broadcast")
 	if len(conns) == 0 || b.lease == nil {
@@ -44,7 +45,7 @@ func Broadcast(b Buffer, conns ...*Conn) {
 	}
 }
 
-// broadcast queues b on connections of the loop, of which each has a share in b.
+// broadcast queues b on connections of the loop. Each has a lease on b.
 func (l *Loop) broadcast(b Buffer, data []byte, conns []*Conn) {
 	ok := l.engine.Do(func() {
 		for _, c := range conns {

@@ -18,7 +18,7 @@ func (o *options) budget() int64 { return max(1, o.memoryBudget/int64(o.loops)) 
 type holder interface {
 	heldBytes() int64
 	isEnding() bool
-	exceeds() // ends it
+	exceeds() // ends the connection
 	RemoteAddr() net.Addr
 	LocalAddr() net.Addr
 }
@@ -38,8 +38,8 @@ func (c *PacketConn) exceeds() {
 	c.abort(c.closedError("write"))
 }
 
-// enforceBudget ends the connections that hold most until the rest is within the
-// budget. What those that are ending hold comes back with their handlers.
+// enforceBudget ends the connections that hold most until the others are within the
+// budget. What a connection holds is released when its handler has returned.
 func (l *Loop) enforceBudget() {
 	l.overBudget = false
 	budget := l.rt.options.budget()
@@ -58,8 +58,8 @@ func (l *Loop) enforceBudget() {
 	}
 }
 
-// worstHolder is the connection that holds most, and what all hold together that
-// are not ending.
+// worstHolder is the connection that holds most, and the bytes that all connections hold
+// that are not ending.
 func (l *Loop) worstHolder() (worst holder, held int64) {
 	look := func(h holder) {
 		if h.isEnding() {

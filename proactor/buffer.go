@@ -6,37 +6,36 @@ import (
 	"github.com/goproactor/goproactor/internal/engine"
 )
 
-// Buffer is a lease on received data, or on memory of a loop's that the program fills
-// (Loop.Buffer). The bytes are the holder's, to read and
-// to change, until Release, or until they are given away with Conn.Send or
-// Conn.Queue. The zero Buffer is empty, and releasing it does nothing.
+// Buffer is a lease on received data, or on memory of a loop that the program fills
+// (Loop.Buffer). The holder may read and change the bytes until Release, or until it
+// gives them away with Conn.Send or Conn.Queue. The zero Buffer is empty, and releasing
+// it does nothing.
 //
 // A Buffer that a task has received and neither released nor given away is released
-// when the task returns, however it does; Keep makes it last longer.
+// when the task returns or panics; Keep makes it last longer.
 //
-// A Buffer is a small value; all copies stand for the one lease.
+// A Buffer is a small value; all copies stand for the same lease.
 type Buffer struct {
 	lease      *engine.Lease
 	generation uint32
 }
 
-// bufferOf is the Buffer of a lease's present holder.
+// bufferOf is the Buffer of the present holder of a lease.
 func bufferOf(l *engine.Lease) Buffer { return Buffer{l, l.Generation()} }
 
-// Buffer leases n bytes of the loop's memory to the caller, which are zero, to be
-// filled and then given away with Send, Queue or Broadcast, or released. It counts for
-// LoopStats.Held. A Buffer that a task has and neither gives away nor releases is
-// released when the task returns. Buffers of up to 64 KiB that the loop's own code
-// leases come from memory that is used again and again, and cost no allocation; any
-// goroutine may call it.
+// Buffer leases n zero bytes of the loop's memory to the caller, to be filled and then
+// given away with Send, Queue or Broadcast, or released. They count for LoopStats.Held.
+// A Buffer that a task has and neither gives away nor releases is released when the task
+// returns. Buffers of up to 64 KiB that are leased on the loop come from a pool and cost
+// no allocation. Any goroutine may call it.
 func (l *Loop) Buffer(n int) Buffer {
 	b := bufferOf(l.buffers.Memory(n, &l.programs))
 	clear(b.lease.Data())
 	return b
 }
 
-// Bytes is the data. It panics if the lease is over: those bytes belong to
-// another receive by now.
+// Bytes is the data. It panics if the lease has ended: another receive may use the
+// memory by then.
 func (b Buffer) Bytes() []byte {
 	if b.lease == nil {
 		return nil
@@ -47,10 +46,10 @@ func (b Buffer) Bytes() []byte {
 // Len is the number of bytes.
 func (b Buffer) Len() int { return len(b.Bytes()) }
 
-// Release ends the lease; the memory serves other receives. Any goroutine may
+// Release ends the lease; the memory is used for other receives. Any goroutine may
 // call it. Each lease is released once: a second Release by the same holder
-// panics, because the lease may be somebody else's by then. With the debug build
-// tag the panic shows where the lease ended, and released memory is overwritten.
+// panics, because the memory may be leased to another holder by then. With the debug
+// build tag the panic shows where the lease ended, and released memory is overwritten.
 func (b Buffer) Release() {
 	if b.lease != nil {
 		b.take("Release").lease.EndAnywhere()
@@ -70,8 +69,8 @@ func (b Buffer) Keep() Buffer {
 // held implements received.
 func (b Buffer) held() *engine.Lease { return b.lease }
 
-// Truncate leaves the first n bytes of b, and returns b. The rest of its memory stays
-// unused until the lease ends. It panics if b has fewer.
+// Truncate shortens b to its first n bytes, and returns b. The rest of its memory stays
+// unused until the lease ends. It panics if b has fewer bytes.
 func (b Buffer) Truncate(n int) Buffer {
 	data := b.Bytes()
 	if n < 0 || n > len(data) {
@@ -83,10 +82,10 @@ func (b Buffer) Truncate(n int) Buffer {
 	return b
 }
 
-// Retain returns another lease on the same bytes, which is released or given away by
-// itself: to send them to several connections, say. The memory comes back when the last
-// lease on it has ended; it counts once, for whoever received it. Nobody may change
-// bytes that are retained. Any goroutine may call it.
+// Retain returns another lease on the same bytes, for example to send them to several
+// connections. Each lease is released or given away separately. The memory is freed when
+// the last lease on it has ended; it counts once, for the connection that received it.
+// Bytes that are retained must not be changed. Any goroutine may call it.
 //
 // A Buffer that a task has retained is released when the task returns, like one that it
 // has received.
@@ -97,7 +96,7 @@ func (b Buffer) Retain() Buffer {
 	return bufferOf(b.lease.Retain(b.generation))
 }
 
-// take moves the lease to a new holder: Buffers of the old one are over. Of
+// take moves the lease to a new holder and ends the Buffers of the old one. Of
 // several goroutines that try, one succeeds.
 func (b Buffer) take(how string) Buffer {
 	if b.lease == nil {

@@ -12,22 +12,22 @@ type call[T any] struct {
 	loop    *Loop
 	file    *File // that it is on; nil for names
 	prepare func(*ring.SQE)
-	// take makes the value of a result that is no error. If it has more to do
-	// it says so and has changed prepare.
+	// take makes the value from a result that is no error. If again is true the
+	// operation is submitted again, with a prepare that take has changed.
 	take func(result int32) (v T, err error, again bool)
-	// fails may do the same of an errno, nil if it is the end.
+	// fails does the same for an errno. If it is nil, every errno is final.
 	fails func(syscall.Errno) (err error, again bool)
-	// wrap makes the error of its cause.
+	// wrap makes the error from its cause.
 	wrap func(error) error
-	// unwanted takes back what a cancelled operation brought, if not nil.
+	// unwanted closes what a canceled operation has opened, if not nil.
 	unwanted func(result int32)
-	// otherwise is tried on a goroutine when the queue answers EINVAL.
+	// otherwise runs on a goroutine if the queue answers EINVAL.
 	otherwise func() error
 
 	starter  starter
 	promise  *futures.Promise[T]
 	userData uint64
-	reason   error // why it is being cancelled
+	reason   error // why it is being canceled
 	ended    bool
 }
 
@@ -94,7 +94,7 @@ func (c *call[T]) Complete(result int32, _ uint32) {
 	}
 }
 
-// elsewhere does it without the queue.
+// elsewhere performs it without the queue.
 func (c *call[T]) elsewhere() {
 	go func() {
 		err := c.otherwise()

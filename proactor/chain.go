@@ -4,159 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
-	"github.com/goproactor/goproactor/internal/engine"
 	"github.com/goproactor/goproactor/ring"
 )
 
-// Step is one operation of a chain, made by Conn.SendStep, Conn.RecvStep,
-// File.WriteStep, File.SyncStep and Operation, among others. A Step may be used again once
-// its chain has ended.
-type Step struct {
-	prepare func(*ring.SQE, []StepResult)
-	failed  func(syscall.Errno) error
-	done    func(n int)
-	invalid error // why it cannot be performed
-	conn    *Conn
-	file    *File
-	within  *ChainFile
-	onFile  func(l *Loop, sqe *ring.SQE, fd int) // prepare, of a step within
-	opens   bool                                 // opens within
-	shuts   bool                                 // closes within
-	op      string                               // what a file's errors call it
-	memory  []byte                               // that a file's step reads into or writes
-	sends   bool
-	closes  bool  // closes file
-	cursor  bool  // is at the cursor of file
-	full    int   // bytes that it must move
-	short   error // what fewer are
-	open    bool  // the chain goes on in user space behind it, see RecvStep
-	waits   bool  // needs the results before it
-	always  bool
-}
-
-// StepResult is what became of a step: a number of bytes, a descriptor, or what
-// else the operation returns, and its error. A step that did not run because
-// another failed has futures.ErrCanceled.
-type StepResult struct {
-	N   int
-	Err error
-}
-
-// Operation makes a step of any operation of the queue: prepare fills the entry,
-// user data and link flags apart, on the loop's thread, and what the entry
-// points to must stay reachable through prepare itself. name is the system call
-// that errors show.
-//
-// If prepare panics, the step fails with a *futures.PanicError, and none of those
-// that were to be submitted with it is performed.
-func Operation(name string, prepare func(*ring.SQE)) Step {
-	if prepare == nil {
-		return OperationAfter(name, nil)
-	}
-	s := OperationAfter(name, func(sqe *ring.SQE, _ []StepResult) { prepare(sqe) })
-	s.waits = false
-	return s
-}
-
-// OperationAfter is Operation for a step that needs the results of those before
-// it: a read of the descriptor that an open returned. Such a step is not linked
-// but submitted when they have succeeded.
-func OperationAfter(name string, prepare func(*ring.SQE, []StepResult)) Step {
-	s := Step{prepare: prepare, waits: true}
-	s.failed = func(e syscall.Errno) error { return os.NewSyscallError(name, e) }
-	if prepare == nil {
-		s.prepare = func(*ring.SQE, []StepResult) {}
-		s.invalid = fmt.Errorf("proactor: the step %q has no function to prepare it: %w", name, syscall.EINVAL)
-	}
-	return s
-}
-
-// Full makes fewer than n bytes a failure of the step, with io.ErrUnexpectedEOF,
-// as they are to the kernel's links for reads and writes.
-func (s Step) Full(n int) Step {
-	s.full, s.short = n, io.ErrUnexpectedEOF
-	return s
-}
-
-// Always makes a step run even if one before it has failed: the close of what an
-// earlier one opened. Its error counts if it is the first.
-func (s Step) Always() Step {
-	s.always, s.waits = true, true
-	return s
-}
-
-// SendStep sends all of p in a chain. p belongs to the library until the chain
-// has ended.
-func (c *Conn) SendStep(p []byte) Step {
-	s := Step{conn: c, sends: true, full: len(p), short: io.ErrShortWrite, failed: c.failure("write")}
-	if len(p) > maxTransfer {
-		s.invalid = c.opError("write", fmt.Errorf("%d bytes in one step, at most %d: %w", len(p), maxTransfer, syscall.EINVAL))
-	}
-	s.prepare = func(sqe *ring.SQE, _ []StepResult) {
-		engine.RaceRead(p)
-		if c.medium == file {
-			sqe.PrepWrite(c.fd, p)
-		} else {
-			sqe.PrepSend(c.fd, p, ring.MsgWaitAll|ring.MsgNoSignal)
-		}
-	}
-	return s
-}
-
-// RecvStep receives into p what comes first, a byte at least (or an empty message,
-// see Conn.Recv); the end of the stream is io.EOF. p belongs to the library until the chain has ended. What
-// follows it in the chain is submitted when it has ended: the kernel takes the
-// end of a stream for a success.
-func (c *Conn) RecvStep(p []byte) Step {
-	s := c.recvStep(p, 0)
-	s.full, s.short, s.open = 1, io.EOF, true
-	return s
-}
-
-// RecvFullStep receives exactly len(p) bytes; if the stream ends before that,
-// the error is io.ErrUnexpectedEOF. p belongs to the library until the chain has
-// ended.
-func (c *Conn) RecvFullStep(p []byte) Step {
-	s := c.recvStep(p, ring.MsgWaitAll)
-	s.full, s.short = len(p), io.ErrUnexpectedEOF
-	return s
-}
-
-func (c *Conn) recvStep(p []byte, flags uint32) Step {
-	s := Step{conn: c, failed: c.failure("read"), done: func(n int) { engine.RaceWrote(p[:n]) }}
-	if len(p) == 0 || len(p) > maxTransfer {
-		s.invalid = c.opError("read", fmt.Errorf("%d bytes in one step, want 1 to %d: %w", len(p), maxTransfer, syscall.EINVAL))
-	}
-	s.prepare = func(sqe *ring.SQE, _ []StepResult) {
-		if c.medium == file {
-			sqe.PrepRead(c.fd, p)
-		} else {
-			sqe.PrepRecv(c.fd, p, flags)
-		}
-	}
-	return s
-}
-
-func (c *Conn) failure(op string) func(syscall.Errno) error {
-	return func(e syscall.Errno) error { return c.failed(op, e) }
-}
-
-var (
-	errChainUnread  = errors.New("a chain receives, but data or an end that nobody has taken is there before it: receive that first")
-	errChainWaiting = errors.New("a chain receives, but somebody else does already")
-	errChainLoops   = errors.New("the steps of a chain are on connections or files of different loops: move a connection")
-)
+var errChainLoops = errors.New("the steps of a chain are on connections or files of different loops: move a connection")
 
 // Chain performs the steps one after the other, each when the one before has
 // succeeded, and hands those that need nothing of each other's results to the
 // queue at once (IOSQE_IO_LINK, Linux 5.3): connect, send and receive cost one
 // system call and one wake-up. The future fails with the first failure, and the
-// steps behind it are cancelled; its value has the result of each step in either
+// steps behind it are canceled; its value has the result of each step in either
 // case. Memory in the steps belongs to the library until then, and a Close of their
 // files waits for it.
 //
@@ -171,13 +31,13 @@ var (
 //
 // The chain runs on the loop of its connections and files, which must be one,
 // else on the caller's. A chain longer than the queue (1024 entries) fails with
-// syscall.ENOSPC. Cancelling ends the step under way and so the rest.
+// syscall.ENOSPC. Canceling ends the step under way and so the rest.
 func (rt *Runtime) Chain(steps ...Step) futures.Future[[]StepResult] {
-	c := &chain{steps: steps, results: make([]StepResult, len(steps)), answer: futures.NewPromise[[]StepResult]()}
+	c := &chain{steps: steps, results: make([]StepResult, len(steps)), rest: -1, answer: futures.NewPromise[[]StepResult]()}
 	c.answer.SetCanceler(&c.starter)
 	for _, s := range steps {
 		switch {
-		case s.prepare == nil && s.within == nil:
+		case s.isZero():
 			return futures.Failed[[]StepResult](fmt.Errorf("proactor: a chain's step is the zero Step: %w", syscall.EINVAL))
 		case s.invalid != nil:
 			return futures.Failed[[]StepResult](s.invalid)
@@ -186,13 +46,11 @@ func (rt *Runtime) Chain(steps ...Step) futures.Future[[]StepResult] {
 		case l == nil:
 		case c.loop == nil:
 			c.loop = l
-		case c.loop != l && s.conn != nil:
-			return futures.Failed[[]StepResult](s.conn.misused("chain", errChainLoops))
 		case c.loop != l:
-			return futures.Failed[[]StepResult](s.file.failed("chain", errChainLoops))
+			return futures.Failed[[]StepResult](s.failedAs("chain", errChainLoops))
 		}
 	}
-	if err := c.invite(); err != nil {
+	if err := c.listFiles(); err != nil {
 		return futures.Failed[[]StepResult](err)
 	}
 	if c.loop == nil {
@@ -204,18 +62,7 @@ func (rt *Runtime) Chain(steps ...Step) futures.Future[[]StepResult] {
 	return c.answer.Future()
 }
 
-// loop is the loop that the step has to run on, nil if any will do.
-func (s *Step) loop() *Loop {
-	switch {
-	case s.conn != nil:
-		return s.conn.loop
-	case s.file != nil:
-		return s.file.loop
-	}
-	return nil
-}
-
-// chain is one under way.
+// chain is a Chain under way.
 type chain struct {
 	loop    *Loop
 	steps   []Step
@@ -223,15 +70,16 @@ type chain struct {
 	ops     []chainOp
 	claims  []*claim
 	cursors []*cursorClaim
-	guests  []*guest
+	files   []*scopedFile
 	starter starter
 	answer  *futures.Promise[[]StepResult]
 
 	waiting int   // claims of either kind not granted yet
 	next    int   // step to be submitted next
-	live    int   // steps with the queue
+	live    int   // operations with the queue
+	rest    int   // the step of which the rest is submitted next, -1 if there is none
 	failure error // the first
-	reason  error // why it is being cancelled
+	reason  error // why it is being canceled
 	started bool
 	ended   bool
 }
@@ -243,7 +91,7 @@ type chainOp struct {
 	userData uint64
 	live     bool
 	failure  error          // of preparing the entry
-	holds    bool           // keeps the step's file open
+	hasFile  bool           // it counts among those in flight on the step's file
 	aligned  *AlignedMemory // that the step's memory lies within, if any
 }
 
@@ -258,16 +106,16 @@ func (c *chain) begin() {
 		switch s := &c.steps[i]; {
 		case s.conn != nil:
 			c.claim(s)
-		case s.cursor:
+		case s.atCursor():
 			c.claimCursor(s.file)
 		}
 	}
-	if err := c.hold(); err != nil {
+	if err := c.acquire(); err != nil {
 		c.refuse(err)
 		return
 	}
 	for _, claim := range c.claims {
-		if err := claim.possible(); err != nil {
+		if err := claim.refusal(); err != nil {
 			c.refuse(err)
 			return
 		}
@@ -283,22 +131,11 @@ func (c *chain) begin() {
 	c.granted()
 }
 
-// claim notes which sides of which connections the chain needs.
-func (c *chain) claim(s *Step) {
-	for _, has := range c.claims {
-		if has.conn == s.conn && has.sends == s.sends {
-			return
-		}
-	}
-	c.claims = append(c.claims, &claim{chain: c, conn: s.conn, sends: s.sends})
-	c.waiting++
-}
-
 // granted is called for each claim, and for the end of begin.
 func (c *chain) granted() {
 	if c.waiting--; c.waiting == 0 && !c.ended {
 		c.started = true
-		c.seat()
+		c.assignSlots()
 		c.proceed()
 	}
 }
@@ -314,6 +151,9 @@ func (c *chain) refuse(err error) {
 
 // proceed submits what is next, or ends.
 func (c *chain) proceed() {
+	if c.rest >= 0 {
+		c.resume()
+	}
 	broken := c.failure != nil || c.reason != nil
 	for broken && c.next < len(c.steps) && !c.runsAnyway(c.next) {
 		c.results[c.next].Err = futures.ErrCanceled
@@ -323,13 +163,13 @@ func (c *chain) proceed() {
 		}
 	}
 	if c.next == len(c.steps) {
-		if !c.closeGuests() {
+		if !c.closeFiles() {
 			c.finish()
 		}
 		return
 	}
-	if c.steps[c.next].closes {
-		c.close(c.next)
+	if s := &c.steps[c.next]; s.file != nil && s.action == stepCloses {
+		c.closeFile(c.next)
 		return
 	}
 	end := c.next + 1
@@ -339,31 +179,43 @@ func (c *chain) proceed() {
 	c.submit(end)
 }
 
+// resume goes back to the step of which the rest is to be submitted. Those that were
+// linked behind it have been canceled by the kernel, and are submitted again, too.
+func (c *chain) resume() {
+	i := c.rest
+	c.rest = -1
+	if c.reason == nil {
+		c.next = i
+		return
+	}
+	c.next = i + 1
+	c.fail(i, 0, c.reason)
+}
+
 // runsAnyway reports whether step i runs although the chain has failed.
 func (c *chain) runsAnyway(i int) bool {
 	s := &c.steps[i]
-	if s.within != nil && !s.opens && !c.guest(s.within).open {
+	if s.chainFile != nil && s.action != stepOpens && !c.scoped(s.chainFile).open {
 		return false
 	}
-	return s.always || s.shuts
+	return s.runsAfter
 }
 
 // follows reports whether step i is submitted with the one before it, as its link.
 func (c *chain) follows(i int) bool {
 	s, before := &c.steps[i], &c.steps[i-1]
-	if s.within != nil && !s.opens {
-		if g := c.guest(s.within); g.slot < 0 && !g.open {
-			return false // it has no name before it is open
-		}
+	if s.chainFile != nil && s.action != stepOpens && !c.scoped(s.chainFile).isNamed() {
+		return false
 	}
-	return !s.waits && !before.shuts && (s.shuts || !before.open)
+	return !s.waits && before.action != stepCloses && (s.action == stepCloses || !before.unlinked)
 }
 
-// link is the flag that step i has if the next is its link. A file is closed
-// whatever became of the step before, but for its open.
+// link is the flag that step i has if the next is its link. A close runs whatever
+// becomes of the step before: but not if that is an open, and not before the rest of
+// what moved too few bytes.
 func (c *chain) link(i int) uint8 {
 	s, next := &c.steps[i], &c.steps[i+1]
-	if next.shuts && !s.opens {
+	if next.action == stepCloses && s.action != stepOpens && !s.resumes {
 		return ring.SQEHardLink
 	}
 	return ring.SQELink
@@ -384,12 +236,10 @@ func (c *chain) submit(end int) {
 	for i := c.next; i < end; i++ {
 		s, op := &c.steps[i], &c.ops[i]
 		sqe := l.engine.Next()
-		if s.within != nil {
-			c.guest(s.within).prepare(sqe, s)
-		} else if op.failure = s.fill(sqe, c.results[:i]); op.failure != nil && c.failure == nil {
+		if op.failure = c.prepare(i, sqe); op.failure != nil && c.failure == nil {
 			c.failure = op.failure
 		}
-		if i < end-1 && !c.steps[i+1].shuts && !ring.Op(sqe.Opcode()).BreaksLink() {
+		if i < end-1 && c.steps[i+1].action != stepCloses && !ring.Op(sqe.Opcode()).BreaksLink() {
 			end = i + 1
 		}
 		if i < end-1 {
@@ -405,24 +255,23 @@ func (c *chain) submit(end int) {
 	c.next = end
 }
 
-// fill has the step prepare its entry. One whose function panics becomes an entry
-// that the queue refuses, and with it all that it is linked to.
-func (s *Step) fill(sqe *ring.SQE, before []StepResult) (failure error) {
-	defer func() {
-		if value := recover(); value != nil {
-			failure = &futures.PanicError{Value: value, Stack: debug.Stack()}
-			sqe.Reset()
-			sqe.PrepOperation(noOperation, -1, 0, 0, 0)
-		}
-	}()
-	s.prepare(sqe, before)
+// prepare fills the entry of step i.
+func (c *chain) prepare(i int, sqe *ring.SQE) error {
+	s, moved, aligned := &c.steps[i], c.results[i].N, c.ops[i].aligned
+	switch {
+	case s.prepare != nil:
+		return s.fill(sqe, c.results[:i])
+	case s.conn != nil:
+		s.conn.prepareStep(sqe, s, moved)
+	case s.file != nil:
+		s.prepareOnFile(sqe, s.file.fd, aligned, moved)
+	default:
+		c.scoped(s.chainFile).prepare(sqe, s, aligned, moved)
+	}
 	return nil
 }
 
-// noOperation is a code that no queue knows.
-const noOperation = 255
-
-// complete implements engine.Operation: a step has ended.
+// Complete implements engine.Operation: a step has ended.
 func (o *chainOp) Complete(result int32, flags uint32) {
 	if flags&ring.CQEFMore != 0 {
 		return
@@ -446,69 +295,60 @@ func (o *chainOp) Complete(result int32, flags uint32) {
 	}
 }
 
-// take notes what became of step i.
+// take notes the result of step i.
 func (c *chain) take(i int, result int32) {
 	s, r := &c.steps[i], &c.results[i]
-	if s.within != nil {
-		result = c.guest(s.within).took(s, result)
+	if s.chainFile != nil {
+		result = c.scoped(s.chainFile).note(s, result)
 	}
+	if result >= 0 {
+		s.moved(r.N, int(result))
+		r.N += int(result)
+	}
+	errno := syscall.Errno(max(-result, 0))
 	switch {
-	case result >= 0:
-		r.N = int(result)
-		if s.done != nil {
-			s.done(r.N)
-		}
-		if r.N < s.full && !s.tookEmptyMessage(r.N) {
-			r.Err = s.short
-			if c.reason != nil {
-				r.Err = c.reason
-			} else if s.short != io.EOF {
-				r.Err = s.describe(s.short)
-			}
-		}
-	case syscall.Errno(-result) == syscall.ECANCELED && c.failure != nil:
-		r.Err = futures.ErrCanceled
-	case c.reason != nil:
-		r.Err = c.reason
-	case syscall.Errno(-result) == syscall.ECANCELED && s.conn != nil && s.conn.state >= connEnding:
-		r.Err = s.conn.closedError(s.direction())
-	case c.ops[i].failure != nil:
-		r.Err = c.ops[i].failure
+	case c.rest >= 0 && i > c.rest: // canceled by the kernel, it is submitted again
+	case c.reason == nil && (result > 0 && s.hasRest(r.N) || errno == syscall.EINTR && s.resumes):
+		c.rest = i
+	case result >= 0 && (r.N >= s.minimum || s.isEmptyMessage(r.N)):
 	default:
-		r.Err = s.failed(syscall.Errno(-result))
-	}
-	if r.Err != nil && c.failure == nil {
-		c.failure = r.Err
-	}
-	if r.Err != nil && s.sends && (r.N > 0 || result < 0 && syscall.Errno(-result) != syscall.ECANCELED) &&
-		(s.conn.medium != packets || syscall.Errno(-result) != syscall.EMSGSIZE) {
-		s.conn.send.err = r.Err // the stream has a hole, or no other end
+		c.fail(i, errno, c.errorOf(i, errno))
 	}
 }
 
-// tookEmptyMessage reports whether n bytes are all of what RecvStep waited for.
-func (s *Step) tookEmptyMessage(n int) bool {
-	return n == 0 && s.conn != nil && s.short == io.EOF && !s.conn.endsHere()
-}
-
-// describe says where an error is from.
-func (s *Step) describe(err error) error {
+// errorOf is the error of step i, which has failed with errno or, if that is 0, by
+// moving too few bytes.
+func (c *chain) errorOf(i int, errno syscall.Errno) error {
+	s := &c.steps[i]
 	switch {
-	case s.conn != nil:
-		return s.conn.opError(s.direction(), err)
-	case s.file != nil:
-		return s.file.failed(s.op, err)
-	case s.within != nil:
-		return s.within.failed(s.op, err)
+	case errno == syscall.ECANCELED && c.failure != nil:
+		return futures.ErrCanceled
+	case c.reason != nil:
+		return c.reason
+	case errno == 0 && s.tooFew == io.EOF:
+		return io.EOF
+	case errno == 0:
+		return s.failed(s.tooFew)
+	case errno == syscall.ECANCELED && s.conn != nil && s.conn.state >= connEnding:
+		return s.conn.closedError(string(s.action))
+	case c.ops[i].failure != nil:
+		return c.ops[i].failure
 	}
-	return err
+	return s.refused(errno, c.results[i].N)
 }
 
-func (s *Step) direction() string {
-	if s.sends {
-		return "write"
+// fail notes the error of step i; errno is the kernel's, if any. A stream is no
+// longer sent on if a part of it went out, or if it cannot be sent on.
+func (c *chain) fail(i int, errno syscall.Errno, err error) {
+	s, r := &c.steps[i], &c.results[i]
+	r.Err = err
+	if c.failure == nil {
+		c.failure = err
 	}
-	return "read"
+	onlyThis := errno == 0 || errno == syscall.ECANCELED || s.sends() && s.conn.medium == packets && errno == syscall.EMSGSIZE
+	if s.sends() && (r.N > 0 || !onlyThis) {
+		s.conn.send.err = err
+	}
 }
 
 // cancelLive cancels the step under way, unless it closes a file, and those that
@@ -517,7 +357,7 @@ func (s *Step) direction() string {
 func (c *chain) cancelLive() {
 	cancel := c.loop.engine.Cancel
 	for i := range c.ops {
-		if c.ops[i].live && !c.steps[i].shuts {
+		if c.ops[i].live && c.steps[i].action != stepCloses {
 			cancel(c.ops[i].userData)
 			cancel = c.loop.engine.CancelOnce
 		}
@@ -550,101 +390,67 @@ func (c *chain) finish() {
 	for _, claim := range c.cursors {
 		claim.release()
 	}
-	c.letGo(nil)
-	c.dismiss()
+	c.release(nil)
+	c.releaseSlots()
 	c.loop.engine.Later(func() { c.answer.Settle(c.results, c.failure) })
 }
 
-// claim is a chain's claim to one side of a connection.
-type claim struct {
-	chain  *chain
-	conn   *Conn
-	sends  bool
-	queued bool
-	has    bool
-}
-
-// possible says why the chain cannot have that side, nil if it can.
-func (m *claim) possible() error {
-	if m.sends {
-		return m.conn.send.refusal()
-	}
-	r := &m.conn.recv
-	switch {
-	case m.conn.state != connOpen:
-		return m.conn.closedError("read")
-	case m.conn.readExpired():
-		return m.conn.timedOut("read")
-	case r.in.handler != nil:
-		return m.conn.misused("read", errHandlerReceives)
-	case r.in.line.Len() > 0 || r.direct != nil || r.claim != nil:
-		return m.conn.misused("read", errChainWaiting)
-	case r.in.unread.Len() > 0 || r.err != nil:
-		return m.conn.misused("read", errChainUnread)
+// acquire counts the steps among what is in flight on their files, which stay open
+// until the chain has ended, or says why a file cannot be used.
+func (c *chain) acquire() error {
+	for i := range c.steps {
+		s, op := &c.steps[i], &c.ops[i]
+		switch f := s.file; {
+		case f == nil && s.chainFile == nil:
+			continue
+		case f != nil && f.state != fileOpen:
+			return f.closedError(string(s.action))
+		case f != nil:
+			f.inFlight++
+			if s.action == stepCloses {
+				f.state = fileShut
+			}
+		}
+		op.hasFile = true
+		op.aligned = c.loop.memory.find(s.memory)
+		op.aligned.addUser()
 	}
 	return nil
 }
 
-// queue has the claim granted, at once or later.
-func (m *claim) queue() {
-	m.queued = true
-	if m.sends {
-		s := &m.conn.send
-		s.queue.Push(&s.conn.loop.segments, segment{turn: m})
-		s.start()
-		return
-	}
-	r := &m.conn.recv
-	r.claim = m
-	if r.armed && !r.pausing {
-		r.pausing = true
-		m.conn.loop.engine.Cancel(r.userData)
-	}
-	r.arm()
-}
-
-func (m *claim) grant() {
-	if !m.has {
-		m.has = true
-		m.chain.granted()
+// release is the opposite of acquire, for one file or, with nil, for all.
+func (c *chain) release(file *File) {
+	for i := range c.ops {
+		f := c.steps[i].file
+		if !c.ops[i].hasFile || file != nil && f != file {
+			continue
+		}
+		c.ops[i].hasFile = false
+		c.ops[i].aligned.removeUser()
+		if f == nil {
+			continue
+		}
+		f.inFlight--
+		if file == nil && c.steps[i].action == stepCloses && f.state == fileShut && !f.loop.stopping() {
+			f.state = fileOpen // the chain did not get there
+		}
+		f.settled()
 	}
 }
 
-// end implements turn.
-func (m *claim) end(reason error) { m.chain.end(reason) }
-
-// refuse implements turn.
-func (m *claim) refuse(err error) {
-	m.queued = false
-	if !m.chain.started {
-		m.chain.refuse(err)
-	}
-}
-
-// quiet is called when the receiver has nothing armed.
-func (m *claim) quiet() {
-	r := &m.conn.recv
-	switch {
-	case m.has || m.chain.ended:
-	case m.conn.state >= connEnding:
-		m.chain.refuse(m.conn.closedError("read"))
-	case r.in.unread.Len() > 0 || r.err != nil:
-		m.chain.refuse(m.conn.misused("read", errChainUnread))
-	default:
-		m.grant()
-	}
-}
-
-// release lets the connection go on.
-func (m *claim) release() {
-	switch {
-	case !m.queued:
-	case m.sends:
-		m.queued = false
-		m.conn.send.unclaim(m)
-	default:
-		m.queued = false
-		m.conn.recv.claim = nil
-		m.conn.recv.arm()
-	}
+// closeFile performs step i, which closes its File.
+func (c *chain) closeFile(i int) {
+	f := c.steps[i].file
+	c.next = i + 1
+	c.live++
+	f.closed = append(f.closed, func(err error) {
+		c.live--
+		if c.results[i].Err = err; err != nil && c.failure == nil {
+			c.failure = err
+		}
+		if !c.ended {
+			c.proceed()
+		}
+	})
+	c.release(f)
 }

@@ -138,7 +138,7 @@ var chaining = []behaviour{
 		_, err = last.Await(t.Context())
 		require.NoError(t, err)
 	}},
-	{name: "a chain is cancelled, and ends with deadlines and Close", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "a chain is canceled, and ends with deadlines and Close", show: func(t *testing.T, rt *proactor.Runtime) {
 		var chain futures.Future[[]proactor.StepResult]
 		for name, end := range map[string]func(c *proactor.Conn) error{
 			"cancel":   func(*proactor.Conn) error { chain.Cancel(); return futures.ErrCanceled },
@@ -215,7 +215,7 @@ var chaining = []behaviour{
 		f.Cancel()
 		_, err = f.Await(t.Context())
 		require.ErrorIs(t, err, futures.ErrCanceled)
-		wrote(t, peer, "unasked") // the receive of the cancelled Recv takes it
+		wrote(t, peer, "unasked") // the receive of the canceled Recv takes it
 		eventually(t, func() bool { return rt.Stats().Total().BuffersOut > 0 }, rt.Describe)
 		_, err = rt.Chain(c.RecvStep(p)).Await(t.Context())
 		require.ErrorContains(t, err, "nobody has taken")

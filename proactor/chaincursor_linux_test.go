@@ -145,7 +145,7 @@ var cursorsInChains = []behaviour{
 			closed(t, ctx, f)
 		})
 	}},
-	{name: "cancelled while it waits for its place", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "canceled while it waits for its place", show: func(t *testing.T, rt *proactor.Runtime) {
 		everywhere(t, rt, func(ctx context.Context) {
 			f, write := waitingPipe(t, ctx, rt)
 			p, q := make([]byte, 3), make([]byte, 3)
@@ -167,7 +167,7 @@ var cursorsInChains = []behaviour{
 			closed(t, ctx, f)
 		})
 	}},
-	{name: "cancelled when it has begun, it lets the next begin", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "canceled when it has begun, it lets the next begin", show: func(t *testing.T, rt *proactor.Runtime) {
 		everywhere(t, rt, func(ctx context.Context) {
 			f, write := waitingPipe(t, ctx, rt)
 			p, q := make([]byte, 3), make([]byte, 3)

@@ -207,7 +207,7 @@ var withinChains = []behaviour{
 			require.Zero(t, proactor.SlotsTaken(rt))
 		})
 	}},
-	{name: "cancelled, a chain closes its file", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "canceled, a chain closes its file", show: func(t *testing.T, rt *proactor.Runtime) {
 		everywhere(t, rt, func(ctx context.Context) {
 			name := named(t, "1234")
 			f := proactor.NewChainFile(name, os.O_RDWR, 0)
@@ -255,14 +255,14 @@ var withinChains = []behaviour{
 				chain.Cancel() // perhaps before it begins
 				_, err := chain.Await(ctx)
 				require.ErrorIs(t, err, futures.ErrCanceled)
-				letGo(t, ctx, rt, name, "cancelled")
+				letGo(t, ctx, rt, name, "canceled")
 				chain = rt.Chain(steps...)
 				eventually(t, func() bool { rest(ctx, rt); return isHeld(t, name) }, func() string { return "not opened" })
 				chain.Cancel()
 				results, err := chain.Await(ctx)
 				require.ErrorIs(t, err, futures.ErrCanceled)
 				require.Equal(t, futures.ErrCanceled, results[1].Err)
-				letGo(t, ctx, rt, name, "cancelled in the middle")
+				letGo(t, ctx, rt, name, "canceled in the middle")
 			}
 			require.Zero(t, proactor.SlotsTaken(rt))
 		})

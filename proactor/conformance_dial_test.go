@@ -92,16 +92,52 @@ func deaf(t *testing.T, address string) *net.TCPAddr {
 	return addr
 }
 
-// refusing is an address where nobody listens.
-func refusing(t *testing.T) *net.TCPAddr {
+// refusing is an address where nobody listens, nor at the same port of the others.
+func refusing(t *testing.T, others ...string) *net.TCPAddr {
 	t.Helper()
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
-	require.NoError(t, err)
-	t.Cleanup(func() { syscall.Close(fd) }) // bound all the while: nobody else gets the port
-	require.NoError(t, syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
-	sa, err := syscall.Getsockname(fd)
-	require.NoError(t, err)
-	return &net.TCPAddr{IP: net.IP{127, 0, 0, 1}, Port: sa.(*syscall.SockaddrInet4).Port}
+	return withPort(t, others, func() *net.TCPAddr {
+		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+		require.NoError(t, err)
+		t.Cleanup(func() { syscall.Close(fd) }) // bound all the while: nobody else gets the port
+		require.NoError(t, syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+		sa, err := syscall.Getsockname(fd)
+		require.NoError(t, err)
+		return &net.TCPAddr{IP: net.IP{127, 0, 0, 1}, Port: sa.(*syscall.SockaddrInet4).Port}
+	})
+}
+
+// withPort binds until it has an address whose port is nobody's at the other hosts.
+// There it refuses connections: without that, another process may listen.
+func withPort(t *testing.T, others []string, bind func() *net.TCPAddr) *net.TCPAddr {
+	t.Helper()
+	for {
+		addr, refused := bind(), 0
+		for _, host := range others {
+			if refuses(t, netip.AddrPortFrom(ip(host), uint16(addr.Port))) {
+				refused++
+			}
+		}
+		if refused == len(others) {
+			return addr
+		}
+	}
+}
+
+// refuses binds a socket to the address, which listens not, unless it is taken.
+// That a system has no such address is as good.
+func refuses(t *testing.T, addr netip.AddrPort) bool {
+	t.Helper()
+	family, sa := syscall.AF_INET, syscall.Sockaddr(&syscall.SockaddrInet4{Addr: [4]byte(addr.Addr().AsSlice()[:4]), Port: int(addr.Port())})
+	if addr.Addr().Is6() {
+		family, sa = syscall.AF_INET6, &syscall.SockaddrInet6{Addr: addr.Addr().As16(), Port: int(addr.Port())}
+	}
+	fd, err := syscall.Socket(family, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		return family == syscall.AF_INET6
+	}
+	t.Cleanup(func() { syscall.Close(fd) })
+	err = syscall.Bind(fd, sa)
+	return err == nil || errors.Is(err, syscall.EADDRNOTAVAIL)
 }
 
 // dialError is what every error of Dial is.
@@ -211,7 +247,7 @@ var dialing = []behaviour{
 		require.ErrorIs(t, err, syscall.EADDRNOTAVAIL)
 	}},
 	{name: "of several addresses the next is tried when one fails", show: func(t *testing.T, rt *proactor.Runtime) {
-		addr := echoAt(t, "tcp", "127.0.0.3:0").(*net.TCPAddr)
+		addr := withPort(t, []string{"127.0.0.1", "::1", "127.0.0.2"}, func() *net.TCPAddr { return echoAt(t, "tcp", "127.0.0.3:0").(*net.TCPAddr) })
 		d := proactor.Dialer{FallbackDelay: time.Hour, Resolver: names{ip("127.0.0.1"), ip("::1"), ip("127.0.0.2"), ip("127.0.0.3")}}
 		c, err := d.Dial(t.Context(), rt, "tcp", net.JoinHostPort("name", itoa(addr.Port))).Await(t.Context())
 		require.NoError(t, err)
@@ -219,7 +255,7 @@ var dialing = []behaviour{
 		echoes(t, c)
 	}},
 	{name: "of several failures the first counts", show: func(t *testing.T, rt *proactor.Runtime) {
-		port := refusing(t).Port
+		port := refusing(t, "127.0.0.2", "::1").Port
 		d := proactor.Dialer{Resolver: names{ip("127.0.0.1"), ip("127.0.0.2"), ip("::1")}}
 		_, err := d.Dial(t.Context(), rt, "tcp", net.JoinHostPort("name", itoa(port))).Await(t.Context())
 		require.Equal(t, "127.0.0.1", dialError(t, err).Addr.(*net.TCPAddr).IP.String())
@@ -303,7 +339,7 @@ var dialing = []behaviour{
 		_, err = f.Await(t.Context())
 		require.ErrorIs(t, err, context.Canceled)
 	}},
-	{name: "a connect to a unix listener whose queue is full can be cancelled", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "a connect to a unix listener whose queue is full can be canceled", show: func(t *testing.T, rt *proactor.Runtime) {
 		path := filepath.Join(t.TempDir(), "socket")
 		fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 		require.NoError(t, err)

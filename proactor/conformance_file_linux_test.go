@@ -357,7 +357,7 @@ var filing = []behaviour{
 			require.Len(t, content(t, f), 50*len(p))
 		})
 	}},
-	{name: "cancelling at any moment loses nothing", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "canceling at any moment loses nothing", show: func(t *testing.T, rt *proactor.Runtime) {
 		f := opened(t, t.Context(), rt, strings.Repeat("x", 1<<20))
 		everywhere(t, rt, func(ctx context.Context) {
 			for range 50 {
@@ -386,7 +386,7 @@ var filing = []behaviour{
 			}
 		})
 	}},
-	{name: "a pipe with a name is read when something comes, and can be cancelled", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "a pipe with a name is read when something comes, and can be canceled", show: func(t *testing.T, rt *proactor.Runtime) {
 		path := filepath.Join(t.TempDir(), "fifo")
 		require.NoError(t, unix.Mkfifo(path, 0o600))
 		f, err := rt.OpenFile(path, os.O_RDWR, 0).Await(t.Context())

@@ -449,7 +449,7 @@ var listening = []behaviour{
 			c.Abort()
 		}
 	}},
-	{name: "a cancelled Accept loses no connection", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "a canceled Accept loses no connection", show: func(t *testing.T, rt *proactor.Runtime) {
 		ln := listen(t, rt)
 		const n = 100
 		go func() {
@@ -860,7 +860,7 @@ var listening = []behaviour{
 }
 
 var running = []behaviour{
-	{name: "100,000 sleeps that are cancelled leave no timer", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "100,000 sleeps that are canceled leave no timer", show: func(t *testing.T, rt *proactor.Runtime) {
 		n := 100_000
 		if raceEnabled {
 			n /= 10

@@ -62,6 +62,25 @@ func onLoop(t *testing.T, l *proactor.Loop, fn func(ctx context.Context)) {
 	require.NoError(t, err)
 }
 
+// ofGoroutine is what NetPacketConn gives a goroutine.
+func ofGoroutine(t *testing.T, c *proactor.PacketConn) net.PacketConn {
+	return c.NetPacketConn(t.Context())
+}
+
+// ofTask is what NetPacketConn gives a task that lasts as long as the test.
+func ofTask(t *testing.T, c *proactor.PacketConn) net.PacketConn {
+	t.Helper()
+	made := make(chan net.PacketConn, 1)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := c.Loop().Go(ctx, func(ctx context.Context) error {
+		made <- c.NetPacketConn(ctx)
+		_, err := c.Closed().Await(ctx)
+		return err
+	})
+	t.Cleanup(func() { cancel(); done.Await(context.Background()) })
+	return <-made
+}
+
 func writeTo(t *testing.T, c *net.UDPConn, s string, to net.Addr) {
 	t.Helper()
 	_, err := c.WriteTo([]byte(s), to)
@@ -414,7 +433,7 @@ var packets = []behaviour{
 		s, _ := next(t, t.Context(), c)
 		require.Equal(t, "back", s)
 	}},
-	{name: "DialPacket looks names up, and can be cancelled", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "DialPacket looks names up, and can be canceled", show: func(t *testing.T, rt *proactor.Runtime) {
 		peer := udpPeer(t, "127.0.0.1:0")
 		_, port, _ := net.SplitHostPort(peer.LocalAddr().String())
 		c, err := rt.DialPacket(t.Context(), "udp4", "localhost:"+port, proactor.WithLocalAddr(&net.UDPAddr{IP: net.IP{127, 0, 0, 8}})).Await(t.Context())
@@ -839,26 +858,67 @@ var packets = []behaviour{
 		require.ErrorIs(t, err, proactor.ErrClosed)
 	}},
 	{name: "net.PacketConn", show: func(t *testing.T, rt *proactor.Runtime) {
+		for _, of := range []func(*testing.T, *proactor.PacketConn) net.PacketConn{ofTask, ofGoroutine} {
+			std := of(t, packetConn(t, rt, "udp", "127.0.0.1:0"))
+			peer := udpPeer(t, "127.0.0.1:0")
+			writeTo(t, peer, "hello", std.LocalAddr())
+			p := make([]byte, 3)
+			n, from, err := std.ReadFrom(p)
+			require.NoError(t, err)
+			require.Equal(t, "hel", string(p[:n]), "the rest is cut, as with a socket")
+			require.Equal(t, peer.LocalAddr().String(), from.String())
+			n, err = std.WriteTo([]byte("back"), from)
+			require.NoError(t, err)
+			require.Equal(t, 4, n)
+			s, _ := readFrom(t, peer)
+			require.Equal(t, "back", s)
+			require.NoError(t, std.SetReadDeadline(time.Now().Add(-1)))
+			_, _, err = std.ReadFrom(p)
+			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+			require.NoError(t, std.Close())
+			_, _, err = std.ReadFrom(p)
+			require.ErrorIs(t, err, net.ErrClosed)
+			packetClosed(t, packetConn(t, rt, "udp", std.LocalAddr().String())) // free as soon as Close has returned
+		}
+	}},
+	{name: "net.PacketConn of a goroutine is the real one", show: func(t *testing.T, rt *proactor.Runtime) {
+		for network, want := range map[string]net.PacketConn{"udp4": (*net.UDPConn)(nil), "unixgram": (*net.UnixConn)(nil)} {
+			at := "127.0.0.1:0"
+			if network == "unixgram" {
+				at = filepath.Join(t.TempDir(), "s")
+			}
+			c := packetConn(t, rt, network, at)
+			std := ofGoroutine(t, c)
+			require.IsType(t, want, std)
+			require.Equal(t, c.LocalAddr(), std.LocalAddr())
+			dialed, err := rt.DialPacket(t.Context(), network, std.LocalAddr().String()).Await(t.Context())
+			require.NoError(t, err)
+			conn := ofGoroutine(t, dialed)
+			require.IsType(t, want, conn)
+			wrote(t, conn.(net.Conn), "x")
+			s, _ := readFrom(t, std)
+			require.Equal(t, "x", s)
+			// c is over, and what is asked of it says so.
+			_, _, err = ofGoroutine(t, c).ReadFrom(make([]byte, 1))
+			require.ErrorIs(t, err, net.ErrClosed)
+			require.NoError(t, std.Close())
+			require.NoError(t, conn.Close())
+		}
+	}},
+	{name: "net.PacketConn of a goroutine has first what was received before", show: func(t *testing.T, rt *proactor.Runtime) {
 		c := packetConn(t, rt, "udp", "127.0.0.1:0")
 		peer := udpPeer(t, "127.0.0.1:0")
-		std := c.NetPacketConn(t.Context())
-		writeTo(t, peer, "hello", std.LocalAddr())
-		p := make([]byte, 3)
-		n, from, err := std.ReadFrom(p)
-		require.NoError(t, err)
-		require.Equal(t, "hel", string(p[:n]), "the rest is cut, as with a socket")
-		require.Equal(t, peer.LocalAddr().String(), from.String())
-		n, err = std.WriteTo([]byte("back"), from)
-		require.NoError(t, err)
-		require.Equal(t, 4, n)
-		s, _ := readFrom(t, peer)
-		require.Equal(t, "back", s)
-		require.NoError(t, std.SetReadDeadline(time.Now().Add(-1)))
-		_, _, err = std.ReadFrom(p)
-		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		for _, s := range []string{"one", "two", "three"} {
+			writeTo(t, peer, s, c.LocalAddr())
+		}
+		s, _ := next(t, t.Context(), c)
+		require.Equal(t, "one", s)
+		std := ofGoroutine(t, c)
+		for _, want := range []string{"two", "three"} {
+			s, _ := readFrom(t, std)
+			require.Equal(t, want, s)
+		}
 		require.NoError(t, std.Close())
-		_, _, err = std.ReadFrom(p)
-		require.ErrorIs(t, err, net.ErrClosed)
 	}},
 	{name: "raw: an echo request comes back", show: func(t *testing.T, rt *proactor.Runtime) {
 		c, err := rt.ListenPacket("ip4:icmp", "127.0.0.1", proactor.WithHopLimit())

@@ -277,7 +277,7 @@ var receiving = []behaviour{
 		require.ErrorAs(t, err, &op)
 		require.Equal(t, "read", op.Op)
 	}},
-	{name: "a cancelled Recv loses nothing", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "a canceled Recv loses nothing", show: func(t *testing.T, rt *proactor.Runtime) {
 		c, peer := accepted(t, rt)
 		check := func(ctx context.Context) {
 			for range 5 {
@@ -425,7 +425,7 @@ var receiving = []behaviour{
 		check(t.Context())
 		inTask(t, rt, c, check)
 	}},
-	{name: "a cancelled RecvInto has let go of the memory", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "a canceled RecvInto has let go of the memory", show: func(t *testing.T, rt *proactor.Runtime) {
 		c, peer := accepted(t, rt)
 		check := func(ctx context.Context) {
 			p := []byte("untouched")
@@ -497,7 +497,7 @@ var receiving = []behaviour{
 			all.Write(b.Bytes())
 			b.Release()
 		})
-		// The cancelled Recv may have taken the first byte after all.
+		// The canceled Recv may have taken the first byte after all.
 		v, err := f.Result()
 		first := ""
 		if err == nil {
@@ -744,7 +744,7 @@ var sending = []behaviour{
 			}
 		})
 	}},
-	{name: "a cancelled send ends the sending", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "a canceled send ends the sending", show: func(t *testing.T, rt *proactor.Runtime) {
 		c, peer := accepted(t, rt)
 		f := c.SendBytes(make([]byte, stuffed))
 		readFull(t, peer, 1) // some of it is under way
@@ -756,7 +756,7 @@ var sending = []behaviour{
 		_, err = c.SendBytes([]byte("x")).Await(t.Context())
 		require.Error(t, err, "the stream has a hole")
 	}},
-	{name: "a send cancelled in line takes nothing else with it", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "a send canceled in line takes nothing else with it", show: func(t *testing.T, rt *proactor.Runtime) {
 		c, peer := accepted(t, rt)
 		big := make([]byte, stuffed)
 		var unwanted futures.Future[int]

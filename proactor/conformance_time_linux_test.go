@@ -36,7 +36,7 @@ var timing = []behaviour{
 				require.ErrorIs(t, err, futures.ErrCanceled)
 			}
 			_, err := tick.Next().Await(ctx)
-			require.NoError(t, err, "a cancelled wait loses nothing")
+			require.NoError(t, err, "a canceled wait loses nothing")
 			tick.Stop()
 			tick.Stop()
 			for err == nil { // at most one tick was there already

@@ -17,9 +17,9 @@ import (
 )
 
 // Conn is a stream connection. It belongs to one loop: its handlers and
-// callbacks run on that loop's thread, and there its operations cost nothing
-// but themselves. Its methods may be called from any goroutine; from elsewhere
-// a call travels to the loop first.
+// callbacks run on that loop's thread, where its operations are cheapest. Its
+// methods may be called from any goroutine; a call from elsewhere is posted to the
+// loop.
 type Conn struct {
 	loop     *Loop
 	fd       int
@@ -27,8 +27,8 @@ type Conn struct {
 	medium   medium
 	state    connState
 	departed departure   // something else has its socket
-	gone     bool        // the descriptor is not ours any more; guarded by naming
-	dialed   bool        // it is a client's: Shutdown lets it receive
+	gone     bool        // the descriptor was closed or given away; guarded by naming
+	dialed   bool        // by Dial or Unconnected: Shutdown lets it receive
 	sendDue  bool        // in the loop's list of those to start sending
 	others   int16       // operations in flight besides the receive and the send
 	index    int32       // in loop.conns
@@ -38,12 +38,12 @@ type Conn struct {
 	send    sender
 	account engine.Account // of the received data that it holds
 
-	acceptor  *acceptor // that brought it, if any
-	move      *move     // to another loop, once nothing is in flight; or that which brought it here
-	limits    *limits
-	naming    sync.Mutex // keeps the descriptor ours while its addresses are looked up
-	impatient sync.Mutex // one at a time makes the socket non-blocking, see rawConn
-	addresses *addresses // once they are looked up; guarded by naming
+	acceptor    *acceptor // that brought it, if any
+	move        *move     // the one under way, or the one that brought it here
+	limits      *limits
+	naming      sync.Mutex // the descriptor is not closed while it is held
+	nonblocking sync.Mutex // held while the socket is non-blocking, see rawConn
+	addresses   *addresses // once they are looked up; guarded by naming
 }
 
 type connState uint8
@@ -51,12 +51,12 @@ type connState uint8
 const (
 	connOpen     connState = iota
 	connDraining           // Close was called: what is queued is still sent
-	connEnding             // shut down and cancelled: waiting for final completions
+	connEnding             // shut down and canceled: waiting for final completions
 	connClosing            // the descriptor is being closed
 	connClosed
 )
 
-// adopt makes a connection of a descriptor.
+// adopt makes a connection from a descriptor, and adds it to the loop's.
 func (l *Loop) adopt(fd int, network string) *Conn {
 	c := l.newConn(fd, network)
 	c.join()
@@ -69,21 +69,20 @@ func (l *Loop) newConn(fd int, network string) *Conn {
 	return c
 }
 
-// join makes the connection one of its loop's.
+// join adds the connection to those of its loop.
 func (c *Conn) join() {
 	l := c.loop
 	c.index = int32(len(l.conns))
 	l.conns = append(l.conns, c)
 }
 
-// connOf makes a connection of a descriptor, on the caller's loop or another.
-// It takes the descriptor in any case.
+// connOf makes a connection from a descriptor, on the caller's loop or the next in
+// turn. It closes the descriptor if it fails.
 func (rt *Runtime) connOf(fd int, network string) (*Conn, error) {
 	return rt.someLoop().take(fd, network, false, nil)
 }
 
-// take is connOf on this loop, of a descriptor that was dialed or not, with data that
-// had come in before.
+// take is connOf on this loop. unread is data that was received before.
 func (l *Loop) take(fd int, network string, dialed bool, unread [][]byte) (*Conn, error) {
 	c := l.newConn(fd, network)
 	c.dialed = dialed
@@ -117,22 +116,22 @@ func (c *Conn) Loop() *Loop { return c.loop }
 
 // Recv starts to receive. The future resolves with a lease on the data that
 // came in, or with io.EOF when the peer has sent everything. Calls are
-// answered in their order. Cancelling loses nothing: data that comes later is
+// answered in their order. Canceling loses nothing: data that comes later is
 // there for the next Recv.
 //
 // On a "unixpacket" connection each Recv takes one message. One that is larger than
 // a buffer (WithBuffers) is lost, with syscall.EMSGSIZE; the next Recv takes the
-// next. An empty message is an empty Buffer. If nothing but the end comes behind
-// it, it is taken for the end, when the peer has shut down before it is received:
-// the kernel does not tell the two apart.
+// next. An empty message is an empty Buffer. If it is the last message and the peer
+// has shut down before it is received, it is reported as io.EOF: the kernel answers
+// both in the same way.
 //
-// The future keeps its result until that is taken, see futures.Future. Data that
-// nobody ever takes is given back when the connection ends, or the task that called
-// Recv, whichever is first.
+// The future keeps its result until that is taken, see futures.Future. A Buffer that
+// nobody takes is released when the connection ends, or when the task that called Recv
+// returns, whichever is first.
 //
-// What a task has received and neither released nor given away is given back when
-// the task returns; Buffer.Keep makes it last. So is what a callback or a goroutine
-// has taken from a future that the task made.
+// A Buffer that a task has received and neither released nor given away is released
+// when the task returns, unless Buffer.Keep was called. So is one that a callback or a
+// goroutine has taken from a future that the task made.
 func (c *Conn) Recv() futures.Future[Buffer] { return recv(receiving[Buffer](&c.recv)) }
 
 // Bufs receives until the peer is done, which ends the range without an
@@ -151,9 +150,9 @@ func (c *Conn) Bufs(ctx context.Context) iter.Seq2[Buffer, error] {
 	}
 }
 
-// OnRecv makes fn receive everything that comes in, on the loop, until it is
-// told the end: an empty Buffer with io.EOF, or with what went wrong; only
-// os.ErrDeadlineExceeded and syscall.EMSGSIZE (see Recv) are not the end. fn owns
+// OnRecv has fn called on the loop with everything that is received. The last call
+// has an empty Buffer and io.EOF, or the error that ended the connection. After
+// os.ErrDeadlineExceeded and syscall.EMSGSIZE (see Recv) more calls follow. fn owns
 // each Buffer. While the send queue is above its high-water mark fn is not
 // called, so that a peer that sends and does not read holds little memory.
 //
@@ -171,8 +170,8 @@ func (c *Conn) OnRecv(fn func(Buffer, error)) {
 	}
 }
 
-// Send sends all of b. The lease goes with it: b is over for the caller, even
-// when Send fails. The future resolves when the kernel has taken everything,
+// Send sends all of b and takes over the lease: the caller must not use b any more,
+// even when Send fails. The future resolves when the kernel has taken everything,
 // with the number of bytes; an error comes with the number sent before it.
 //
 // Sends go out in the order of the calls.
@@ -192,18 +191,18 @@ func (c *Conn) SendBytes(p []byte) futures.Future[int] {
 // SendZeroCopy sends all of p without copying it, where socket and device can do
 // so (IORING_OP_SEND_ZC, Linux 6.0); where they cannot, on a Unix socket, a pipe or
 // the epoll backend, it is SendBytes with the same result. p belongs to the
-// library until the future resolves, and that is when nobody reads p any more:
-// when the peer has acknowledged the bytes, not when the socket has taken them.
-// Awaiting each one therefore costs a round trip and, if it is short, the 40 ms by
-// which a peer may delay its acknowledgement. Small ones are copied faster than
-// they are pinned: docs/performance.md has from what size on it pays.
+// library until the future resolves. It resolves when the peer has acknowledged the
+// bytes, not when the socket has taken them: only then does the kernel no longer read
+// p. Awaiting each one therefore costs a round trip and, if it is short, the 40 ms by
+// which a peer may delay its acknowledgement. Small sends are copied faster than
+// they are pinned: docs/performance.md says from which size on this pays.
 // Over loopback the kernel copies anyway.
 //
 // It takes its place among the connection's other sends; those behind it do not
 // wait for the acknowledgement. Close waits for it, for at most the drain timeout.
 // A cancel, or a write deadline that passes, when part of p or all of it is with
-// the socket resets the connection: nothing less makes the kernel let go of p. See
-// also WithZeroCopy.
+// the socket resets the connection, since only a reset makes the kernel release p.
+// See also WithZeroCopy.
 func (c *Conn) SendZeroCopy(p []byte) futures.Future[int] {
 	return c.sendSegment(segment{data: p, noCopy: true})
 }
@@ -256,10 +255,10 @@ func (c *Conn) sendElsewhere(g segment) futures.Future[int] {
 	return q.Future()
 }
 
-// Queue hands b to the send queue. The future is resolved already while the
-// queue is below its high-water mark, else when it has shrunk; a handler that
-// awaits it waits only for a peer that does not keep up. What goes wrong with
-// the sending shows at the next operation.
+// Queue adds b to the send queue and takes over the lease. The future is resolved at
+// once while the queue is below its high-water mark, else when the queue has shrunk to
+// half of that: a handler that awaits it waits only for a peer that does not keep up.
+// An error of the sending is reported by the next operation.
 func (c *Conn) Queue(b Buffer) futures.Future[struct{}] {
 	b = b.take("Queue")
 	g := segment{data: b.Bytes(), lease: b}
@@ -298,9 +297,9 @@ func (c *Conn) queueElsewhere(g segment) futures.Future[struct{}] {
 	return p.Future()
 }
 
-// CloseWrite sends what is queued and then tells the peer that nothing
-// follows (shutdown(2), SHUT_WR). Receiving goes on. Calling it again has the same
-// result.
+// CloseWrite sends what is queued and then shuts down the sending side
+// (shutdown(2), SHUT_WR): the peer reads the end of the stream. Receiving goes on.
+// Calling it again has the same result.
 func (c *Conn) CloseWrite() futures.Future[struct{}] {
 	p := futures.NewPromise[struct{}]()
 	ok := c.loop.engine.Perform(func() {
@@ -328,9 +327,9 @@ func (c *Conn) CloseWrite() futures.Future[struct{}] {
 }
 
 // Close ends the connection: what is queued is still sent, for at most the
-// drain timeout, then everything in flight is cancelled and the descriptor
-// closed. Close does not wait; Closed tells when it is done. Closing again
-// does nothing.
+// drain timeout, then everything in flight is canceled and the descriptor
+// closed. Close does not wait; the future of Closed resolves when it is done. Closing
+// again does nothing.
 //
 // Close of a NetConn is that of package net instead: it ends the Reads and Writes
 // under way at once. What is queued before the first such Write is sent as above.
@@ -344,14 +343,14 @@ func (c *Conn) Close() error {
 	return nil
 }
 
-// Closed resolves when the connection is closed and nothing of it is left with
-// the kernel.
+// Closed resolves when the descriptor is closed and no operation of the connection is
+// in flight.
 func (c *Conn) Closed() futures.Future[struct{}] {
 	return c.loop.whenClosed(&c.state, func() **futures.Promise[struct{}] { return &c.limited().closed })
 }
 
-// whenClosed resolves when state, which is of a connection of the loop, is
-// connClosed: whoever sets that resolves the promise at place, if there is one.
+// whenClosed resolves when state is connClosed. The code that sets that resolves the
+// promise at place, if there is one.
 func (l *Loop) whenClosed(state *connState, place func() **futures.Promise[struct{}]) futures.Future[struct{}] {
 	p := futures.NewPromise[struct{}]()
 	ok := l.engine.Perform(func() {
@@ -411,8 +410,8 @@ func (c *Conn) beginClose() {
 	c.loop.engine.SetTimer(&d.drain, c.loop.engine.After(c.loop.rt.options.drainTimeout))
 }
 
-// beginEnd stops everything that is in flight. Closing the descriptor would
-// not: the kernel keeps the socket for as long as an operation holds it.
+// beginEnd cancels everything that is in flight. Closing the descriptor does not end
+// it: the kernel keeps the socket open while an operation uses it.
 func (c *Conn) beginEnd() {
 	if c.state >= connEnding {
 		return
@@ -430,10 +429,10 @@ func (c *Conn) beginEnd() {
 	c.settled()
 }
 
-// endEverything ends whatever the kernel holds of the connection. The shutdown is
-// for a send that waits on a peer that has closed its side, which the kernel tries
-// again and again where no cancel finds it. The queue looks through all that it
-// has in flight for what is of this descriptor, so this is not for every close.
+// endEverything cancels all operations on the descriptor. The shutdown ends a send
+// that waits on a peer that has closed its side: the kernel retries that one, and no
+// cancel finds it meanwhile. A cancel by descriptor searches all operations in flight,
+// so not every close does this.
 func (c *Conn) endEverything() {
 	l := &c.loop.engine
 	sqe := l.Next()
@@ -445,9 +444,9 @@ func (c *Conn) endEverything() {
 	l.Submit(sqe, engine.Ignore{})
 }
 
-// endShutdown is the shutdown on the way to the close, which must wait for it:
-// the kernel leaves a shutdown to a worker, and that looks the number up only
-// when its turn comes. By then it could stand for somebody else's socket.
+// endShutdown is the shutdown before the close. The close must wait for it: a worker
+// of the kernel performs it later and looks up the descriptor only then. By then the
+// number could be another socket's.
 type endShutdown Conn
 
 func (s *endShutdown) Complete(int32, uint32) {
@@ -456,13 +455,13 @@ func (s *endShutdown) Complete(int32, uint32) {
 	c.settled()
 }
 
-// busy says that the kernel still holds something of this connection.
+// busy reports whether operations of the connection are in flight.
 func (c *Conn) busy() bool {
 	return c.recv.armed || c.recv.watching || c.send.inFlight > 0 || c.others > 0
 }
 
-// settled is called whenever an operation of the connection has ended, and
-// takes the closing on.
+// settled is called when an operation of the connection has ended. It goes on with a
+// close or move that waits for that.
 func (c *Conn) settled() {
 	if m := c.move; c.isMoving() && (c.state != connOpen || c.send.idle() && !c.busy()) {
 		if c.state == connOpen {
@@ -485,13 +484,13 @@ func (c *Conn) settled() {
 	}
 }
 
-// release is the closing of the descriptor.
+// release is the close of the descriptor, as an operation.
 type release Conn
 
 func (r *release) Complete(int32, uint32) {
 	c := (*Conn)(r)
 	c.state = connClosed
-	if c.departed != moved { // else when its new self ends
+	if c.departed != moved { // else the Conn that stands for it now does so
 		c.reclaim()
 	}
 	c.loop.forget(c)
@@ -537,8 +536,8 @@ func (c *Conn) setDeadline(set func()) error {
 }
 
 // SetReadDeadline makes receives at t or later, those that wait included, fail
-// with os.ErrDeadlineExceeded; the zero time means never. Nothing is lost: what
-// has come in is there once the deadline is moved.
+// with os.ErrDeadlineExceeded; the zero time means never. No data is lost: it can
+// be received once the deadline is moved.
 func (c *Conn) SetReadDeadline(t time.Time) error {
 	return c.setDeadline(func() { c.setReadDeadline(t) })
 }

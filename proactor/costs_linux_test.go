@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -447,4 +448,43 @@ func TestDryPoolIsLogged(t *testing.T) {
 		}
 		require.Subset(t, all, peers)
 	}, proactor.WithLoops(1), proactor.WithBuffers(1024, 4), proactor.WithLogger(slog.New(log)))
+}
+
+// A ring of the larger buffers that runs dry stops nobody: those of the usual size
+// do until there are some again.
+func TestDryBulkRing(t *testing.T) {
+	const size, bulk = "1024", "8192" // of a buffer
+	log := &logged{}
+	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		log.mu.Lock()
+		log.records = nil
+		log.mu.Unlock()
+		addr := serveEcho(t, rt, "await")
+		small := dial(t, addr)
+		var conns []*net.TCPConn
+		for range 12 {
+			conns = append(conns, dial(t, addr))
+		}
+		eventually(t, func() bool {
+			var streams sync.WaitGroup
+			for i, c := range conns {
+				streams.Go(func() {
+					if err := roundTrip(c, 256<<10, byte('a'+i)); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			bounded(t, "the echo of few bytes beside it", func() {
+				for range 10 {
+					if err := roundTrip(small, 10, 's'); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+			bounded(t, "the echo of many bytes", streams.Wait)
+			return slices.Contains(log.about("no receive buffer was free", "size"), bulk)
+		}, func() string { return "the larger buffers never ran out" })
+		require.NotContains(t, log.about("no receive buffer was free", "size"), size, "there were enough of the usual ones")
+		nothingHeld(t, rt)
+	}, proactor.WithLoops(1), proactor.WithBuffers(1024, 64), proactor.WithLogger(slog.New(log)))
 }

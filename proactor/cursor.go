@@ -1,13 +1,13 @@
 package proactor
 
-// cursorTurn is one of those who read and write at the cursor of a file: one
-// after the other, in the order of the calls.
+// cursorTurn is a place in the line of a file's cursor. Reads, writes and chains use the
+// cursor one after the other, in the order of the calls.
 type cursorTurn interface {
-	grant() // it is the first: it begins
-	shut()  // it will not be, for the file ends
+	grant() // it is the first and begins
+	shut()  // the file ends before it was the first
 }
 
-// joinLine puts t behind those who use the cursor.
+// joinLine appends t to the line.
 func (f *File) joinLine(t cursorTurn) {
 	f.line.Push(t)
 	if f.line.Len() == 1 {
@@ -18,7 +18,7 @@ func (f *File) joinLine(t cursorTurn) {
 // isFirst reports whether t has been granted the cursor.
 func (f *File) isFirst(t cursorTurn) bool { return f.line.Len() > 0 && *f.line.At(0) == t }
 
-// leaveLine has the next one begin if t was the first. It may be in the middle.
+// leaveLine takes t out of the line. If t was the first, the next one begins.
 func (f *File) leaveLine(t cursorTurn) {
 	if !f.isFirst(t) {
 		f.cutLine(t)
@@ -33,7 +33,7 @@ func (f *File) leaveLine(t cursorTurn) {
 	}
 }
 
-// cutLine takes t out of the middle.
+// cutLine takes t out of the middle of the line.
 func (f *File) cutLine(t cursorTurn) {
 	for i := range f.line.Len() {
 		if *f.line.At(i) == t {
@@ -77,7 +77,7 @@ func (m *cursorClaim) shut() {
 	m.chain.refuse(m.file.closedError("chain"))
 }
 
-// release lets others have the cursor.
+// release leaves the line.
 func (m *cursorClaim) release() {
 	if m.queued {
 		m.queued = false

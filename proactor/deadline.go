@@ -19,11 +19,11 @@ func (c *Conn) setReadDeadline(t time.Time) {
 }
 
 func (c *Conn) setWriteDeadline(t time.Time) {
-	c.limited().write.set(c.loop, c.state >= connEnding, t, func() { c.send.cancel(c.timedOut("write")) })
+	c.limited().write.set(c.loop, c.state >= connEnding, t, func() { c.send.expire(c.timedOut("write")) })
 }
 
-// set arms the deadline for t; pass runs when it has come, at once if t is in
-// the past, and never if what it is for is over.
+// set arms the deadline for t. pass runs when the time has come, at once if t is in
+// the past, and never if the connection has ended.
 func (d *deadline) set(l *Loop, over bool, t time.Time, pass func()) {
 	l.engine.StopTimer(&d.timer)
 	d.passed = false

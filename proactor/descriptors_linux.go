@@ -10,27 +10,27 @@ import (
 )
 
 const (
-	// pollerDescriptors is what the network poller of the Go runtime takes: an epoll
+	// pollerDescriptors is how many the network poller of the Go runtime opens: an epoll
 	// descriptor and an eventfd.
 	pollerDescriptors = 2
-	// firstDescriptors is what a runtime takes that serves one connection: a
+	// firstDescriptors is how many a runtime needs to serve one connection: a
 	// listener, both ends of the connection if they are in one process, and the
 	// eventfd of the workers on epoll.
 	firstDescriptors = 4
 )
 
-// openPoller has the Go runtime open its network poller. It does so at the first
-// timer of the process, and ends the process if it cannot. An error says that it
-// could not, before it tries.
+// openPoller has the Go runtime open its network poller, if there are descriptors for
+// it. The runtime opens it at the first timer of the process, and ends the process if it
+// cannot.
 func openPoller() error {
 	if err := spare(pollerDescriptors); err != nil {
 		return fmt.Errorf("descriptors for the poller of the Go runtime: %w", err)
 	}
-	time.AfterFunc(time.Hour, func() {}).Stop() // unlike one with a channel, it is a timer at once
+	time.AfterFunc(time.Hour, func() {}).Stop() // a timer with a channel is armed only when it is received from
 	return nil
 }
 
-// leavesRoom reports whether the runtime can begin with something.
+// leavesRoom returns nil if descriptors for a first connection are left.
 func leavesRoom() error {
 	if err := spare(firstDescriptors); err != nil {
 		return fmt.Errorf("descriptors for a listener and a first connection: %w", err)
@@ -50,7 +50,7 @@ func spare(n int) error {
 	return nil
 }
 
-// explain adds the limit to an error for want of descriptors.
+// explain adds the limit to an EMFILE.
 func explain(err error) error {
 	var limit unix.Rlimit
 	if !errors.Is(err, syscall.EMFILE) || unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/goproactor/goproactor/internal/sockets"
 )
 
-// ErrDetached is what operations on something fail with once Detach has taken it off
-// its loop; net.ErrClosed finds it too.
+// ErrDetached is the error of operations on a Conn or PacketConn after Detach; errors.Is
+// finds net.ErrClosed in it, too.
 var ErrDetached error = detachedError{}
 
 type detachedError struct{}
@@ -19,28 +19,28 @@ type detachedError struct{}
 func (detachedError) Error() string        { return "proactor: detached from its loop" }
 func (detachedError) Is(target error) bool { return errors.Is(ErrClosed, target) }
 
-// Detach takes the connection off its loop and returns it as package net has it: a
-// *net.TCPConn or *net.UnixConn, with everything that other libraries ask of one. It
-// is for what runs on goroutines: there it costs what a connection of package net
-// does, while each Read and Write of a NetConn wakes a loop and the goroutine again.
-// Runtime.Adopt is the way back. c is over then, and its operations fail with
+// Detach takes the connection off its loop and returns it as a connection of package
+// net: a *net.TCPConn or *net.UnixConn, with all methods that other libraries use. It is
+// for code that runs on goroutines: there it costs what a connection of package net
+// does, while each Read and Write of a NetConn wakes a loop and then the goroutine.
+// Runtime.Adopt is the opposite. c is unusable from then on, its operations fail with
 // ErrDetached.
 //
-// Nothing is lost and the order stays: what c has queued is sent first. What it has
+// Nothing is lost and the order stays: what c has queued is sent first. Data that c has
 // received and nobody has taken comes first from Read and WriteTo of the net.Conn,
 // which is then of a type that embeds the *net.TCPConn or *net.UnixConn. SyscallConn
-// and File of that one pass by what was received. A connection on which nothing was
-// received, or all of it taken, is always the genuine type.
+// and File of that type do not see this data. If there is none, the result is the
+// *net.TCPConn or *net.UnixConn itself.
 //
 // A Recv that waits on c, and a handler of OnRecv, end with ErrDetached. Deadlines are
-// not taken along, and a place in the listener's limit is given back. The net.Conn
-// outlives the runtime.
+// not kept, and the place in the listener's limit becomes free. The net.Conn can be used
+// after the end of the runtime.
 //
-// Detach waits for the sends before it: as a task on a loop it gives way to the loop,
-// in a callback the error is futures.ErrNoTask. A Detach that fails leaves c as it was,
-// but for those that waited to receive: with syscall.EMFILE when there is no
-// descriptor for the hand-over, with what ended c's sending, with ErrClosed, or with
-// syscall.ENOTSUP for what is no socket.
+// Detach waits for the sends before it: a task gives way to its loop meanwhile, in a
+// callback the error is futures.ErrNoTask. A Detach that fails leaves c as it was, but
+// ends the receives that waited. It fails with syscall.EMFILE if there is no descriptor
+// for the duplicate that it needs, with the error that ended c's sending, with ErrClosed,
+// or with syscall.ENOTSUP if c is no socket.
 func (c *Conn) Detach() (net.Conn, error) {
 	if c.medium == file {
 		return nil, c.opError("detach", syscall.ENOTSUP)
@@ -57,7 +57,7 @@ func (c *Conn) Detach() (net.Conn, error) {
 	return d.promise.Future().Await(context.Background())
 }
 
-// mayWait is why the caller must not wait: it is a callback of a loop.
+// mayWait returns an error if the caller is a callback of a loop, which must not wait.
 func (rt *Runtime) mayWait() error {
 	if l := rt.currentLoop(); l != nil && l.engine.Tasks().Current() == nil {
 		return futures.ErrNoTask
@@ -70,7 +70,7 @@ type detachment struct {
 	conn    *Conn
 	promise *futures.Promise[net.Conn]
 	taken   net.Conn
-	failure error // of receiving, behind what is unread
+	failure error // of receiving, reported after what is unread
 }
 
 func (d *detachment) op() string           { return "detach" }
@@ -86,19 +86,19 @@ func (d *detachment) prepare(c *Conn) (taker, error) {
 	return d, nil
 }
 
-// take implements taker. The net.Conn is there for its caller when the descriptor that
-// it was is closed: else closing it would not end the connection.
+// take implements taker. The caller gets the net.Conn only when c's descriptor is closed:
+// before that a Close of the net.Conn would not end the connection.
 func (d *detachment) take(unread [][]byte) {
 	d.taken = withUnread(d.taken, unread, d.failure)
 	d.conn.Closed().Then(func(struct{}, error) { d.promise.Resolve(d.taken) })
 }
 
-// Unread gives back what was received: the next Recv has it again, before all else
-// that comes in, and so does the net.Conn of a Detach. A handler that has seen from
-// the first bytes that a connection is not its own can so hand it on. The lease goes
-// with it. Several that are given back come in the opposite order, the last first.
+// Unread gives b back to the connection, which takes over the lease. The next Recv, or
+// the net.Conn of a Detach, receives it again before everything else. So a handler can
+// look at the first bytes and then pass the connection on. Of several Buffers, the one
+// given back last is received first.
 //
-// It is called on the connection's loop, elsewhere it may come behind a receive that
+// Call it on the connection's loop; from elsewhere it may be overtaken by a receive that
 // is under way.
 func (c *Conn) Unread(b Buffer) {
 	if b.lease == nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/goproactor/goproactor/internal/sockets"
 )
 
-// dial is a Dial under way: a look-up at first, then attempts to connect, of
-// which the first to succeed wins. All but the look-up happens on the loop.
+// dial is a Dial under way: first a name look-up, then attempts to connect, of which the
+// first to succeed is used. All but the look-up runs on the loop.
 type dial struct {
 	engine.RosterPlace
 	Dialer
@@ -27,7 +27,7 @@ type dial struct {
 	unwatch    func() bool        // stop watching the context
 	candidates []net.Addr         // not tried yet
 	attempts   []*attempt         // under way, or their sockets being closed
-	next       engine.Timer       // when the next one starts beside them
+	next       engine.Timer       // starts the next attempt
 	limit      engine.Timer
 	connecting int   // attempts that may still succeed
 	repeats    int   // attempts made a second time
@@ -77,8 +77,7 @@ func (t *dial) begin() {
 	t.startLookup()
 }
 
-// startLookup resolves the name on a goroutine, and comes back with the
-// addresses.
+// startLookup resolves the name on a goroutine, which posts the addresses to the loop.
 func (t *dial) startLookup() {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.ctx))
 	t.lookup = cancel
@@ -90,7 +89,7 @@ func (t *dial) startLookup() {
 
 func (t *dial) resolved(list []net.Addr, err error) {
 	if t.reason != nil {
-		return // ended meanwhile, and told so
+		return // it was ended meanwhile, and has its error
 	}
 	t.lookup()
 	t.lookup = nil
@@ -101,7 +100,7 @@ func (t *dial) resolved(list []net.Addr, err error) {
 	t.try()
 }
 
-// try starts the next attempt, and settles what came of it if there is none.
+// try starts the next attempt. If there is none it settles the dial.
 func (t *dial) try() {
 	for len(t.candidates) > 0 && !t.won && t.reason == nil {
 		to := t.candidates[0]
@@ -149,8 +148,8 @@ func (a *attempt) Complete(result int32, _ uint32) {
 	errno := syscall.Errno(-result)
 	again := errno == syscall.EADDRNOTAVAIL
 	if result >= 0 {
-		// Connecting to a port of this machine where nobody listens can end at
-		// the very socket, when the kernel gives it that port.
+		// A connect to a port of this machine where nobody listens can connect the
+		// socket to itself, when the kernel gives it that port.
 		if again = sockets.ConnectedToItself(a.fd, a.to); !again {
 			t.win(a)
 			return
@@ -168,7 +167,7 @@ func (a *attempt) Complete(result int32, _ uint32) {
 	t.try()
 }
 
-// win makes the connection of a socket, and ends the other attempts.
+// win makes the connection from a socket, and ends the other attempts.
 func (t *dial) win(a *attempt) {
 	t.won = true
 	t.forget(a)
@@ -181,14 +180,14 @@ func (t *dial) win(a *attempt) {
 	t.settle()
 }
 
-// note keeps the failure of the address that is preferred.
+// note keeps the failure of the first address.
 func (t *dial) note(err error) {
 	if t.failure == nil {
 		t.failure = err
 	}
 }
 
-// giveUp ends what is under way, for that reason.
+// giveUp ends the look-up and the attempts, for that reason.
 func (t *dial) giveUp(reason error) {
 	if t.won || t.reason != nil || t.over() {
 		return
@@ -232,10 +231,10 @@ func (t *dial) forget(gone *attempt) {
 	}
 }
 
-// over says that it has been settled.
+// over reports whether it was settled.
 func (t *dial) over() bool { return *t.Place() == 0 }
 
-// settle ends it once nothing of it is left with the kernel.
+// settle ends the dial once nothing of it is in flight.
 func (t *dial) settle() {
 	undecided := !t.won && t.reason == nil && (t.lookup != nil || len(t.candidates) > 0 || t.connecting > 0)
 	if undecided || len(t.attempts) > 0 || t.over() {

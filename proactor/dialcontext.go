@@ -11,16 +11,16 @@ func (rt *Runtime) DialContext(ctx context.Context, network, address string) (ne
 	return new(Dialer).DialContext(ctx, rt, network, address)
 }
 
-// DialContext connects to an address and waits for it: it is what http.Transport and
-// others take as a dial function. What it returns depends on the caller. A goroutine
-// gets what net.Dialer makes, a *net.TCPConn say. A task on a loop gets a connection of
-// that loop as by Conn.NetConn, which belongs to the task: its Reads and Writes give way
-// to the loop, and end with the task and not with ctx. In a callback of a loop the error
-// is futures.ErrNoTask.
+// DialContext connects to an address and waits until it is connected. It fits
+// http.Transport and others as a dial function. The result depends on the caller. A
+// goroutine gets what net.Dialer makes, a *net.TCPConn for example. A task gets a
+// connection of its loop as by Conn.NetConn, which belongs to the task: its Reads and
+// Writes give way to the loop, and end with the task and not with ctx. In a callback of a
+// loop the error is futures.ErrNoTask.
 //
-// Networks are those of Dial, and "udp", "udp4", "udp6" and "unixgram", which a task has
-// as by PacketConn.NetPacketConn; a goroutine may use all that net.Dialer has. Errors
-// are those of Dial and of net.Dialer.
+// The networks are those of Dial, and "udp", "udp4", "udp6" and "unixgram", for which a
+// task gets a connection as by PacketConn.NetPacketConn; a goroutine may use all networks
+// of net.Dialer. Errors are those of Dial and of net.Dialer.
 func (d *Dialer) DialContext(ctx context.Context, rt *Runtime, network, address string) (net.Conn, error) {
 	l := rt.currentLoop()
 	if l == nil {
@@ -44,8 +44,8 @@ func (d *Dialer) DialContext(ctx context.Context, rt *Runtime, network, address 
 	return c.NetConn(task), nil
 }
 
-// dialStandard is DialContext on a goroutine. A resolver that net.Dialer cannot have
-// does its part on a loop.
+// dialStandard is DialContext on a goroutine. A Resolver that is no *net.Resolver is used
+// by a Dial on a loop.
 func (d *Dialer) dialStandard(ctx context.Context, rt *Runtime, network, address string) (net.Conn, error) {
 	standard := net.Dialer{Timeout: d.Timeout, LocalAddr: d.LocalAddr, FallbackDelay: d.FallbackDelay}
 	switch r := d.Resolver.(type) {

@@ -13,31 +13,31 @@ import (
 	"github.com/goproactor/goproactor/internal/sockets"
 )
 
-// Dialer holds what Dial may be told. The zero Dialer is what Runtime.Dial
-// uses. It is not changed by dialing, and may be used by many goroutines.
+// Dialer has the options of Dial. The zero Dialer is the one of Runtime.Dial. Dialing
+// does not change it, and many goroutines may use it.
 type Dialer struct {
-	// Timeout limits the whole of it, name resolution included. Zero is no
-	// limit but that of the context and of the kernel; less than zero has passed
-	// already.
+	// Timeout limits the whole Dial, name resolution included. Zero is no
+	// limit but that of the context and of the kernel; less than zero fails at
+	// once.
 	Timeout time.Duration
 
 	// LocalAddr is the address to connect from, a *net.TCPAddr or a
-	// *net.UnixAddr; nil lets the kernel choose. Peers of another family are
+	// *net.UnixAddr; nil lets the kernel choose. Addresses of another family are
 	// not tried.
 	LocalAddr net.Addr
 
-	// FallbackDelay is how long an attempt has before the next address is
-	// tried beside it (RFC 8305, Connection Attempt Delay). Zero means 250 ms,
-	// less than zero to try one after the other only.
+	// FallbackDelay is the time after which the next address is tried while an
+	// attempt is still under way (RFC 8305, Connection Attempt Delay). Zero means
+	// 250 ms; with less than zero an attempt begins when the one before has failed.
 	FallbackDelay time.Duration
 
 	// Resolver looks names up; nil means net.DefaultResolver. It runs on a
-	// goroutine of its own and should heed its context.
+	// goroutine of its own and should return when its context ends.
 	Resolver Resolver
 }
 
-// Resolver is what Dialer needs of a resolver; *net.Resolver has it. The
-// network is "ip", "ip4" or "ip6".
+// Resolver is a resolver for Dialer, such as *net.Resolver. The network is "ip", "ip4" or
+// "ip6".
 type Resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
@@ -59,11 +59,10 @@ func (rt *Runtime) Dial(ctx context.Context, network, address string) futures.Fu
 // the one before or as soon as that has failed; the first to succeed is the
 // connection and the others are closed.
 //
-// When ctx ends, or the future is cancelled, everything under way is ended, and
-// the future fails once its sockets are closed. ctx has no bearing on the
-// connection once there is one.
+// When ctx ends, or the future is canceled, all attempts are ended, and the future fails
+// once their sockets are closed. ctx has no effect on the connection once it is made.
 //
-// Errors are *net.OpError with Op "dial" around that of the first address.
+// Errors are *net.OpError with Op "dial" and the error of the first address.
 // errors.Is finds syscall.ECONNREFUSED, syscall.ENETUNREACH,
 // syscall.ETIMEDOUT and so on; os.ErrDeadlineExceeded and
 // context.DeadlineExceeded when Timeout or ctx's deadline has passed, for which
@@ -93,7 +92,7 @@ func (d *Dialer) Dial(ctx context.Context, rt *Runtime, network, address string)
 	return t.promise.Future()
 }
 
-// contextEnded is why ctx ended, as the standard library would put it.
+// contextEnded is why ctx ended, in the form of the standard library.
 func contextEnded(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return errDialTimeout
@@ -105,7 +104,7 @@ func contextEnded(ctx context.Context) error {
 	return fmt.Errorf("%w: %w", err, cause)
 }
 
-// errDialTimeout is the limit of a Dial that has passed.
+// errDialTimeout is the error after Dialer.Timeout.
 var errDialTimeout error = dialTimeout{}
 
 type dialTimeout struct{}
@@ -117,7 +116,7 @@ func (dialTimeout) Is(target error) bool {
 	return target == os.ErrDeadlineExceeded || target == context.DeadlineExceeded
 }
 
-// literal takes the address apart, and finds those that need no resolver.
+// literal parses the address, and finds the addresses to try if it needs no resolver.
 func (t *dial) literal() error {
 	switch t.network {
 	case "unix", "unixpacket":

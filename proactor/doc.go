@@ -8,9 +8,9 @@
 //   - [Conn], a connection that belongs to one of them;
 //   - [Buffer], a lease on received data.
 //
-// A handler is a coroutine of its connection's loop. It is written as straight
-// line code and waits with Await, which switches to the loop and back without
-// a detour through the scheduler:
+// A handler is a coroutine of its connection's loop. It is written as straight-line
+// code and waits with Await, which switches to the loop and back without the Go
+// scheduler:
 //
 //	rt, err := proactor.New()
 //	…
@@ -29,10 +29,8 @@
 //		}
 //	})
 //
-// What runs on a loop, handlers and callbacks alike, holds up everything else
-// on that loop while it runs. It must not block on channels, mutexes or other
-// system calls (futures.Blocking runs what would on other threads), and must
-// not call runtime.LockOSThread: a coroutine cannot be resumed with its thread
-// locked more often than when it was made, and the Go runtime stops the
-// process.
+// While a handler or callback runs, nothing else on its loop does. It must not block on
+// channels, mutexes or other system calls (futures.Blocking runs code that does on other
+// threads), and must not call runtime.LockOSThread: a coroutine cannot be resumed with its
+// thread locked more often than when it was made, and the Go runtime ends the process.
 package proactor

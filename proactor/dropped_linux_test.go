@@ -206,6 +206,61 @@ func TestTaskEndsWithLeases(t *testing.T) {
 	})
 }
 
+// A lease belongs to the task that asked for it, whoever takes it from the future.
+func TestTaskEndsWithLeasesThatOthersTook(t *testing.T) {
+	takers := map[string]func(rt *proactor.Runtime, f futures.Future[proactor.Buffer], take func(proactor.Buffer)){
+		"goroutine": func(_ *proactor.Runtime, f futures.Future[proactor.Buffer], take func(proactor.Buffer)) {
+			go func() {
+				b, _ := f.Await(context.Background())
+				take(b)
+			}()
+		},
+		"callback": func(_ *proactor.Runtime, f futures.Future[proactor.Buffer], take func(proactor.Buffer)) {
+			f.Then(func(b proactor.Buffer, _ error) { take(b) })
+		},
+		"task of another loop": func(rt *proactor.Runtime, f futures.Future[proactor.Buffer], take func(proactor.Buffer)) {
+			rt.Loops()[1].Go(context.Background(), func(ctx context.Context) error {
+				b, _ := f.Await(ctx)
+				take(b)
+				futures.NewPromise[struct{}]().Future().Await(ctx) // it goes on when the other has ended
+				return nil
+			})
+		},
+	}
+	for name, taker := range takers {
+		t.Run(name, func(t *testing.T) {
+			onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+				l := rt.Loops()[0]
+				c, peer := pairOn(t, l, rt, "unixpacket")
+				from, to, at := packetPairOn(t, l, rt)
+				var lost, kept proactor.Buffer
+				_, err := l.Go(context.Background(), func(ctx context.Context) error {
+					for _, b := range []*proactor.Buffer{&lost, &kept} {
+						taken := futures.NewPromise[struct{}]()
+						taker(rt, c.Recv(), func(got proactor.Buffer) { *b = got; taken.Resolve(struct{}{}) })
+						peer.SendBytes([]byte("lease"))
+						if _, err := taken.Future().Await(ctx); err != nil {
+							return err
+						}
+					}
+					kept.Keep()
+					taken := futures.NewPromise[struct{}]()
+					message := to.Recv()
+					go func() { message.Await(context.Background()); taken.Resolve(struct{}{}) }()
+					from.SendTo([]byte("message"), at)
+					_, err := taken.Future().Await(ctx)
+					return err
+				}).Await(t.Context())
+				require.NoError(t, err)
+				requirePanic(t, "its task has returned", func() { lost.Bytes() })
+				require.Equal(t, "lease", string(kept.Bytes()))
+				kept.Release()
+				nothingHeld(t, rt)
+			})
+		})
+	}
+}
+
 func requirePanic(t *testing.T, text string, fn func()) {
 	t.Helper()
 	defer func() { require.Contains(t, fmt.Sprint(recover()), text) }()

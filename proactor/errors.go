@@ -8,28 +8,28 @@ import (
 )
 
 var (
-	// ErrClosed is what operations on something closed fail with. errors.Is finds
+	// ErrClosed is the error of operations on something closed. errors.Is finds
 	// net.ErrClosed and futures.ErrClosed in it, and ErrClosed in
-	// futures.ErrClosed. A program that also has errors of package net asks for
-	// net.ErrClosed, which is in all of them.
+	// futures.ErrClosed. A program that has errors of package net, too, can test
+	// for net.ErrClosed, which is in all of them.
 	ErrClosed error = closedError{}
 
-	// ErrOnLoop says that a call that waits was made on a loop's own thread,
-	// where it would wait for itself.
+	// ErrOnLoop is the error of a call that would wait for the loop that it is
+	// called on.
 	ErrOnLoop = errors.New("proactor: this call waits and must not be made from a handler or callback: use another goroutine")
 
 	errHandlerReceives = errors.New("a handler set with OnRecv receives this connection's data")
 	errDrainTimeout    = errors.New("closed with data unsent: the peer did not read within the drain timeout")
 )
 
-// closedError says the same as net.ErrClosed, for which some programs look in the
-// text.
+// closedError has the text of net.ErrClosed, for which some programs search.
 type closedError struct{}
 
 func (closedError) Error() string        { return net.ErrClosed.Error() }
 func (closedError) Is(target error) bool { return errors.Is(target, net.ErrClosed) }
 
-// errShutdownDone says that nothing begins any more; it is ErrClosed too.
+// errShutdownDone is the error of operations that begin after a shutdown. It is
+// ErrClosed, too.
 var errShutdownDone error = shutdownError{}
 
 type shutdownError struct{}
@@ -37,8 +37,7 @@ type shutdownError struct{}
 func (shutdownError) Error() string        { return "proactor: the runtime has shut down" }
 func (shutdownError) Is(target error) bool { return errors.Is(ErrClosed, target) }
 
-// closedBy is why something on the loop is closed: the failure of the loop if it
-// has failed, else what the caller says.
+// closedBy is the failure of the loop if it has failed, else otherwise.
 func (l *Loop) closedBy(otherwise error) error {
 	if err := l.engine.Failure(); err != nil {
 		return err
@@ -46,16 +45,15 @@ func (l *Loop) closedBy(otherwise error) error {
 	return otherwise
 }
 
-// timeoutError is a passed deadline: a net.Error with Timeout() true that is
-// os.ErrDeadlineExceeded for errors.Is.
+// errTimeout is the error after a deadline: a net.Error with Timeout() true.
 var errTimeout = os.ErrDeadlineExceeded
 
-// failed describes an operation the kernel refused.
+// failed is the error of an operation that the kernel answered with errno.
 func (c *Conn) failed(op string, errno syscall.Errno) error {
 	return c.opError(op, os.NewSyscallError(syscallName[op], errno))
 }
 
-var syscallName = map[string]string{"read": "recv", "write": "send", "shutdown": "shutdown", "close": "close"}
+var syscallName = map[string]string{"read": "recv", "write": "send", "dial": "connect", "shutdown": "shutdown", "close": "close"}
 
 func (c *Conn) timedOut(op string) error             { return c.opError(op, errTimeout) }
 func (c *Conn) closedError(op string) error          { return c.opError(op, c.loop.closedBy(c.endedBy())) }

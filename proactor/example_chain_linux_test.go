@@ -28,7 +28,7 @@ func ExampleRuntime_Unconnected() {
 	_, err = rt.Chain(connect, c.SendStep([]byte("hello")), c.RecvFullStep(answer)).Await(context.Background())
 	fmt.Printf("%s %v\n", answer, err)
 
-	// What follows a step that has failed is cancelled.
+	// What follows a step that has failed is canceled.
 	c, connect, err = rt.Unconnected("unix", "/no/such/socket")
 	if err != nil {
 		panic(err)

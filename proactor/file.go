@@ -14,19 +14,18 @@ import (
 	"github.com/goproactor/goproactor/ring"
 )
 
-// File is an open file. It belongs to one loop, where its operations cost
-// nothing but themselves; its methods may be called from any goroutine, and from
-// elsewhere a call travels to the loop first.
+// File is an open file. It belongs to one loop, where its operations are cheapest. Its
+// methods may be called from any goroutine; a call from elsewhere is posted to the loop.
 //
-// ReadAt, WriteAt and the others that name an offset may be under way at once,
-// as many as you like, and end in any order. Those at the cursor come one after
-// the other, in the order of the calls.
+// Any number of ReadAt, WriteAt and other operations with an offset may be under way at
+// once; they end in any order. Those at the cursor are performed one after the other, in
+// the order of the calls.
 //
 // Errors are *fs.PathError, as those of os.File: errors.Is finds the errno, and
-// fs.ErrClosed after Close. Cancelling ends what has not begun yet; what the
-// device is working on ends when it is done, with its result.
+// fs.ErrClosed after Close. A cancel ends an operation that has not begun yet; one that
+// the device is working on ends with its result.
 //
-// On epoll a pool of goroutines does what may block, see WithFileWorkers.
+// On epoll a pool of goroutines performs what may block, see WithFileWorkers.
 type File struct {
 	engine.RosterPlace
 	loop *Loop
@@ -35,12 +34,12 @@ type File struct {
 
 	append   bool
 	direct   bool  // O_DIRECT
-	cursor   int64 // of the direct one, see transfer.at
+	cursor   int64 // if direct, see next
 	state    fileState
 	inFlight int                    // operations of any kind
 	line     fifo.Queue[cursorTurn] // at the cursor, the first is under way
-	closed   []func(error)          // whom to tell
-	ending   bool                   // what is in flight has been cancelled
+	closed   []func(error)          // called when it is closed
+	ending   bool                   // what is in flight has been canceled
 	number   atomic.Int64           // fd, for Fd; -1 once closed
 }
 
@@ -48,7 +47,7 @@ type fileState uint8
 
 const (
 	fileOpen    fileState = iota
-	fileShut              // Close was called: what is under way goes on
+	fileShut              // Close was called: operations under way go on
 	fileClosing           // the descriptor is being closed
 	fileClosed
 )
@@ -75,18 +74,19 @@ func (rt *Runtime) Open(name string) futures.Future[*File] {
 	return rt.OpenFile(name, os.O_RDONLY, 0)
 }
 
-// Create makes a file, or empties the one there is, and opens it for reading and
+// Create makes a file, or truncates an existing one, and opens it for reading and
 // writing.
 func (rt *Runtime) Create(name string) futures.Future[*File] {
 	return rt.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o666)
 }
 
 // OpenFile opens a file with flags of package os (O_RDWR, O_CREATE, …) or of
-// package syscall (O_DIRECT, with memory aligned as open(2) demands), and perm, less the umask, for
-// one that it makes. It is closed on exec. With O_DIRECT the cursor of Read and
-// Write is the File's own: that of the descriptor stays where it is.
+// package syscall (O_DIRECT, with memory aligned as open(2) demands). A file that it makes
+// has the permissions perm, less the umask. The descriptor is close-on-exec. With O_DIRECT
+// the cursor of Read and Write is the File's own; the cursor of the descriptor stays
+// where it is.
 //
-// Cancelling closes the file if it was opened all the same. Errors are
+// If a canceled open succeeds all the same, the file is closed. Errors are
 // *fs.PathError with Op "open"; errors.Is finds fs.ErrNotExist, fs.ErrExist,
 // fs.ErrPermission, syscall.EISDIR and so on, and ErrClosed once the runtime
 // shuts down.
@@ -104,7 +104,7 @@ func (rt *Runtime) OpenFile(name string, flag int, perm fs.FileMode) futures.Fut
 	return c.start()
 }
 
-// opening makes a File of a descriptor.
+// opening makes a File from a descriptor.
 type opening struct {
 	loop   *Loop
 	name   string
@@ -119,7 +119,7 @@ func (o *opening) take(result int32) (*File, error, bool) {
 	return f, nil, false
 }
 
-// close takes back a descriptor that nobody wants any more.
+// close closes the descriptor of an open that was canceled.
 func (o *opening) close(result int32) {
 	sqe := o.loop.engine.Next()
 	sqe.PrepClose(int(result))
@@ -132,13 +132,13 @@ func (f *File) Name() string { return f.name }
 // Loop is the loop the file belongs to.
 func (f *File) Loop() *Loop { return f.loop }
 
-// Fd is the file's descriptor, which is the library's to close; -1 once it is
+// Fd is the file's descriptor, which only the library may close; -1 once it is
 // closed.
 func (f *File) Fd() int { return int(f.number.Load()) }
 
-// Close closes the file when what is under way has ended. Operations that begin
+// Close closes the file when the operations under way have ended. Operations that begin
 // later fail with fs.ErrClosed. The future resolves when the file is closed, with
-// what close(2) had to say; a second Close fails with fs.ErrClosed.
+// the error of close(2), if any; a second Close fails with fs.ErrClosed.
 func (f *File) Close() futures.Future[struct{}] {
 	p := futures.NewPromise[struct{}]()
 	ok := f.loop.engine.Perform(func() {
@@ -163,7 +163,8 @@ func (f *File) shut() {
 	}
 }
 
-// settled is called whenever an operation has ended, and takes the closing on.
+// settled is called when an operation has ended. It goes on with a close that waits for
+// that.
 func (f *File) settled() {
 	if f.state != fileShut || f.inFlight > 0 {
 		return
@@ -175,7 +176,7 @@ func (f *File) settled() {
 	f.loop.engine.Submit(sqe, (*fileRelease)(f))
 }
 
-// fileRelease is the closing of the descriptor.
+// fileRelease is the close of the descriptor, as an operation.
 type fileRelease File
 
 func (r *fileRelease) Complete(result int32, _ uint32) {
@@ -217,7 +218,7 @@ func (f *File) failed(op string, cause error) error {
 }
 
 // closedError is the error of an operation that the end of the file, or of its
-// loop, keeps from happening.
+// loop, prevents.
 func (f *File) closedError(op string) error {
 	return f.failed(op, f.loop.closedBy(errFileClosed))
 }
@@ -230,80 +231,82 @@ func (f *File) refusal(op string) error {
 	return nil
 }
 
-// ReadAt reads len(p) bytes from offset into p (pread(2)). The future resolves
-// with the number of bytes; fewer come with an error, which is io.EOF at the end
-// of the file. p belongs to the library until then.
+// ReadAt reads len(p) bytes at offset into p (pread(2)). The future resolves
+// with the number of bytes. If it is less than len(p) there is an error, io.EOF at the
+// end of the file. p belongs to the library until then.
 //
 // The future keeps its result until that is taken, see futures.Future.
 func (f *File) ReadAt(p []byte, offset int64) futures.Future[int] {
 	return f.transfer(transferring{verb: readsAt, memory: p, offset: offset})
 }
 
-// WriteAt writes all of p at offset (pwrite(2)); fewer bytes come with an error.
-// p belongs to the library until the future resolves, which serves one operation
-// after another, see ReadAt. It is an error on a file opened with os.O_APPEND.
+// WriteAt writes all of p at offset (pwrite(2)). The future resolves with the number of
+// bytes; if it is less than len(p) there is an error. p belongs to the library until
+// then. WriteAt on a file opened with os.O_APPEND is an error.
 func (f *File) WriteAt(p []byte, offset int64) futures.Future[int] {
 	return f.transfer(transferring{verb: writesAt, memory: p, offset: offset})
 }
 
-// Read reads at the cursor what one read(2) brings, up to len(p) bytes, and
-// moves it. The end is io.EOF. p belongs to the library until the future
-// resolves, which serves one operation after another, see ReadAt.
+// Read reads at the cursor what one read(2) returns, up to len(p) bytes, and
+// moves the cursor. At the end of the file the error is io.EOF. p belongs to the library
+// until the future resolves.
 func (f *File) Read(p []byte) futures.Future[int] {
 	return f.transfer(transferring{verb: reads, memory: p})
 }
 
-// Write writes all of p at the cursor (write(2)) and moves it; at the end, if
-// the file was opened with os.O_APPEND. p belongs to the library until the future
-// resolves, which serves one operation after another, see ReadAt.
+// Write writes all of p at the cursor (write(2)), or at the end if the file was opened
+// with os.O_APPEND, and moves the cursor. If an error ends it in the middle, the future
+// has the number of bytes written with the error. p belongs to the library until the
+// future resolves.
 func (f *File) Write(p []byte) futures.Future[int] {
 	return f.transfer(transferring{verb: writes, memory: p})
 }
 
-// ReadVectorAt is ReadAt into the pieces of p, one behind the other (preadv(2)).
+// ReadVectorAt is ReadAt into the pieces of p, one after the other (preadv(2)).
 // The pieces and p itself belong to the library until the future resolves.
 func (f *File) ReadVectorAt(p [][]byte, offset int64) futures.Future[int] {
 	return f.transfer(transferring{verb: readsAt, pieces: p, vector: true, offset: offset})
 }
 
-// WriteVectorAt is WriteAt of the pieces of p, one behind the other
+// WriteVectorAt is WriteAt of the pieces of p, one after the other
 // (pwritev(2)). The pieces and p itself belong to the library until the future
 // resolves.
 func (f *File) WriteVectorAt(p [][]byte, offset int64) futures.Future[int] {
 	return f.transfer(transferring{verb: writesAt, pieces: p, vector: true, offset: offset})
 }
 
-// Sync waits until what was written is on the device (fsync(2)). Of writes that
-// are under way it knows nothing: await them, or chain it behind (WriteStep).
+// Sync waits until what was written is on the device (fsync(2)). It does not wait for
+// writes that are under way: await them first, or use a chain (WriteStep, SyncStep).
 func (f *File) Sync() futures.Future[struct{}] { return f.sync(0) }
 
-// SyncData is Sync without what is not needed to read the data back, such as the
-// time of the last change (fdatasync(2)).
+// SyncData is Sync without metadata that is not needed to read the data back, such as
+// the modification time (fdatasync(2)).
 func (f *File) SyncData() futures.Future[struct{}] { return f.sync(ring.FsyncDataSync) }
 
 func (f *File) sync(flags uint32) futures.Future[struct{}] {
 	return f.perform("sync", func(sqe *ring.SQE) { sqe.PrepFsync(f.fd, flags) })
 }
 
-// Allocate sees to it that there is room on the device for size bytes from
-// offset, and extends the file to there (fallocate(2)). errors.Is finds
+// Allocate reserves room on the device for size bytes at offset, and extends the file
+// to there (fallocate(2)). errors.Is finds
 // syscall.ENOSPC, and syscall.EOPNOTSUPP where the file system cannot.
 func (f *File) Allocate(offset, size int64) futures.Future[struct{}] {
 	return f.perform("allocate", func(sqe *ring.SQE) { sqe.PrepFallocate(f.fd, 0, offset, size) })
 }
 
 // Truncate sets the length of the file; the cursor stays where it is
-// (ftruncate(2), Linux 6.9, before that by a system call on a goroutine).
+// (ftruncate(2)). io_uring does it from Linux 6.9 on; before that a goroutine makes the
+// system call.
 func (f *File) Truncate(size int64) futures.Future[struct{}] {
 	c := &call[struct{}]{loop: f.loop, file: f, wrap: pathError("truncate", f.name), take: nothing}
 	c.prepare = func(sqe *ring.SQE) { sqe.PrepFtruncate(f.fd, size) }
-	// EINVAL: the kernel's ring is too old, or it is no file to truncate. The
-	// system call knows which.
+	// EINVAL: the kernel's ring does not have the operation, or the file cannot
+	// be truncated. The system call tells which.
 	c.otherwise = func() error { return truncate(f.fd, size) }
 	return c.start()
 }
 
-// perform does what has no result but an error.
+// perform starts an operation that has no result but an error.
 func (f *File) perform(op string, prepare func(*ring.SQE)) futures.Future[struct{}] {
 	c := &call[struct{}]{loop: f.loop, file: f, wrap: pathError(op, f.name), take: nothing}
 	c.prepare = prepare
@@ -318,7 +321,7 @@ func (f *File) Stat() futures.Future[fs.FileInfo] {
 	return statCall(&call[fs.FileInfo]{loop: f.loop, file: f, wrap: pathError("stat", f.name)}, f.name, f.fd, "", statOpenFile)
 }
 
-// pathBytes is a path as the kernel wants it.
+// pathBytes is a path with the NUL that ends it.
 func pathBytes(name string) ([]byte, error) {
 	if strings.IndexByte(name, 0) >= 0 {
 		return nil, syscall.EINVAL

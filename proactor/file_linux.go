@@ -25,7 +25,7 @@ const (
 // truncate is ftruncate(2), which may block.
 func truncate(fd int, size int64) error { return unix.Ftruncate(fd, size) }
 
-// statCall asks for what is known of a file.
+// statCall starts a statx(2).
 func statCall(c *call[fs.FileInfo], name string, dir int, path string, flags uint32) futures.Future[fs.FileInfo] {
 	at := append([]byte(path), 0)
 	info := &fileInfo{name: filepath.Base(name)}

@@ -35,7 +35,7 @@ func closed(t *testing.T, ctx context.Context, f *proactor.File) {
 	require.NoError(t, err)
 }
 
-// forever is a step that ends when it is cancelled.
+// forever is a step that ends when it is canceled.
 func forever(t *testing.T) proactor.Step {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -188,7 +188,7 @@ var filesInChains = []behaviour{
 			}
 		})
 	}},
-	{name: "cancelled before its close, a chain leaves the file open", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "canceled before its close, a chain leaves the file open", show: func(t *testing.T, rt *proactor.Runtime) {
 		everywhere(t, rt, func(ctx context.Context) {
 			f := chained(t, ctx, rt, "")
 			chain := rt.Chain(f.WriteStep([]byte("abc"), 0), forever(t), f.CloseStep())

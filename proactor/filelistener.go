@@ -10,19 +10,19 @@ import (
 	"github.com/goproactor/goproactor/internal/sockets"
 )
 
-// FileListener makes a listener of a copy of f's descriptor, as net.FileListener does:
-// a TCP or Unix socket that listens, "tcp", "unix" or "unixpacket". f remains the
-// caller's to close. Connections are spread over the loops as WithSpread says, by
-// default one to each loop in turn.
+// FileListener makes a listener from a duplicate of f's descriptor, as net.FileListener
+// does: a TCP or Unix socket that listens, "tcp", "unix" or "unixpacket". The caller
+// closes f. Connections are spread over the loops as WithSpread says, by default one to
+// each loop in turn.
 //
-// The socket may be another process's too, which is how a new process takes over from
-// an old one: each connection then comes to one of them. Close ends only this
-// listener's share, and leaves the file of a Unix socket, see SetUnlinkOnClose. The
-// blocking mode, which all share, stays what it is: a ring accepts from a non-blocking
-// socket too, at the cost of a poll for each burst of connections.
+// Another process may have the socket, too, for example the one that this process
+// replaces: each connection is accepted by one of them. Close closes only this duplicate,
+// and leaves the file of a Unix socket, see SetUnlinkOnClose. The blocking mode, which
+// the processes share, is not changed: io_uring accepts from a non-blocking socket, too,
+// at the cost of a poll for each burst of connections.
 //
 // Errors are *net.OpError with Op "file"; errors.Is finds os.ErrClosed for a closed
-// file, os.ErrInvalid for nil, syscall.ENOTSUP for what does not listen, and ErrClosed
+// file, os.ErrInvalid for nil, syscall.ENOTSUP if it does not listen, and ErrClosed
 // when the runtime is shutting down.
 func (rt *Runtime) FileListener(f *os.File, opts ...ListenOption) (*Listener, error) {
 	fd, err := duplicateOfFile(f)
@@ -36,10 +36,10 @@ func (rt *Runtime) FileListener(f *os.File, opts ...ListenOption) (*Listener, er
 	return ln, nil
 }
 
-// FileListeners makes listeners of copies of files, as FileListener does, but one for
-// all sockets of the same address: those of Listener.Files are one listener again, with
-// a socket for each loop if there are enough. The listeners are in the order of the
-// first file of each.
+// FileListeners makes listeners from duplicates of files, as FileListener does, but one
+// for all sockets of the same address: the files of Listener.Files become one listener
+// again, with a socket for each loop if there are enough. The listeners are in the order
+// of the first file of each.
 func (rt *Runtime) FileListeners(files []*os.File, opts ...ListenOption) (all []*Listener, err error) {
 	groups, err := groupedByAddress(files)
 	if err != nil {
@@ -101,7 +101,7 @@ func groupedByAddress(files []*os.File) (groups []*socketGroup, err error) {
 	return groups, nil
 }
 
-// listenerOf makes a listener of sockets of one address, which it takes in any case.
+// listenerOf makes a listener from sockets of one address. It closes them if it fails.
 func (rt *Runtime) listenerOf(fds []int, opts []ListenOption) (*Listener, error) {
 	ln, err := rt.newListener(opts)
 	if err != nil {
@@ -124,11 +124,11 @@ func (rt *Runtime) listenerOf(fds []int, opts []ListenOption) (*Listener, error)
 	return ln, ln.begin(fds, network, addr)
 }
 
-// Files returns copies of the listener's sockets, one for each loop for TCP, for a
-// process that is to take over from this one: in exec.Cmd.ExtraFiles, or over a Unix
-// socket. There, FileListeners makes a listener of them. They are the caller's to
-// close. The sockets listen until the last copy is closed, in whatever process: what
-// connects to one that nobody accepts from waits.
+// Files returns duplicates of the listener's sockets, for TCP one for each loop, to be
+// passed to a process that replaces this one: in exec.Cmd.ExtraFiles, or over a Unix
+// socket. FileListeners makes a listener from them there. The caller closes them. A
+// socket listens until its last duplicate in any process is closed; a client that
+// connects while nobody accepts waits.
 //
 // Any goroutine may call it. After Close the error is ErrClosed.
 func (ln *Listener) Files() (files []*os.File, err error) {
@@ -138,7 +138,7 @@ func (ln *Listener) Files() (files []*os.File, err error) {
 	if closed {
 		return nil, &net.OpError{Op: "file", Net: ln.network, Addr: ln.address, Err: ErrClosed}
 	}
-	ln.shared.Store(true) // Close must not stop those that others have
+	ln.shared.Store(true) // Close must not shut the sockets down
 	for _, a := range ln.acceptors {
 		if a.socketless {
 			continue
@@ -155,7 +155,7 @@ func (ln *Listener) Files() (files []*os.File, err error) {
 	return files, nil
 }
 
-// file is a copy of the socket.
+// file is a duplicate of the socket.
 func (a *acceptor) file() (*os.File, error) {
 	a.holding.Lock()
 	defer a.holding.Unlock()
@@ -165,22 +165,22 @@ func (a *acceptor) file() (*os.File, error) {
 	return sockets.File(a.fd, fmt.Sprintf("%s:%v", a.listener.network, a.listener.address))
 }
 
-// SetUnlinkOnClose says whether Close removes the file of a Unix socket. It does for a
-// listener of Listen and AdoptListener, not for one of FileListener. The process that is
-// to go on listening turns it on and the other off. Any goroutine may call it.
+// SetUnlinkOnClose sets whether Close removes the file of a Unix socket. It does by
+// default for a listener of Listen and AdoptListener, but not of FileListener. When one
+// process replaces another, the old one turns it off and the new one on. Any goroutine
+// may call it.
 func (ln *Listener) SetUnlinkOnClose(on bool) { ln.unlink.Store(on) }
 
-// Pause stops accepting until Resume: who connects meanwhile waits in the kernel's queue,
-// or is refused when that is full. Connections that there are go on. The future resolves
-// when nothing is being accepted any more: what was on its way is with its handler, or
-// was returned by an Accept. A Close then loses no connection of a socket that another
-// process has too; without the Pause it drops those that come at the last moment. Any
-// goroutine may call it.
+// Pause stops accepting until Resume. A client that connects meanwhile waits in the
+// kernel's queue, or is refused when that is full. Open connections go on. The future
+// resolves when no accept is under way: every connection accepted so far has been given
+// to its handler or to an Accept. A Close after that loses no connection of a socket that
+// another process has too; without the Pause it may drop some. Any goroutine may call it.
 func (ln *Listener) Pause() futures.Future[struct{}] {
 	p := futures.NewPromise[struct{}]()
 	var left atomic.Int32
 	left.Store(int32(len(ln.acceptors)) + 1)
-	quiet := func() {
+	stopped := func() {
 		if left.Add(-1) == 0 {
 			p.Resolve(struct{}{})
 		}
@@ -189,36 +189,36 @@ func (ln *Listener) Pause() futures.Future[struct{}] {
 	ln.paused.Store(true)
 	std := ln.std
 	if std != nil {
-		std.pause(quiet)
+		std.pause(stopped)
 	}
 	ln.mu.Unlock()
 	if std == nil {
-		quiet()
+		stopped()
 	}
 	for _, a := range ln.acceptors {
-		if !a.loop.engine.Perform(func() { a.quieten(quiet) }) {
-			quiet()
+		if !a.loop.engine.Perform(func() { a.stopAccepting(stopped) }) {
+			stopped()
 		}
 	}
 	return p.Future()
 }
 
-// quieten stops accepting, and calls quiet when that is done.
-func (a *acceptor) quieten(quiet func()) {
+// stopAccepting stops accepting, and calls stopped when no accept is under way.
+func (a *acceptor) stopAccepting(stopped func()) {
 	if !a.armed {
-		quiet()
+		stopped()
 		return
 	}
-	a.onQuiet = append(a.onQuiet, quiet)
+	a.onStopped = append(a.onStopped, stopped)
 	a.pause()
 }
 
-// quieted is called when nothing is being accepted any more, for now.
-func (a *acceptor) quieted() {
-	waiting := a.onQuiet
-	a.onQuiet = nil
-	for _, quiet := range waiting {
-		quiet()
+// acceptingStopped is called when no accept is under way.
+func (a *acceptor) acceptingStopped() {
+	waiting := a.onStopped
+	a.onStopped = nil
+	for _, stopped := range waiting {
+		stopped()
 	}
 }
 

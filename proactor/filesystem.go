@@ -15,7 +15,7 @@ func (rt *Runtime) Stat(name string) futures.Future[fs.FileInfo] {
 	return rt.statName("stat", name, statFollow)
 }
 
-// Lstat describes the file of that name, a symbolic link itself if it is one.
+// Lstat is Stat, but describes a symbolic link itself.
 func (rt *Runtime) Lstat(name string) futures.Future[fs.FileInfo] {
 	return rt.statName("lstat", name, statLink)
 }
@@ -59,15 +59,15 @@ func (rt *Runtime) Remove(name string) futures.Future[struct{}] {
 	return c.start()
 }
 
-// Rename gives a file another name, and replaces what has it (renameat2(2),
-// Linux 5.11). Errors are *os.LinkError.
+// Rename gives a file another name, and replaces a file that has that name
+// (renameat2(2), Linux 5.11). Errors are *os.LinkError.
 func (rt *Runtime) Rename(from, to string) futures.Future[struct{}] {
 	return rt.onNames("rename", from, to, func(sqe *ring.SQE, from, to *byte) {
 		sqe.PrepRenameat(currentDir, from, currentDir, to, 0)
 	})
 }
 
-// Link gives a file one more name (linkat(2), Linux 5.15). Errors are
+// Link gives a file an additional name (linkat(2), Linux 5.15). Errors are
 // *os.LinkError.
 func (rt *Runtime) Link(from, to string) futures.Future[struct{}] {
 	return rt.onNames("link", from, to, func(sqe *ring.SQE, from, to *byte) {
@@ -83,7 +83,7 @@ func (rt *Runtime) Symlink(target, name string) futures.Future[struct{}] {
 	})
 }
 
-// onName does what takes one name. The path is reachable through prepare.
+// onName starts an operation on one name. The path stays reachable through prepare.
 func (rt *Runtime) onName(op, name string, prepare func(*ring.SQE, *byte)) futures.Future[struct{}] {
 	path, err := pathBytes(name)
 	if err != nil {

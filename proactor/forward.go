@@ -11,28 +11,28 @@ import (
 	"github.com/goproactor/goproactor/futures"
 )
 
-var errForwardNowhere = errors.New("forwarding to no connection")
+var errForwardNowhere = errors.New("forwarding to a nil connection")
 
-// Forward sends everything that c receives to dst until c's peer is done, and
-// then passes that on: dst is shut down for writing, as by CloseWrite. The future
+// Forward sends everything that c receives to dst until the end of c's stream, and
+// then shuts down the sending side of dst, as CloseWrite does. The future
 // resolves then, with the number of bytes moved; an error, of either side, comes
-// with the number that dst's socket has taken. Neither connection is closed.
-// Forwarding there and back at once makes a proxy of two calls:
+// with the number of bytes that dst's socket has taken. Neither connection is closed.
+// Two calls, one in each direction, make a proxy:
 //
 //	up, down := client.Forward(server), server.Forward(client)
 //
-// Bytes stay in the buffers that they came in: what is received as a lease is
-// sent as one, while the next is being received. In bulk they do not pass through memory
-// of the process at all, but through a pipe (splice(2)) that holds 1 MiB at most, which
-// WithMemoryBudget does not count; a loop has 64 such at once, and what comes beyond goes
-// by leases. No more is in flight, so a slow
-// dst holds up c's peer. dst may be on another loop, at the cost of a message
-// between the loops each way and lease; Move brings them together. It takes its
-// place among dst's sends, and others may send on dst between two leases. While
-// it runs nothing else may receive on c.
+// Bytes are not copied: each received buffer is sent while the next is being received.
+// In bulk they do not pass through memory of the process at all, but through a pipe
+// (splice(2)) that holds 1 MiB at most, which WithMemoryBudget does not count. A loop has
+// 64 such pipes at once; what does not get one goes by buffers.
 //
-// A cancel loses what was received and not sent; dst's sending ends if that was
-// part of a send.
+// No more is in flight, so a slow dst slows down c's peer. dst may be on
+// another loop, at the cost of a post between the loops in each direction for each
+// buffer; Move avoids that. Other sends on dst may go out between two buffers. While a
+// Forward runs nothing else may receive on c.
+//
+// A cancel loses what was received and not sent. If a send was under way and part of
+// it went out, dst cannot send any more.
 func (c *Conn) Forward(dst *Conn, opts ...ForwardOption) futures.Future[int64] {
 	if dst == nil {
 		return futures.Failed[int64](c.opError("forward", errors.Join(errForwardNowhere, syscall.EINVAL)))
@@ -56,12 +56,12 @@ func (c *Conn) Forward(dst *Conn, opts ...ForwardOption) futures.Future[int64] {
 	return answer.Future()
 }
 
-// ForwardOption changes how Conn.Forward goes about it.
+// ForwardOption changes how Conn.Forward works.
 type ForwardOption func(*forward)
 
-// ForwardIdleTimeout ends the Forward with ErrIdle when no byte was received or sent by
-// it for d. It looks at its own direction only: see also Conn.SetIdleTimeout, which
-// looks at both. The connections stay open, but for what a cancel does. Zero or less
+// ForwardIdleTimeout ends the Forward with ErrIdle, as a cancel does, when it has
+// neither received nor sent a byte for d. The other direction does not count; see
+// Conn.SetIdleTimeout for a timeout of both. The connections stay open. Zero or less
 // means never.
 func ForwardIdleTimeout(d time.Duration) ForwardOption {
 	return func(f *forward) { f.patience = max(0, d) }
@@ -72,17 +72,17 @@ func ForwardProgress(p *Progress) ForwardOption {
 	return func(f *forward) { f.progress = p }
 }
 
-// Progress is how far a Forward is. The zero Progress has moved nothing.
+// Progress counts the bytes that a Forward has moved. The zero Progress is ready for use.
 type Progress struct{ moved atomic.Int64 }
 
-// Moved is the number of bytes that the socket sent to has taken. Any goroutine may
+// Moved is the number of bytes that the socket of dst has taken. Any goroutine may
 // call it at any time.
 func (p *Progress) Moved() int64 { return p.moved.Load() }
 
-// forward is one under way.
+// forward is a Forward under way.
 type forward struct {
 	from, to *Conn
-	open     bool // to is not shut down at the end
+	open     bool // do not shut down to at the end
 	moved    int64
 	progress *Progress // may be nil
 	patience time.Duration
@@ -196,7 +196,7 @@ func (f *forward) await(ctx context.Context, sent futures.Future[int]) error {
 	return err
 }
 
-// abandon ends a receive whose data nobody wants any more.
+// abandon ends a receive whose data is not forwarded any more.
 func abandon(ctx context.Context, f futures.Future[Buffer]) {
 	f.Cancel()
 	if b, err := f.Await(ctx); err == nil {

@@ -160,7 +160,7 @@ var sendingFiles = []behaviour{
 		_, err := c.SendFile(f, 0, 1).Await(t.Context())
 		require.ErrorIs(t, err, proactor.ErrClosed)
 	}},
-	{name: "SendFile cancelled, at the deadline, closed and aborted", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "SendFile canceled, at the deadline, closed and aborted", show: func(t *testing.T, rt *proactor.Runtime) {
 		f := fileOf(t, make([]byte, 64<<20))
 		for _, end := range []struct {
 			how  func(c *proactor.Conn, sent futures.Future[int64])
@@ -333,7 +333,7 @@ var forwarding = []behaviour{
 		require.ErrorIs(t, err, syscall.ECONNRESET)
 		require.EqualValues(t, 4, n)
 	}},
-	{name: "Forward cancelled", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "Forward canceled", show: func(t *testing.T, rt *proactor.Runtime) {
 		there, back, a, b, conns := forwarded(t, rt)
 		wrote(t, a, "moved")
 		require.Equal(t, "moved", readFull(t, b, 5))
@@ -349,7 +349,7 @@ var forwarding = []behaviour{
 		_, err = back.Await(t.Context())
 		require.ErrorIs(t, err, futures.ErrCanceled)
 	}},
-	{name: "Forward cancelled while dst does not take more", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "Forward canceled while dst does not take more", show: func(t *testing.T, rt *proactor.Runtime) {
 		for range 10 {
 			there, _, a, _, conns := forwarded(t, rt)
 			require.NoError(t, a.SetWriteDeadline(time.Now().Add(50*time.Millisecond)))

@@ -7,8 +7,8 @@ import (
 	"github.com/goproactor/goproactor/internal/engine"
 )
 
-// ErrIdle is what an idle timeout ends things with. It is a timeout:
-// errors.Is finds os.ErrDeadlineExceeded, and Timeout of a net.Error reports true.
+// ErrIdle is the error after an idle timeout: errors.Is finds os.ErrDeadlineExceeded,
+// and Timeout of a net.Error reports true.
 var ErrIdle error = idleError{}
 
 type idleError struct{}
@@ -20,15 +20,16 @@ func (idleError) Is(target error) bool { return target == os.ErrDeadlineExceeded
 func (idleError) Timeout() bool        { return true }
 func (idleError) Temporary() bool      { return true }
 
-// idleTimeout notices that nothing happens. Whatever happens is noted with the time of
-// the loop's turn, and costs no timer: one that fires too early is armed again.
+// idleTimeout calls a function when nothing was received or sent for some time. Each
+// receive and send stores the time of the loop's turn; the timer is not changed. When
+// the timer fires too early it is armed again.
 type idleTimeout struct {
 	timer engine.Timer
 	after time.Duration // 0 is never
-	last  time.Duration // something happened, on the loop's clock
+	last  time.Duration // time of the last receive or send, on the loop's clock
 }
 
-// set begins a timeout. idle is called when nothing has happened for that long.
+// set begins a timeout. idle is called when nothing was received or sent for that long.
 func (t *idleTimeout) set(l *Loop, after time.Duration, idle func()) {
 	l.engine.StopTimer(&t.timer)
 	t.after = max(0, after)
@@ -53,28 +54,26 @@ func (t *idleTimeout) arm(l *Loop) {
 	l.engine.SetTimer(&t.timer, l.engine.After(t.last+t.after-l.engine.Now()))
 }
 
-// touch notes that something happens.
+// touch notes a receive or send.
 func (t *idleTimeout) touch(l *Loop) {
 	if t.after > 0 {
 		t.last = l.engine.TurnTime()
 	}
 }
 
-// touch notes that the connection receives or sends.
+// touch notes that the connection has received or sent.
 func (c *Conn) touch() {
 	if c.limits != nil {
 		c.limits.idle.touch(c.loop)
 	}
 }
 
-// SetIdleTimeout ends the connection when no byte was received or sent for d, with
-// ErrIdle for all that waits on it and for operations from then on, which is also
-// ErrClosed. What counts is what the library receives and what the kernel takes: a
-// program that does not receive for d lets its connection be idle. Zero, with which a
-// connection begins, or less means never. Any goroutine may call it; each call begins
-// anew. Messages on the connection cost no timer operation.
-//
-// It holds until Move.
+// SetIdleTimeout ends the connection when no byte was received or sent for d.
+// Operations that wait, and later ones, fail with ErrIdle, which is also ErrClosed. Bytes
+// count when the library receives them and when the kernel takes them: a connection
+// whose program does not receive for d is idle. Zero or less means never, which is the
+// default. Any goroutine may call it; each call starts the timeout again. Receives and
+// sends cost no timer operation. A Move ends the timeout.
 func (c *Conn) SetIdleTimeout(d time.Duration) {
 	c.loop.engine.Perform(func() {
 		if c.state < connEnding && (d > 0 || c.limits != nil) {

@@ -5,30 +5,30 @@ import (
 	"github.com/goproactor/goproactor/internal/engine"
 )
 
-// received is what comes in: a Buffer or a Message.
+// received is a Buffer or a Message.
 type received interface {
 	Buffer | Message
 	Len() int
 	held() *engine.Lease
 }
 
-// incoming is what the receivers of connections and of messages have in common:
-// what comes in goes to the handler if there is one, else to the call that waits
+// incoming is the part that the receivers of connections and of messages share. What
+// is received goes to the handler if there is one, else to the call that has waited
 // longest, else it stays unread.
 type incoming[T received] struct {
 	handler  func(T, error)
 	line     engine.Loan[demand[T]] // calls that wait, first come first
 	unread   engine.Loan[T]
-	results  requestList[T] // that nobody has taken
+	results  requestList[T] // results that nobody has taken
 	bytes    int32          // in unread
-	isHeld   bool           // the handler is not to be called now
+	isHeld   bool           // the handler is not called until resume
 	draining bool           // resume is running
 }
 
 // demand is a call that waits for data: a Recv or a RecvInto.
 type demand[T received] interface {
 	give(v T)       // ends it with data
-	fail(err error) // ends it, in a turn of its own
+	fail(err error) // ends it with an error, later
 }
 
 // recvDemand is a Recv as a demand.
@@ -36,7 +36,7 @@ type recvDemand[T received] request[T]
 
 func (d *recvDemand[T]) give(v T) {
 	q, l := (*request[T])(d), v.held()
-	if l.Whole() > 0 { // a message, and only part of it is here
+	if l.Whole() > 0 { // a message that did not fit its buffer
 		l.End()
 		q.fail(q.owner.(receiving[T]).cut())
 		return
@@ -46,7 +46,7 @@ func (d *recvDemand[T]) give(v T) {
 
 func (d *recvDemand[T]) fail(err error) { (*request[T])(d).fail(err) }
 
-// lenders is where incomings of a loop have the memory of their queues from.
+// lenders provides the memory of the queues of a loop's incomings.
 type lenders[T received] struct {
 	requests requestPool[T]
 	demands  engine.Lender[demand[T]]
@@ -60,11 +60,11 @@ type receiving[T received] interface {
 	on() *Loop
 	lenders() *lenders[T]
 	incoming() *incoming[T]
-	open() bool     // data still goes to whom it is for
+	open() bool     // data is still delivered
 	refuses() error // why no call may wait, nil if one may
 	hand(v T)       // calls the handler
 	cut() error     // of a message that does not fit a buffer
-	arm()           // has more come in, if it is wanted
+	arm()           // starts the next receive, if it is wanted
 	closedError(op string) error
 }
 
@@ -84,7 +84,7 @@ func recvElsewhere[T received](r receiving[T]) futures.Future[T] {
 	l := r.on()
 	q := r.lenders().requests.elsewhere()
 	ok := l.engine.Do(func() {
-		if q.Pending() { // else it was canceled on its way here
+		if q.Pending() { // else it was canceled before it reached the loop
 			q.owner = r
 			q.track()
 			serve(r, (*recvDemand[T])(q))
@@ -96,7 +96,7 @@ func recvElsewhere[T received](r receiving[T]) futures.Future[T] {
 	return q.Future()
 }
 
-// serve answers a demand with what is there, or puts it in line.
+// serve gives a demand unread data, or appends it to the line.
 func serve[T received](r receiving[T], d demand[T]) {
 	in := r.incoming()
 	if err := r.refuses(); err != nil {
@@ -111,8 +111,8 @@ func serve[T received](r receiving[T], d demand[T]) {
 	r.arm()
 }
 
-// deliver hands on what came in. It reports whether nobody wanted it: then it is
-// unread.
+// deliver gives v to the handler or to the first demand. It reports whether there was
+// none: then v is unread.
 func deliver[T received](r receiving[T], v T) (kept bool) {
 	in := r.incoming()
 	switch {
@@ -122,7 +122,7 @@ func deliver[T received](r receiving[T], v T) (kept bool) {
 		return false
 	case in.line.Len() > 0:
 		in.line.Pop(&r.lenders().demands).give(v)
-		for in.line.Len() > 0 && in.unread.Len() > 0 { // what one left over
+		for in.line.Len() > 0 && in.unread.Len() > 0 { // what the first has left
 			in.line.Pop(&r.lenders().demands).give(in.pop(r.lenders()))
 		}
 		return false
@@ -139,19 +139,19 @@ func (in *incoming[T]) pop(from *lenders[T]) T {
 	return v
 }
 
-// unpop puts back what a demand left over.
+// unpop puts back what a demand has not taken.
 func (in *incoming[T]) unpop(from *lenders[T], v T) {
 	in.unread.Unpop(&from.unread, v)
 	in.bytes += int32(v.Len())
 }
 
-// wanted says that somebody waits.
+// wanted reports whether a call waits.
 func (in *incoming[T]) wanted() bool {
 	return in.line.Len() > 0 || in.handler != nil && !in.isHeld
 }
 
-// withdraw takes a demand out of the line and fails it; what comes later stays
-// unread. False if it was not in line.
+// withdraw takes a demand out of the line and fails it. It returns false if the demand
+// was not in the line.
 func withdraw[T received](r receiving[T], gone demand[T], err error) (found bool) {
 	in := r.incoming()
 	for _, d := range in.line.Cut(&r.lenders().demands, 0) {
@@ -167,7 +167,7 @@ func withdraw[T received](r receiving[T], gone demand[T], err error) (found bool
 	return found
 }
 
-// expire fails everyone who waits, and tells the handler.
+// expire fails the calls that wait, and gives the error to the handler.
 func expire[T received](r receiving[T], err error) {
 	in := r.incoming()
 	for _, d := range in.line.Cut(&r.lenders().demands, 0) {
@@ -178,8 +178,7 @@ func expire[T received](r receiving[T], err error) {
 	}
 }
 
-// tell has a handler told of an error, in a turn of its own: what led here may
-// be the handler itself.
+// tell calls the handler with an error, later: the caller may be the handler itself.
 func tell[T received](r receiving[T], fn func(T, error), err error) {
 	r.on().engine.Later(func() { fn(*new(T), err) })
 }
@@ -191,8 +190,8 @@ func (in *incoming[T]) holdHandler() {
 	}
 }
 
-// resume hands the handler what is unread. It reports whether it has, which it has
-// not from within itself.
+// resume calls the handler with what is unread. It does nothing, and returns false, in
+// a call of resume by the handler itself.
 func resume[T received](r receiving[T]) bool {
 	in := r.incoming()
 	in.isHeld = false
@@ -203,7 +202,7 @@ func resume[T received](r receiving[T]) bool {
 	defer func() { in.draining = false }()
 	l := r.on()
 	before := l.engine.Serving()
-	l.engine.SetServing(r) // whose handler it is, should it panic
+	l.engine.SetServing(r) // a panic of the handler ends r's connection
 	for in.unread.Len() > 0 && in.handler != nil && !in.isHeld && r.open() {
 		r.hand(in.pop(r.lenders()))
 	}
@@ -211,7 +210,7 @@ func resume[T received](r receiving[T]) bool {
 	return true
 }
 
-// drop gives back everything unread.
+// drop releases everything unread.
 func drop[T received](r receiving[T]) {
 	in := r.incoming()
 	for in.unread.Len() > 0 {

@@ -10,21 +10,20 @@ import (
 	"github.com/goproactor/goproactor/ring"
 )
 
-// into is a receive into the caller's memory. Those of the loop's own code are used
-// for one call after another.
+// into is a receive into the caller's memory. Those of calls on the loop are pooled.
 type into struct {
 	loop      *Loop
 	conn      *Conn
 	memory    []byte
 	promise   futures.Promise[int]
-	elsewhere bool // called by another goroutine, used once
+	elsewhere bool // called by another goroutine: used once
 	userData  uint64
 	reason    error           // why it is being canceled, if it is
 	rights    *rightsReceiver // of a RecvFiles
 	piped     **pipe          // of a receive into a pipe, which is taken when there is something
 }
 
-// RecvInto receives into p: what is there, or the next that comes in, up to
+// RecvInto receives into p what has come in, or waits for it, up to
 // len(p) bytes. It resolves with the number of bytes, or with io.EOF. p belongs
 // to the library until then. Calls of RecvInto and Recv are answered in their
 // order. A message of a "unixpacket" connection that is longer than p is cut,
@@ -39,7 +38,7 @@ func (c *Conn) RecvInto(p []byte) futures.Future[int] {
 	return f
 }
 
-// beginInto takes one that is over, or makes one.
+// beginInto takes one from the pool, or makes one.
 func (l *Loop) beginInto() (*into, futures.Future[int]) {
 	for last := len(l.intos) - 1; last >= 0; last-- {
 		o := l.intos[last]
@@ -88,10 +87,11 @@ func (c *Conn) recvIntoElsewhere(p []byte) futures.Future[int] {
 }
 
 func (o *into) begin(c *Conn, p []byte) {
-	if !o.promise.Pending() { // it was canceled on its way to the loop
+	if !o.promise.Pending() { // it was canceled before it reached the loop
 		return
 	}
 	o.conn, o.memory, o.reason = c, p[:min(len(p), maxTransfer)], nil
+	c.recv.written = false
 	if len(p) == 0 {
 		o.promise.Resolve(0)
 		return
@@ -99,7 +99,7 @@ func (o *into) begin(c *Conn, p []byte) {
 	serve(&c.recv, demand[Buffer](o))
 }
 
-// give implements demand. What does not fit is there for the next.
+// give implements demand. Bytes that do not fit stay unread.
 func (o *into) give(b Buffer) {
 	r := &o.conn.recv
 	n, err := o.put(b.lease.Data())
@@ -114,7 +114,9 @@ func (o *into) give(b Buffer) {
 		o.answer(n, whole)
 		return
 	}
-	if rest := b.lease.Data()[n:]; len(rest) > 0 {
+	rest := b.lease.Data()[n:]
+	r.leftover = len(rest) > 0
+	if r.leftover {
 		b.lease.SetData(rest)
 		r.in.unpop(r.lenders(), bufferOf(b.lease.Pool().Settled(b.lease)))
 	} else {
@@ -142,16 +144,16 @@ func (o *into) fail(err error) { o.loop.engine.Later(func() { o.promise.Fail(err
 // Cancel implements futures.Canceler.
 func (o *into) Cancel() {
 	if o.elsewhere {
-		o.loop.engine.Do(o.withdraw) // behind the call, which may still be on its way
+		o.loop.engine.Do(o.withdraw) // behind the call, if that has not reached the loop yet
 	} else {
 		o.withdraw()
 	}
 }
 
-// withdraw ends a canceled one: in line it leaves that, in flight it ends with its
+// withdraw ends a canceled one. One in the line leaves it; one in flight ends with its
 // final completion.
 func (o *into) withdraw() {
-	if o.conn == nil { // it is on its way to the loop
+	if o.conn == nil { // it has not reached the loop yet
 		o.promise.Fail(futures.ErrCanceled)
 		return
 	}
@@ -167,13 +169,22 @@ func (o *into) cancel(reason error) {
 	}
 }
 
-// smallReceive is up to how many bytes a receive takes what fits of a buffer: the rest
-// is here for the next one, which then does not wait. A bufio.Reader asks for so many.
-const smallReceive = 4 << 10
+// A receive of up to smallReceive bytes copies from a buffer: what does not fit stays for
+// the next receive, which then does not wait. It is the size that a bufio.Reader asks for.
+// Where data comes in bulk a larger one does so, too, such as those of crypto/tls.
+const (
+	smallReceive = 4 << 10
+	largeReceive = 64 << 10
+)
 
-// prefersLease says that the receive is better of a buffer than straight into memory.
+// prefersLease reports whether to receive into a buffer and copy from there, and not
+// straight into o's memory.
 func (o *into) prefersLease() bool {
-	return o.conn.medium == stream && len(o.memory) <= smallReceive && o.rights == nil && o.piped == nil && !o.conn.recv.filesCome
+	r := &o.conn.recv
+	if o.conn.medium != stream || o.rights != nil || o.piped != nil || r.filesCome {
+		return false
+	}
+	return len(o.memory) <= smallReceive || r.leftover && len(o.memory) <= largeReceive
 }
 
 // armDirect submits a receive into o's memory.
@@ -194,8 +205,7 @@ func (r *receiver) armDirect(o *into) {
 	r.armed, r.multishot, r.direct = true, false, o
 }
 
-// messageFlags has a receive of a message tell the whole length of one that does
-// not fit.
+// messageFlags makes a receive return the whole length of a message that does not fit.
 func (c *Conn) messageFlags() uint32 {
 	if c.medium == packets {
 		return ring.MsgTrunc
@@ -226,6 +236,7 @@ func (o *into) Complete(result int32, _ uint32) {
 		o.conn.touch()
 		n := min(int(result), len(o.memory))
 		engine.RaceWrote(o.memory[:n])
+		r.leftover = n == len(o.memory)
 		o.answer(n, int(result))
 	case result == 0 && (o.rights != nil && len(o.rights.files) > 0 || !o.conn.endsHere()): // an empty message
 		o.promise.Resolve(0)
@@ -260,7 +271,7 @@ func (o *into) splice() int32 {
 	return -int32(errno)
 }
 
-// answer resolves with n bytes, of a message of whole bytes if it was one.
+// answer resolves with n bytes. For a message, whole is its length.
 func (o *into) answer(n, whole int) {
 	if n < whole {
 		o.promise.Settle(n, o.conn.failed("read", syscall.EMSGSIZE))

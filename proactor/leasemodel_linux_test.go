@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"runtime"
 	"sync"
 	"testing"
@@ -229,6 +230,148 @@ func TestLeasesAtRandom(t *testing.T) {
 					})
 				}
 				bounded(t, "the clients", clients.Wait)
+				bounded(t, "the handlers", s.handlers.Wait)
+				bounded(t, "those elsewhere", s.others.Wait)
+				for s.releaseOne() {
+				}
+				require.Zero(t, rt.Stats().Total().OverBudget)
+				nothingHeld(t, rt)
+			}, proactor.WithBuffers(4096, 64))
+		})
+	}
+}
+
+// beginPackets serves c in tasks, one after the other, until it is closed.
+func (s *leaseServer) beginPackets(c *proactor.PacketConn) {
+	s.handlers.Add(1)
+	c.Loop().Go(context.Background(), func(ctx context.Context) error { return s.servePackets(ctx, c) }).
+		Then(func(_ struct{}, err error) {
+			defer s.handlers.Done()
+			if !errors.Is(err, net.ErrClosed) {
+				s.beginPackets(c)
+			}
+		})
+}
+
+// servePackets does something at random with each message, until it fails or c is
+// closed.
+func (s *leaseServer) servePackets(ctx context.Context, c *proactor.PacketConn) error {
+	var mine []proactor.Message
+	for {
+		f := c.Recv()
+		switch s.dice(20) {
+		case 0: // dropped
+			if s.dice(2) == 0 {
+				f.Cancel()
+			}
+			continue
+		case 1:
+			f.Done()
+		case 2:
+			seen := futures.NewPromise[error]()
+			s.elsewhere(func() {
+				m, err := f.Await(context.Background())
+				if err == nil {
+					checkMessage(s.t, m.Bytes())
+					m.Release()
+				}
+				seen.Resolve(err)
+			})
+			if err, _ := seen.Future().Await(ctx); err != nil {
+				return err
+			}
+			continue
+		}
+		m, err := f.Await(ctx)
+		if err != nil {
+			return err
+		}
+		checkMessage(s.t, m.Bytes())
+		switch s.dice(12) {
+		case 0:
+			m.Keep()
+			s.elsewhere(func() { checkMessage(s.t, m.Bytes()); m.Release() })
+			s.waitElsewhere(ctx)
+		case 1:
+			s.keep(m.Keep())
+		case 2:
+			mine = append(mine, m) // and forgotten
+		case 3:
+			for _, m := range mine {
+				checkMessage(s.t, m.Bytes())
+				m.Release()
+			}
+			mine = nil
+			m.Release()
+		case 4:
+			s.releaseOne()
+			c.Reply(m) // nobody asks
+		case 5:
+			if _, err := c.Reply(m).Await(ctx); err != nil {
+				return err
+			}
+		case 6:
+			if _, err := c.Queue(m.Buffer, m.From()).Await(ctx); err != nil {
+				return err
+			}
+		case 7:
+			m.Keep()
+			s.elsewhere(func() { c.Queue(m.Buffer, m.From()) })
+		case 8:
+			if s.dice(8) == 0 {
+				switch s.dice(3) {
+				case 0:
+					panic(errLeaseServerDone)
+				case 1:
+					runtime.Goexit()
+				}
+				return errLeaseServerDone
+			}
+			m.Release()
+		default:
+			m.Release()
+		}
+	}
+}
+
+// The same of messages, of which the kernel may drop some.
+func TestLeasesOfMessagesAtRandom(t *testing.T) {
+	for seed := range uint64(4) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+				s := &leaseServer{t: t, rt: rt, random: rand.New(rand.NewPCG(seed, 2))}
+				var clients sync.WaitGroup
+				var servers []*proactor.PacketConn
+				for k := range 8 {
+					random := rand.New(rand.NewPCG(seed, uint64(200+k)))
+					peer, c, to := packetPairOn(t, rt.Loops()[k%2], rt)
+					s.beginPackets(c)
+					servers = append(servers, c)
+					peer.OnMessage(func(m proactor.Message, err error) {
+						if err == nil {
+							checkMessage(t, m.Bytes())
+							m.Release()
+						}
+					})
+					clients.Go(func() {
+						for i := range 200 {
+							size := random.IntN(3000)
+							if random.IntN(4) == 0 {
+								size = random.IntN(8)
+							}
+							if _, err := peer.SendTo(message(uint32(k<<16+i), size), to).Await(context.Background()); err != nil {
+								t.Error(err)
+							}
+							if i%16 == 0 {
+								s.releaseOne()
+							}
+						}
+					})
+				}
+				bounded(t, "the clients", clients.Wait)
+				for _, c := range servers {
+					c.Close()
+				}
 				bounded(t, "the handlers", s.handlers.Wait)
 				bounded(t, "those elsewhere", s.others.Wait)
 				for s.releaseOne() {

@@ -8,8 +8,8 @@ import (
 	"github.com/goproactor/goproactor/internal/sockets"
 )
 
-// beginDrain stops taking in, and calls empty when the last connection has
-// closed and the last task has ended. What was dialed goes on receiving: the end
+// beginDrain stops receiving, and calls empty when the last connection has
+// closed and the last task has ended. Dialed connections go on receiving: an io.EOF
 // would make a response look complete.
 func (l *Loop) beginDrain(empty func()) {
 	l.draining = append(l.draining, empty)
@@ -21,12 +21,12 @@ func (l *Loop) beginDrain(empty func()) {
 	l.residents.Each(resident.drain)
 }
 
-// stopReceiving makes the receiving side end after what the kernel has.
+// stopReceiving makes the receiving side end after what the kernel has received.
 func (c *Conn) stopReceiving() {
 	if c.state >= connEnding {
 		return
 	}
-	if c.medium == file { // nothing to shut down: it ends after what was taken in
+	if c.medium == file { // it has no shutdown: it ends after what was received
 		c.recv.finish(io.EOF)
 		if c.recv.armed && !c.recv.pausing {
 			c.recv.pausing = true
@@ -96,7 +96,7 @@ func (r *readShutdown) Complete(int32, uint32) {
 	c.settled()
 }
 
-// drained tells those who wait for it that everything has ended of itself.
+// drained calls the functions that wait until everything has ended by itself.
 func (l *Loop) drained() {
 	if len(l.conns) > 0 || len(l.residents) > 0 || l.engine.Tasks().Len() > 0 {
 		return

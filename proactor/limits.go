@@ -20,7 +20,7 @@ type limits struct {
 	closed      *futures.Promise[struct{}]
 }
 
-// limited is the connection's limits, to set one.
+// limited returns the connection's limits, which it makes if there are none.
 func (c *Conn) limited() *limits {
 	if c.limits == nil {
 		c.limits = new(limits)
@@ -38,9 +38,9 @@ func (b *limits) stop(l *Loop) {
 	l.engine.StopTimer(&b.idle.timer)
 }
 
-// endsBy ends the connection because of a limit. What waits, and operations from now
-// on, fail with that reason. A peer that has taken everything is told by an end of the
-// stream, as by Close, others by a reset.
+// endsBy ends the connection because of a limit. Operations that wait, and later ones,
+// fail with that reason. A peer that has received everything reads the end of the
+// stream, as after Close; others are sent a reset.
 func (c *Conn) endsBy(reason error) {
 	if c.state >= connEnding {
 		return
@@ -54,7 +54,7 @@ func (c *Conn) endsBy(reason error) {
 	c.abort(c.closedError("write"))
 }
 
-// endedBy is why the connection is closed, as far as its loop knows.
+// endedBy is the reason why the connection was closed.
 func (c *Conn) endedBy() error {
 	if c.loop.engine.Inside() && c.limits != nil && c.limits.exceeded != nil {
 		return c.limits.exceeded

@@ -31,18 +31,18 @@ type Listener struct {
 	quotas quotas
 	unlink atomic.Bool // Close removes the file of a Unix socket
 
-	arming  sync.Once // the first Accept arms the acceptors
-	mu      sync.Mutex
-	mode    string                    // the way it is used, once one is taken
-	line    []*futures.Promise[*Conn] // Accepts that wait
-	backlog []*Conn                   // connections that no Accept has taken
-	crowded atomic.Bool               // there are so many that accepting pauses
-	failure error                     // why nothing is accepted any more
-	closed  atomic.Bool               // the sockets refuse
-	paused  atomic.Bool               // by Pause
-	std     *netListener              // once NetListener was called
-	shared  atomic.Bool               // others have its sockets: they are not shut down
-	done    chan struct{}
+	arming      sync.Once // the first Accept arms the acceptors
+	mu          sync.Mutex
+	mode        string                    // how it accepts: the method first called
+	line        []*futures.Promise[*Conn] // Accepts that wait
+	backlog     []*Conn                   // accepted connections that no Accept has taken
+	backlogFull atomic.Bool               // backlog is so long that accepting pauses
+	failure     error                     // why nothing is accepted any more
+	closed      atomic.Bool               // the sockets refuse connections
+	paused      atomic.Bool               // by Pause
+	std         *netListener              // once NetListener was called
+	shared      atomic.Bool               // others have its sockets: they are not shut down
+	done        chan struct{}
 }
 
 // Listen opens a listener. The network is "tcp", "tcp4", "tcp6", "unix" or
@@ -85,7 +85,7 @@ func (rt *Runtime) newListener(opts []ListenOption) (*Listener, error) {
 	return ln, nil
 }
 
-// begin gives the listener its sockets, and those to the loops.
+// begin makes an acceptor for each socket, on a loop of its own.
 func (ln *Listener) begin(fds []int, network string, addr net.Addr) error {
 	rt := ln.rt
 	ln.network, ln.address = network, addr
@@ -99,16 +99,16 @@ func (ln *Listener) begin(fds []int, network string, addr net.Addr) error {
 		ln.acceptors = append(ln.acceptors, newAcceptor(ln, rt.loops[i%len(rt.loops)], fd))
 	}
 	if ln.spread != SpreadByKernel && len(fds) < len(rt.loops) {
-		for _, l := range rt.loops[len(fds):] { // no socket, but connections of others
+		for _, l := range rt.loops[len(fds):] { // they get connections that other loops accept
 			ln.acceptors = append(ln.acceptors, newAcceptor(ln, l, -1))
 		}
 	}
 	for _, a := range ln.acceptors {
-		a.loop.engine.Do(a.open) // where the loop has ended, closing it below finds that out
+		a.loop.engine.Do(a.open) // if the loop has ended, the close below notices
 	}
 	if rt.isClosing() {
 		ln.stopAccepting(errShutdownDone)
-		if rt.currentLoop() == nil { // where it is not, another loop may be waiting for this one
+		if rt.currentLoop() == nil { // a loop must not wait for another: that may be waiting for this one
 			<-ln.done
 		}
 		return sockets.ListenError(network, addr, errShutdownDone)
@@ -117,14 +117,14 @@ func (ln *Listener) begin(fds []int, network string, addr net.Addr) error {
 }
 
 // acceptedAhead is how many connections wait for an Accept before accepting
-// pauses; more wait in the kernel's queue, which is where a peer is told when
-// that is full too. What is on its way when it pauses comes on top.
+// pauses. More wait in the kernel's queue, and are refused when that is full, too.
+// Those that a canceled accept still brings come on top.
 const acceptedAhead = 128
 
 // Addr is the address it listens on, with the real port.
 func (ln *Listener) Addr() net.Addr { return ln.address }
 
-// admit counts a connection in, unless the listener is at its limit.
+// admit counts a connection, unless the listener is at its limit.
 func (ln *Listener) admit() bool {
 	for {
 		n := ln.open.Load()
@@ -137,7 +137,7 @@ func (ln *Listener) admit() bool {
 	}
 }
 
-// use takes the listener for one way of accepting.
+// use notes in which way the listener accepts; another way is refused from then on.
 func (ln *Listener) use(mode string) error {
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
@@ -145,13 +145,13 @@ func (ln *Listener) use(mode string) error {
 		return ln.failure
 	}
 	if ln.mode != "" && ln.mode != mode {
-		return fmt.Errorf("proactor: %s on a listener that %s is using: it takes one way of accepting", mode, ln.mode)
+		return fmt.Errorf("proactor: %s on a listener that is used by %s: a listener has one way of accepting", mode, ln.mode)
 	}
 	ln.mode = mode
 	return nil
 }
 
-var errNoHandler = fmt.Errorf("proactor: a listener wants a function to hand its connections to, got nil: %w", syscall.EINVAL)
+var errNoHandler = fmt.Errorf("proactor: a listener needs a function that is called with its connections, got nil: %w", syscall.EINVAL)
 
 // OnConn calls fn with each connection, on the connection's own loop.
 func (ln *Listener) OnConn(fn func(*Conn)) error {
@@ -166,7 +166,8 @@ func (ln *Listener) OnConn(fn func(*Conn)) error {
 }
 
 func (ln *Listener) accept(fn func(*Conn)) {
-	// Every loop knows what to do with a connection before any can hand it one.
+	// Each acceptor has its handler before any can accept: they give each other
+	// connections.
 	for _, a := range ln.acceptors {
 		a.loop.engine.Perform(func() { a.handler = fn })
 	}
@@ -196,7 +197,7 @@ func (ln *Listener) Serve(ctx context.Context, handler func(context.Context, *Co
 	}
 	s := &server{listener: ln, ctx: ctx, handler: handler}
 	ln.accept(s.serve)
-	stop := context.AfterFunc(ctx, func() {
+	stop := context.AfterFunc(ctx, func() { // also when the listener is closed, and handlers go on
 		ln.stopAccepting(context.Cause(ctx))
 		s.cancel(context.Cause(ctx))
 	})
@@ -211,7 +212,7 @@ func (ln *Listener) Serve(ctx context.Context, handler func(context.Context, *Co
 	return ln.failure
 }
 
-// server is a listener in the hands of Serve.
+// server is a Serve under way.
 type server struct {
 	listener *Listener
 	ctx      context.Context
@@ -266,9 +267,9 @@ func (ln *Listener) Accept() futures.Future[*Conn] {
 	case len(ln.backlog) > 0:
 		c := ln.backlog[0]
 		ln.backlog[0], ln.backlog = nil, ln.backlog[1:]
-		eased := len(ln.backlog) <= acceptedAhead/2 && ln.crowded.CompareAndSwap(true, false)
+		hasRoom := len(ln.backlog) <= acceptedAhead/2 && ln.backlogFull.CompareAndSwap(true, false)
 		ln.mu.Unlock()
-		if eased {
+		if hasRoom {
 			for _, a := range ln.acceptors {
 				a.loop.engine.Do(a.refill)
 			}
@@ -324,13 +325,13 @@ func (ln *Listener) arrived(c *Conn) {
 	}
 	ln.backlog = append(ln.backlog, c)
 	if len(ln.backlog) >= acceptedAhead {
-		ln.crowded.Store(true)
+		ln.backlogFull.Store(true)
 	}
 	ln.mu.Unlock()
 }
 
-// Conns accepts until ctx ends or the listener is closed; the latter ends the
-// range without an error.
+// Conns ranges over accepted connections until ctx ends, which is yielded as an error,
+// or the listener is closed, which is not.
 func (ln *Listener) Conns(ctx context.Context) iter.Seq2[*Conn, error] {
 	return func(yield func(*Conn, error) bool) {
 		for {
@@ -353,26 +354,33 @@ func (ln *Listener) Conns(ctx context.Context) iter.Seq2[*Conn, error] {
 // A name in the abstract namespace is free once the socket is closed. Close waits
 // for that, except in a callback, which cannot wait.
 func (ln *Listener) Close() error {
-	ln.stopAccepting(&net.OpError{Op: "accept", Net: ln.network, Addr: ln.address, Err: ErrClosed})
-	if ln.local() && sockets.IsAbstract(ln.address.String()) {
-		futures.Blocking(context.Background(), func() (struct{}, error) { <-ln.done; return struct{}{}, nil })
-	}
+	ln.end()
 	return nil
 }
 
-// local says that it is a Unix socket.
+// end is Close. It reports false when accepting had stopped before.
+func (ln *Listener) end() (first bool) {
+	first = ln.stopAccepting(&net.OpError{Op: "accept", Net: ln.network, Addr: ln.address, Err: ErrClosed})
+	if ln.local() && sockets.IsAbstract(ln.address.String()) {
+		futures.Blocking(context.Background(), func() (struct{}, error) { <-ln.done; return struct{}{}, nil })
+	}
+	return first
+}
+
+// local reports whether it is a Unix socket.
 func (ln *Listener) local() bool { return ln.network == "unix" || ln.network == "unixpacket" }
 
-func (ln *Listener) stopAccepting(cause error) {
+// stopAccepting reports false when that was done before.
+func (ln *Listener) stopAccepting(cause error) (first bool) {
 	ln.mu.Lock()
 	if ln.failure != nil {
 		ln.mu.Unlock()
-		return
+		return false
 	}
 	ln.failure = cause
 	line, backlog := ln.line, ln.backlog
 	ln.line, ln.backlog = nil, nil
-	ln.refuse() // before anybody who closes it too returns
+	ln.refuse() // before a Close at the same time returns
 	std := ln.std
 	ln.mu.Unlock()
 	for _, p := range line {
@@ -396,10 +404,11 @@ func (ln *Listener) stopAccepting(cause error) {
 			a.closeWithoutLoop()
 		}
 	}
+	return true
 }
 
-// refuse has the kernel refuse connections. The descriptors are closed by their
-// loops, once these have let go of them. Nobody else closes them meanwhile.
+// refuse has the kernel refuse connections. The loops close the descriptors once
+// nothing is in flight on them.
 func (ln *Listener) refuse() {
 	ln.closed.Store(true)
 	if ln.local() && ln.unlink.Load() {

@@ -249,6 +249,22 @@ var local = []behaviour{
 		_, err = c.Recv().Await(t.Context())
 		require.ErrorIs(t, err, syscall.EMSGSIZE)
 	}},
+	{name: "a net.Conn cuts a message as package net does", show: func(t *testing.T, rt *proactor.Runtime) {
+		c, peer := socketPair(t, rt, "unixpacket")
+		bothWays(t, rt, c, func(ctx context.Context) {
+			ours := c.NetConn(ctx)
+			p := make([]byte, 4)
+			for _, end := range []struct{ from, to net.Conn }{{peer, ours}, {ours, peer}} {
+				wrote(t, end.from, "too long")
+				wrote(t, end.from, "next")
+				for _, want := range []string{"too ", "next"} {
+					n, err := end.to.Read(p)
+					require.NoError(t, err)
+					require.Equal(t, want, string(p[:n]))
+				}
+			}
+		})
+	}},
 	{name: "SocketPair", show: func(t *testing.T, rt *proactor.Runtime) {
 		for _, network := range []string{"unix", "unixpacket"} {
 			one, other, err := rt.SocketPair(network)

@@ -1,8 +1,11 @@
 package proactor
 
 import (
+	"context"
+	"sync/atomic"
 	"time"
 
+	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/internal/engine"
 )
 
@@ -14,8 +17,8 @@ type Loop struct {
 	rt     *Runtime
 
 	buffers     engine.Pool
-	bulk        engine.Pool // of larger ones, opened with the first connection that fills a buffer
-	withoutBulk bool        // that failed
+	bulk        engine.Pool // larger buffers, opened with the first connection that fills a buffer
+	withoutBulk bool        // opening them failed
 	messages    engine.Pool // opened with the first PacketConn
 	memory      memoryTable // for files
 	sending     []*sender   // that have something to send and nothing in flight
@@ -41,15 +44,17 @@ type Loop struct {
 	counts     counters
 	overBudget bool                      // more is held than may be
 	noticed    [scarcities]time.Duration // when each was logged last
-	draining   []func()                  // to call when everything has ended of itself
+	draining   []func()                  // to call when everything has ended by itself
 	published  publication               // the counters, as they were at the end of the last turn
+
+	postsDelayed atomic.Uint64 // by others
 }
 
 // resident is something open that a Shutdown waits for: a Dial, a PacketConn, a
 // listener's socket. All methods run on the loop.
 type resident interface {
 	engine.Member
-	// drain begins a Shutdown: take nothing more in, finish what is there.
+	// drain begins a Shutdown: begin nothing new, finish what is under way.
 	drain()
 	// end asks it to end for that reason. It leaves the roster when it has.
 	end(reason error)
@@ -125,12 +130,12 @@ func (h *host) Prefetch(op engine.Operation, near bool) {
 	}
 }
 
-// openBulk opens the pool of larger buffers, if it is not open: false if there
-// are none, and the others have to do.
+// openBulk opens the pool of larger buffers, unless it is open. It returns false if
+// there are none.
 //
 // The kernel's part of receiving and sending on costs about a microsecond a
 // piece, whatever its size: 256 KiB in eight pieces took half as long again as
-// in one. But larger buffers for everyone would never be in the cache.
+// in one. But if all connections had larger buffers, those would never be in the cache.
 func (l *Loop) openBulk() bool {
 	if l.bulk.Opened() {
 		return true
@@ -141,23 +146,47 @@ func (l *Loop) openBulk() bool {
 		return false
 	}
 	err := l.bulk.Open(&l.engine, bulkGroup, size, count)
-	l.withoutBulk = err != nil // for want of memory that may be locked
+	l.withoutBulk = err != nil // RLIMIT_MEMLOCK, for one
 	return err == nil
 }
 
 const (
-	bulkFactor = 8       // the larger buffers are so much larger, and so many fewer
+	bulkFactor = 8       // the larger buffers are 8 times the size of the others, and an 8th as many
 	maxBulk    = 4 << 20 // bytes
 )
+
+// Runtime is the runtime that the loop belongs to. Any goroutine may call it.
+func (l *Loop) Runtime() *Runtime { return l.rt }
 
 // Do makes the loop run fn. It returns false when the loop has ended, and to others
 // than its own handlers and callbacks as soon as Close has begun; fn then never
 // runs. Any goroutine may call it.
+//
+// When 65536 functions wait for a loop that does not keep up, Do waits until it has
+// begun with them (LoopStats.PostsDelayed counts that): a goroutine is blocked, a handler
+// of another loop gives way to its own. A loop's own handlers and callbacks, and
+// callbacks of other loops, cannot wait for it.
 func (l *Loop) Do(fn func()) bool {
 	if l.engine.Refusing() && !l.engine.Inside() {
 		return false
 	}
-	return l.engine.Do(fn)
+	ok := l.engine.Do(fn)
+	if ok && l.engine.Posted() >= maxPosted && !l.engine.Inside() {
+		l.keepPace()
+	}
+	return ok
+}
+
+// maxPosted is from how many posts on Do waits.
+const maxPosted = 1 << 16
+
+// keepPace waits until the loop has come to what was posted so far.
+func (l *Loop) keepPace() {
+	reached := futures.NewPromise[struct{}]()
+	if l.engine.Do(func() { reached.Resolve(struct{}{}) }) {
+		l.postsDelayed.Add(1)
+		reached.Future().Await(context.Background())
+	}
 }
 
 // Inside reports whether the caller runs on this loop's thread, as one of its
@@ -176,9 +205,9 @@ func (l *Loop) AfterFunc(d time.Duration, fn func()) (stop func() bool) {
 // index is the loop's number in its runtime.
 func (l *Loop) index() int { return l.engine.Index() }
 
-// stopping says that the loop is about to end, and nothing may begin.
+// stopping reports whether the loop is about to end: nothing may begin.
 func (l *Loop) stopping() bool { return l.engine.Stopping() }
 
-// closed is the error of what the end of the loop keeps from happening.
-// errors.Is finds ErrClosed.
+// closed is the error of an operation that the end of the loop prevents. errors.Is
+// finds ErrClosed.
 func (l *Loop) closed() error { return l.closedBy(errShutdownDone) }

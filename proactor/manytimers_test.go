@@ -25,7 +25,7 @@ func TestMillionTimers(t *testing.T) {
 		doOnLoop(t, l, func() {
 			random := rand.New(rand.NewPCG(7, 8))
 			for i := range stops {
-				// Those to be cancelled are far away, or it would be a race with the
+				// Those to be canceled are far away, or it would be a race with the
 				// clock which of them fire.
 				wait := time.Duration(random.IntN(int(50 * time.Millisecond)))
 				if i%2 == 0 {

@@ -2,8 +2,8 @@ package proactor
 
 import "github.com/goproactor/goproactor/internal/sockets"
 
-// medium is what a connection's descriptor is, as far as receiving and sending
-// differ.
+// medium is the kind of a connection's descriptor: they are received and sent on
+// differently.
 type medium uint8
 
 const (
@@ -12,8 +12,8 @@ const (
 	file                  // no socket: a pipe, a terminal, an eventfd; it reads and writes
 )
 
-// endsHere reports whether a receive of nothing is the end of what the peer sends,
-// and not an empty message.
+// endsHere reports whether a receive of 0 bytes is the end of the stream, and not an
+// empty message.
 func (c *Conn) endsHere() bool { return c.medium != packets || sockets.MessagesEnded(c.fd) }
 
 func mediumOf(network string) medium {
@@ -26,7 +26,7 @@ func mediumOf(network string) medium {
 	return stream
 }
 
-// fileAddr is the address of what has none.
+// fileAddr is the address of a connection that is no socket.
 type fileAddr string
 
 func (a fileAddr) Network() string { return string(a) }

@@ -14,10 +14,10 @@ import (
 	"github.com/goproactor/goproactor/ring"
 )
 
-// Message is a message that a PacketConn received: a lease on its bytes, and
-// what came with it. All of it lives in the one receive buffer, and is over
-// with the lease: its methods panic after Release. No method but those that
-// say so allocates.
+// Message is a message that a PacketConn received: a lease on its bytes, and the
+// sender and control messages that came with it. All of it is in one receive buffer, and
+// is valid as long as the lease: its methods panic after Release. Methods that allocate
+// say so.
 type Message struct {
 	Buffer
 	head    []byte // of the receive buffer: ring.RecvmsgOut, sender, control messages
@@ -48,7 +48,7 @@ func (m Message) sender() []byte {
 func (m Message) From() netip.AddrPort {
 	from := sockets.IP(m.sender())
 	if m.network != nil && strings.HasPrefix(*m.network, "ip") {
-		return netip.AddrPortFrom(from.Addr(), 0) // the field holds something else there
+		return netip.AddrPortFrom(from.Addr(), 0) // the field is not a port there
 	}
 	return from
 }
@@ -81,11 +81,11 @@ func (m Message) Size() int {
 	return max(int(m.out().Payloadlen), m.Len())
 }
 
-// Truncated says that the message did not fit the receive buffer, which takes
-// everything that UDP can carry; a unix socket carries more.
+// Truncated reports whether the message did not fit the receive buffer. Every UDP
+// message fits; those of a unix socket can be larger.
 func (m Message) Truncated() bool { return m.out().Flags&ring.MsgTrunc != 0 }
 
-// control is the control messages that came with it.
+// control is the control messages that came with the message.
 func (m Message) control() sockets.Received {
 	n := m.out().Controllen
 	if n == 0 {
@@ -94,9 +94,9 @@ func (m Message) control() sockets.Received {
 	return m.head[ring.SizeofRecvmsgOut+int(m.name):][:n]
 }
 
-// PacketInfo is where a message came in.
+// PacketInfo is where a message was received.
 type PacketInfo struct {
-	Addr      netip.Addr // that it was sent to
+	Addr      netip.Addr // the destination of the message
 	Interface int        // number of the interface
 }
 
@@ -127,16 +127,17 @@ func (m Message) ECN() (ECN, bool) {
 	return ECN(tos & 3), ok
 }
 
-// HopLimit is what is left of the time to live, in hops. It needs WithHopLimit;
+// HopLimit is the remaining time to live, in hops. It needs WithHopLimit;
 // false if the message came without.
 func (m Message) HopLimit() (int, bool) { return m.control().HopLimit() }
 
-// SegmentSize is the size in bytes of the messages, all but the last of one
-// size, that the kernel joined to this one; zero if it is one message. It needs
+// SegmentSize is the size in bytes of each of the messages that the kernel has joined
+// into this one; the last may be smaller. It is zero if this is one message. It needs
 // WithGRO.
 func (m Message) SegmentSize() int { return m.control().SegmentSize() }
 
-// Segments are the messages that the kernel joined to this one, or this one.
+// Segments ranges over the messages that the kernel has joined into this one. If it has
+// joined none, the range has one element.
 func (m Message) Segments() iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		size, rest := m.SegmentSize(), m.Bytes()

@@ -9,8 +9,8 @@ import (
 	"github.com/goproactor/goproactor/internal/sockets"
 )
 
-// ErrMoved is what operations on a connection fail with once it was moved to
-// another loop; net.ErrClosed finds it too.
+// ErrMoved is the error of operations on a connection that was moved to another loop;
+// errors.Is finds net.ErrClosed in it, too.
 var ErrMoved error = movedError{}
 
 type movedError struct{}
@@ -20,24 +20,24 @@ func (movedError) Is(target error) bool { return errors.Is(ErrClosed, target) }
 
 var errMoving = errors.New("proactor: the connection is being moved already")
 
-// Move hands the connection over to another loop. The future resolves with the
-// Conn that stands for it there; c is over then, and its operations fail with
-// ErrMoved.
+// Move moves the connection to another loop. The future resolves with the Conn that
+// stands for it there; c is unusable from then on, its operations fail with ErrMoved.
 //
 // Nothing is lost and the order stays: what c has queued is sent first, what it
-// has received and nobody has taken is there for the first Recv of the new Conn.
+// has received and nobody has taken is received first by the new Conn.
 // A Recv that waits on c, and a handler of OnRecv, end with ErrMoved. Deadlines
-// and other limits are not taken along. The place in the listener's limit is.
+// and other limits are not moved with it. Its place in the listener's limit is.
 //
-// A Move that fails leaves c as it was, but for those that waited to receive:
-// with syscall.EMFILE when there is no descriptor for the hand-over, with what
-// ended c's sending, or because the runtime shuts down. Cancelling does nothing: a Move ends with the sends
-// before it. Moving to c's own loop moves too.
+// A Move that fails leaves c as it was, but ends the receives that waited. It fails
+// with syscall.EMFILE if there is no descriptor for the duplicate that it needs, with the
+// error that ended c's sending, or because the runtime shuts down. Canceling does
+// nothing: a Move ends when the sends before it have ended. A Move to c's own loop makes
+// a new Conn, too.
 func (c *Conn) Move(to *Loop) futures.Future[*Conn] {
 	p := futures.NewPromise[*Conn]()
 	p.SetCanceler(futures.CancelFunc(func() {}))
 	if to == nil {
-		return futures.Failed[*Conn](c.opError("move", fmt.Errorf("to no loop: %w", syscall.EINVAL)))
+		return futures.Failed[*Conn](c.opError("move", fmt.Errorf("to a nil loop: %w", syscall.EINVAL)))
 	}
 	m := &move{conn: c, to: loopArrival{to, p}}
 	if !c.loop.engine.Perform(m.begin) {
@@ -46,16 +46,15 @@ func (c *Conn) Move(to *Loop) futures.Future[*Conn] {
 	return p.Future()
 }
 
-// move is one under way, to another loop or off all of them. It holds both sides
-// of the connection, as a chain does; when the queue has let go of it, it takes it
-// along.
+// move is a Move or Detach under way. It claims both sides of the connection, as a
+// chain does, and takes the socket when no operation is in flight on it.
 type move struct {
 	conn   *Conn
 	to     destination
-	before *move // that brought conn to its loop, if any
+	before *move // the one that brought conn to its loop, if any
 }
 
-// departure is where the socket of a Conn has gone.
+// departure is where the socket of a Conn was moved.
 type departure uint8
 
 const (
@@ -64,7 +63,7 @@ const (
 	detached
 )
 
-// reason is what operations on the connection that was left fail with.
+// reason is the error of operations on the Conn after that.
 func (d departure) reason() error {
 	switch d {
 	case moved:
@@ -75,31 +74,29 @@ func (d departure) reason() error {
 	return nil
 }
 
-// destination is where a connection moves to. All methods run on the loop that it
-// leaves.
+// destination is where a connection is moved. All methods run on its old loop.
 type destination interface {
 	// op names the operation in errors.
 	op() string
-	// departure says where the connection has gone.
+	// departure is what the old Conn notes.
 	departure() departure
-	// prepare makes what takes the connection over. When it fails the connection
-	// stays.
+	// prepare makes the taker. If it fails the connection stays.
 	prepare(c *Conn) (taker, error)
-	// fail tells that the connection stays.
+	// fail is called if the connection stays.
 	fail(err error)
 }
 
-// taker takes over a connection that its old Conn has let go of, with what had come
-// in and nobody had read.
+// taker takes over the socket of a connection that has nothing in flight, with the
+// data that was received and not read.
 type taker interface {
 	take(unread [][]byte)
 }
 
-// isMoving says that a Move of c is under way.
+// isMoving reports whether a Move of c is under way.
 func (c *Conn) isMoving() bool { return c.move != nil && c.move.conn == c }
 
-// reclaim gives back what came in and nobody has taken, here and where c was before
-// it moved.
+// reclaim releases received data that nobody has taken, of c and of the Conns that
+// stood for it before it was moved.
 func (c *Conn) reclaim() {
 	c.recv.in.results.reclaim()
 	if m := c.move; m != nil && m.conn != c {
@@ -134,7 +131,7 @@ func (m *move) begin() {
 	c.settled()
 }
 
-// ready hands over what nothing is in flight on any more.
+// ready gives the socket to the taker, now that nothing is in flight on it.
 func (m *move) ready() {
 	c := m.conn
 	c.move = m.before
@@ -156,14 +153,12 @@ func (m *move) ready() {
 	}
 	c.departed = m.to.departure()
 	c.send.err = c.opError("write", c.departed.reason())
-	// Behind what is ready, so that the registration of the old number is gone
-	// before the new one is used.
+	// Later, when the close of the old descriptor has been submitted.
 	c.beginEnd()
 	to.take(unread)
 }
 
-// movedTo is why c takes no operation any more, or none for now: it was moved, or is
-// being moved. Else it is nil.
+// movedTo is the error of operations if c was moved or is being moved, else nil.
 func (c *Conn) movedTo() error {
 	if c.isMoving() {
 		return c.move.to.departure().reason()
@@ -182,7 +177,7 @@ func (a loopArrival) departure() departure { return moved }
 func (a loopArrival) fail(err error)       { a.promise.Fail(err) }
 
 func (a loopArrival) prepare(c *Conn) (taker, error) {
-	if len(c.loop.draining) > 0 { // the other loop may believe itself empty already
+	if len(c.loop.draining) > 0 { // the other loop may have reported already that it is empty
 		return nil, c.opError("move", errShutdownDone)
 	}
 	fd, err := sockets.DuplicateNumber(c.fd)
@@ -198,7 +193,7 @@ func (a loopArrival) prepare(c *Conn) (taker, error) {
 	return &arrival{there, a.promise}, nil
 }
 
-// arrival is a connection on its way to another loop.
+// arrival is a connection that is posted to its new loop.
 type arrival struct {
 	conn    *Conn
 	promise *futures.Promise[*Conn]
@@ -211,7 +206,7 @@ func (a *arrival) take(unread [][]byte) {
 	}
 }
 
-// arrive is the other end of the move, on the new loop.
+// arrive makes the new Conn, on the new loop.
 func (c *Conn) arrive(unread [][]byte, p *futures.Promise[*Conn]) {
 	c.join()
 	c.bring(unread)
@@ -222,11 +217,11 @@ func (c *Conn) arrive(unread [][]byte, p *futures.Promise[*Conn]) {
 		c.stopReceiving()
 	}
 	if !p.Resolve(c) {
-		c.beginClose() // nobody to take it
+		c.beginClose() // nobody awaits it
 	}
 }
 
-// bring puts data in front of what will be received.
+// bring puts data in front of what is received later.
 func (c *Conn) bring(unread [][]byte) {
 	for _, data := range unread {
 		c.recv.in.unread.Push(&c.loop.streams.unread, bufferOf(c.loop.buffers.Own(data, &c.account)))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/goproactor/goproactor/futures"
@@ -37,12 +38,16 @@ type netConn struct {
 	ctx  context.Context
 }
 
-// Read implements net.Conn.
+// Read implements net.Conn. Of a message what does not fit p is lost, as package net
+// has it.
 func (n *netConn) Read(p []byte) (int, error) {
 	if n.conn.shut.Load() {
 		return 0, n.conn.closedError("read")
 	}
 	k, err := n.conn.RecvInto(p).Await(n.ctx)
+	if k > 0 && errors.Is(err, syscall.EMSGSIZE) {
+		return k, nil
+	}
 	if err != nil {
 		err = n.conn.asOpError("read", err)
 	}
@@ -54,7 +59,13 @@ func (n *netConn) Write(p []byte) (int, error) {
 	if n.conn.shut.Load() {
 		return 0, n.conn.closedError("write")
 	}
-	k, err := n.conn.sendSegment(segment{data: p, write: true}).Await(n.ctx)
+	var k int
+	var err error
+	if n.conn.send.copies(len(p)) && n.ctx.Err() == nil {
+		k, err = n.conn.send.writeCopy(p)
+	} else {
+		k, err = n.conn.sendSegment(segment{data: p, write: true}).Await(n.ctx)
+	}
 	if err != nil {
 		err = n.conn.asOpError("write", err)
 	}

@@ -48,19 +48,19 @@ func (ln *Listener) NetListener() net.Listener {
 type netListener struct {
 	ln       *Listener
 	once     sync.Once
-	failure  error         // of beginning
+	failure  error         // of begin
 	arrivals chan accepted // if there are several sockets
 	places   chan struct{} // one for each open connection, nil without a limit
 	stopped  chan struct{} // closed with the listener
 	deadline acceptDeadline
 
-	mu      sync.Mutex
-	sockets []net.Listener
-	over    bool
-	gate    chan struct{} // closed by Resume, nil if accepting is not paused
-	rests   time.Time     // until then, for the rate
-	beyond  int           // Accepts that have passed the gate
-	onQuiet []func()      // called when none has
+	mu        sync.Mutex
+	sockets   []net.Listener
+	ended     bool
+	paused    chan struct{} // closed by Resume, nil if accepting is not paused
+	waitUntil time.Time     // the rate allows no Accept before
+	accepting int           // Accepts that have begun, see beginAccept
+	onStopped []func()      // called when accepting is 0
 }
 
 // accepted is what one socket has brought.
@@ -76,7 +76,7 @@ func (n *netListener) Accept() (net.Conn, error) {
 		return nil, n.failure
 	}
 	if len(n.sockets) == 1 {
-		defer n.leaveGate()
+		defer n.endAccept()
 		return n.acceptFrom(n.sockets[0], n.deadline.wait())
 	}
 	expired := n.deadline.wait()
@@ -123,7 +123,7 @@ func (n *netListener) begin() {
 func (n *netListener) own(all []net.Listener) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.over {
+	if n.ended {
 		return false
 	}
 	n.sockets = all
@@ -162,7 +162,7 @@ func closeListeners(all []net.Listener) {
 	}
 }
 
-// serve hands over what one socket of several brings.
+// serve accepts from one socket of several.
 func (n *netListener) serve(s net.Listener) {
 	for {
 		conn, err := n.acceptFrom(s, nil)
@@ -172,21 +172,21 @@ func (n *netListener) serve(s net.Listener) {
 			if conn != nil {
 				conn.Close()
 			}
-			n.leaveGate()
+			n.endAccept()
 			return
 		}
-		n.leaveGate()
+		n.endAccept()
 	}
 }
 
 // acceptFrom accepts from one socket what the listener's limits allow. The caller calls
-// leaveGate when it has dealt with it.
+// endAccept when it has dealt with it.
 func (n *netListener) acceptFrom(s net.Listener, expired <-chan struct{}) (net.Conn, error) {
 	for again := false; ; again = true {
 		if again {
-			n.leaveGate()
+			n.endAccept()
 		}
-		if err := n.passGate(expired); err != nil {
+		if err := n.beginAccept(expired); err != nil {
 			return nil, err
 		}
 		conn, err := s.Accept()
@@ -196,88 +196,89 @@ func (n *netListener) acceptFrom(s net.Listener, expired <-chan struct{}) (net.C
 				return conn, err
 			}
 		case errors.Is(err, net.ErrClosed) || n.ln.closed.Load():
-			// The kernel may say so first, with EINVAL: refuse.
+			// With EINVAL if the kernel has noticed first, see Listener.refuse.
 			return nil, n.closed()
 		case errors.Is(err, os.ErrDeadlineExceeded) && (expired == nil || !n.deadline.passed()):
-			// It is Pause that has set one.
+			// The deadline is that of Pause.
 		default:
 			return nil, err
 		}
 	}
 }
 
-// passGate waits while accepting is paused, and for the rate. It has passed also when it
-// fails.
-func (n *netListener) passGate(expired <-chan struct{}) error {
+// beginAccept waits while accepting is paused, and for the rate. endAccept must follow
+// even if it fails.
+func (n *netListener) beginAccept(expired <-chan struct{}) error {
 	for {
-		gate, over, rest := n.tryGate()
-		var rested <-chan time.Time
+		paused, ended, wait := n.mayAccept()
+		var waited <-chan time.Time
 		switch {
-		case over:
+		case ended:
 			return n.closed()
-		case gate != nil:
-		case rest > 0:
-			rested = time.After(rest)
+		case paused != nil:
+		case wait > 0:
+			waited = time.After(wait)
 		default:
 			return nil
 		}
 		select {
-		case <-gate:
-		case <-rested:
+		case <-paused:
+		case <-waited:
 		case <-n.stopped:
 		case <-expired:
-			n.enterGate()
+			n.startAccept()
 			return n.opError(os.ErrDeadlineExceeded)
 		}
 	}
 }
 
-// tryGate passes the gate, or says what keeps it shut.
-func (n *netListener) tryGate() (gate chan struct{}, over bool, rest time.Duration) {
+// mayAccept counts an Accept as begun, or says what it has to wait for. One of a
+// listener that has ended counts, too.
+func (n *netListener) mayAccept() (paused chan struct{}, ended bool, wait time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if !n.rests.IsZero() {
-		rest = time.Until(n.rests)
+	if !n.waitUntil.IsZero() {
+		wait = time.Until(n.waitUntil)
 	}
-	if n.over || n.gate == nil && rest <= 0 {
-		n.beyond++
+	if n.ended || n.paused == nil && wait <= 0 {
+		n.accepting++
 	}
-	return n.gate, n.over, rest
+	return n.paused, n.ended, wait
 }
 
-func (n *netListener) enterGate() {
+func (n *netListener) startAccept() {
 	n.mu.Lock()
-	n.beyond++
+	n.accepting++
 	n.mu.Unlock()
 }
 
-// leaveGate undoes passGate.
-func (n *netListener) leaveGate() {
+// endAccept undoes beginAccept.
+func (n *netListener) endAccept() {
 	n.mu.Lock()
-	n.beyond--
-	quiet := n.takeQuiet()
+	n.accepting--
+	stopped := n.takeOnStopped()
 	n.mu.Unlock()
-	for _, call := range quiet {
+	for _, call := range stopped {
 		call()
 	}
 }
 
-// takeQuiet is whom to tell that nothing is being accepted, if nothing is. The caller
-// holds mu.
-func (n *netListener) takeQuiet() (calls []func()) {
-	if n.beyond == 0 {
-		calls, n.onQuiet = n.onQuiet, nil
+// takeOnStopped returns the functions to call when no Accept is under way, none if one
+// is. The caller holds mu.
+func (n *netListener) takeOnStopped() (calls []func()) {
+	if n.accepting == 0 {
+		calls, n.onStopped = n.onStopped, nil
 	}
 	return calls
 }
 
-// admit applies the limits to a connection; neither a connection nor an error when it
-// was turned away.
+// admit applies the limits to a connection. It returns neither a connection nor an
+// error if it has closed it.
 func (n *netListener) admit(conn net.Conn) (net.Conn, error) {
 	q := &n.ln.quotas
-	if rest := q.rate.take(); rest > 0 {
+	if wait := q.rate.take(); wait > 0 {
 		n.mu.Lock()
-		n.rests = time.Now().Add(rest)
+		n.waitUntil = time.Now().Add(wait)
 		n.mu.Unlock()
 	}
 	if n.places == nil && q.perAddress.limit == 0 {
@@ -310,7 +311,7 @@ func (n *netListener) admit(conn net.Conn) (net.Conn, error) {
 	return countedConn(conn, leave), nil
 }
 
-// countedConn is a connection whose Close counts it out.
+// countedConn is a connection whose Close frees its place under the limits.
 func countedConn(conn net.Conn, leave func()) net.Conn {
 	switch conn := conn.(type) {
 	case *net.TCPConn:
@@ -346,16 +347,22 @@ func (c *countedUnixConn) Close() error {
 // Addr implements net.Listener.
 func (n *netListener) Addr() net.Addr { return n.ln.Addr() }
 
-// Close implements net.Listener.
-func (n *netListener) Close() error { return n.ln.Close() }
+// Close implements net.Listener. Unlike Listener.Close it fails when there is nothing
+// left to close, as with package net.
+func (n *netListener) Close() error {
+	if !n.ln.end() {
+		return &net.OpError{Op: "close", Net: n.ln.network, Addr: n.ln.address, Err: ErrClosed}
+	}
+	return nil
+}
 
 // SetDeadline makes Accepts at t or later, those that wait included, fail with
 // os.ErrDeadlineExceeded; the zero time means never.
 func (n *netListener) SetDeadline(t time.Time) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.over {
-		return &net.OpError{Op: "set", Net: n.ln.network, Addr: n.ln.address, Err: ErrClosed}
+	if n.ended {
+		return ErrClosed // by itself, as with package net
 	}
 	n.deadline.set(t)
 	n.apply()
@@ -366,7 +373,7 @@ func (n *netListener) SetDeadline(t time.Time) error {
 func (n *netListener) apply() {
 	var t time.Time
 	switch {
-	case n.gate != nil:
+	case n.paused != nil:
 		t = time.Unix(1, 0) // ends the Accepts under way
 	case len(n.sockets) == 1:
 		t = n.deadline.time()
@@ -376,47 +383,47 @@ func (n *netListener) apply() {
 	}
 }
 
-// pause stops accepting, and calls quiet when that is done. The caller holds the
+// pause stops accepting, and calls stopped when that is done. The caller holds the
 // listener's mu.
-func (n *netListener) pause(quiet func()) {
+func (n *netListener) pause(stopped func()) {
 	n.mu.Lock()
-	if n.gate == nil && !n.over {
-		n.gate = make(chan struct{})
+	if n.paused == nil && !n.ended {
+		n.paused = make(chan struct{})
 		n.apply()
 	}
-	n.onQuiet = append(n.onQuiet, quiet)
-	calls := n.takeQuiet()
+	n.onStopped = append(n.onStopped, stopped)
+	calls := n.takeOnStopped()
 	n.mu.Unlock()
 	for _, call := range calls {
 		call()
 	}
 }
 
-// resume undoes pause.
+// resume is the opposite of pause.
 func (n *netListener) resume() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.gate != nil {
-		close(n.gate)
-		n.gate = nil
+	if n.paused != nil {
+		close(n.paused)
+		n.paused = nil
 		n.apply()
 	}
 }
 
-// stop ends it, for the listener is closed.
+// stop ends the Accepts under way. The listener is being closed.
 func (n *netListener) stop() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.over {
+	if n.ended {
 		return
 	}
-	n.over = true
+	n.ended = true
 	close(n.stopped)
 	n.deadline.set(time.Time{})
 	closeListeners(n.sockets)
 }
 
-// closed is why nothing is accepted any more.
+// closed is the error of an Accept after the end of the listener.
 func (n *netListener) closed() error {
 	n.ln.mu.Lock()
 	defer n.ln.mu.Unlock()
@@ -430,7 +437,7 @@ func (n *netListener) opError(cause error) error {
 	return &net.OpError{Op: "accept", Net: n.ln.network, Addr: n.ln.address, Err: cause}
 }
 
-// acceptDeadline tells those who wait when it has passed.
+// acceptDeadline closes a channel when it has passed.
 type acceptDeadline struct {
 	mu      sync.Mutex
 	at      time.Time
@@ -442,7 +449,7 @@ func (d *acceptDeadline) set(t time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.timer != nil && !d.timer.Stop() {
-		<-d.channel() // the timer has run, or is about to: then it is over here
+		<-d.channel() // the timer has run, or is about to
 	}
 	d.at, d.timer = t, nil
 	if isClosed(d.channel()) {

@@ -10,10 +10,23 @@ import (
 )
 
 // NetPacketConn presents it as a net.PacketConn, which is a net.Conn too: Read and
-// Write are for one that is connected (DialPacket). It has the methods of *net.UDPConn
-// for messages, SyscallConn and File. For ctx and for many users at once see
-// Conn.NetConn. Messages are then received through it only.
+// Write are for one that is connected (DialPacket). What it is depends on the caller,
+// as with Runtime.DialContext.
+//
+// A goroutine gets the socket as package net has it, a *net.UDPConn say, at the price
+// of package net: c is detached, see Detach. Only where that fails, for want of a
+// descriptor, or with c closed or detached before, does it get what a task gets.
+//
+// A task on a loop gets one that stays on its loop and belongs to the task, see
+// Conn.NetConn, which others may share. It has the methods of *net.UDPConn for
+// messages, SyscallConn and File. Messages are then received through it only. A
+// callback of a loop gets such a one too, for others to use.
 func (c *PacketConn) NetPacketConn(ctx context.Context) net.PacketConn {
+	if c.loop.rt.currentLoop() == nil {
+		if conn, err := c.Detach(); err == nil {
+			return conn
+		}
+	}
 	return c.netPacketConn(waitingWith(ctx))
 }
 

@@ -28,8 +28,10 @@ type options struct {
 	listenBacklog int
 	stallLimit    time.Duration
 	busyPoll      time.Duration
+	turnLatency   bool
 	fileWorkers   int
 	logger        *slog.Logger
+	tracer        Tracer
 }
 
 func defaultOptions() options {
@@ -178,6 +180,13 @@ func WithBusyPoll(d time.Duration) Option {
 		o.busyPoll = d
 		return nil
 	}
+}
+
+// WithTurnLatency has each loop record how long its turns take, in
+// LoopStats.TurnLatency: the time for which what is ready may have to wait. It costs one
+// look at the clock a turn, some 40 ns.
+func WithTurnLatency() Option {
+	return func(o *options) error { o.turnLatency = true; return nil }
 }
 
 // WithFileWorkers sets how many goroutines of a loop at most, each with a thread

@@ -44,7 +44,7 @@ type PacketConn struct {
 	reading, writing deadline
 	drainLimit       engine.Timer
 	local, remote    net.Addr
-	impatient        sync.Mutex // one at a time makes the socket non-blocking, see rawConn
+	nonblocking      sync.Mutex // one at a time makes the socket non-blocking, see rawConn
 	using            sync.Mutex // keeps the descriptor ours while an option is set
 	gone             bool       // it is not any more
 	closed           *futures.Promise[struct{}]
@@ -174,7 +174,7 @@ func (rt *Runtime) DialPacket(ctx context.Context, network, address string, opts
 		if err := c.start(&o); err != nil {
 			p.Fail(err)
 		} else if !p.Resolve(c) {
-			c.Close() // cancelled meanwhile
+			c.Close() // canceled meanwhile
 		}
 	}
 	to, known, err := sockets.ParsePacketAddress(network, address)
@@ -253,7 +253,7 @@ func (c *PacketConn) LocalAddr() net.Addr { return c.local }
 // RemoteAddr is the address it is connected to, nil if to none.
 func (c *PacketConn) RemoteAddr() net.Addr { return c.remote }
 
-// Recv receives a message. Calls are answered in their order; cancelling loses
+// Recv receives a message. Calls are answered in their order; canceling loses
 // nothing. The message is the caller's to release or give away.
 //
 // Errors that an earlier send met with, such as syscall.ECONNREFUSED, are

@@ -155,7 +155,7 @@ func (r *packetReceiver) failed(e syscall.Errno) {
 	case syscall.ECANCELED, syscall.EAGAIN, syscall.EINTR:
 		// Paused or closing, or a spurious wake-up: armed again if wanted.
 	case syscall.ENOBUFS:
-		l.ranDry(&l.messages, r.conn)
+		l.noteNoBuffer(&l.messages, r.conn)
 		r.starved = true
 		l.messages.Wait(r)
 	case syscall.EBADF, syscall.ENOTSOCK, syscall.EFAULT, syscall.EINVAL, syscall.EOPNOTSUPP:

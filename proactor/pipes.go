@@ -98,10 +98,10 @@ func (p *pipe) put(data []byte) (n int, err error) {
 // drain gives a socket what it takes without waiting. Somebody may be making the socket
 // blocking again after a call of his own (rawConn): then the answer is EAGAIN.
 func (p *pipe) drain(c *Conn) (n int, errno syscall.Errno) {
-	if !c.impatient.TryLock() {
+	if !c.nonblocking.TryLock() {
 		return 0, syscall.EAGAIN
 	}
-	defer c.impatient.Unlock()
+	defer c.nonblocking.Unlock()
 	n, errno = sockets.SpliceToSocket(p.r, c.fd, p.held)
 	if errno == 0 {
 		p.held -= n

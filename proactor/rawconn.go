@@ -14,22 +14,24 @@ import (
 // rawConn is access to a socket. A function of its user gets another descriptor for
 // the same socket, so that it may take its time, or call the connection's methods.
 type rawConn struct {
-	loop      *Loop
-	ctx       context.Context // that Read and Write await with
-	duplicate func() (fd int, err error)
-	closed    func() futures.Future[struct{}]
-	impatient *sync.Mutex // one at a time makes the socket non-blocking
-	fail      func(op string, cause error) error
+	loop        *Loop
+	ctx         context.Context // that Read and Write await with
+	duplicate   func() (fd int, err error)
+	closed      func() futures.Future[struct{}]
+	nonblocking *sync.Mutex // one at a time makes the socket non-blocking
+	flushed     func() futures.Future[struct{}]
+	fail        func(op string, cause error) error
 }
 
 func (c *Conn) rawConn(ctx context.Context) *rawConn {
 	fail := func(op string, cause error) error { return c.opError(op, cause) }
-	return &rawConn{c.loop, ctx, c.duplicate, c.Closed, &c.impatient, fail}
+	return &rawConn{c.loop, ctx, c.duplicate, c.Closed, &c.nonblocking, c.flushed, fail}
 }
 
 func (c *PacketConn) rawConn(ctx context.Context) *rawConn {
 	fail := func(op string, cause error) error { return c.opError(op, cause) }
-	return &rawConn{c.loop, ctx, c.duplicate, c.Closed, &c.impatient, fail}
+	flushed := func() futures.Future[struct{}] { return futures.Future[struct{}]{} }
+	return &rawConn{c.loop, ctx, c.duplicate, c.Closed, &c.nonblocking, flushed, fail}
 }
 
 // SyscallConn implements syscall.Conn: for options, and to look whether the peer has
@@ -53,6 +55,9 @@ func (n *netPacketConn) SyscallConn() (syscall.RawConn, error) {
 // File is a copy of the socket, as (*net.TCPConn).File makes one. It is the caller's to
 // close, and shares the blocking mode with the connection, which must stay as it is.
 func (n *netConn) File() (*os.File, error) {
+	if _, err := n.conn.flushed().Await(n.ctx); err != nil {
+		return nil, n.conn.asOpError("file", err)
+	}
 	return fileOf(n.conn.duplicate, n.conn.network, n.conn.asOpError)
 }
 
@@ -83,8 +88,14 @@ func (r *rawConn) Control(f func(fd uintptr)) error {
 // Read implements syscall.RawConn.
 func (r *rawConn) Read(f func(fd uintptr) bool) error { return r.until("raw-read", Readable, f) }
 
-// Write implements syscall.RawConn.
-func (r *rawConn) Write(f func(fd uintptr) bool) error { return r.until("raw-write", Writable, f) }
+// Write implements syscall.RawConn. What Writes of the net.Conn have returned for goes
+// first.
+func (r *rawConn) Write(f func(fd uintptr) bool) error {
+	if _, err := r.flushed().Await(r.ctx); err != nil {
+		return r.fail("raw-write", err)
+	}
+	return r.until("raw-write", Writable, f)
+}
 
 // until calls f until it is content, each time that the socket is ready.
 func (r *rawConn) until(op string, ready Events, f func(fd uintptr) bool) error {
@@ -93,7 +104,7 @@ func (r *rawConn) until(op string, ready Events, f func(fd uintptr) bool) error 
 		return r.fail(op, err)
 	}
 	defer sockets.Close(fd)
-	for !r.impatiently(fd, f) {
+	for !r.withoutBlocking(fd, f) {
 		closed := futures.Map(r.closed(), func(struct{}) (Events, error) { return 0, ErrClosed })
 		if _, err := futures.Race(r.loop.Poll(fd, ready), closed).Await(r.ctx); err != nil {
 			return r.fail(op, err)
@@ -102,11 +113,11 @@ func (r *rawConn) until(op string, ready Events, f func(fd uintptr) bool) error 
 	return nil
 }
 
-// impatiently calls f while the socket is non-blocking. What the loop begins
+// withoutBlocking calls f while the socket is non-blocking. What the loop begins
 // meanwhile is refused (EAGAIN), and tried again when the socket is ready.
-func (r *rawConn) impatiently(fd int, f func(fd uintptr) bool) bool {
-	r.impatient.Lock()
-	defer r.impatient.Unlock()
+func (r *rawConn) withoutBlocking(fd int, f func(fd uintptr) bool) bool {
+	r.nonblocking.Lock()
+	defer r.nonblocking.Unlock()
 	if sockets.SetBlocking(fd, false) {
 		defer sockets.SetBlocking(fd, true)
 	}

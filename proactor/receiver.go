@@ -39,6 +39,8 @@ type receiver struct {
 	inBulk    bool  // the armed receive does
 	filesCome bool  // RecvFiles is used: no multishot, which would drop them
 	oneByOne  bool  // a multishot read was refused: not here
+	written   bool  // no Read has come since the last send, a Write of a net.Conn: see copies
+	leftover  bool  // the last receive into memory left something, in a buffer or probably in the socket
 
 	userData   uint64 // of the armed receive
 	hangupData uint64 // of the armed hangup
@@ -231,7 +233,7 @@ func (r *receiver) stopped(errno int32) {
 		r.awaitReadable()
 	case syscall.ENOBUFS:
 		// No buffer was free: everyday under load, and not the peer's fault.
-		l.ranDry(r.pool(), r.conn)
+		l.noteNoBuffer(r.pool(), r.conn)
 		if r.inBulk {
 			l.bulk.Refused()
 			r.bulk = false

@@ -391,3 +391,26 @@ func TestNewSendOutlivesAPassedDeadline(t *testing.T) {
 		})
 	})
 }
+
+// Handlers that go on after their listener was closed end with the context of Serve.
+func TestServeEndsHandlersOfAClosedListener(t *testing.T) {
+	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		ln := listen(t, rt)
+		ctx, cancel := context.WithCancel(t.Context())
+		running, returned, served := make(chan struct{}), make(chan error, 1), make(chan error, 1)
+		go func() {
+			served <- ln.Serve(ctx, func(ctx context.Context, c *proactor.Conn) error {
+				close(running)
+				_, err := rt.Sleep(time.Hour).Await(ctx)
+				returned <- err
+				return err
+			})
+		}()
+		dial(t, ln.Addr())
+		<-running
+		require.NoError(t, ln.Close())
+		cancel()
+		require.ErrorIs(t, <-returned, context.Canceled)
+		require.ErrorIs(t, <-served, context.Canceled)
+	})
+}

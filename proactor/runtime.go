@@ -71,7 +71,9 @@ func start(o options, c candidate) (*Runtime, error) {
 	rt := &Runtime{options: o, backend: c.info, closed: make(chan struct{})}
 	for i := range o.loops {
 		l := &Loop{rt: rt}
-		l.engine.Init((*host)(l), o.engineConfig(i, c.open))
+		config := o.engineConfig(i, c.open)
+		config.Tracer = l.tracing()
+		l.engine.Init((*host)(l), config)
 		opened := make(chan error, 1)
 		go l.engine.Run(opened)
 		if err := <-opened; err != nil {
@@ -92,7 +94,7 @@ func start(o options, c candidate) (*Runtime, error) {
 
 // engineConfig is what the engine of the i-th loop is told.
 func (o *options) engineConfig(i int, open func() (ring.Queue, error)) engine.Config {
-	return engine.Config{Index: i, Loops: o.loops, Open: open, Budget: o.budget(), Pin: o.pin, BusyPoll: o.busyPoll, Logger: o.logger}
+	return engine.Config{Index: i, Loops: o.loops, Open: open, Budget: o.budget(), Pin: o.pin, BusyPoll: o.busyPoll, Logger: o.logger, TurnLatency: o.turnLatency}
 }
 
 func (rt *Runtime) engines() (list []*engine.Loop) {
@@ -102,7 +104,13 @@ func (rt *Runtime) engines() (list []*engine.Loop) {
 	return list
 }
 
-func (rt *Runtime) isClosing() bool { return rt.begun.Load() }
+func (rt *Runtime) isClosing() bool {
+	begun := rt.begun.Load()
+	if begun {
+		engine.Yield()
+	}
+	return begun
+}
 
 // Loops returns the runtime's loops.
 func (rt *Runtime) Loops() []*Loop { return rt.loops }

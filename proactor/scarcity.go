@@ -21,8 +21,8 @@ const (
 // noticeEvery is how often a loop logs one scarcity at most.
 const noticeEvery = time.Second
 
-// notice returns where to log a scarcity, nil if it was logged just now, or if
-// nobody wants to know.
+// notice returns where to log a scarcity, nil without a logger or if it was logged
+// within noticeEvery.
 func (l *Loop) notice(of scarcity) *slog.Logger {
 	log := l.rt.options.logger
 	now := l.engine.Now()
@@ -34,8 +34,8 @@ func (l *Loop) notice(of scarcity) *slog.Logger {
 	return log.With("loop", l.index())
 }
 
-// ranDry counts a receive of h that found no buffer in p. It is armed again.
-func (l *Loop) ranDry(p *engine.Pool, h holder) {
+// noteNoBuffer counts a receive of h that found no buffer in p. It is armed again.
+func (l *Loop) noteNoBuffer(p *engine.Pool, h holder) {
 	l.counts.noBuffers++
 	if log := l.notice(buffersScarce); log != nil {
 		log.Info("no receive buffer was free", "peer", h.RemoteAddr(), "local", h.LocalAddr(),
@@ -43,10 +43,11 @@ func (l *Loop) ranDry(p *engine.Pool, h holder) {
 	}
 }
 
-// ranShort counts an accept that failed for want of descriptors or memory. It rests.
-func (l *Loop) ranShort(ln *Listener, e syscall.Errno, rest time.Duration) {
+// noteAcceptShortage counts an accept that failed for want of descriptors or memory. The next try is
+// after backoff.
+func (l *Loop) noteAcceptShortage(ln *Listener, e syscall.Errno, backoff time.Duration) {
 	l.counts.acceptShortages++
 	if log := l.notice(descriptorsScarce); log != nil {
-		log.Warn("accepting connections rests", "listener", ln.Addr(), "error", e, "for", rest)
+		log.Warn("accepting connections pauses", "listener", ln.Addr(), "error", e, "for", backoff)
 	}
 }

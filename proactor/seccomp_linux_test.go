@@ -14,19 +14,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestRefusedBySeccomp runs itself in a process whose seccomp filter refuses
-// io_uring_setup(2), as the filters of container runtimes do.
+// TestRefusedBySeccomp runs itself in a process whose seccomp filter refuses a system
+// call of io_uring's, as the filters of container runtimes do.
 func TestRefusedBySeccomp(t *testing.T) {
-	refusals := map[string]struct {
+	type refusal struct {
+		number  uint32
 		errno   syscall.Errno
 		reasons []string
-	}{
-		"EPERM":  {syscall.EPERM, []string{"operation not permitted", "seccomp", "container"}},
-		"ENOSYS": {syscall.ENOSYS, []string{"function not implemented", "seccomp"}},
+	}
+	refusals := map[string]refusal{}
+	for call, number := range map[string]uint32{
+		"io_uring_setup": unix.SYS_IO_URING_SETUP, "io_uring_enter": unix.SYS_IO_URING_ENTER, "io_uring_register": unix.SYS_IO_URING_REGISTER,
+	} {
+		for _, errno := range []syscall.Errno{syscall.EPERM, syscall.EACCES, syscall.ENOSYS} {
+			refusals[call+" "+unix.ErrnoName(errno)] = refusal{number, errno, []string{call, errno.Error(), "seccomp"}}
+		}
 	}
 	if name := os.Getenv("GOPROACTOR_REFUSE_IOURING"); name != "" {
-		refuseIOUring(t, refusals[name].errno)
-		showNoIOUring(t, refusals[name].reasons...)
+		r := refusals[name]
+		refuseCall(t, r.number, r.errno)
+		showNoIOUring(t, r.reasons...)
 		return
 	}
 	if v, err := os.ReadFile("/proc/sys/kernel/io_uring_disabled"); err == nil && strings.TrimSpace(string(v)) != "0" {
@@ -43,15 +50,15 @@ func TestRefusedBySeccomp(t *testing.T) {
 	}
 }
 
-// refuseIOUring has the kernel answer errno to io_uring_setup, in every thread of
-// this process, from now on (seccomp(2)). That takes no privilege: the process
-// only gives up what set-user-ID programs would gain.
-func refuseIOUring(t *testing.T, errno syscall.Errno) {
+// refuseCall has the kernel answer errno to a system call, in every thread of this
+// process, from now on (seccomp(2)). That takes no privilege: the process only gives up
+// what set-user-ID programs would gain.
+func refuseCall(t *testing.T, number uint32, errno syscall.Errno) {
 	t.Helper()
 	const numberOffset = 0 // of seccomp_data.nr
 	filter := []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: numberOffset},
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_IO_URING_SETUP, Jf: 1},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: number, Jf: 1},
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(errno)},
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
 	}

@@ -42,12 +42,14 @@ type segment struct {
 	turn    turn                  // instead of data: somebody else sends when it has come
 	noCopy  bool                  // asked for by SendZeroCopy
 	write   bool                  // of a net.Conn, whose Close ends it
+	copied  bool                  // of a net.Conn whose Write has returned
 	zero    *zeroCopy             // sends it without copying
 }
 
 // push queues a segment. It goes out at the end of the loop's turn, with what
 // else is queued until then; if a send is under way, with the next one.
 func (s *sender) push(g segment) {
+	s.conn.recv.written = g.write
 	if err := s.accepts(len(g.data)); err != nil {
 		s.conclude(g, err)
 		return
@@ -152,7 +154,7 @@ func (s *sender) gathered(n int) int {
 	bytes := len(first.data)
 	for i := 1; i < n; i++ {
 		g := s.queue.At(i)
-		if bytes += len(g.data); bytes > maxTransfer || g.rights != nil || g.turn != nil || g.zero != nil || g.write != first.write {
+		if bytes += len(g.data); bytes > maxTransfer || g.rights != nil || g.turn != nil || g.zero != nil || g.write != first.write || g.copied != first.copied {
 			return i
 		}
 	}
@@ -287,6 +289,11 @@ func (s *sender) cancel(reason error) {
 		s.conn.loop.engine.Cancel(s.userData)
 	}
 	s.abandon(reason)
+	s.giveUpWaiting(reason)
+}
+
+// giveUpWaiting ends the waiting for what was sent without copying.
+func (s *sender) giveUpWaiting(reason error) {
 	for z := s.waiting; z != nil; z = z.next {
 		z.giveUp(reason)
 	}

@@ -221,7 +221,7 @@ func (s *fileSend) fail(err error) {
 	s.finish(err)
 }
 
-// stop ends what was cancelled. A stream of which part was sent cannot go on.
+// stop ends what was canceled. A stream of which part was sent cannot go on.
 func (s *fileSend) stop() {
 	if s.sent > 0 {
 		s.fail(s.conn.opError("write", s.reason))

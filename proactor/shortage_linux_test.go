@@ -111,5 +111,5 @@ func serveShortOfDescriptors(t *testing.T, name string) {
 	}
 	cancel()
 	require.ErrorIs(t, <-served, context.Canceled)
-	require.Contains(t, log.about("accepting connections rests", "listener"), ln.Addr().String())
+	require.Contains(t, log.about("accepting connections pauses", "listener"), ln.Addr().String())
 }

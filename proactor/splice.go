@@ -88,7 +88,7 @@ type splice struct {
 	stage    spliceStage
 	userData uint64
 	ended    bool
-	reason   error // why it is being cancelled
+	reason   error // why it is being canceled
 	starter  starter
 	answer   *futures.Promise[int]
 }

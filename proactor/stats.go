@@ -24,6 +24,8 @@ type LoopStats struct {
 	Turns           uint64 // rounds of the loop
 	InFlight        int    // operations submitted and not completed
 	Conns           int    // open connections
+	Files           int    // open files
+	Others          int    // what else is open: sockets of listeners, PacketConns, dials and polls under way
 	Tasks           int    // running handlers
 	Timers          int    // armed timers
 	Buffers         int    // receive buffers allocated
@@ -32,18 +34,25 @@ type LoopStats struct {
 	RegisteredBytes int    // of them, registered with the queue
 	Accepted        uint64 // connections accepted
 	AcceptsPaused   uint64 // times accepting paused at the connection limit
-	AcceptShortages uint64 // times accepting rested for want of descriptors or memory
+	AcceptShortages uint64 // times accepting paused for want of descriptors or memory
 	NoBuffers       uint64 // receives refused for want of a buffer (ENOBUFS), and armed again
 	ReceivesPaused  uint64 // receives paused because nobody read
 	Held            int64  // bytes of received data, and of Loop.Buffer, Reader and Writer, that are held, see WithMemoryBudget
 	Copied          uint64 // receives copied out of their buffer at once: the connection held its share of buffers, or nobody waited
 	OverBudget      uint64 // connections ended because more was held than may be
 	Late            uint64 // completions of operations that were over
+	PostsDelayed    uint64 // calls of Loop.Do that waited because the loop did not keep up
 
 	// LongestTurn is for how long the watchdog has seen the loop held up at most,
 	// give or take half the stall limit (WithStallLimit); zero if never for so
 	// long.
 	LongestTurn time.Duration
+
+	// TurnLatency is how long turns took, nil without WithTurnLatency. A turn is all
+	// that a loop does between two looks for completions: it runs the callbacks and
+	// handlers that have something to do. What becomes ready meanwhile waits until its
+	// end. The system calls in which a loop submits and waits are no part of it.
+	TurnLatency *Histogram
 }
 
 // Stats are the counters of a runtime, a loop each.
@@ -66,7 +75,7 @@ func (rt *Runtime) Stats() Stats {
 			stats[i] = l.lastStats()
 		}
 		stats[here.index()] = here.snapshot()
-		return stats
+		return rt.withLatency(stats)
 	}
 	answers := make([]chan LoopStats, len(rt.loops))
 	for i, l := range rt.loops {
@@ -84,6 +93,14 @@ func (rt *Runtime) Stats() Stats {
 		case <-patience.Done():
 		}
 		stats[i] = l.lastStats()
+	}
+	return rt.withLatency(stats)
+}
+
+// withLatency adds what is not copied in each turn.
+func (rt *Runtime) withLatency(stats Stats) Stats {
+	for i, l := range rt.loops {
+		stats[i].TurnLatency = histogramOf(l.engine.TurnLatency())
 	}
 	return stats
 }
@@ -127,6 +144,8 @@ func (s Stats) Total() LoopStats {
 		t.Turns += l.Turns
 		t.InFlight += l.InFlight
 		t.Conns += l.Conns
+		t.Files += l.Files
+		t.Others += l.Others
 		t.Tasks += l.Tasks
 		t.Timers += l.Timers
 		t.Buffers += l.Buffers
@@ -142,7 +161,9 @@ func (s Stats) Total() LoopStats {
 		t.Copied += l.Copied
 		t.OverBudget += l.OverBudget
 		t.Late += l.Late
+		t.PostsDelayed += l.PostsDelayed
 		t.LongestTurn = max(t.LongestTurn, l.LongestTurn)
+		t.TurnLatency = t.TurnLatency.plus(l.TurnLatency)
 	}
 	return t
 }
@@ -153,6 +174,8 @@ func (l *Loop) snapshot() LoopStats {
 		Turns:           l.engine.Turns(),
 		InFlight:        l.engine.InFlight(),
 		Conns:           len(l.conns),
+		Files:           len(l.openFiles),
+		Others:          len(l.residents),
 		Tasks:           l.engine.Tasks().Len(),
 		Timers:          l.engine.Timers(),
 		Buffers:         l.buffers.Buffers() + l.bulk.Buffers() + l.messages.Buffers(),
@@ -168,6 +191,7 @@ func (l *Loop) snapshot() LoopStats {
 		Copied:          l.buffers.Copied() + l.bulk.Copied() + l.messages.Copied(),
 		OverBudget:      l.counts.overBudget,
 		Late:            l.engine.Late(),
+		PostsDelayed:    l.postsDelayed.Load(),
 		LongestTurn:     l.engine.LongestTurn(),
 	}
 }

@@ -134,23 +134,27 @@ func TestStatsAtBothEnds(t *testing.T) {
 // BenchmarkTurn is what a turn costs in which nothing happens.
 func BenchmarkTurn(b *testing.B) {
 	for _, backend := range backends {
-		b.Run(backend.String(), func(b *testing.B) {
-			requireBackend(b, backend)
-			rt, err := proactor.New(proactor.WithBackend(backend), proactor.WithLoops(1))
-			require.NoError(b, err)
-			defer rt.Close()
-			l, left, done := rt.Loops()[0], b.N, make(chan struct{})
-			var again func()
-			again = func() {
-				if left--; left == 0 {
-					close(done)
-					return
-				}
-				l.Do(again)
-			}
-			b.ResetTimer()
-			l.Do(again)
-			<-done
-		})
+		b.Run(backend.String(), func(b *testing.B) { turns(b, backend) })
+		b.Run(backend.String()+"-latency", func(b *testing.B) { turns(b, backend, proactor.WithTurnLatency()) })
 	}
+}
+
+// turns has a loop turn b.N times.
+func turns(b *testing.B, backend proactor.Backend, opts ...proactor.Option) {
+	requireBackend(b, backend)
+	rt, err := proactor.New(append(opts, proactor.WithBackend(backend), proactor.WithLoops(1))...)
+	require.NoError(b, err)
+	defer rt.Close()
+	l, left, done := rt.Loops()[0], b.N, make(chan struct{})
+	var again func()
+	again = func() {
+		if left--; left == 0 {
+			close(done)
+			return
+		}
+		l.Do(again)
+	}
+	b.ResetTimer()
+	l.Do(again)
+	<-done
 }

@@ -9,8 +9,7 @@ import (
 	"github.com/goproactor/goproactor/ring"
 )
 
-// transfer is a read or write of a file under way. It is used for one operation
-// after another.
+// transfer is a read or write of a file under way. It is pooled.
 type transfer struct {
 	transferring
 	file     *File
@@ -22,9 +21,9 @@ type transfer struct {
 	piece    int // of a vector: the first piece with bytes left
 	within   int // bytes of that piece moved so far
 	attempt  []ring.Iovec
-	reason   error // why it is being cancelled
+	reason   error // why it is being canceled
 	ended    bool
-	spare    bool // among those to be used again
+	spare    bool // in the pool
 }
 
 // transferring is what a transfer is to do.
@@ -36,7 +35,7 @@ type transferring struct {
 	offset int64
 }
 
-// verb is what a transfer does.
+// verb says whether a transfer reads or writes, and where.
 type verb uint8
 
 const (
@@ -49,7 +48,7 @@ const (
 func (v verb) isRead() bool   { return v == readsAt || v == reads }
 func (v verb) atCursor() bool { return v == reads || v == writes }
 
-// op is what errors call it.
+// op is its name in errors.
 func (v verb) op() string {
 	if v.isRead() {
 		return "read"
@@ -72,7 +71,7 @@ func (f *File) transfer(t transferring) futures.Future[int] {
 	return future
 }
 
-// takeTransfer is one to be used again, or a new one.
+// takeTransfer takes a transfer from the pool, or makes one.
 func (l *Loop) takeTransfer() (*transfer, futures.Future[int]) {
 	for last := len(l.transfers) - 1; last >= 0; last-- {
 		o := l.transfers[last]
@@ -128,7 +127,7 @@ func (o *transfer) begin() {
 	case !o.vector && len(o.memory) > 0 || o.vector && o.more():
 		f.inFlight++
 		o.aligned = f.loop.memory.find(o.memory)
-		o.aligned.hold()
+		o.aligned.addUser()
 		if !o.verb.atCursor() {
 			o.submit()
 			return
@@ -179,9 +178,9 @@ func (o *transfer) at() int64 {
 	return o.offset + int64(o.done)
 }
 
-// next is where the cursor is. That is for the kernel to know, but with O_DIRECT:
-// its ring then leaves the cursor where it is when the device takes its time (seen
-// on 6.18), and the next write would fall on this one.
+// next is the offset of an operation at the cursor. The kernel keeps the cursor, except
+// with O_DIRECT: its ring does not move the cursor then if the operation waits for the
+// device (seen on 6.18), and the next write would overwrite this one.
 func (f *File) next(v verb) int64 {
 	if f.direct && !(f.append && v == writes) {
 		return f.cursor
@@ -264,7 +263,7 @@ func (o *transfer) advance(n int) (left bool) {
 	return o.more()
 }
 
-// goOn submits the rest, unless it is wanted no more.
+// goOn submits the rest, unless the transfer was canceled or the file ends.
 func (o *transfer) goOn() {
 	switch {
 	case o.reason != nil:
@@ -276,7 +275,7 @@ func (o *transfer) goOn() {
 	}
 }
 
-// end leaves the file, and then tells.
+// end ends a transfer that was submitted.
 func (o *transfer) end(err error) {
 	f := o.file
 	if o.verb.atCursor() {
@@ -285,7 +284,7 @@ func (o *transfer) end(err error) {
 	o.leave(err)
 }
 
-// leave ends it, in the line or not.
+// leave ends a transfer that is not in the line any more.
 func (o *transfer) leave(err error) {
 	f := o.file
 	f.inFlight--
@@ -296,7 +295,7 @@ func (o *transfer) leave(err error) {
 
 // settle gives the result.
 func (o *transfer) settle(n int, err error) {
-	o.aligned.letGo()
+	o.aligned.removeUser()
 	o.aligned, o.memory, o.pieces = nil, nil, nil
 	if o.answer != nil {
 		o.answer.Settle(n, err)
@@ -314,8 +313,8 @@ func (o *transfer) refuse(err error) {
 // cancel implements startable.
 func (o *transfer) cancel() { o.Cancel() }
 
-// Cancel implements futures.Canceler: one in line leaves it, of one in flight
-// the final completion tells.
+// Cancel implements futures.Canceler. A transfer in the line leaves it; one in flight
+// ends with its final completion.
 func (o *transfer) Cancel() {
 	if o.ended || o.reason != nil || o.file == nil {
 		return

@@ -2,11 +2,8 @@ package proactor
 
 import (
 	"net"
-	"os"
-	"syscall"
 
 	"github.com/goproactor/goproactor/internal/sockets"
-	"github.com/goproactor/goproactor/ring"
 )
 
 // Unconnected makes a connection that is not connected yet, and the step of a
@@ -33,10 +30,5 @@ func (rt *Runtime) Unconnected(network, address string) (*Conn, Step, error) {
 }
 
 func (c *Conn) connectStep(to *sockets.Address) Step {
-	return Step{
-		conn:    c,
-		sends:   true,
-		prepare: func(sqe *ring.SQE, _ []StepResult) { sqe.PrepConnect(c.fd, to.Bytes()) },
-		failed:  func(e syscall.Errno) error { return c.opError("dial", os.NewSyscallError("connect", e)) },
-	}
+	return Step{conn: c, action: stepConnects, remote: to}
 }

@@ -15,11 +15,11 @@ const (
 const writeRoom = 128
 
 // Writer collects replies in memory of the connection's loop, to be sent as one with
-// Flush. It holds no memory when nothing is collected. More than 16 KiB go out in
+// Flush or Queue. It holds no memory when nothing is collected. More than 16 KiB go out in
 // pieces: each full one is queued while the next is filled.
 //
-// Errors stick: after the first, nothing is written any more, and Write and Flush return
-// it. A Writer is for one goroutine or task at a time. What a task has written and not
+// Errors stick: after the first, nothing is written any more, and Write, Flush and Queue
+// return it. A Writer is for one goroutine or task at a time. What a task has written and not
 // flushed is dropped when the task returns. On a "unixpacket" connection each piece is a
 // message.
 type Writer struct {
@@ -105,6 +105,28 @@ func (w *Writer) Flush() futures.Future[int] {
 		}
 	}
 	return c.Send(b)
+}
+
+// Queue is Flush for one who does not ask when it is sent: the future is resolved already
+// while the connection's queue is below its high-water mark, else when it has shrunk. A
+// handler that awaits it waits only for a peer that does not keep up. Full pieces that
+// were queued before count, even if nothing is left to queue. See Conn.Queue.
+func (w *Writer) Queue() futures.Future[struct{}] {
+	if w.err != nil {
+		return futures.Failed[struct{}](w.err)
+	}
+	c, b := w.conn, w.out
+	if b.lease == nil && c.medium == packets { // it would be an empty message
+		return futures.Future[struct{}]{}
+	}
+	w.out = Buffer{}
+	if c.loop.engine.Inside() {
+		if w.err = c.send.accepts(b.Len()); w.err != nil {
+			b.Release()
+			return futures.Failed[struct{}](w.err)
+		}
+	}
+	return c.Queue(b)
 }
 
 // Release drops what was written and not flushed. The Writer may be used again. A task

@@ -9,7 +9,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/proactor"
 	"github.com/stretchr/testify/require"
 )
@@ -79,6 +81,42 @@ var writingReplies = []behaviour{
 			require.True(t, bytes.Equal(want.Bytes(), got))
 		})
 	}},
+	{name: "what is queued goes out in order, and Queue waits above the high-water mark", opts: []proactor.Option{proactor.WithHighWater(64 << 10)}, show: func(t *testing.T, rt *proactor.Runtime) {
+		eachWay(t, rt, func(ctx context.Context, c *proactor.Conn, peer *net.TCPConn) {
+			w := c.Writer()
+			_, err := w.Queue().Await(ctx)
+			require.NoError(t, err)
+			w.WriteString("first ")
+			_, err = w.Queue().Await(ctx)
+			require.NoError(t, err)
+			require.Zero(t, w.Buffered())
+			w.WriteString("second ")
+			_, err = w.Flush().Await(ctx)
+			require.NoError(t, err)
+			w.WriteString("third")
+			_, err = w.Queue().Await(ctx)
+			require.NoError(t, err)
+			aside(t, ctx, func() { require.Equal(t, "first second third", readFull(t, peer, 18)) })
+
+			const piece, most = 48 << 10, 64 << 20
+			full := futures.Future[struct{}]{}
+			sent := 0
+			for sent < most && full.Ready() {
+				w.Write(make([]byte, piece))
+				full = w.Queue()
+				sent += piece
+				if _, err := rt.Sleep(time.Millisecond).Await(ctx); err != nil {
+					t.Error(err)
+				}
+			}
+			require.False(t, full.Ready(), "nobody reads")
+			aside(t, ctx, func() { readFull(t, peer, sent) })
+			_, err = full.Await(ctx)
+			require.NoError(t, err)
+			_, err = w.Queue().Await(ctx)
+			require.NoError(t, err)
+		})
+	}},
 	{name: "errors stick", show: func(t *testing.T, rt *proactor.Runtime) {
 		c, peer := accepted(t, rt)
 		inTask(t, rt, c, func(ctx context.Context) {
@@ -96,6 +134,8 @@ var writingReplies = []behaviour{
 				require.ErrorIs(t, w.WriteByte('x'), net.ErrClosed)
 				require.Empty(t, w.AvailableBuffer())
 				_, err = w.Flush().Await(ctx)
+				require.ErrorIs(t, err, net.ErrClosed)
+				_, err = w.Queue().Await(ctx)
 				require.ErrorIs(t, err, net.ErrClosed)
 			}
 			w = c.Writer()
@@ -166,46 +206,68 @@ func TestReaderAndWriterAllocateNothing(t *testing.T) {
 		{"a part of a line, then the rest", []string{"GET key-of-", "some-length\r\n"}},
 	} {
 		t.Run(frame.name, func(t *testing.T) {
-			onEach(t, func(t *testing.T, rt *proactor.Runtime) {
-				addr := serve(t, rt, answerLines)
-				c := rawDial(t, addr)
-				lines := strings.Count(strings.Join(frame.chunks, ""), "\n")
-				answer := make([]byte, lines*len(replyLine))
-				chunks := make([][]byte, len(frame.chunks))
-				for i, s := range frame.chunks {
-					chunks[i] = []byte(s)
-				}
-				round := func() {
-					for _, p := range chunks {
-						c.write(t, p)
+			eachSend(t, func(t *testing.T, send sendReplies) {
+				onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+					addr := serve(t, rt, answerLines(send))
+					c := rawDial(t, addr)
+					lines := strings.Count(strings.Join(frame.chunks, ""), "\n")
+					answer := make([]byte, lines*len(replyLine))
+					chunks := make([][]byte, len(frame.chunks))
+					for i, s := range frame.chunks {
+						chunks[i] = []byte(s)
 					}
-					c.read(t, answer)
-				}
-				requireNoAllocs(t, round)
+					round := func() {
+						for _, p := range chunks {
+							c.write(t, p)
+						}
+						c.read(t, answer)
+					}
+					requireNoAllocs(t, round)
+				})
 			})
 		})
 	}
 }
 
+// sendReplies sends what a Writer has collected, and waits if need be.
+type sendReplies func(ctx context.Context, w *proactor.Writer) error
+
+func eachSend(t *testing.T, test func(t *testing.T, send sendReplies)) {
+	t.Run("Flush", func(t *testing.T) {
+		test(t, func(ctx context.Context, w *proactor.Writer) error {
+			_, err := w.Flush().Await(ctx)
+			return err
+		})
+	})
+	t.Run("Queue", func(t *testing.T) {
+		test(t, func(ctx context.Context, w *proactor.Writer) error {
+			_, err := w.Queue().Await(ctx)
+			return err
+		})
+	})
+}
+
 const replyLine = "$24 some reply of a server\r\n"
 
-// answerLines answers each line, and flushes when no more are there.
-func answerLines(ctx context.Context, c *proactor.Conn) error {
-	r, w := c.Reader(), c.Writer()
-	for line, err := range r.Lines(ctx, 0) {
-		if err != nil {
-			return err
-		}
-		w.WriteByte('$')
-		w.Write(strconv.AppendInt(w.AvailableBuffer(), int64(min(24, len(line)+24)), 10))
-		w.WriteString(replyLine[3:])
-		if r.Buffered() == 0 {
-			if _, err := w.Flush().Await(ctx); err != nil {
+// answerLines answers each line, and sends when no more are there.
+func answerLines(send sendReplies) func(context.Context, *proactor.Conn) error {
+	return func(ctx context.Context, c *proactor.Conn) error {
+		r, w := c.Reader(), c.Writer()
+		for line, err := range r.Lines(ctx, 0) {
+			if err != nil {
 				return err
 			}
+			w.WriteByte('$')
+			w.Write(strconv.AppendInt(w.AvailableBuffer(), int64(min(24, len(line)+24)), 10))
+			w.WriteString(replyLine[3:])
+			if r.Buffered() == 0 {
+				if err := send(ctx, w); err != nil {
+					return err
+				}
+			}
 		}
+		return nil
 	}
-	return nil
 }
 
 // Memory of the program's own that is broadcast allocates nothing on its loop.

@@ -23,7 +23,7 @@ type zeroCopy struct {
 
 // sendsUncopied says whether a segment is to be sent without copying.
 func (s *sender) sendsUncopied(g *segment) bool {
-	if s.conn.medium == file || len(g.data) == 0 || g.rights != nil {
+	if s.conn.medium == file || len(g.data) == 0 || g.rights != nil || g.copied {
 		return false
 	}
 	least := s.conn.loop.rt.options.zeroCopy

@@ -108,7 +108,7 @@ var zeroCopying = []behaviour{
 		gone(t, err)
 		require.Zero(t, n)
 	}},
-	{name: "SendZeroCopy cancelled", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "SendZeroCopy canceled", show: func(t *testing.T, rt *proactor.Runtime) {
 		for _, where := range []string{"outside", "inside"} {
 			c, peer := slowly(t, rt)
 			check := func(ctx context.Context) {
@@ -133,7 +133,7 @@ var zeroCopying = []behaviour{
 			c.Abort()
 		}
 	}},
-	{name: "SendZeroCopy cancelled when the socket has all of it", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "SendZeroCopy canceled when the socket has all of it", show: func(t *testing.T, rt *proactor.Runtime) {
 		for range 100 {
 			c, peer := accepted(t, rt)
 			f := c.SendZeroCopy([]byte("hello"))

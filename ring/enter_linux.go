@@ -21,6 +21,8 @@ const (
 
 // Operations of io_uring_register(2), those that iouring-go lacks.
 const (
+	registerRestrictions  = 11 // Linux 5.10
+	registerEnableRings   = 12 // Linux 5.10
 	registerFiles2        = 13 // Linux 5.13
 	registerBuffers2      = 15 // Linux 5.13
 	registerBuffersUpdate = 16 // Linux 5.13
@@ -29,7 +31,6 @@ const (
 	unregisterBufferRing  = 23
 	registerSyncCancel    = 24 // Linux 6.0
 	registerNAPI          = 27 // Linux 6.9
-	unregisterNAPI        = 28
 	registerResize        = 33 // Linux 6.13
 	registerMemRegion     = 34 // Linux 6.13
 )

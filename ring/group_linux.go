@@ -56,6 +56,9 @@ func (r *Ring) UnregisterBufferRing(group uint16) error {
 	if r.err != nil {
 		return r.err
 	}
+	if r.groups[group] == nil { // seen on 6.1: EINVAL
+		return fmt.Errorf("unregister buffer group %d: %w", group, syscall.ENOENT)
+	}
 	g := &bufferRegistration{group: group}
 	if _, err := register(r.fd, unregisterBufferRing, unsafe.Pointer(g), 1); err != nil {
 		return fmt.Errorf("unregister buffer group %d: %w", group, err)

@@ -26,6 +26,11 @@ func Probe() Report {
 func probe() Report {
 	report := Report{Kernel: KernelRelease()}
 	r, err := Open(Options{Entries: 8})
+	if err == nil {
+		if err = r.tryEnter(); err != nil {
+			r.Close()
+		}
+	}
 	if err != nil {
 		report.Setup = err
 		report.refuse("no ring can be opened: " + err.Error())
@@ -47,6 +52,15 @@ func probe() Report {
 		report.Features = append(report.Features, support(t.name, t.since, t.needed, err == nil, fmt.Sprint(err)))
 	}
 	return report
+}
+
+// tryEnter performs an entry that any ring performs.
+func (r *Ring) tryEnter() error {
+	_, err := r.perform(func(e *SQE) {
+		e.PrepNop()
+		e.SetUserData(trialData)
+	})
+	return err
 }
 
 // support is a row of a report; the reason counts only if it is not there.

@@ -37,6 +37,7 @@ type Ring struct {
 	buffers      [][]byte               // the registered ones, by index; nil without a table
 	files        bool                   // there is a table of direct descriptors
 	slots        int                    // that it has
+	interrupted  int32                  // result that means canceled, as ECANCELED does; see restart
 	unregistering
 
 	limit    Timespec // of the wait under way; here because the kernel reads it
@@ -70,8 +71,18 @@ func Open(o Options) (*Ring, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("io_uring: %w", err)
 	}
+	if err := restrict(fd); err != nil {
+		r.m.close()
+		unix.Close(fd)
+		return nil, err
+	}
 	r.groups = map[uint16]*BufferRing{}
-	r.waitsToUnregister = waitsToUnregister(KernelRelease())
+	release := KernelRelease()
+	r.waitsToUnregister = queueabi.Before(release, 6, 13)
+	r.interrupted = -restart
+	if queueabi.Before(release, 6, 18) { // seen on 6.1 and 6.12, not on 6.18
+		r.interrupted = -int32(syscall.EINTR)
+	}
 	return r, nil
 }
 
@@ -200,6 +211,8 @@ func (r *Ring) settle(errno syscall.Errno) {
 		// The completion queue was full, and no memory was left to keep a
 		// completion aside. An operation will never be seen to end.
 		r.fail(fmt.Errorf("io_uring_enter: out of memory, completions are lost: %w", errno))
+	case syscall.EPERM, syscall.EACCES, syscall.ENOSYS:
+		r.fail(refusedByPolicy("io_uring_enter", errno))
 	default:
 		r.fail(fmt.Errorf("io_uring_enter: %w", errno))
 	}
@@ -246,14 +259,15 @@ func (r *Ring) collect(dst []CQE) (n int) {
 
 // restart is what a system call ends with in the kernel when a signal is to end
 // its wait (ERESTARTSYS). The wait of a worker thread is ended like that by a
-// cancel, and by nothing else. Splices and opens say so in their result.
+// cancel, and by nothing else. Splices and opens say so in their result; older
+// kernels say EINTR there.
 const restart = 512
 
 // account notes which entries have had their last completion.
 func (r *Ring) account(completions []CQE) {
 	for i := range completions {
 		c := &completions[i]
-		if c.Result() == -restart {
+		if n := c.Result(); n == -restart || n == r.interrupted {
 			*c = CQE(queueabi.NewCQE(c.UserData(), -int32(syscall.ECANCELED), c.Flags()))
 		}
 		if !c.More() {

@@ -24,6 +24,7 @@ type bit struct {
 var requiredFlags = []bit{
 	{"IORING_SETUP_CQSIZE", iouring_syscall.IORING_SETUP_CQSIZE, "5.5"},
 	{"IORING_SETUP_CLAMP", iouring_syscall.IORING_SETUP_CLAMP, "5.6"},
+	{"IORING_SETUP_R_DISABLED", setupRDisabled, "5.10"}, // until it is restricted, see restrict
 	{"IORING_SETUP_SUBMIT_ALL", iouring_syscall.IORING_SETUP_SUBMIT_ALL, "5.18"},
 	{"IORING_SETUP_TASKRUN_FLAG", iouring_syscall.IORING_SETUP_TASKRUN_FLAG, "5.19"},
 	{"IORING_SETUP_SINGLE_ISSUER", 1 << 12, "6.0"},

@@ -162,16 +162,15 @@ func tryNAPI(r *Ring) error {
 		_       [3]uint8
 		_       uint64
 	}{timeout: 1}
-	if _, err := register(r.fd, registerNAPI, unsafe.Pointer(arg), 1); err != nil {
+	return withDescriptor(r.flags&^setupRDisabled, func(fd int) error {
+		_, err := register(fd, registerNAPI, unsafe.Pointer(arg), 1)
 		return err
-	}
-	_, err := register(r.fd, unregisterNAPI, unsafe.Pointer(arg), 1)
-	return err
+	})
 }
 
 // tryResize has a ring of its own, since resizing moves what is mapped.
 func tryResize(r *Ring) error {
-	return withDescriptor(r.flags, func(fd int) error {
+	return withDescriptor(r.flags&^setupRDisabled, func(fd int) error {
 		arg := &iouring_syscall.IOURingParams{
 			SQEntries: 16, CQEntries: 64,
 			Flags: iouring_syscall.IORING_SETUP_CQSIZE | iouring_syscall.IORING_SETUP_CLAMP,

@@ -19,15 +19,6 @@ type unregistering struct {
 	emptiedBuffers    int
 }
 
-// waitsToUnregister tells by the kernel's release.
-func waitsToUnregister(release string) bool {
-	major, minor := 0, 0
-	if n, _ := fmt.Sscanf(release, "%d.%d", &major, &minor); n != 2 {
-		return false
-	}
-	return major < 6 || major == 6 && minor < 13
-}
-
 // wouldWait reports whether unregistering could wait for ever.
 func (r *Ring) wouldWait() bool { return r.waitsToUnregister && r.inFlight > 0 }
 

@@ -19,14 +19,6 @@ func OpenWaiting(o Options) (*Ring, error) {
 	return r, err
 }
 
-func TestWaitsToUnregister(t *testing.T) {
-	for release, want := range map[string]bool{
-		"5.10.0-30-amd64": true, "6.1.0": true, "6.12.9+bpo": true, "6.13.0": false, "6.18.44": false, "7.0": false, "unknown": false,
-	} {
-		require.Equal(t, want, waitsToUnregister(release), release)
-	}
-}
-
 // Tables are unregistered while an operation is in flight, without waiting for it.
 func TestUnregisterWhileInFlight(t *testing.T) {
 	RequireKernel(t)

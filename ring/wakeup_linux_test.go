@@ -15,18 +15,18 @@ import (
 // an eventfd whose read is armed, which is how loops do it, and by a completion
 // that one posts to the other (IORING_OP_MSG_RING, Linux 5.18).
 func BenchmarkWakeUp(b *testing.B) {
-	b.Run("eventfd", func(b *testing.B) { pingPong(b, newEventfdBell) })
-	b.Run("MSG_RING", func(b *testing.B) { pingPong(b, newMessageBell) })
+	b.Run("eventfd", func(b *testing.B) { pingPong(b, newEventfdWaker) })
+	b.Run("MSG_RING", func(b *testing.B) { pingPong(b, newMessageWaker) })
 }
 
-// bell is one side: it rings the other side's and waits for its own.
-type bell interface {
-	ring(other bell)
+// waker is one side: it wakes the other side and waits until it is woken.
+type waker interface {
+	wake(other waker)
 	wait() error
 }
 
-func pingPong(b *testing.B, bellOf func(*testing.B, *Ring) bell) {
-	var bells [2]bell
+func pingPong(b *testing.B, wakerOf func(*testing.B, *Ring) waker) {
+	var wakers [2]waker
 	var failed error
 	var stop atomic.Bool
 	made, ended := [2]chan struct{}{newSignal(), newSignal()}, newSignal()
@@ -39,32 +39,32 @@ func pingPong(b *testing.B, bellOf func(*testing.B, *Ring) bell) {
 			close(made[1])
 			return
 		}
-		bells[1] = bellOf(b, r)
+		wakers[1] = wakerOf(b, r)
 		close(made[1])
 		<-made[0]
 		for {
-			if err := bells[1].wait(); err != nil || stop.Load() {
+			if err := wakers[1].wait(); err != nil || stop.Load() {
 				failed = err
 				break
 			}
-			bells[1].ring(bells[0])
+			wakers[1].wake(wakers[0])
 		}
 		r.inFlight = 0 // what came by a message was never submitted here
 		r.Close()
 	}()
 	r := open(b, Options{})
-	bells[0] = bellOf(b, r)
+	wakers[0] = wakerOf(b, r)
 	close(made[0])
 	<-made[1]
 	require.NoError(b, failed)
 	for b.Loop() {
-		bells[0].ring(bells[1])
-		if err := bells[0].wait(); err != nil {
+		wakers[0].wake(wakers[1])
+		if err := wakers[0].wait(); err != nil {
 			b.Fatal(err)
 		}
 	}
 	stop.Store(true)
-	bells[0].ring(bells[1])
+	wakers[0].wake(wakers[1])
 	require.NoError(b, r.Enter(0))
 	<-ended
 	require.NoError(b, failed)
@@ -93,47 +93,47 @@ func (r *Ring) waitFor(userData uint64) error {
 	}
 }
 
-type eventfdBell struct {
+type eventfdWaker struct {
 	own   *Ring
 	fd    int
 	count [8]byte
 }
 
-func newEventfdBell(b *testing.B, r *Ring) bell {
+func newEventfdWaker(b *testing.B, r *Ring) waker {
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
 	if err != nil {
 		panic(err)
 	}
 	b.Cleanup(func() { unix.Close(fd) })
-	e := &eventfdBell{own: r, fd: fd}
+	e := &eventfdWaker{own: r, fd: fd}
 	e.arm()
 	return e
 }
 
-func (e *eventfdBell) arm() {
+func (e *eventfdWaker) arm() {
 	sqe := e.own.Next()
 	sqe.PrepRead(e.fd, e.count[:])
 	sqe.SetUserData(bellRings)
 }
 
-func (e *eventfdBell) ring(other bell) {
-	unix.Write(other.(*eventfdBell).fd, binary.NativeEndian.AppendUint64(nil, 1))
+func (e *eventfdWaker) wake(other waker) {
+	unix.Write(other.(*eventfdWaker).fd, binary.NativeEndian.AppendUint64(nil, 1))
 }
 
-func (e *eventfdBell) wait() error {
+func (e *eventfdWaker) wait() error {
 	err := e.own.waitFor(bellRings)
 	e.arm()
 	return err
 }
 
-type messageBell struct{ own *Ring }
+type messageWaker struct{ own *Ring }
 
-func newMessageBell(_ *testing.B, r *Ring) bell { return &messageBell{r} }
+func newMessageWaker(_ *testing.B, r *Ring) waker { return &messageWaker{r} }
 
-func (m *messageBell) ring(other bell) {
+func (m *messageWaker) wake(other waker) {
 	sqe := m.own.Next()
-	sqe.PrepOperation(uint8(iouring_syscall.IORING_OP_MSG_RING), int32(other.(*messageBell).own.fd), 0, 0, bellRings)
+	sqe.PrepOperation(uint8(iouring_syscall.IORING_OP_MSG_RING), int32(other.(*messageWaker).own.fd), 0, 0, bellRings)
 	sqe.SetUserData(bellSent)
 }
 
-func (m *messageBell) wait() error { return m.own.waitFor(bellRings) }
+func (m *messageWaker) wait() error { return m.own.waitFor(bellRings) }

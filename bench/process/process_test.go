@@ -73,7 +73,7 @@ func TestFailureIsOneLine(t *testing.T) {
 	}
 }
 
-func TestWaitCancelled(t *testing.T) {
+func TestWaitCanceled(t *testing.T) {
 	p := start(t, process.Spec{Argv: []string{"sleep", "1000"}, Core: -1})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -107,8 +107,8 @@ type checker struct {
 func newChecker(t *testing.T, snippets []snippet) *checker {
 	t.Helper()
 	c := &checker{paths: map[string]string{}, exports: map[string]string{}}
-	for _, name := range []string{"futures", "proactor", "ring", "epollfallback"} {
-		c.paths[name] = module + "/" + name
+	for _, path := range []string{"futures", "proactor", "proactor/proactortest", "ring", "epollfallback"} {
+		c.paths[filepath.Base(path)] = module + "/" + path
 	}
 	for path, name := range golist(t, "{{.ImportPath}} {{.Name}}", "std") {
 		known, isKnown := c.paths[name]

@@ -11,6 +11,7 @@ const pollsPerLook = 16
 // fails: enter meets that failure again.
 func (l *Loop) poll() bool {
 	begun := l.Now()
+	l.turnEnds(begun)
 	until := begun + l.config.BusyPoll
 	if wait := l.timers.wait(l); wait >= 0 {
 		until = min(until, begun+wait)

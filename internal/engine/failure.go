@@ -29,7 +29,7 @@ func (l *Loop) fail(err error) {
 	// flight, if that can still be found out.
 	l.queue.Close()
 	l.slots.Each(func(userData uint64, _ Operation) { dead.end(userData) })
-	l.queue = dead
+	l.queue = l.traced(dead)
 	l.Stop(l.Failure())
 }
 

@@ -75,6 +75,7 @@ func (s *fairness) contended(now time.Duration) bool {
 // under load. A loop never ends and is never scheduled anew unless it asks for it.
 func (l *Loop) yield() error {
 	now, s := l.Now(), &l.fairness
+	l.turnEnds(now)
 	contended := s.contended(now)
 	if !contended && now-s.yielded < slice {
 		return nil

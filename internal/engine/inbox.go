@@ -14,8 +14,9 @@ type inbox struct {
 }
 
 type message struct {
-	work futures.Runnable
-	next *message
+	work  futures.Runnable
+	next  *message
+	depth int // of the list from here on
 }
 
 // closedInbox in place of a list says that the loop takes no more.
@@ -30,7 +31,10 @@ func (b *inbox) put(r futures.Runnable) (wake, ok bool) {
 		if head == closedInbox {
 			return false, false
 		}
-		m.next = head
+		m.next, m.depth = head, 1
+		if head != nil {
+			m.depth += head.depth
+		}
 		if b.head.CompareAndSwap(head, m) {
 			// Only one of the posters that find the loop asleep wakes it.
 			return b.sleeping.Load() && b.sleeping.CompareAndSwap(true, false), true
@@ -47,6 +51,14 @@ func (b *inbox) sleep() bool {
 		return false
 	}
 	return true
+}
+
+// depth is how many messages the loop has not taken.
+func (b *inbox) depth() int {
+	if head := b.head.Load(); head != nil {
+		return head.depth
+	}
+	return 0
 }
 
 // filled says that something came in.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"runtime"
 	"runtime/debug"
 
 	"github.com/goproactor/goproactor/futures"
@@ -19,6 +20,7 @@ func (l *Loop) open() (err error) {
 	if l.queue, err = l.config.Open(); err != nil {
 		return err
 	}
+	l.queue = l.traced(l.queue)
 	l.fairness.open()
 	if err = l.host.Opened(); err == nil {
 		err = l.wake.open(l)
@@ -57,7 +59,18 @@ func (l *Loop) Stop(reason error) {
 func (l *Loop) Refuse() { l.refusing.Store(true) }
 
 // Refusing says that Refuse was called. Any goroutine may call it.
-func (l *Loop) Refusing() bool { return l.refusing.Load() }
+func (l *Loop) Refusing() bool {
+	refusing := l.refusing.Load()
+	if refusing && !l.Inside() {
+		Yield()
+	}
+	return refusing
+}
+
+// Yield is called for whoever is refused because a loop ends. Goroutines that go on
+// calling would otherwise hold every processor, 10 ms each in turn, and the loop
+// needs one again and again to end.
+func Yield() { runtime.Gosched() }
 
 // Begin is Perform for what begins something. It returns false from the moment
 // when the loop is told to end: callers that go on calling would otherwise keep

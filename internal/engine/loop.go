@@ -43,6 +43,7 @@ type Loop struct {
 
 	start    time.Time
 	turnTime time.Duration // see TurnTime
+	latency  *Latencies    // of turns, nil if nobody wants to know
 	fairness fairness
 	turns    atomic.Uint64
 	longest  atomic.Int64 // turn in nanoseconds, as far as the watchdog saw
@@ -63,6 +64,9 @@ type Config struct {
 	BusyPoll time.Duration              // see busypoll.go
 	Pin      bool                       // binds its thread to a processor
 	Logger   *slog.Logger               // may be nil
+
+	Tracer      Tracer // may be nil
+	TurnLatency bool   // how long turns take is recorded: one more look at the clock a turn
 }
 
 // Host is what lives on a loop. The loop calls it on its own thread.
@@ -99,6 +103,9 @@ type Host interface {
 func (l *Loop) Init(host Host, c Config) {
 	l.host, l.config = host, c
 	l.start, l.stopped = time.Now(), make(chan struct{})
+	if c.TurnLatency {
+		l.latency = new(Latencies)
+	}
 }
 
 // Run is the life of a loop, from its set-up, of which opened learns, to its
@@ -183,7 +190,7 @@ func (l *Loop) enter(wait time.Duration) {
 	}
 	l.inbox.awake()
 	l.vectors.reset()
-	l.turnTime = 0
+	l.turnBegins()
 	if err != nil {
 		l.fail(err)
 	}
@@ -255,8 +262,15 @@ func (l *Loop) Post(r futures.Runnable) bool {
 	if wake {
 		l.wake.signal()
 	}
+	if !ok {
+		Yield()
+	}
 	return ok
 }
+
+// Posted is how many posts of others the loop has not taken yet. Any goroutine may call
+// it.
+func (l *Loop) Posted() int { return l.inbox.depth() }
 
 // Do posts a function. Any goroutine may call it.
 func (l *Loop) Do(fn func()) bool { return l.Post(function(fn)) }

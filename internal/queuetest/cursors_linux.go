@@ -176,12 +176,19 @@ var cursors = []testCase{
 	}},
 	{"a write that a sealed file cuts moves the cursor", func(h *harness) {
 		half := os.Getpagesize()
-		fd, err := unix.MemfdCreate("sealed", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
-		require.NoError(h, err)
-		h.owned(fd)
-		require.NoError(h, unix.Ftruncate(fd, int64(half)))
-		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_GROW)
-		require.NoError(h, err)
+		sealed := func() int {
+			fd, err := unix.MemfdCreate("sealed", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+			require.NoError(h, err)
+			h.owned(fd)
+			require.NoError(h, unix.Ftruncate(fd, int64(half)))
+			_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_GROW)
+			require.NoError(h, err)
+			return fd
+		}
+		if n, err := unix.Write(sealed(), h.memory(2*half)); err != nil { // seen on 6.12
+			h.Skipf("write(2) writes %d of %d bytes: %v", n, 2*half, err)
+		}
+		fd := sealed()
 		h.entry(1, func(e *ring.SQE) { e.PrepWrite(fd, h.memory(2*half)) })
 		h.final(1, half)
 		h.cursorAt(fd, half)

@@ -1,6 +1,7 @@
 package queuetest
 
 import (
+	"github.com/goproactor/goproactor/internal/queueabi"
 	"github.com/goproactor/goproactor/ring"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -11,6 +12,13 @@ import (
 func (h *harness) lacks(op ring.Op) bool {
 	_, kernel := h.Queue.(*ring.Ring)
 	return kernel && !ring.Probe().Supports(op.String())
+}
+
+// kernelBefore reports whether the queue under test is the ring of a kernel that is
+// older than major.minor.
+func (h *harness) kernelBefore(major, minor int) bool {
+	_, kernel := h.Queue.(*ring.Ring)
+	return kernel && queueabi.Before(ring.KernelRelease(), major, minor)
 }
 
 var pipes = []testCase{

@@ -139,7 +139,13 @@ var shared = []testCase{
 		size, err := unix.FcntlInt(uintptr(w), unix.F_GETPIPE_SZ, 0)
 		require.NoError(h, err)
 		h.entry(1, func(e *ring.SQE) { e.PrepWrite(w, h.memory(2*size)) })
-		h.final(1, size)
+		if h.kernelBefore(6, 12) { // seen on 6.1: a worker writes, until all is written
+			h.quiet(1)
+			h.read(r, size)
+			h.final(1, 2*size)
+		} else {
+			h.final(1, size)
+		}
 		h.entry(2, func(e *ring.SQE) { e.PrepWrite(w, h.text("more")) })
 		h.quiet(2)
 		h.blocking(w)

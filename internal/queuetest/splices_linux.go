@@ -286,6 +286,7 @@ var splices = []testCase{
 				for _, fd := range []int{in, out} {
 					require.NoError(h, unix.SetNonblock(fd, !blocking))
 				}
+				h.Logf("%s, blocking %v", w.name, blocking)
 				h.entry(1, func(e *ring.SQE) { e.PrepSplice(in, ring.AtCursor, out, ring.AtCursor, 5, ring.SpliceNonblock) })
 				if blocking && w.name != "empty Unix socket" {
 					h.quiet(1)

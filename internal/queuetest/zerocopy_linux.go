@@ -46,6 +46,10 @@ var zeroCopies = []testCase{
 			e.PrepSendZC(ours, []byte("hello"), 0)
 			e.SetIoprio(1 << 14)
 		})
+		if h.kernelBefore(6, 12) { // seen on 6.1: no notification follows
+			h.fails(1, unix.EINVAL)
+			return
+		}
 		h.notified(1, -int(unix.EINVAL))
 		h.entry(2, func(e *ring.SQE) {
 			e.PrepSendZC(ours, []byte("hello"), 0)

@@ -7,10 +7,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Pipe opens a pipe (pipe(2)): what is written to the second end, the first
+// PipeFlags is what pipe2(2) takes.
+const PipeFlags = unix.O_CLOEXEC
+
+// Pipe opens a pipe (pipe2(2)): what is written to the second end, the first
 // reads.
 func Pipe() (ends [2]int, err error) {
-	err = unix.Pipe2(ends[:], unix.O_CLOEXEC)
+	err = unix.Pipe2(ends[:], PipeFlags)
 	return ends, os.NewSyscallError("pipe2", err)
 }
 

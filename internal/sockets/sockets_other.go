@@ -13,6 +13,7 @@ import (
 // What Linux has and this system is not used for.
 const (
 	AcceptFlags  = 0
+	PipeFlags    = 0
 	ShutdownRead = 0
 	ShutdownBoth = 2
 )

@@ -85,7 +85,7 @@ func TestHeapAgainstASortedList(t *testing.T) {
 	}
 }
 
-// TestHeapTouchesOnePath: arming, moving and cancelling write at most the
+// TestHeapTouchesOnePath: arming, moving and canceling write at most the
 // nodes between a leaf and the root, however many timers there are. That is what
 // O(log n) means, and takes no clock to see.
 func TestHeapTouchesOnePath(t *testing.T) {

@@ -1,0 +1,19 @@
+module github.com/goproactor/goproactor/examples/kv
+
+go 1.26.0
+
+require (
+	github.com/goproactor/goproactor v0.0.0
+	github.com/stretchr/testify v1.12.1
+	github.com/tidwall/btree v1.8.2
+	github.com/tidwall/redcon v1.6.4
+	golang.org/x/sys v0.49.0
+)
+
+require (
+	github.com/iceber/iouring-go v0.0.0-20230403020409-002cfd2e2a90 // indirect
+	github.com/tidwall/match v1.1.1 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
+)
+
+replace github.com/goproactor/goproactor => ../..

@@ -1,0 +1,164 @@
+// Kv is a store that speaks the Redis protocol.
+//
+//	go -C examples/kv run . -addr 127.0.0.1:6379 [-aof FILE]
+//
+// It prints one line to stderr once it accepts connections, serves until SIGINT or
+// SIGTERM, then shuts down gracefully and prints its statistics. README.md lists the
+// commands that it has.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/goproactor/goproactor/proactor"
+)
+
+// grace is how long connections have to finish after the signal to stop.
+const grace = 2 * time.Second
+
+type config struct {
+	network, addr string
+	backend       proactor.Backend
+	loops         int
+	pin           bool
+	busyPoll      time.Duration
+	journal       string
+	frameLimit    int
+	queueLimit    int
+}
+
+func main() {
+	c, err := parse(os.Args[1:])
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "kv:", err)
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, c); err != nil {
+		fmt.Fprintln(os.Stderr, "kv:", err)
+		os.Exit(1)
+	}
+}
+
+func parse(args []string) (c config, err error) {
+	flags := flag.NewFlagSet("kv", flag.ContinueOnError)
+	flags.StringVar(&c.addr, "addr", "127.0.0.1:6379", "address to listen on, port 0 for any")
+	flags.StringVar(&c.network, "network", "tcp", "tcp, tcp4, tcp6 or unix")
+	flags.IntVar(&c.loops, "loops", runtime.GOMAXPROCS(0), "event loops")
+	flags.BoolVar(&c.pin, "pin", false, "bind each loop to a processor")
+	flags.DurationVar(&c.busyPoll, "busypoll", 0, "how long a loop with nothing to do polls before it sleeps")
+	flags.StringVar(&c.journal, "aof", "", "append-only file: each write is answered when it is on the disk")
+	flags.IntVar(&c.frameLimit, "framelimit", 64<<20, "bytes that one command may have")
+	flags.IntVar(&c.queueLimit, "queuelimit", 8<<20, "bytes that may wait for a subscriber before it is dropped")
+	backend := flags.String("backend", "auto", "auto, io_uring or epoll")
+	// One line about the bad flag, from main; the whole list only on -help.
+	flags.SetOutput(io.Discard)
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			flags.SetOutput(os.Stdout)
+			flags.Usage()
+		}
+		return c, err
+	}
+	switch {
+	case flags.NArg() > 0:
+		return c, fmt.Errorf("unexpected argument %q: everything is a flag, see -help", flags.Arg(0))
+	case c.loops < 1:
+		return c, fmt.Errorf("%d loops: want 1 or more", c.loops)
+	case c.busyPoll < 0:
+		return c, fmt.Errorf("busy polling for %v: want 0 (off) or more", c.busyPoll)
+	case c.frameLimit < inlineLimit:
+		return c, fmt.Errorf("frame limit of %d bytes: want %d or more", c.frameLimit, inlineLimit)
+	case c.queueLimit < 1:
+		return c, fmt.Errorf("queue limit of %d bytes: want 1 or more", c.queueLimit)
+	}
+	c.backend, err = proactor.ParseBackend(*backend)
+	return c, err
+}
+
+func run(ctx context.Context, c config) error {
+	opts := []proactor.Option{proactor.WithBackend(c.backend), proactor.WithLoops(c.loops)}
+	if c.busyPoll > 0 {
+		opts = append(opts, proactor.WithBusyPoll(c.busyPoll))
+	}
+	if c.pin {
+		opts = append(opts, proactor.WithPinning())
+	}
+	rt, err := proactor.New(opts...)
+	if err != nil {
+		return err
+	}
+	defer rt.Close()
+	srv := newServer(rt, c)
+	if c.journal != "" {
+		ignoreFileLimit()
+		if err := srv.openJournal(ctx, c.journal); err != nil {
+			return err
+		}
+	}
+	ln, err := rt.Listen(c.network, c.addr)
+	if err != nil {
+		return err
+	}
+	srv.expireInTime()
+	fmt.Fprintln(os.Stderr, banner(rt, ln, c))
+	if srv.notice != "" {
+		fmt.Fprintln(os.Stderr, "kv:", srv.notice)
+	}
+
+	served := make(chan error, 1)
+	go func() { served <- ln.Serve(context.Background(), srv.serve) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	deadline, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	err = rt.Shutdown(deadline)
+	printStats(rt)
+	if errors.Is(err, context.DeadlineExceeded) {
+		fmt.Fprintf(os.Stderr, "connections still open after %v were aborted\n", grace)
+		err = nil
+	}
+	return err
+}
+
+func banner(rt *proactor.Runtime, ln *proactor.Listener, c config) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "listening on %s %s backend=%v loops=%d", c.network, ln.Addr(), rt.Backend().Backend, len(rt.Loops()))
+	if reason := rt.Backend().Reason; reason != "" {
+		fmt.Fprintf(&b, " reason=%q", reason)
+	}
+	return b.String()
+}
+
+func printStats(rt *proactor.Runtime) {
+	for i, s := range append(rt.Stats(), rt.Stats().Total()) {
+		name := fmt.Sprintf("loop %d", i)
+		if i == len(rt.Loops()) {
+			name = "total"
+		}
+		perEnter := 0.0
+		if s.Enters > 0 {
+			perEnter = float64(s.Completed) / float64(s.Enters)
+		}
+		fmt.Fprintf(os.Stderr, "%s: accepted=%d submitted=%d completed=%d enters=%d completions/enter=%.1f syscalls=%d conns=%d in-flight=%d buffers=%d out=%d no-buffers=%d overflows=%d late=%d\n",
+			name, s.Accepted, s.Submitted, s.Completed, s.Enters, perEnter, s.Syscalls, s.Conns, s.InFlight,
+			s.Buffers, s.BuffersOut, s.NoBuffers, s.Overflows, s.Late)
+	}
+}

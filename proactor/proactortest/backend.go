@@ -1,0 +1,51 @@
+package proactortest
+
+import (
+	"testing"
+
+	"github.com/goproactor/goproactor/proactor"
+)
+
+// all is every backend there is.
+var all = [...]proactor.Backend{proactor.IOUring, proactor.Epoll}
+
+// Each runs test on every backend, as a subtest that has the backend's name. One that
+// this machine does not have is skipped, and the skip says why. Give the backend to
+// what starts a runtime, by proactor.WithBackend.
+//
+// A test that passes on a machine with io_uring alone says little about the container
+// that the program runs in, which seldom has it.
+func Each(t *testing.T, test func(t *testing.T, b proactor.Backend)) {
+	t.Helper()
+	for _, b := range all {
+		t.Run(b.String(), func(t *testing.T) {
+			if err := try(b); err != nil {
+				t.Skip(err)
+			}
+			test(t, b)
+		})
+	}
+}
+
+// Backends returns the backends that this machine has, for a table of tests or a
+// benchmark. It logs why another is not among them.
+func Backends(t testing.TB) (here []proactor.Backend) {
+	t.Helper()
+	for _, b := range all {
+		if err := try(b); err != nil {
+			t.Log(err)
+			continue
+		}
+		here = append(here, b)
+	}
+	return here
+}
+
+// try is why this machine does not have a backend, nil if it has it.
+func try(b proactor.Backend) error {
+	rt, err := proactor.New(proactor.WithBackend(b), proactor.WithLoops(1))
+	if err != nil {
+		return err
+	}
+	return rt.Close()
+}
