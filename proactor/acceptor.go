@@ -95,7 +95,7 @@ func (a *acceptor) arm() {
 	a.armed = true
 }
 
-// complete implements engine.Operation.
+// Complete implements engine.Operation.
 func (a *acceptor) Complete(result int32, flags uint32) {
 	if flags&ring.CQEFMore == 0 {
 		a.armed, a.stopping = false, false

@@ -273,7 +273,7 @@ var aligning = []behaviour{
 				reading, behind := f.Read(p[:5]), f.Read(p[5:10]) // the second waits for the first
 				_, err := m.Release().Await(ctx)
 				require.ErrorIs(t, err, syscall.EBUSY)
-				require.ErrorContains(t, err, "4096 bytes that 2 reads or writes are under way with")
+				require.ErrorContains(t, err, "4096 bytes while 2 reads or writes use it")
 				behind.Cancel()
 				for _, one := range []futures.Future[int]{reading, behind} {
 					if _, err := one.Await(ctx); err != nil {

@@ -58,7 +58,7 @@ func (c *call[T]) submit() {
 	c.userData = c.loop.engine.Submit(sqe, c)
 }
 
-// complete implements engine.Operation.
+// Complete implements engine.Operation.
 func (c *call[T]) Complete(result int32, _ uint32) {
 	var value T
 	var err error

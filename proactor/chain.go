@@ -13,25 +13,26 @@ import (
 var errChainLoops = errors.New("the steps of a chain are on connections or files of different loops: move a connection")
 
 // Chain performs the steps one after the other, each when the one before has
-// succeeded, and hands those that need nothing of each other's results to the
-// queue at once (IOSQE_IO_LINK, Linux 5.3): connect, send and receive cost one
-// system call and one wake-up. The future fails with the first failure, and the
-// steps behind it are canceled; its value has the result of each step in either
-// case. Memory in the steps belongs to the library until then, and a Close of their
+// succeeded. Steps that do not need the results of others are submitted together
+// (IOSQE_IO_LINK, Linux 5.3): connect, send and receive cost one
+// system call and one wake-up. The future fails with the first error, and the
+// steps behind that are canceled; its value has the result of each step in either
+// case. Memory of the steps belongs to the library until then, and a Close of their
 // files waits for it.
 //
-// On a connection a chain keeps its place among the sends: it begins when those
+// A chain keeps the order of a connection's sends: it begins when those
 // called before it have gone out, and later ones wait until it has ended. If it
 // receives, nothing else may be receiving when it begins; a Recv called
-// meanwhile waits. A send that fails or is cut ends the connection's sending.
+// meanwhile waits. A send that fails, or sends only a part, ends the connection's
+// sending.
 //
-// At the cursor of a file, too, a chain keeps its place: it begins when the reads
-// and writes there that were called before it have ended, and later ones wait until
-// it has ended.
+// A chain keeps the order at the cursor of a file, too: it begins when the reads
+// and writes at the cursor that were called before it have ended, and later ones wait
+// until it has ended.
 //
-// The chain runs on the loop of its connections and files, which must be one,
-// else on the caller's. A chain longer than the queue (1024 entries) fails with
-// syscall.ENOSPC. Canceling ends the step under way and so the rest.
+// The chain runs on the loop of its connections and files, which must be the same for
+// all, else on the caller's. A chain longer than the queue (1024 entries) fails with
+// syscall.ENOSPC. A cancel ends the step under way, and the others do not run.
 func (rt *Runtime) Chain(steps ...Step) futures.Future[[]StepResult] {
 	c := &chain{steps: steps, results: make([]StepResult, len(steps)), rest: -1, answer: futures.NewPromise[[]StepResult]()}
 	c.answer.SetCanceler(&c.starter)
@@ -131,7 +132,7 @@ func (c *chain) begin() {
 	c.granted()
 }
 
-// granted is called for each claim, and for the end of begin.
+// granted is called for each claim that is granted, and at the end of begin.
 func (c *chain) granted() {
 	if c.waiting--; c.waiting == 0 && !c.ended {
 		c.started = true
@@ -221,8 +222,8 @@ func (c *chain) link(i int) uint8 {
 	return ring.SQELink
 }
 
-// submit hands the steps up to end to the queue, as links in one submission, or
-// those up to one whose failure would not keep the next from running.
+// submit submits the steps up to end, linked, or only those up to one whose failure
+// would not break its link.
 func (c *chain) submit(end int) {
 	l := c.loop
 	if err := l.engine.Reserve(end - c.next); err != nil {
@@ -395,8 +396,8 @@ func (c *chain) finish() {
 	c.loop.engine.Later(func() { c.answer.Settle(c.results, c.failure) })
 }
 
-// acquire counts the steps among what is in flight on their files, which stay open
-// until the chain has ended, or says why a file cannot be used.
+// acquire counts the steps as operations in flight on their files, so that these stay
+// open until the chain has ended. It returns an error if a file is not open.
 func (c *chain) acquire() error {
 	for i := range c.steps {
 		s, op := &c.steps[i], &c.ops[i]

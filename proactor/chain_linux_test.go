@@ -198,7 +198,7 @@ var chaining = []behaviour{
 		require.Equal(t, "1", readFull(t, peer, 1))
 		f := c.Recv() // its turn comes when the chain has ended
 		_, err := rt.Chain(c.RecvStep(p)).Await(t.Context())
-		require.ErrorContains(t, err, "somebody else")
+		require.ErrorContains(t, err, "another receive")
 		wrote(t, peer, "2")
 		_, err = chain.Await(t.Context())
 		require.NoError(t, err)
@@ -211,7 +211,7 @@ var chaining = []behaviour{
 
 		f = c.Recv()
 		_, err = rt.Chain(c.RecvStep(p)).Await(t.Context())
-		require.ErrorContains(t, err, "somebody else")
+		require.ErrorContains(t, err, "another receive")
 		f.Cancel()
 		_, err = f.Await(t.Context())
 		require.ErrorIs(t, err, futures.ErrCanceled)

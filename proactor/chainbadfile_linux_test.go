@@ -128,7 +128,7 @@ func TestChainThatWaitsForAFIFO(t *testing.T) {
 					before := proactor.NewChainFile(named(t, "0123456789"), os.O_RDONLY, 0)
 					fifo := proactor.NewChainFile(pipeNamed(t), os.O_RDWR, 0)
 					f := rt.Chain(before.OpenStep(), before.ReadFullStep(make([]byte, 10), 0), fifo.OpenStep(), step(fifo), fifo.CloseStep(), before.CloseStep())
-					rest(ctx, rt)
+					turn(ctx, rt)
 					f.Cancel()
 					_, err := f.Await(ctx)
 					require.ErrorIs(t, err, futures.ErrCanceled)
@@ -136,7 +136,7 @@ func TestChainThatWaitsForAFIFO(t *testing.T) {
 					if errors.As(err, &failed) {
 						require.Equal(t, fifo.Name(), failed.Path)
 					}
-					letGo(t, ctx, rt, fifo.Name(), "canceled")
+					notOpen(t, ctx, rt, fifo.Name(), "canceled")
 					require.Zero(t, proactor.SlotsTaken(rt))
 				})
 			})

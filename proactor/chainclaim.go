@@ -3,8 +3,8 @@ package proactor
 import "errors"
 
 var (
-	errChainUnread  = errors.New("a chain receives, but data or an end that nobody has taken is there before it: receive that first")
-	errChainWaiting = errors.New("a chain receives, but somebody else does already")
+	errChainUnread  = errors.New("a chain receives, but data or an end of the stream is unread: receive that first")
+	errChainWaiting = errors.New("a chain receives, but another receive is waiting already")
 )
 
 // claim is a chain's claim to one side of a connection.
@@ -16,7 +16,7 @@ type claim struct {
 	has    bool
 }
 
-// refusal says why the chain cannot have that side, nil if it can.
+// refusal returns the error if the chain cannot have that side now, else nil.
 func (m *claim) refusal() error {
 	if m.sends {
 		return m.conn.send.refusal()
@@ -37,7 +37,7 @@ func (m *claim) refusal() error {
 	return nil
 }
 
-// queue has the claim granted, at once or later.
+// queue waits for the claim to be granted.
 func (m *claim) queue() {
 	m.queued = true
 	if m.sends {
@@ -73,7 +73,7 @@ func (m *claim) refuse(err error) {
 	}
 }
 
-// quiet is called when the receiver has nothing armed.
+// quiet is called when no receive is armed.
 func (m *claim) quiet() {
 	r := &m.conn.recv
 	switch {
@@ -87,7 +87,7 @@ func (m *claim) quiet() {
 	}
 }
 
-// release lets the connection go on.
+// release ends the claim: other sends or receives go on.
 func (m *claim) release() {
 	switch {
 	case !m.queued:

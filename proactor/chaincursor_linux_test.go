@@ -173,7 +173,7 @@ var cursorsInChains = []behaviour{
 			p, q := make([]byte, 3), make([]byte, 3)
 			chain := rt.Chain(f.ReadNextFullStep(make([]byte, 3)), f.ReadNextStep(make([]byte, 3)))
 			next, last := rt.Chain(f.ReadNextFullStep(p)), f.Read(q)
-			rest(ctx, rt)
+			turn(ctx, rt)
 			chain.Cancel()
 			results, err := chain.Await(ctx)
 			require.ErrorIs(t, err, futures.ErrCanceled)

@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestConformanceChainFile(t *testing.T) { conform(t, withinChains) }
+func TestConformanceChainFile(t *testing.T) { conform(t, chainFileBehaviors) }
 
 // named makes a file with that content.
 func named(t *testing.T, content string) string {
@@ -28,8 +28,7 @@ func named(t *testing.T, content string) string {
 	return name
 }
 
-// pipeNamed makes a named pipe, of which it can be told whether somebody has it
-// open.
+// pipeNamed makes a named pipe. isOpen reports whether somebody has it open.
 func pipeNamed(t *testing.T) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "fifo")
@@ -37,14 +36,14 @@ func pipeNamed(t *testing.T) string {
 	return name
 }
 
-// letGo waits until nobody has a named pipe open. A worker of the kernel's may
-// hold on to a file for a moment longer than its operation takes.
-func letGo(t *testing.T, ctx context.Context, rt *proactor.Runtime, name, what string) {
+// notOpen waits until nobody has a named pipe open. A worker of the kernel may keep a file
+// open for a moment longer than its operation takes.
+func notOpen(t *testing.T, ctx context.Context, rt *proactor.Runtime, name, what string) {
 	t.Helper()
-	eventually(t, func() bool { rest(ctx, rt); return !isHeld(t, name) }, func() string { return what + ": the file is open still" })
+	eventually(t, func() bool { turn(ctx, rt); return !isOpen(t, name) }, func() string { return what + ": the file is open still" })
 }
 
-func isHeld(t *testing.T, name string) bool {
+func isOpen(t *testing.T, name string) bool {
 	t.Helper()
 	fd, err := unix.Open(name, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err == nil {
@@ -55,7 +54,7 @@ func isHeld(t *testing.T, name string) bool {
 	return false
 }
 
-var withinChains = []behaviour{
+var chainFileBehaviors = []behaviour{
 	{name: "open, read and close", show: func(t *testing.T, rt *proactor.Runtime) {
 		everywhere(t, rt, func(ctx context.Context) {
 			name := named(t, "0123456789")
@@ -214,7 +213,7 @@ var withinChains = []behaviour{
 			for i := range 20 {
 				chain := rt.Chain(f.OpenStep(), f.WriteStep([]byte("abcd"), 0), forever(t), f.SyncStep(), f.CloseStep())
 				if i%2 == 0 { // when it waits
-					eventually(t, func() bool { b, _ := os.ReadFile(name); rest(ctx, rt); return bytes.Equal(b, []byte("abcd")) },
+					eventually(t, func() bool { b, _ := os.ReadFile(name); turn(ctx, rt); return bytes.Equal(b, []byte("abcd")) },
 						func() string { return "nothing written" })
 					require.NoError(t, os.WriteFile(name, nil, 0o600))
 				}
@@ -244,7 +243,7 @@ var withinChains = []behaviour{
 				} else {
 					require.ErrorIs(t, err, syscall.EINVAL, what) // no pipe is synced
 				}
-				letGo(t, ctx, rt, name, what)
+				notOpen(t, ctx, rt, name, what)
 			}
 			for _, steps := range [][]proactor.Step{
 				{f.OpenStep(), f.ReadStep(p, 0), f.CloseStep()},
@@ -255,14 +254,14 @@ var withinChains = []behaviour{
 				chain.Cancel() // perhaps before it begins
 				_, err := chain.Await(ctx)
 				require.ErrorIs(t, err, futures.ErrCanceled)
-				letGo(t, ctx, rt, name, "canceled")
+				notOpen(t, ctx, rt, name, "canceled")
 				chain = rt.Chain(steps...)
-				eventually(t, func() bool { rest(ctx, rt); return isHeld(t, name) }, func() string { return "not opened" })
+				eventually(t, func() bool { turn(ctx, rt); return isOpen(t, name) }, func() string { return "not opened" })
 				chain.Cancel()
 				results, err := chain.Await(ctx)
 				require.ErrorIs(t, err, futures.ErrCanceled)
 				require.Equal(t, futures.ErrCanceled, results[1].Err)
-				letGo(t, ctx, rt, name, "canceled in the middle")
+				notOpen(t, ctx, rt, name, "canceled in the middle")
 			}
 			require.Zero(t, proactor.SlotsTaken(rt))
 		})
@@ -328,7 +327,7 @@ var withinChains = []behaviour{
 			_, err := chain.Await(context.Background())
 			require.ErrorIs(t, err, proactor.ErrClosed)
 		}
-		eventually(t, func() bool { return !isHeld(t, name) }, func() string { return "the file is open still" })
+		eventually(t, func() bool { return !isOpen(t, name) }, func() string { return "the file is open still" })
 		_, err := rt.Chain(f.OpenStep(), f.CloseStep()).Await(context.Background())
 		require.ErrorIs(t, err, proactor.ErrClosed)
 	}},
@@ -336,8 +335,8 @@ var withinChains = []behaviour{
 
 var nop = proactor.Operation("nop", (*ring.SQE).PrepNop)
 
-// rest lets the loop of a task turn; elsewhere it turns by itself.
-func rest(ctx context.Context, rt *proactor.Runtime) {
+// turn lets the loop of a task turn once; elsewhere it turns by itself.
+func turn(ctx context.Context, rt *proactor.Runtime) {
 	rt.Chain(nop).Await(ctx)
 }
 
@@ -355,7 +354,7 @@ func TestChainFileWithoutTable(t *testing.T) {
 	}
 	const limit = proactor.SlotsOfLoop - 1
 	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: limit, Max: limit}))
-	for _, b := range withinChains {
+	for _, b := range chainFileBehaviors {
 		if b.name != "more chains than there are slots" { // each takes a descriptor now
 			t.Run(b.name, func(t *testing.T) {
 				onEach(t, func(t *testing.T, rt *proactor.Runtime) {

@@ -120,8 +120,8 @@ func (s Step) whole() Step {
 	return s
 }
 
-// checkLength says why the step's memory is too long or too short for one step, nil
-// if it is not.
+// checkLength returns an error if the step's memory is too long or too short for one
+// step.
 func (s *Step) checkLength() error {
 	switch n := len(s.memory); {
 	case s.action == stepReads && (n == 0 || n > maxTransfer):

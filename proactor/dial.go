@@ -131,7 +131,7 @@ func (t *dial) connect(to net.Addr) error {
 	return nil
 }
 
-// complete implements engine.Operation: the connect has ended, or the closing of its
+// Complete implements engine.Operation: the connect has ended, or the closing of its
 // socket has.
 func (a *attempt) Complete(result int32, _ uint32) {
 	t := a.dial

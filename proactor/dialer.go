@@ -194,7 +194,7 @@ func (t *dial) choose(ips []netip.Addr, port int) (list []net.Addr, err error) {
 	return list, nil
 }
 
-// reaches says that the local address is of ip's family, or of none.
+// reaches reports whether the local address is of ip's family, or not set.
 func (t *dial) reaches(ip netip.Addr) bool {
 	local, ok := t.LocalAddr.(*net.TCPAddr)
 	if !ok || local == nil || len(local.IP) == 0 {

@@ -12,8 +12,8 @@ import (
 	"github.com/goproactor/goproactor/proactor"
 )
 
-// One large piece serves many reads, each with a slice of it. With O_DIRECT the
-// device writes right into them.
+// One large AlignedMemory is used by many reads, each with a slice of it. With O_DIRECT
+// the device writes straight into them.
 func ExampleLoop_AlignedMemory() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -48,7 +48,7 @@ func ExampleLoop_AlignedMemory() {
 	// <nil>
 }
 
-// Memory over the limit of locked memory serves all the same.
+// Memory over the limit of locked memory can be used all the same.
 func ExampleAlignedMemory_Registered() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -61,7 +61,7 @@ func ExampleAlignedMemory_Registered() {
 	// 65536 bytes
 }
 
-// The memory stays, as any other does; what ends is its registration.
+// The memory stays usable; only its registration ends.
 func ExampleAlignedMemory_Release() {
 	rt := must(proactor.New())
 	defer rt.Close()

@@ -14,7 +14,7 @@ import (
 	"github.com/goproactor/goproactor/ring"
 )
 
-// A request to somebody new: one submission, one wake-up.
+// A request to a new peer: one submission, one wake-up.
 func ExampleRuntime_Unconnected() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -28,7 +28,7 @@ func ExampleRuntime_Unconnected() {
 	_, err = rt.Chain(connect, c.SendStep([]byte("hello")), c.RecvFullStep(answer)).Await(context.Background())
 	fmt.Printf("%s %v\n", answer, err)
 
-	// What follows a step that has failed is canceled.
+	// Steps behind one that has failed are canceled.
 	c, connect, err = rt.Unconnected("unix", "/no/such/socket")
 	if err != nil {
 		panic(err)
@@ -56,7 +56,8 @@ func ExampleConn_SendStep() {
 	// one two.
 }
 
-// What comes first, however little it is; the end of the stream fails the step.
+// A step receives the first data that comes, even one byte; the end of the stream fails
+// it.
 func ExampleConn_RecvStep() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -69,7 +70,7 @@ func ExampleConn_RecvStep() {
 	// Output: bye, then EOF
 }
 
-// A message of known length, here one of four bytes that the stream ends within.
+// A message of known length. Here the stream ends after three of its four bytes.
 func ExampleConn_RecvFullStep() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -82,8 +83,8 @@ func ExampleConn_RecvFullStep() {
 	// Output: head, 3 bytes of the body, true
 }
 
-// What the library has no method for is an operation of the queue all the same:
-// here a hole in a file, and a sync behind it.
+// An operation of the queue that the library has no method for: here a hole in a file,
+// and a sync after it.
 func ExampleOperation() {
 	rt := must(proactor.New(proactor.WithLoops(1)))
 	defer rt.Close()
@@ -134,7 +135,7 @@ func ExampleStep_Full() {
 	// Output: true 2 true
 }
 
-// What an earlier step opened is closed, whatever happens in between.
+// The file is closed even if a step before the close fails.
 func ExampleStep_Always() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -148,8 +149,7 @@ func ExampleStep_Always() {
 	// Output: true -1
 }
 
-// What there is, up to the length of the memory; the end of the file fails the
-// step.
+// A step reads up to the length of the memory; the end of the file fails it.
 func ExampleFile_ReadStep() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -165,7 +165,7 @@ func ExampleFile_ReadStep() {
 	// Output: "bytes" <nil>
 }
 
-// Part of a file goes to a peer, as it was read.
+// Part of a file is read and sent to a peer.
 func ExampleFile_ReadFullStep() {
 	rt := must(proactor.New(proactor.WithLoops(1)))
 	defer rt.Close()
@@ -185,7 +185,7 @@ func ExampleFile_ReadFullStep() {
 	// Output: 3456 <nil>
 }
 
-// The answer leaves when what it acknowledges is on the disk.
+// The answer is sent when the data that it acknowledges is on the disk.
 func ExampleFile_SyncDataStep() {
 	rt := must(proactor.New(proactor.WithLoops(1)))
 	defer rt.Close()
@@ -203,7 +203,7 @@ func ExampleFile_SyncDataStep() {
 	// Output: done <nil>
 }
 
-// The file and all that is known of it are on the disk, and it is closed.
+// Data and metadata of the file are on the disk, and it is closed.
 func ExampleFile_SyncStep() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -220,7 +220,7 @@ func ExampleFile_SyncStep() {
 	// all of it
 }
 
-// A chain that fails in front of its close leaves the file open, for another try.
+// A chain that fails before its close leaves the file open, for another try.
 func ExampleFile_CloseStep() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -241,7 +241,7 @@ func ExampleFile_CloseStep() {
 }
 
 // A journal: each record is on the disk when its chain has ended, and the next
-// goes behind it.
+// follows it.
 func ExampleFile_WriteNextStep() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -261,7 +261,7 @@ func ExampleFile_WriteNextStep() {
 	// two
 }
 
-// A read at the cursor and a chain take turns.
+// A read at the cursor, and then a chain that goes on there.
 func ExampleFile_ReadNextStep() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -278,7 +278,7 @@ func ExampleFile_ReadNextStep() {
 	// Output: "and the rest" <nil>
 }
 
-// Records of known length, one behind the other.
+// Records of known length, one after the other.
 func ExampleFile_ReadNextFullStep() {
 	rt := must(proactor.New())
 	defer rt.Close()

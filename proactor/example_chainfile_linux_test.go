@@ -13,7 +13,7 @@ import (
 )
 
 // A small file is read in one submission, and a record is appended and on the disk
-// in another. Neither leaves the file open, whatever happens.
+// in another. Neither leaves the file open, even if it fails.
 func ExampleChainFile() {
 	rt := must(proactor.New(proactor.WithLoops(1)))
 	defer rt.Close()
@@ -45,7 +45,7 @@ func ExampleChainFile() {
 	// true
 }
 
-// The name is looked up when the chain gets there, each time.
+// The name is looked up each time that the step runs.
 func ExampleNewChainFile() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -94,7 +94,7 @@ func ExampleChainFile_ReadStep() {
 	// Output: value <nil>
 }
 
-// Head and body of a file, each where it belongs.
+// Head and body of a file, in two slices.
 func ExampleChainFile_ReadFullStep() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -110,7 +110,7 @@ func ExampleChainFile_ReadFullStep() {
 	// Output: head|body <nil>
 }
 
-// A whole file under a new name: nobody sees half of one.
+// A file that is complete before it gets its name.
 func ExampleChainFile_WriteStep() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -152,7 +152,7 @@ func ExampleChainFile_SyncDataStep() {
 	// Output: 8 <nil>
 }
 
-// It runs whatever became of the steps before it, once the file was opened.
+// It runs even if steps before it have failed, if the file was opened.
 func ExampleChainFile_CloseStep() {
 	rt := must(proactor.New())
 	defer rt.Close()

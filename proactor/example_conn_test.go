@@ -16,7 +16,7 @@ import (
 	"github.com/goproactor/goproactor/proactor"
 )
 
-// Package net/http over the loops: it brings goroutines of its own.
+// Package net/http on a listener of the runtime: it serves on goroutines of its own.
 func ExampleListener_NetListener() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -50,7 +50,7 @@ func ExampleListener_Serve() {
 	go func() {
 		ended <- ln.Serve(ctx, func(ctx context.Context, c *proactor.Conn) error {
 			c.SendBytes([]byte("welcome"))
-			_, err := c.Recv().Await(ctx) // until the client says something, or everything ends
+			_, err := c.Recv().Await(ctx) // until the client sends something, or ctx ends
 			return err
 		})
 	}()
@@ -63,7 +63,7 @@ func ExampleListener_Serve() {
 	// Output: welcome, context canceled
 }
 
-// Close ends the accepting, not the connections.
+// Close ends accepting, not the connections.
 func ExampleListener_Close() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -84,21 +84,21 @@ func ExampleListener_Close() {
 	// still there
 }
 
-// What was received goes back out of the buffer it came in.
+// Received data is sent from the buffer that it was received in.
 func ExampleConn_Send() {
 	rt := must(proactor.New())
 	defer rt.Close()
 	c, peer := peerOf(rt)
 	peer.SendBytes([]byte("echo"))
 	buf := must(c.Recv().Await(context.Background()))
-	n := must(c.Send(buf).Await(context.Background())) // the lease goes with it: no Release
+	n := must(c.Send(buf).Await(context.Background())) // Send takes over the lease: no Release
 	answer := must(peer.Recv().Await(context.Background()))
 	fmt.Printf("%d %s\n", n, answer.Bytes())
 	answer.Release()
 	// Output: 4 echo
 }
 
-// Close lets what is queued go out. It does not wait for that.
+// Queued data is still sent after Close, which does not wait for that.
 func ExampleConn_Close() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -116,8 +116,8 @@ func ExampleConn_Close() {
 	// true
 }
 
-// When it resolves nothing of the connection is left with the kernel: its
-// descriptor is closed, and memory that was being received into is the program's.
+// When it resolves no operation of the connection is in flight: its descriptor is closed,
+// and memory of receives belongs to the program again.
 func ExampleConn_Closed() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -131,7 +131,7 @@ func ExampleConn_Closed() {
 	// Output: true 1
 }
 
-// A peer that does not read holds up a send for no longer than that.
+// The deadline ends a send to a peer that does not read.
 func ExampleConn_SetWriteDeadline() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -143,17 +143,17 @@ func ExampleConn_SetWriteDeadline() {
 	// Output: true true
 }
 
-// The lease ends: the memory is the library's again, for the next who receives.
+// The lease ends: the memory belongs to the library again, for other receives.
 func ExampleBuffer_Release() {
 	rt := must(proactor.New())
 	defer rt.Close()
 	c, peer := peerOf(rt)
 	peer.SendBytes([]byte("hello"))
 	buf := must(c.Recv().Await(context.Background()))
-	kept := string(buf.Bytes()) // a copy outlives the lease
+	kept := string(buf.Bytes()) // a copy stays valid after the lease
 	buf.Release()
 	defer func() { fmt.Println(kept, recover() != nil) }()
-	buf.Bytes() // panics: it may be somebody else's by now
+	buf.Bytes() // panics: another receive may use the memory by now
 	// Output: hello true
 }
 
@@ -171,14 +171,14 @@ func ExampleRuntime_Close() {
 	// true
 }
 
-// A task on the loop of a connection, where its operations cost least.
+// A task on the loop of a connection, where its operations are cheapest.
 func ExampleLoop_Go() {
 	rt := must(proactor.New())
 	defer rt.Close()
 	c, peer := peerOf(rt)
 	peer.SendBytes([]byte("hello"))
 	_, err := c.Loop().Go(context.Background(), func(ctx context.Context) error {
-		buf, err := c.Recv().Await(ctx) // holds up nobody else on the loop
+		buf, err := c.Recv().Await(ctx) // other tasks of the loop go on
 		if err != nil {
 			return err
 		}
@@ -218,7 +218,7 @@ func ExamplePoller_Stop() {
 	// Output: readable
 }
 
-// A command line's word for a backend.
+// A backend named by a command-line flag.
 func ExampleParseBackend() {
 	for _, s := range []string{"epoll", "kqueue"} {
 		backend, err := proactor.ParseBackend(s)
@@ -229,7 +229,7 @@ func ExampleParseBackend() {
 	// auto backend "kqueue": want auto, io_uring or epoll
 }
 
-// io_uring or nothing: the error says what this kernel lacks. Epoll is everywhere.
+// Only io_uring: the error says what this kernel lacks. Epoll is always available.
 func ExampleWithBackend() {
 	rt, err := proactor.New(proactor.WithBackend(proactor.IOUring))
 	if err != nil {
@@ -251,7 +251,7 @@ func ExampleWithLoops() {
 	// proactor: 0 loops: want 1 to 1024
 }
 
-// Small buffers for many small messages; what is larger comes in several pieces.
+// Small buffers for many small messages; larger messages come in several pieces.
 func ExampleWithBuffers() {
 	rt := must(proactor.New(proactor.WithBuffers(64, 16)))
 	defer rt.Close()
@@ -270,13 +270,13 @@ func ExampleWithBuffers() {
 	// Output: 1000 true
 }
 
-// Queue waits when so much is unsent: what a peer that does not read can make a
-// server hold on to.
+// Queue waits when that much is unsent: it limits what a server holds for a peer that
+// does not read.
 func ExampleWithHighWater() {
 	rt := must(proactor.New(proactor.WithHighWater(1 << 20)))
 	defer rt.Close()
 	c, peer := peerOf(rt)
-	go func() { // sends for as long as anybody reads
+	go func() { // sends as long as the peer reads
 		for p := make([]byte, 64<<10); ; {
 			if _, err := peer.SendBytes(p).Await(context.Background()); err != nil {
 				return
@@ -302,7 +302,7 @@ func ExampleWithHighWater() {
 	// <nil>
 }
 
-// The peer never reads, so what is queued is dropped after that time.
+// The peer never reads, so queued data is dropped after that time.
 func ExampleWithDrainTimeout() {
 	rt := must(proactor.New(proactor.WithDrainTimeout(time.Millisecond)))
 	defer rt.Close()
@@ -336,7 +336,7 @@ func ExampleWithMaxConns() {
 	// accepted
 }
 
-// What a handler failed with is logged, and ends that handler only.
+// The error of a handler is logged, and ends only that handler.
 func ExampleWithLogger() {
 	noTime := func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.TimeKey {
@@ -357,7 +357,7 @@ func ExampleWithLogger() {
 	// Output: level=ERROR msg="handler failed" loop=0 error="no such user"
 }
 
-// A callback that holds up its loop is reported, with the stack that does it.
+// A callback that blocks its loop is logged, with its stack.
 func ExampleWithStallLimit() {
 	report := make(chan string, 16)
 	log := slog.New(slog.NewTextHandler(lines(report), nil))
@@ -375,7 +375,7 @@ func ExampleWithStallLimit() {
 	// Output: reported
 }
 
-// lines is a writer that hands on what is written, and drops what nobody takes.
+// lines is a writer to a channel. It drops lines that nobody receives.
 type lines chan string
 
 func (l lines) Write(p []byte) (int, error) {
@@ -403,8 +403,8 @@ func ExampleWithBusyPoll() {
 	// Output: ping
 }
 
-// Every large send goes out as by SendZeroCopy: its memory is the program's again
-// when the peer has acknowledged it.
+// Every large send is a SendZeroCopy: its memory belongs to the program again when the
+// peer has acknowledged it.
 func ExampleWithZeroCopy() {
 	rt := must(proactor.New(proactor.WithZeroCopy(64 << 10)))
 	defer rt.Close()

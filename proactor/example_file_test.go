@@ -34,7 +34,7 @@ func ExampleRuntime_OpenFile() {
 	// true
 }
 
-// Many reads are under way at once; each buffer is the library's until its
+// Many reads are under way at once; each buffer belongs to the library until its
 // future resolves.
 func ExampleFile_ReadAt() {
 	rt := must(proactor.New())
@@ -154,8 +154,7 @@ func ExampleFile_ReadVectorAt() {
 	// Output: 8 bytes: head, body
 }
 
-// After SyncData the bytes survive a crash of the machine, which is all that a
-// journal asks for.
+// After SyncData the bytes survive a crash of the machine, as a journal needs.
 func ExampleFile_SyncData() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -165,7 +164,7 @@ func ExampleFile_SyncData() {
 
 	f := must(rt.Create(name).Await(ctx))
 	defer f.Close()
-	must(f.Write([]byte("a record")).Await(ctx)) // awaited: a sync knows nothing of what is under way
+	must(f.Write([]byte("a record")).Await(ctx)) // awaited: a sync does not wait for writes under way
 	_, err := f.SyncData().Await(ctx)
 	fmt.Println(err)
 	// Output: <nil>
@@ -205,7 +204,7 @@ func ExampleFile_Stat() {
 	// Output: data 5 -rw------- false
 }
 
-// Room for what is to come: writing it later cannot fail for want of any.
+// Room is reserved: later writes to it cannot fail with ENOSPC.
 func ExampleFile_Allocate() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -247,7 +246,7 @@ func ExampleFile_Close() {
 
 	f := must(rt.Create(name).Await(ctx))
 	written := f.WriteAt([]byte("under way"), 0)
-	must(f.Close().Await(ctx)) // when that has ended
+	must(f.Close().Await(ctx)) // it waits for that
 	fmt.Println(must(written.Result()))
 	_, err := f.WriteAt([]byte("too late"), 0).Await(ctx)
 	fmt.Println(errors.Is(err, fs.ErrClosed))
@@ -274,7 +273,7 @@ func ExampleRuntime_Open() {
 	// Output: read true
 }
 
-// Create empties what is there.
+// Create truncates an existing file.
 func ExampleRuntime_Create() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -290,8 +289,8 @@ func ExampleRuntime_Create() {
 	// Output: the new
 }
 
-// The pool of goroutines that performs operations on files on epoll: more of them
-// have more under way at once, where the device gains by that.
+// The pool of goroutines that perform operations on files on epoll. With more of them
+// more operations are under way at once, which is faster on some devices.
 func ExampleWithFileWorkers() {
 	rt := must(proactor.New(proactor.WithBackend(proactor.Epoll), proactor.WithFileWorkers(64)))
 	defer rt.Close()

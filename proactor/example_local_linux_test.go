@@ -70,8 +70,7 @@ func ExampleConn_SendFiles() {
 	// Output: written by who was passed a pipe
 }
 
-// Files that come must be closed, whatever their number: ask for as many as
-// there may be.
+// All files that are received must be closed.
 func ExampleConn_RecvFiles() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -144,7 +143,7 @@ func ExampleRuntime_PollAll() {
 	// readable
 }
 
-// A file goes to a socket by way of a pipe.
+// A file is moved to a socket through a pipe.
 func ExampleRuntime_Splice() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -192,7 +191,7 @@ func ExampleRuntime_Tee() {
 	// Output: twice twice
 }
 
-// A file at an offset, whose cursor stays where it is.
+// A file at an offset. Its cursor does not move.
 func ExampleAtOffset() {
 	rt := must(proactor.New())
 	defer rt.Close()

@@ -56,8 +56,8 @@ func ExamplePacketConn_Messages() {
 	// bye
 }
 
-// A lease goes on to somebody else, uncopied: nobody waits unless the socket
-// cannot keep up.
+// A received message is sent on without a copy. Queue waits only if the socket cannot
+// keep up.
 func ExamplePacketConn_Queue() {
 	rt := must(proactor.New(proactor.WithLoops(1)))
 	defer rt.Close()
@@ -69,7 +69,7 @@ func ExamplePacketConn_Queue() {
 			if err != nil {
 				return err
 			}
-			if _, err := relay.Queue(m.Buffer, to).Await(ctx); err != nil { // the lease goes with it
+			if _, err := relay.Queue(m.Buffer, to).Await(ctx); err != nil { // it takes over the lease
 				return err
 			}
 		}
@@ -83,7 +83,7 @@ func ExamplePacketConn_Queue() {
 	// Output: passed on by the relay: true
 }
 
-// The bytes may be changed before they go back.
+// The bytes may be changed before they are sent back.
 func ExamplePacketConn_Reply() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -93,7 +93,7 @@ func ExamplePacketConn_Reply() {
 	client.SendTo([]byte("ping"), at)
 	m := must(server.Recv().Await(ctx))
 	copy(m.Bytes(), "pong")
-	server.Reply(m) // the lease goes with it
+	server.Reply(m) // it takes over the lease
 	answer := must(client.Recv().Await(ctx))
 	fmt.Printf("%s\n", answer.Bytes())
 	answer.Release()
@@ -112,7 +112,7 @@ func ExamplePacketConn_Send() {
 	// Output: true true
 }
 
-// Close lets what is queued go out. It does not wait for that.
+// Queued messages are still sent after Close, which does not wait for that.
 func ExamplePacketConn_Close() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -131,7 +131,7 @@ func ExamplePacketConn_Close() {
 	// true
 }
 
-// When it resolves the port is free for somebody else.
+// When it resolves the port is free.
 func ExamplePacketConn_Closed() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -143,7 +143,7 @@ func ExamplePacketConn_Closed() {
 	// Output: true <nil>
 }
 
-// For receives and sends alike; the zero time is no limit.
+// A deadline for receives and sends; the zero time is no limit.
 func ExamplePacketConn_SetDeadline() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -193,7 +193,7 @@ func ExamplePacketConn_SetMulticastInterface() {
 	// Output: to all
 }
 
-// A member that hears itself no more.
+// A member that does not receive its own messages any more.
 func ExamplePacketConn_SetMulticastLoopback() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -209,13 +209,13 @@ func ExamplePacketConn_LeaveGroup() {
 	pc := must(rt.ListenPacket("udp4", ":0"))
 	group := netip.MustParseAddr("224.0.0.251")
 	fmt.Println(pc.JoinGroup(group, lo), pc.LeaveGroup(group, lo))
-	fmt.Println(pc.LeaveGroup(group, lo) == nil) // it is no member any more
+	fmt.Println(pc.LeaveGroup(group, lo) == nil) // it is not a member any more
 	// Output:
 	// <nil> <nil>
 	// false
 }
 
-// The sender as package net has it, for a library that wants a net.Addr.
+// The sender as a net.Addr, for a library that needs one.
 func ExampleMessage_FromAddr() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -227,7 +227,7 @@ func ExampleMessage_FromAddr() {
 	// Output: udp true true
 }
 
-// Messages that the kernel joined, one by one.
+// The messages that the kernel has joined, one by one.
 func ExampleMessage_Segments() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -260,7 +260,8 @@ func ExampleWithTimestamps() {
 	// Output: true true
 }
 
-// Where it came in: a server on every address answers from the one that was asked.
+// A server that listens on every address answers from the one that the message was sent
+// to.
 func ExampleWithPacketInfo() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -275,7 +276,7 @@ func ExampleWithPacketInfo() {
 	// Output: 127.0.0.2 true
 }
 
-// How many routers it could still have passed.
+// How many more routers the message could have passed.
 func ExampleWithHopLimit() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -300,7 +301,7 @@ func ExampleWithECN() {
 	// Output: true true
 }
 
-// The kernel joins messages that come one behind the other from one sender.
+// The kernel joins consecutive messages of one sender.
 func ExampleWithGRO() {
 	rt := must(proactor.New())
 	defer rt.Close()

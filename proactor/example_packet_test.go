@@ -13,8 +13,7 @@ import (
 	"github.com/goproactor/goproactor/proactor"
 )
 
-// example is a runtime, and an address to talk to on it: what is sent there
-// comes back.
+// example is a runtime and the address of an echo server.
 func example() (rt *proactor.Runtime, at netip.AddrPort) {
 	rt, err := proactor.New()
 	if err != nil {
@@ -49,7 +48,7 @@ func ExampleRuntime_ListenPacket() {
 				return err
 			}
 			fmt.Printf("%s\n", m.Bytes())
-			pc.Reply(m) // the lease goes with it
+			pc.Reply(m) // Reply takes over the lease
 		}
 		return nil
 	})
@@ -116,7 +115,7 @@ func ExamplePacketConn_SendTo() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	n, err := pc.SendTo([]byte("hello"), at).Await(ctx) // ours again when the future has resolved
+	n, err := pc.SendTo([]byte("hello"), at).Await(ctx) // the memory belongs to us again when the future has resolved
 	fmt.Println(n, err)
 	// Output: 5 <nil>
 }
@@ -149,7 +148,7 @@ func ExamplePacketConn_OnMessage() {
 	}
 	pc.OnMessage(func(m proactor.Message, err error) { // on the socket's loop
 		if err == nil {
-			pc.Reply(m) // the lease goes with it
+			pc.Reply(m) // Reply takes over the lease
 		}
 	})
 	client, err := net.Dial("udp", pc.LocalAddr().String())
@@ -164,7 +163,7 @@ func ExamplePacketConn_OnMessage() {
 	// Output: by callback <nil>
 }
 
-// Two sockets of abstract names, which no file stands for.
+// Two sockets with abstract names, which have no file.
 func ExamplePacketConn_SendToName() {
 	rt, _ := example()
 	defer rt.Close()
@@ -189,8 +188,8 @@ func ExamplePacketConn_SendToName() {
 	// Output: hello, back to who sent it: true
 }
 
-// The buffers take the largest message of UDP; a Unix socket carries more, and
-// what does not fit is cut.
+// The buffers fit the largest message of UDP. Those of a Unix socket can be larger; the
+// part that does not fit is lost.
 func ExampleMessage_Truncated() {
 	rt, _ := example()
 	defer rt.Close()
@@ -209,7 +208,7 @@ func ExampleMessage_Truncated() {
 	// Output: true 100000 true
 }
 
-// The congestion mark that a router, or here the sender, has put on.
+// The congestion mark that a router, or here the sender, has set.
 func ExampleMessage_ECN() {
 	rt, _ := example()
 	defer rt.Close()

@@ -14,8 +14,8 @@ import (
 	"github.com/goproactor/goproactor/proactor"
 )
 
-// A server of a line protocol. Lines are slices of the buffers that they came in, and
-// answers to lines that came together go out together.
+// A server of a line protocol. Lines are slices of the receive buffers, and answers to
+// lines that came together are sent together.
 func ExampleConn_Reader() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -24,7 +24,7 @@ func ExampleConn_Reader() {
 		r, w := c.Reader(), c.Writer()
 		for line, err := range r.Lines(ctx, 1024) {
 			if err != nil {
-				return err // proactor.ErrFrameTooLong, say
+				return err // proactor.ErrFrameTooLong, for example
 			}
 			verb, argument, _ := bytes.Cut(line, []byte(" "))
 			switch string(verb) {
@@ -95,7 +95,7 @@ func ExampleReader_Peek() {
 	// second
 }
 
-// What is written goes out with Flush.
+// Flush sends what was written.
 func ExampleConn_Writer() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -119,8 +119,8 @@ func ExampleConn_Writer() {
 	// "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 }
 
-// A chat room: what one says, all hear. Nothing is copied, and who does not read is
-// dropped.
+// A chat room: every message is sent to all. Nothing is copied, and a client that does not
+// read is disconnected.
 func ExampleBroadcast() {
 	rt := must(proactor.New())
 	defer rt.Close()
@@ -166,8 +166,7 @@ func ExampleBroadcast() {
 	// hello
 }
 
-// A proxy's connections that are silent for long are ended, and somebody watches what
-// passes.
+// A proxy that ends idle connections, and counts the bytes that it forwards.
 func ExampleConn_SetIdleTimeout() {
 	rt := must(proactor.New())
 	defer rt.Close()

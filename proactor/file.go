@@ -223,7 +223,7 @@ func (f *File) closedError(op string) error {
 	return f.failed(op, f.loop.closedBy(errFileClosed))
 }
 
-// refusal says why no operation may begin, nil if one may.
+// refusal returns the error if no operation may begin, else nil.
 func (f *File) refusal(op string) error {
 	if f.state != fileOpen || f.loop.stopping() {
 		return f.closedError(op)

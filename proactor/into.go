@@ -213,7 +213,7 @@ func (c *Conn) messageFlags() uint32 {
 	return 0
 }
 
-// complete implements engine.Operation.
+// Complete implements engine.Operation.
 func (o *into) Complete(result int32, _ uint32) {
 	r := &o.conn.recv
 	r.armed, r.pausing, r.direct = false, false, nil

@@ -153,7 +153,8 @@ func (m *move) ready() {
 	}
 	c.departed = m.to.departure()
 	c.send.err = c.opError("write", c.departed.reason())
-	// Later, when the close of the old descriptor has been submitted.
+	// End the old descriptor first: the queue must have forgotten it before the
+	// new one is used.
 	c.beginEnd()
 	to.take(unread)
 }

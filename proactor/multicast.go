@@ -7,13 +7,13 @@ import (
 	"github.com/goproactor/goproactor/internal/sockets"
 )
 
-// JoinGroup has messages to a multicast group come in, from the network of that
-// interface; nil leaves the choice to the system. Any goroutine may call it.
+// JoinGroup receives messages to a multicast group from the network of that
+// interface; with nil the system chooses it. Any goroutine may call it.
 func (c *PacketConn) JoinGroup(group netip.Addr, on *net.Interface) error {
 	return c.membership(sockets.JoinGroup, group, on)
 }
 
-// LeaveGroup undoes a JoinGroup.
+// LeaveGroup is the opposite of JoinGroup.
 func (c *PacketConn) LeaveGroup(group netip.Addr, on *net.Interface) error {
 	return c.membership(sockets.LeaveGroup, group, on)
 }
@@ -25,19 +25,19 @@ func (c *PacketConn) membership(change func(fd int, group netip.Addr, index int)
 	return c.setting(func(fd int) error { return change(fd, group, indexOf(on)) })
 }
 
-// SetMulticastInterface is the interface that messages to groups go out on; nil
-// leaves the choice to the system.
+// SetMulticastInterface sets the interface that messages to groups are sent on; with nil
+// the system chooses it.
 func (c *PacketConn) SetMulticastInterface(on *net.Interface) error {
 	return c.setting(func(fd int) error { return sockets.SetMulticastInterface(fd, c.family, indexOf(on)) })
 }
 
-// SetMulticastLoopback says whether messages to groups come back to members on
-// this machine. They do unless told otherwise.
+// SetMulticastLoopback sets whether members on this machine receive the messages that it
+// sends to groups. They do by default.
 func (c *PacketConn) SetMulticastLoopback(on bool) error {
 	return c.setting(func(fd int) error { return sockets.SetMulticastLoopback(fd, c.family, on) })
 }
 
-// setting sets options while the socket is open. Any goroutine may call it.
+// setting calls a function that sets options, while the socket is open.
 func (c *PacketConn) setting(set func(fd int) error) error {
 	c.using.Lock()
 	defer c.using.Unlock()

@@ -11,21 +11,21 @@ import (
 	"github.com/goproactor/goproactor/futures"
 )
 
-// NetConn presents the connection as a net.Conn, which any number of goroutines
-// and tasks may use at once: Reads are answered in their order, and what a Write
-// writes stays together.
+// NetConn returns the connection as a net.Conn, which any number of goroutines
+// and tasks may use at once: Reads are answered in their order, and the bytes of one
+// Write stay together.
 //
-// A task that calls NetConn gets one that belongs to it: with the task's context,
-// or one derived from that, Read and Write give way to the loop while they wait,
-// so that crypto/tls or a protocol library works inside the coroutine, and they
-// fail when that context ends. A goroutine gets one that outlives ctx, as package
-// net's Dialer.DialContext has it; deadlines limit its Reads and Writes.
+// A task that calls NetConn with its context, or one derived from it, gets a net.Conn
+// that belongs to the task: Read and Write give way to the loop while they wait, so that
+// crypto/tls or a protocol library works inside the coroutine, and they fail when that
+// context ends. For a goroutine the end of ctx has no effect, as with package net's
+// Dialer.DialContext; deadlines limit its Reads and Writes.
 //
-// The connection's data is then received through the net.Conn only. Close differs
-// from Conn.Close: see there.
+// The connection's data must then be received through the net.Conn only. Its Close
+// differs from Conn.Close: see there.
 func (c *Conn) NetConn(ctx context.Context) net.Conn { return &netConn{c, waitingWith(ctx)} }
 
-// waitingWith is what an adapter awaits with, see NetConn.
+// waitingWith is the context that an adapter awaits with, see NetConn.
 func waitingWith(ctx context.Context) context.Context {
 	if futures.InTask(ctx) {
 		return ctx
@@ -72,9 +72,9 @@ func (n *netConn) Write(p []byte) (int, error) {
 	return k, err
 }
 
-// Close implements net.Conn. Like that of a socket it returns at once and ends
-// the Reads and Writes under way. What a Write has returned for is still sent,
-// and what Send and Queue were given before the first Write that it ends.
+// Close implements net.Conn. As with a socket it returns at once and ends
+// the Reads and Writes under way. The data of Writes that have returned is still sent,
+// and so is what was given to Send and Queue before the first Write that Close ends.
 func (n *netConn) Close() error {
 	again := n.conn.shut.Swap(true)
 	n.conn.loop.engine.Perform(n.conn.cut)
@@ -90,7 +90,7 @@ func (c *Conn) cut() {
 		return
 	}
 	if c.send.cut(c.closedError("write")) {
-		c.beginEnd() // there is nothing before the Write that was cut
+		c.beginEnd() // nothing is queued before the Write that was cut
 		return
 	}
 	c.beginClose()
@@ -123,7 +123,7 @@ func (n *netConn) SetDeadline(t time.Time) error      { return n.conn.SetDeadlin
 func (n *netConn) SetReadDeadline(t time.Time) error  { return n.conn.SetReadDeadline(t) }
 func (n *netConn) SetWriteDeadline(t time.Time) error { return n.conn.SetWriteDeadline(t) }
 
-// asOpError gives an error the form that users of net.Conn know.
+// asOpError makes a *net.OpError of an error that is none.
 func (c *Conn) asOpError(op string, err error) error {
 	var known *net.OpError
 	if err == io.EOF || errors.As(err, &known) {

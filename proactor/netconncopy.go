@@ -5,9 +5,10 @@ import (
 	"os"
 )
 
-// ReadFrom implements io.ReaderFrom: it writes what r brings until its end. A file, or a
-// part of one (io.LimitedReader), is sent by SendFile and its cursor moved; another
-// NetConn's data goes out in the buffers that it came in. Anything else is copied.
+// ReadFrom implements io.ReaderFrom: it writes everything that it reads from r. A file,
+// or a part of one (io.LimitedReader), is sent by SendFile and its cursor is moved. Data of
+// another NetConn is sent from the buffers that it was received in. Anything else is
+// copied.
 func (n *netConn) ReadFrom(r io.Reader) (int64, error) {
 	moved, handled, err := n.readFrom(r)
 	if handled {
@@ -19,10 +20,10 @@ func (n *netConn) ReadFrom(r io.Reader) (int64, error) {
 	return io.Copy(onlyWriter{n}, r)
 }
 
-// onlyWriter hides all else that a connection can do from io.Copy.
+// onlyWriter hides the other methods of a connection from io.Copy.
 type onlyWriter struct{ io.Writer }
 
-// readFrom is ReadFrom of what needs no copying; handled is false of anything else.
+// readFrom is ReadFrom for readers that need no copying; handled is false for others.
 func (n *netConn) readFrom(r io.Reader) (moved int64, handled bool, err error) {
 	switch r := r.(type) {
 	case *netConn:
@@ -54,7 +55,7 @@ func (n *netConn) readFromFile(f *os.File, limit int64) (moved int64, handled bo
 		left = min(left, limit)
 	}
 	if left <= 0 {
-		return 0, false, nil // the end, or one of those whose size says nothing (proc(5))
+		return 0, false, nil // the end, or a file without a true size (proc(5))
 	}
 	moved, err = n.conn.SendFile(f, at, left).Await(n.ctx)
 	if _, failure := f.Seek(at+moved, io.SeekStart); err == nil {
@@ -63,7 +64,7 @@ func (n *netConn) readFromFile(f *os.File, limit int64) (moved int64, handled bo
 	return moved, true, err
 }
 
-// readFromConn sends what another connection receives until its peer is done.
+// readFromConn sends what another connection receives until the end of its stream.
 func (n *netConn) readFromConn(r *netConn) (moved int64, handled bool, err error) {
 	if n.conn.medium == packets || r.conn.medium == packets {
 		return 0, false, nil
@@ -73,8 +74,8 @@ func (n *netConn) readFromConn(r *netConn) (moved int64, handled bool, err error
 	return f.moved, true, err
 }
 
-// WriteTo implements io.WriterTo: it writes to w what comes in until the peer is done,
-// from the buffers that it came in.
+// WriteTo implements io.WriterTo: it writes to w what is received until the end of the
+// stream, from the buffers that it was received in.
 func (n *netConn) WriteTo(w io.Writer) (moved int64, err error) {
 	if to, ok := w.(*netConn); ok {
 		if moved, handled, err := to.readFromConn(n); handled {

@@ -12,20 +12,20 @@ import (
 	"github.com/goproactor/goproactor/internal/sockets"
 )
 
-// NetListener presents the listener as a net.Listener, for net/http and everything else
-// that brings its own goroutines. What it accepts is a genuine *net.TCPConn or
-// *net.UnixConn that no loop knows, at the price of package net: see Conn.Detach. With
-// a limit (WithMaxConns, WithMaxConnsPerAddress) it is a type that embeds one, to learn
-// of its Close. Connections outlive the runtime, whose Shutdown does not wait for them:
-// http.Server.Shutdown does.
+// NetListener returns the listener as a net.Listener, for net/http and other libraries
+// that serve on goroutines. It accepts a *net.TCPConn or *net.UnixConn of package net,
+// which costs what it costs there and has nothing to do with the loops. With
+// a limit (WithMaxConns, WithMaxConnsPerAddress) it is a type that embeds one of these and
+// counts its Close. The connections can be used after the end of the runtime. Shutdown
+// of the runtime does not wait for them: http.Server.Shutdown does.
 //
-// It has SetDeadline too. A listener with one socket (a Unix socket, or one loop) also
-// accepts at the price of package net; with several, a goroutine waits at each, and
-// hands over what it accepts.
+// It has a SetDeadline method. With one socket (a Unix socket, or one loop) an Accept
+// costs what it costs in package net. With several, a goroutine accepts from each and
+// passes the connections to Accept.
 //
-// The first Accept takes the listener for this way of accepting. To serve some
+// The first Accept decides that the listener is used in this way. To serve some
 // connections of a port on loops and others by goroutines, use Serve and Conn.Detach.
-// Accept called on a loop is futures.ErrNoTask or blocks the loop: it is for goroutines.
+// Accept is for goroutines: on a loop it fails with futures.ErrNoTask or blocks the loop.
 func (ln *Listener) NetListener() net.Listener {
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
@@ -63,7 +63,7 @@ type netListener struct {
 	onStopped []func()      // called when accepting is 0
 }
 
-// accepted is what one socket has brought.
+// accepted is the result of an accept from one socket.
 type accepted struct {
 	conn net.Conn
 	err  error
@@ -93,7 +93,7 @@ func (n *netListener) Accept() (net.Conn, error) {
 	}
 }
 
-// begin takes the listener, and gives package net its sockets.
+// begin makes listeners of package net from the sockets.
 func (n *netListener) begin() {
 	if n.ln.rt.currentLoop() != nil {
 		n.failure = futures.ErrNoTask
@@ -131,7 +131,7 @@ func (n *netListener) own(all []net.Listener) bool {
 	return true
 }
 
-// netListeners are copies of the sockets in the hands of package net.
+// netListeners makes listeners of package net from duplicates of the sockets.
 func (ln *Listener) netListeners() (all []net.Listener, err error) {
 	for _, a := range ln.acceptors {
 		if a.socketless {

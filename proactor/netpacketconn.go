@@ -9,18 +9,18 @@ import (
 	"time"
 )
 
-// NetPacketConn presents it as a net.PacketConn, which is a net.Conn too: Read and
-// Write are for one that is connected (DialPacket). What it is depends on the caller,
-// as with Runtime.DialContext.
+// NetPacketConn returns it as a net.PacketConn. The result is a net.Conn, too: Read and
+// Write are for a PacketConn that is connected (DialPacket). What it is depends on the
+// caller, as with Runtime.DialContext.
 //
-// A goroutine gets the socket as package net has it, a *net.UDPConn say, at the price
-// of package net: c is detached, see Detach. Only where that fails, for want of a
-// descriptor, or with c closed or detached before, does it get what a task gets.
+// A goroutine gets a socket of package net, for example a *net.UDPConn, which costs what it
+// costs there: c is detached, see Detach. If that fails because there is no descriptor for
+// it, or because c is closed or was detached before, it gets what a task gets.
 //
-// A task on a loop gets one that stays on its loop and belongs to the task, see
-// Conn.NetConn, which others may share. It has the methods of *net.UDPConn for
-// messages, SyscallConn and File. Messages are then received through it only. A
-// callback of a loop gets such a one too, for others to use.
+// A task gets one that stays on its loop and belongs to the task, see Conn.NetConn; others
+// may use it, too. It has the methods of *net.UDPConn for messages, SyscallConn and File.
+// Messages must then be received through it only. A callback of a loop gets such a one,
+// too, for tasks and goroutines to use.
 func (c *PacketConn) NetPacketConn(ctx context.Context) net.PacketConn {
 	if c.loop.rt.currentLoop() == nil {
 		if conn, err := c.Detach(); err == nil {
@@ -42,7 +42,7 @@ type netPacketConn struct {
 	ctx  context.Context
 }
 
-// Read implements net.Conn. What does not fit p is lost.
+// Read implements net.Conn. Bytes that do not fit p are lost.
 func (n *netPacketConn) Read(p []byte) (int, error) {
 	if len(p) == 0 && !n.conn.shut.Load() {
 		return 0, nil
@@ -54,7 +54,7 @@ func (n *netPacketConn) Read(p []byte) (int, error) {
 // Write implements net.Conn.
 func (n *netPacketConn) Write(p []byte) (int, error) { return n.send(Datagram{Data: p}) }
 
-// ReadFrom implements net.PacketConn. What does not fit p is lost.
+// ReadFrom implements net.PacketConn. Bytes that do not fit p are lost.
 func (n *netPacketConn) ReadFrom(p []byte) (int, net.Addr, error) {
 	m, err := n.next()
 	if err != nil {
@@ -94,7 +94,7 @@ func (n *netPacketConn) send(d Datagram) (int, error) {
 	return k, err
 }
 
-// direct fills in whom a message is for.
+// direct sets the destination of a message.
 func (c *PacketConn) direct(d *Datagram, to net.Addr) {
 	switch to := to.(type) {
 	case *net.UDPAddr:
@@ -113,8 +113,8 @@ func (c *PacketConn) direct(d *Datagram, to net.Addr) {
 	}
 }
 
-// destination is an address that may be without a host: this machine, which the
-// kernel takes the wildcard for.
+// destination is the address as a netip.AddrPort. Without a host it is the wildcard,
+// which is this machine to the kernel.
 func (c *PacketConn) destination(to netip.AddrPort) netip.AddrPort {
 	switch {
 	case to.Addr().IsValid():
@@ -125,8 +125,8 @@ func (c *PacketConn) destination(to netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(netip.IPv4Unspecified(), to.Port())
 }
 
-// Close implements net.PacketConn. When it returns the address is free, unless it
-// was called in a callback, which cannot wait.
+// Close implements net.PacketConn. When it returns the address is free, except if it is
+// called in a callback, which cannot wait.
 func (n *netPacketConn) Close() error {
 	c := n.conn
 	if c.shut.Swap(true) {
@@ -143,7 +143,7 @@ func (n *netPacketConn) SetDeadline(t time.Time) error      { return n.conn.SetD
 func (n *netPacketConn) SetReadDeadline(t time.Time) error  { return n.conn.SetReadDeadline(t) }
 func (n *netPacketConn) SetWriteDeadline(t time.Time) error { return n.conn.SetWriteDeadline(t) }
 
-// asOpError gives an error the form that users of package net know.
+// asOpError makes a *net.OpError of an error that is none.
 func (c *PacketConn) asOpError(op string, err error) error {
 	var known *net.OpError
 	if errors.As(err, &known) {

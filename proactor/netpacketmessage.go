@@ -7,8 +7,8 @@ import (
 	"github.com/goproactor/goproactor/ring"
 )
 
-// What *net.UDPConn, *net.UnixConn and *net.IPConn have beyond net.PacketConn, for
-// those that ask for it by an interface.
+// The methods that *net.UDPConn, *net.UnixConn and *net.IPConn have and net.PacketConn
+// has not, for libraries that look for them.
 
 // ReadFromUDP is that of *net.UDPConn.
 func (n *netPacketConn) ReadFromUDP(p []byte) (int, *net.UDPAddr, error) {
@@ -17,8 +17,8 @@ func (n *netPacketConn) ReadFromUDP(p []byte) (int, *net.UDPAddr, error) {
 	return k, udp, err
 }
 
-// ReadFromUDPAddrPort is that of *net.UDPConn. It allocates nothing of its own. A zone
-// is the number of an interface.
+// ReadFromUDPAddrPort is that of *net.UDPConn. It does not allocate. A zone is the number
+// of an interface.
 func (n *netPacketConn) ReadFromUDPAddrPort(p []byte) (int, netip.AddrPort, error) {
 	m, err := n.next()
 	if err != nil {
@@ -36,9 +36,9 @@ func (n *netPacketConn) WriteToUDPAddrPort(p []byte, to netip.AddrPort) (int, er
 	return n.send(Datagram{Data: p, To: n.conn.destination(to)})
 }
 
-// ReadMsgUDP is that of *net.UDPConn: control messages come into oob as recvmsg(2) has
-// them. There is room for what the socket was opened to bring, and for a few more of
-// what was asked for by SyscallConn before the first receive.
+// ReadMsgUDP is that of *net.UDPConn: oob gets the control messages in the form of
+// recvmsg(2). There is room for those of the PacketOptions, and for a few more whose
+// options were set through SyscallConn before the first receive.
 func (n *netPacketConn) ReadMsgUDP(p, oob []byte) (k, oobn, flags int, from *net.UDPAddr, err error) {
 	k, oobn, flags, addr, err := n.readMessage(p, oob)
 	from, _ = addr.(*net.UDPAddr)
@@ -80,7 +80,7 @@ func (n *netPacketConn) readMessage(p, oob []byte) (k, oobn, flags int, from net
 	return k, oobn, flags, m.FromAddr(), nil
 }
 
-// copyTo is what recvmsg(2) would say of the message.
+// copyTo copies the message, with the results of a recvmsg(2).
 func (m Message) copyTo(p, oob []byte) (n, oobn, flags int) {
 	n, oobn = copy(p, m.Bytes()), copy(oob, m.control())
 	if m.Truncated() || n < m.Len() {
@@ -92,8 +92,8 @@ func (m Message) copyTo(p, oob []byte) (n, oobn, flags int) {
 	return n, oobn, flags
 }
 
-// WriteMsgUDP is that of *net.UDPConn: oob are control messages as sendmsg(2) takes
-// them.
+// WriteMsgUDP is that of *net.UDPConn: oob has control messages in the form of
+// sendmsg(2).
 func (n *netPacketConn) WriteMsgUDP(p, oob []byte, to *net.UDPAddr) (k, oobn int, err error) {
 	return n.writeMessage(p, oob, to)
 }
@@ -113,8 +113,8 @@ func (n *netPacketConn) WriteMsgIP(p, oob []byte, to *net.IPAddr) (k, oobn int, 
 	return n.writeMessage(p, oob, to)
 }
 
-// WriteMsgUnix is that of *net.UnixConn. Descriptors in oob stay the caller's, and open
-// until it returns.
+// WriteMsgUnix is that of *net.UnixConn. Descriptors in oob must stay open until it
+// returns; the caller closes them.
 func (n *netPacketConn) WriteMsgUnix(p, oob []byte, to *net.UnixAddr) (k, oobn int, err error) {
 	return n.writeMessage(p, oob, to)
 }

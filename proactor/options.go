@@ -50,9 +50,8 @@ func defaultOptions() options {
 	}
 }
 
-// WithBackend asks for a backend. The default, Auto, takes io_uring where it
-// is to be had and epoll where not; asking for IOUring where it is not is an
-// error.
+// WithBackend chooses the backend. The default, Auto, is io_uring if the system has it,
+// else epoll. New fails with IOUring if the system does not have it.
 func WithBackend(b Backend) Option {
 	return func(o *options) error {
 		if b != Auto && b != IOUring && b != Epoll {
@@ -81,8 +80,8 @@ func WithPinning() Option {
 }
 
 // WithBuffers sets the size in bytes of a receive buffer and how many of them
-// a loop may have. Memory is taken as it is needed. The default is 4096 of
-// 32 KiB. Connections that fill such buffers use others eight times as large,
+// a loop may have. Memory is allocated as it is needed. The default is 4096 of
+// 32 KiB. Connections that fill these buffers use others that are eight times as large,
 // of which a loop may have an eighth as many.
 func WithBuffers(size, count int) Option {
 	return func(o *options) error {
@@ -98,14 +97,14 @@ func WithBuffers(size, count int) Option {
 }
 
 // WithMemoryBudget sets how many bytes of received data the runtime's connections
-// may hold together: leases that the program has, data that nobody has read, data
-// that waits to be sent on, and what a Writer has and has queued. Each loop has an
-// equal part of it, and one connection at most a quarter of that. The connections that
-// hold most are ended first, with ErrOverBudget; it is logged, and counted in
-// LoopStats. The default is 1 GiB.
+// may hold together: leases that the program has, data that nobody has read, received
+// data that waits to be sent, and the memory of Writers. Each loop has an
+// equal part of the budget, and one connection at most a quarter of that. When it is
+// exceeded, the connections that hold most are ended first, with ErrOverBudget; that is
+// logged, and counted in LoopStats. The default is 1 GiB.
 //
-// A connection holds a few buffers at most (see LoopStats.Copied): what it holds
-// beyond is memory of its own, so that buffers for others are always there.
+// A connection holds only a few receive buffers (see LoopStats.Copied). The rest of what
+// it holds is copied to memory of its own, so that there are always buffers for others.
 func WithMemoryBudget(bytes int64) Option {
 	return func(o *options) error {
 		if bytes < 1 {
@@ -128,10 +127,9 @@ func WithHighWater(bytes int) Option {
 	}
 }
 
-// WithZeroCopy has every send of a connection of at least that many bytes go out
-// as by SendZeroCopy, futures and leases ending as late included. The default,
-// zero, is never: it costs more than a copy unless the messages are large and the
-// network is real.
+// WithZeroCopy makes every send of at least that many bytes a SendZeroCopy: its future
+// resolves, and its lease ends, as late as with that. The default, zero, is never: on
+// loopback, or for small messages, it costs more than a copy.
 func WithZeroCopy(bytes int) Option {
 	return func(o *options) error {
 		if bytes < 0 {
@@ -168,10 +166,10 @@ func WithMaxConns(n int) Option {
 }
 
 // WithBusyPoll makes a loop with nothing to do look for completions for d
-// before it sleeps: what comes in within that time is answered without the cost
-// of waking up, and a processor is busy meanwhile. Give each such loop a
-// processor of its own (WithPinning, and fewer loops than GOMAXPROCS). The
-// default, zero, is to sleep at once.
+// before it sleeps: it handles those that come in this time without the cost
+// of waking up, but keeps a processor busy. Give each such loop a
+// processor of its own (WithPinning, and fewer loops than GOMAXPROCS). With the
+// default, zero, it sleeps at once.
 func WithBusyPoll(d time.Duration) Option {
 	return func(o *options) error {
 		if d < 0 {
@@ -183,16 +181,16 @@ func WithBusyPoll(d time.Duration) Option {
 }
 
 // WithTurnLatency has each loop record how long its turns take, in
-// LoopStats.TurnLatency: the time for which what is ready may have to wait. It costs one
-// look at the clock a turn, some 40 ns.
+// LoopStats.TurnLatency: the time that a completion may have to wait. It costs one
+// reading of the clock for each turn, about 40 ns.
 func WithTurnLatency() Option {
 	return func(o *options) error { o.turnLatency = true; return nil }
 }
 
-// WithFileWorkers sets how many goroutines of a loop at most, each with a thread
-// while it works, perform what may block on epoll: the operations on files. They
-// are started when there is work. What they have no time for waits in its order.
-// With io_uring the kernel has its own. The default is 16.
+// WithFileWorkers sets the maximum number of goroutines of a loop that perform
+// operations on files, which may block, on the epoll backend. Each takes a thread while it
+// works. They are started when there is work; more operations wait in their order. With
+// io_uring the kernel has its own workers. The default is 16.
 func WithFileWorkers(n int) Option {
 	return func(o *options) error {
 		if n < 1 || n > 1024 {
@@ -203,17 +201,16 @@ func WithFileWorkers(n int) Option {
 	}
 }
 
-// WithLogger has handlers' failures, panics and stalled loops logged, and what a loop
-// runs short of: memory (WithMemoryBudget), receive buffers, descriptors to accept
-// with, each once a second at most. Without one nothing is.
+// WithLogger sets the logger for errors and panics of handlers, for stalled loops, and for
+// shortages of a loop: memory (WithMemoryBudget), receive buffers, and descriptors to
+// accept with, each at most once a second. Without it nothing is logged.
 func WithLogger(l *slog.Logger) Option {
 	return func(o *options) error { o.logger = l; return nil }
 }
 
-// WithStallLimit sets after how long a loop that does not turn is reported to
-// the logger, if there is one, with the stack that holds it, and counted in
-// LoopStats.LongestTurn. The default is a second; zero
-// turns the watchdog off.
+// WithStallLimit sets the time after which a loop whose handler or callback does not
+// return counts as stalled. The logger gets the stack of that handler, and
+// LoopStats.LongestTurn the time. The default is a second; zero turns the watchdog off.
 func WithStallLimit(d time.Duration) Option {
 	return func(o *options) error {
 		if d < 0 {

@@ -20,10 +20,10 @@ import (
 
 // PacketConn sends and receives messages: UDP, unix datagrams, raw IP. It
 // belongs to one loop, as a Conn does; its methods may be called from any
-// goroutine, and cost least on its loop.
+// goroutine, and are cheapest on its loop.
 //
-// Messages can get lost, on the way and where nobody reads them. Those that the
-// kernel delivers are received whole and in its order.
+// The network may lose messages, and so may the socket if they are not received in time.
+// Those that the kernel delivers are received whole and in its order.
 type PacketConn struct {
 	engine.RosterPlace
 	loop      *Loop
@@ -37,20 +37,20 @@ type PacketConn struct {
 
 	recv    packetReceiver
 	send    packetSender
-	account engine.Account // of the messages that it holds
+	account engine.Account // bytes of messages that it holds
 
-	overBudget atomic.Bool // it was ended for that; errors say so
+	overBudget atomic.Bool // it was ended with ErrOverBudget
 
 	reading, writing deadline
 	drainLimit       engine.Timer
 	local, remote    net.Addr
-	nonblocking      sync.Mutex // one at a time makes the socket non-blocking, see rawConn
+	nonblocking      sync.Mutex // held while the socket is non-blocking, see rawConn
 	using            sync.Mutex // keeps the descriptor ours while an option is set
 	gone             bool       // it is not any more
 	closed           *futures.Promise[struct{}]
-	refusal          error // why the loop did not take it
+	refusal          error // why the loop refused it
 	detaching        *packetDetachment
-	detached         bool // another has its socket
+	detached         bool // Detach has moved its socket
 }
 
 var errFamily = errors.New("the address is of another family than the socket: want IPv4 for IPv4, IPv6 for IPv6")
@@ -90,7 +90,7 @@ func (rt *Runtime) ListenPackets(network, address string, opts ...PacketOption) 
 		return nil, sockets.ListenError(network, nil, net.UnknownNetworkError(network))
 	}
 	for i, l := range rt.loops {
-		// The first takes the port for itself, so that one in use is refused.
+		// The first is bound without SO_REUSEPORT, so that a port in use is refused.
 		after := sockets.ShareBound
 		if i == 1 {
 			opts = append(append([]PacketOption(nil), opts...), WithReusePort())
@@ -143,10 +143,10 @@ func packetOptionsOf(opts []PacketOption) (o packetOptions, err error) {
 // DialPacket opens a socket for messages and connects it: it sends to that
 // address and receives from there only (connect(2)). Network and address are
 // those of ListenPacket; WithLocalAddr gives the address to send from. Nothing
-// is sent, so nothing tells whether anybody listens; a refusal shows as
-// syscall.ECONNREFUSED at a later operation.
+// is sent, so DialPacket succeeds even if nobody listens there; a later operation then
+// fails with syscall.ECONNREFUSED.
 //
-// A name is resolved off the loop, and its first suitable address taken.
+// A name is resolved off the loop, and its first suitable address used.
 func (rt *Runtime) DialPacket(ctx context.Context, network, address string, opts ...PacketOption) futures.Future[*PacketConn] {
 	p := futures.NewPromise[*PacketConn]()
 	l := rt.someLoop()
@@ -179,7 +179,7 @@ func (rt *Runtime) DialPacket(ctx context.Context, network, address string, opts
 	}
 	to, known, err := sockets.ParsePacketAddress(network, address)
 	switch {
-	case address == "" && !errors.As(err, new(net.UnknownNetworkError)): // which ListenPacket takes for any
+	case address == "" && !errors.As(err, new(net.UnknownNetworkError)): // ListenPacket allows it
 		fail(&net.AddrError{Err: "missing address"})
 	case err != nil:
 		fail(err)
@@ -206,7 +206,7 @@ func (rt *Runtime) DialPacket(ctx context.Context, network, address string, opts
 	return p.Future()
 }
 
-// start makes the loop know the socket.
+// start registers the socket with its loop.
 func (c *PacketConn) start(o *packetOptions) error {
 	c.recv.conn, c.send.conn = c, c
 	c.account.Clients = packetClients
@@ -233,10 +233,10 @@ func (c *PacketConn) start(o *packetOptions) error {
 	if c.loop.engine.Inside() && c.refusal != nil {
 		return c.opError("listen", c.refusal)
 	}
-	return nil // else the loop is on its way to it
+	return nil // the call is posted
 }
 
-// refuse ends a socket that the loop cannot take. Whoever uses it learns why.
+// refuse ends a socket that the loop cannot take. Operations on it fail with the reason.
 func (c *PacketConn) refuse(why error) {
 	c.refusal = why
 	c.state = connClosed
@@ -253,20 +253,20 @@ func (c *PacketConn) LocalAddr() net.Addr { return c.local }
 // RemoteAddr is the address it is connected to, nil if to none.
 func (c *PacketConn) RemoteAddr() net.Addr { return c.remote }
 
-// Recv receives a message. Calls are answered in their order; canceling loses
-// nothing. The message is the caller's to release or give away.
+// Recv receives a message. Calls are answered in their order; a cancel loses
+// no message. The caller must release the Message or give it away.
 //
-// Errors that an earlier send met with, such as syscall.ECONNREFUSED, are
-// reported here too, and receiving can go on. After Close the error is
+// Errors of earlier sends that the network reports later, such as syscall.ECONNREFUSED,
+// come from Recv, too; receiving can go on after them. After Close the error is
 // ErrClosed.
 //
 // The future keeps its result until that is taken, see futures.Future.
 func (c *PacketConn) Recv() futures.Future[Message] { return recv(receiving[Message](&c.recv)) }
 
-// Messages receives until ctx ends or the PacketConn is closed, which ends the
-// range without an error. Errors after which receiving can go on are yielded,
-// and the range goes on if its body does. Each message is the loop body's to
-// release or give away.
+// Messages ranges over received messages until ctx ends, which is yielded as an error, or
+// the PacketConn is closed, which is not. Errors after which receiving can go on are
+// yielded, too, and the range goes on. The loop body must release each Message or
+// give it away.
 func (c *PacketConn) Messages(ctx context.Context) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		for {
@@ -281,16 +281,15 @@ func (c *PacketConn) Messages(ctx context.Context) iter.Seq2[Message, error] {
 	}
 }
 
-// transient says that receiving can go on after an error.
+// transient reports whether receiving can go on after an error.
 func transient(err error) bool {
 	var e syscall.Errno
 	return errors.As(err, &e)
 }
 
-// OnMessage makes fn receive everything that comes in, on the loop, and the
-// errors too: after ErrClosed nothing follows, after others receiving goes on.
-// fn owns each message. While the send queue is above its high-water mark fn is
-// not called.
+// OnMessage has fn called on the loop with every message and every error. ErrClosed is
+// the last; after other errors receiving goes on. fn owns each message. While the send
+// queue is above its high-water mark fn is not called.
 //
 // A PacketConn is received either with OnMessage or with Recv.
 func (c *PacketConn) OnMessage(fn func(Message, error)) {
@@ -302,7 +301,7 @@ func (c *PacketConn) OnMessage(fn func(Message, error)) {
 	}
 }
 
-// Send sends p to the address the PacketConn is connected to, see SendTo.
+// Send sends p to the address that the PacketConn is connected to, see SendTo.
 func (c *PacketConn) Send(p []byte) futures.Future[int] {
 	return c.SendDatagram(Datagram{Data: p})
 }
@@ -322,7 +321,7 @@ func (c *PacketConn) SendToName(p []byte, name string) futures.Future[int] {
 	return c.SendDatagram(Datagram{Data: p, ToName: name})
 }
 
-// SendDatagram sends a message with all that there is to say, see SendTo.
+// SendDatagram sends a message with options of its own, see Datagram and SendTo.
 func (c *PacketConn) SendDatagram(d Datagram) futures.Future[int] {
 	l := c.loop
 	if !l.engine.Inside() {
@@ -334,7 +333,7 @@ func (c *PacketConn) SendDatagram(d Datagram) futures.Future[int] {
 	return f
 }
 
-// begin sends a message, of which answer learns.
+// begin sends a message; answer gets the result.
 func (c *PacketConn) begin(t *transmission, answer *futures.Promise[int], d *Datagram) {
 	t.answer = answer
 	if err := t.describe(d); err != nil {
@@ -348,7 +347,7 @@ func (c *PacketConn) sendElsewhere(d Datagram) futures.Future[int] {
 	q := c.loop.sends.elsewhere()
 	engine.RaceRead(d.Data)
 	ok := c.loop.engine.Do(func() {
-		if q.Pending() { // else it was canceled on its way here
+		if q.Pending() { // else it was canceled before it reached the loop
 			t := c.send.fresh()
 			q.owner = t
 			c.begin(t, &q.Promise, &d)
@@ -361,8 +360,8 @@ func (c *PacketConn) sendElsewhere(d Datagram) futures.Future[int] {
 }
 
 // SendBatch sends messages, in their order. The future resolves when the kernel
-// has taken all, with their number; if some could not be sent, with how many
-// were and the first error.
+// has taken all, with their number; if some could not be sent, with the number of those
+// sent and the first error.
 func (c *PacketConn) SendBatch(batch []Datagram) futures.Future[int] {
 	if len(batch) == 0 {
 		return futures.Resolved(0)
@@ -413,7 +412,7 @@ func (b *packetBatch) begin() {
 	}
 }
 
-// cancel begins at the end: what goes out is a beginning of the batch.
+// cancel begins at the end: the messages that go out are the first of the batch.
 func (b *packetBatch) cancel() {
 	for i := len(b.parts) - 1; i >= 0; i-- {
 		b.parts[i].withdraw()
@@ -422,10 +421,10 @@ func (b *packetBatch) cancel() {
 
 func (b *packetBatch) refuse(err error) { b.answer.Fail(err) }
 
-// Queue hands a lease to the send queue, for that address; the zero AddrPort is
-// the one it is connected to. The lease goes with it. The future is resolved
-// already while the queue is below its high-water mark, else when it has shrunk.
-// Nobody learns whether the message could be sent.
+// Queue adds b to the send queue as a message to that address, and takes over the lease.
+// The zero AddrPort is the address that the PacketConn is connected to. The future is
+// resolved at once while the queue is below its high-water mark, else when it has shrunk.
+// A failure of the send is not reported.
 func (c *PacketConn) Queue(b Buffer, to netip.AddrPort) futures.Future[struct{}] {
 	b = b.take("Queue")
 	if !c.loop.engine.Inside() {
@@ -434,8 +433,8 @@ func (c *PacketConn) Queue(b Buffer, to netip.AddrPort) futures.Future[struct{}]
 	return c.queue(b, to, "", nil)
 }
 
-// Reply sends a message back to where it came from, as its bytes are now. The
-// lease goes with it. For the rest it is like Queue.
+// Reply sends the present bytes of a message to its sender, and takes over the lease.
+// Otherwise it is like Queue.
 func (c *PacketConn) Reply(m Message) futures.Future[struct{}] {
 	from := m.sender()
 	b := m.take("Reply")
@@ -484,7 +483,7 @@ func (c *PacketConn) queueElsewhere(b Buffer, to netip.AddrPort, name string, ra
 	return p.Future()
 }
 
-// address fills in whom a message is for.
+// address sets the destination of a message.
 func (c *PacketConn) address(a *sockets.Address, to netip.AddrPort, name string) error {
 	a.Clear()
 	switch {

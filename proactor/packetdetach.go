@@ -8,11 +8,11 @@ import (
 	"github.com/goproactor/goproactor/internal/sockets"
 )
 
-// Detach takes the socket off its loop and returns it as package net has it: a
-// *net.UDPConn, *net.UnixConn or *net.IPConn; see Conn.Detach, which waits and fails as
-// this does. Messages that were received and nobody has taken come first from each of
-// the methods that receive; the result is then of a type that embeds the one of package
-// net. Runtime.AdoptPacket is the way back.
+// Detach takes the socket off its loop and returns it as a socket of package net: a
+// *net.UDPConn, *net.UnixConn or *net.IPConn. It waits and fails as Conn.Detach does.
+// Messages that were received and nobody has taken come first from all methods
+// that receive; the result is then of a type that embeds the one of package
+// net. Runtime.AdoptPacket is the opposite.
 func (c *PacketConn) Detach() (net.PacketConn, error) {
 	if err := c.loop.rt.mayWait(); err != nil {
 		return nil, c.opError("detach", err)
@@ -31,10 +31,10 @@ type packetDetachment struct {
 	promise *futures.Promise[net.PacketConn]
 }
 
-// isDetaching says that it is detached, or about to be.
+// isDetaching reports whether it was or is being detached.
 func (c *PacketConn) isDetaching() bool { return c.detaching != nil || c.detached }
 
-// quiet says that the kernel holds nothing of it.
+// quiet reports whether nothing of it is in flight.
 func (c *PacketConn) quiet() bool {
 	return c.send.idle() && !c.send.polling && !c.recv.armed
 }
@@ -55,8 +55,8 @@ func (d *packetDetachment) begin() {
 	c.settled()
 }
 
-// settle hands the socket over when nothing is in flight on it any more, or gives up
-// when it is being closed.
+// settle makes the socket of package net once nothing is in flight, or fails if the
+// PacketConn is being closed.
 func (d *packetDetachment) settle() {
 	c := d.conn
 	c.detaching = nil

@@ -4,19 +4,19 @@ import (
 	"github.com/goproactor/goproactor/futures"
 )
 
-// Close ends it: receives fail with ErrClosed, what is queued is still sent, for
-// at most the drain timeout, then the socket is closed. Close does not wait;
-// Closed tells when it is done. Closing again does nothing.
+// Close ends the PacketConn: receives fail with ErrClosed, queued messages are still sent,
+// for at most the drain timeout, then the socket is closed. Close does not wait; the
+// future of Closed resolves when it is done. Closing again does nothing.
 //
-// Close of a NetPacketConn is that of package net instead: it ends what is under
-// way, and drops what is queued.
+// Close of a NetPacketConn is that of package net instead: it ends the operations under
+// way, and drops queued messages.
 func (c *PacketConn) Close() error {
 	c.shut.Store(true)
 	c.loop.engine.Perform(c.beginClose)
 	return nil
 }
 
-// Closed resolves when it is closed and nothing of it is left with the kernel.
+// Closed resolves when the socket is closed and none of its operations is in flight.
 func (c *PacketConn) Closed() futures.Future[struct{}] {
 	return c.loop.whenClosed(&c.state, func() **futures.Promise[struct{}] { return &c.closed })
 }
@@ -54,7 +54,7 @@ func (c *PacketConn) abort(err error) {
 	}
 	c.shut.Store(true)
 	if c.state == connOpen {
-		c.state = connDraining // nothing new comes in while the queue is told
+		c.state = connDraining // callbacks of the queue's promises may not queue more
 	}
 	c.send.cancel(err)
 	c.beginEnd()
@@ -74,7 +74,8 @@ func (c *PacketConn) beginEnd() {
 	c.settled()
 }
 
-// settled is called whenever an operation has ended, and takes the closing on.
+// settled is called when an operation has ended. It goes on with a close or detach that
+// waits for that.
 func (c *PacketConn) settled() {
 	if c.detaching != nil && (c.state != connOpen || c.quiet()) {
 		c.detaching.settle()
@@ -84,7 +85,7 @@ func (c *PacketConn) settled() {
 		c.beginEnd()
 	case c.state == connEnding && !c.recv.armed && c.send.inFlight == 0 && !c.send.polling:
 		c.state = connClosing
-		c.send.cancel(c.closedError("write")) // what came back at the last moment
+		c.send.cancel(c.closedError("write")) // messages that found no room at last
 		c.leave()
 		sqe := c.loop.engine.Next()
 		sqe.PrepClose(c.fd)
@@ -99,7 +100,7 @@ func (c *PacketConn) leave() {
 	c.using.Unlock()
 }
 
-// packetRelease is the closing of the descriptor.
+// packetRelease is the close of the descriptor, as an operation.
 type packetRelease PacketConn
 
 func (r *packetRelease) Complete(int32, uint32) {

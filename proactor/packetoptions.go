@@ -12,24 +12,24 @@ type PacketOption func(*packetOptions) error
 
 type packetOptions = sockets.PacketOptions
 
-// WithPacketInfo has each message tell where it came in, see
+// WithPacketInfo has the kernel report where each message was received, see
 // Message.PacketInfo (ip(7), IP_PKTINFO).
 func WithPacketInfo() PacketOption {
 	return func(o *packetOptions) error { o.PacketInfo = true; return nil }
 }
 
-// WithTimestamps has each message tell when the kernel received it, see
+// WithTimestamps has the kernel report when it received each message, see
 // Message.Timestamp (socket(7), SO_TIMESTAMPNS).
 func WithTimestamps() PacketOption {
 	return func(o *packetOptions) error { o.Timestamps = true; return nil }
 }
 
-// WithECN has each message tell of congestion, see Message.ECN.
+// WithECN has the kernel report the ECN codepoint of each message, see Message.ECN.
 func WithECN() PacketOption {
 	return func(o *packetOptions) error { o.ECN = true; return nil }
 }
 
-// WithHopLimit has each message tell its remaining time to live, see
+// WithHopLimit has the kernel report the remaining time to live of each message, see
 // Message.HopLimit.
 func WithHopLimit() PacketOption {
 	return func(o *packetOptions) error { o.HopLimit = true; return nil }
@@ -42,15 +42,15 @@ func WithGRO() PacketOption {
 	return func(o *packetOptions) error { o.GRO = true; return nil }
 }
 
-// WithReusePort shares the port with other sockets that have it too
+// WithReusePort shares the port with other sockets that have this option, too
 // (socket(7), SO_REUSEPORT): the kernel spreads the senders over them.
 func WithReusePort() PacketOption {
 	return func(o *packetOptions) error { o.ReusePort = true; return nil }
 }
 
-// WithSocketBuffers sets how many bytes the kernel holds of what was received
-// and not read, and of what was sent and is not out; zero leaves what the
-// system has.
+// WithSocketBuffers sets how many bytes the kernel holds of messages that were received
+// and not read (SO_RCVBUF), and of those that were sent and are not transmitted yet
+// (SO_SNDBUF); zero leaves the default of the system.
 func WithSocketBuffers(read, write int) PacketOption {
 	return func(o *packetOptions) error {
 		if read < 0 || write < 0 {

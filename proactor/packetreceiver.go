@@ -7,18 +7,19 @@ import (
 	"github.com/goproactor/goproactor/ring"
 )
 
-// Receiving pauses when this many messages, or bytes, have come in that nobody
-// read. What comes then waits in the socket, or is dropped there.
+// Receiving pauses when this many messages, or bytes, are unread. Later ones wait in the
+// socket's buffer, and the kernel drops them when that is full.
 const (
 	unreadMessages     = 256
 	unreadMessageBytes = 1 << 20
 )
 
-// messageSize is how large the receive buffers for messages are: the largest
-// of UDP and what comes before it.
+// messageSize is the size of the receive buffers for messages: the largest UDP message,
+// its sender and control messages.
 const messageSize = 64<<10 + 1<<10
 
-// packetClients is as how many peers a PacketConn counts for its share of buffers.
+// packetClients is the number of connections that a PacketConn counts for in the shares
+// of buffers.
 const packetClients = 64
 
 // messageBuffers opens the pool for messages with the first PacketConn.
@@ -40,7 +41,7 @@ type packetReceiver struct {
 	starved  bool // waits for buffers
 
 	in   incoming[Message]
-	note error // a failure that nobody was told of
+	note error // a failure that is not reported yet
 }
 
 func (r *packetReceiver) on() *Loop                    { return r.conn.loop }
@@ -50,7 +51,8 @@ func (r *packetReceiver) open() bool                   { return r.conn.state == 
 func (r *packetReceiver) hand(m Message)               { r.in.handler(m, nil) }
 func (r *packetReceiver) closedError(op string) error  { return r.conn.closedError(op) }
 
-// cut implements receiving. What does not fit is truncated, and says so.
+// cut implements receiving. A message that does not fit is truncated, see
+// Message.Truncated.
 func (r *packetReceiver) cut() error { return nil }
 
 func (r *packetReceiver) untaken() *requestList[Message] { return &r.in.results }
@@ -81,12 +83,12 @@ func (r *packetReceiver) head() int {
 	return ring.SizeofRecvmsgOut + int(r.shape.Namelen) + int(r.shape.Controllen)
 }
 
-// controlRoom is for the control messages of options that were set without our
-// knowing, in bytes.
+// controlRoom is the room in bytes for control messages of options that were set through
+// SyscallConn.
 const controlRoom = 128
 
-// roomForControl has messages bring control messages that the socket was not opened for,
-// unless a receive is under way.
+// roomForControl makes room for control messages that no PacketOption asked for, unless a
+// receive is under way.
 func (r *packetReceiver) roomForControl() {
 	if !r.armed {
 		r.shape.Controllen = max(r.shape.Controllen, controlRoom)
@@ -114,7 +116,7 @@ func (r *packetReceiver) BuffersBack() {
 	r.arm()
 }
 
-// complete implements engine.Operation.
+// Complete implements engine.Operation.
 func (r *packetReceiver) Complete(result int32, flags uint32) {
 	if flags&ring.CQEFMore == 0 {
 		r.armed, r.pausing = false, false
@@ -134,8 +136,8 @@ func (r *packetReceiver) Complete(result int32, flags uint32) {
 	}
 }
 
-// message makes a message of a buffer. A raw IPv4 socket delivers the IP header
-// too, which is none of the message.
+// message makes a Message from a buffer. A raw IPv4 socket delivers the IP header,
+// too, which is not part of the Message.
 func (r *packetReceiver) message(b Buffer) Message {
 	all, head := b.lease.Data(), r.head()
 	skip := head
@@ -148,7 +150,7 @@ func (r *packetReceiver) message(b Buffer) Message {
 	return Message{Buffer: b, head: all[:head], name: uint16(r.shape.Namelen), network: &r.conn.network}
 }
 
-// failed handles the completion that brought no message.
+// failed handles a completion without a message.
 func (r *packetReceiver) failed(e syscall.Errno) {
 	l := r.conn.loop
 	switch e {
@@ -159,17 +161,17 @@ func (r *packetReceiver) failed(e syscall.Errno) {
 		r.starved = true
 		l.messages.Wait(r)
 	case syscall.EBADF, syscall.ENOTSOCK, syscall.EFAULT, syscall.EINVAL, syscall.EOPNOTSUPP:
-		r.expire(r.conn.failed("read", e)) // it will not get better
+		r.expire(r.conn.failed("read", e)) // it will not go away
 		r.in.handler = nil
 		r.conn.abort(r.conn.closedError("write"))
 	default:
-		// What a message sent earlier met with, such as a refusal: the next one
-		// may fare better.
+		// The error of a message sent earlier, such as a refusal. Receiving can go
+		// on.
 		r.tellOne(r.conn.failed("read", e))
 	}
 }
 
-// tellOne tells the handler, or one Recv.
+// tellOne gives the error to the handler, or to one Recv.
 func (r *packetReceiver) tellOne(err error) {
 	switch {
 	case r.in.handler != nil && !r.in.isHeld:
@@ -181,10 +183,10 @@ func (r *packetReceiver) tellOne(err error) {
 	}
 }
 
-// deliver hands on a message, and pauses the receive when too much is unread.
+// deliver delivers a message, and pauses the receive when too much is unread.
 func (r *packetReceiver) deliver(m Message) {
 	if !r.open() {
-		m.lease.End() // closing: nobody will ask for it
+		m.lease.End() // closing: nobody can receive it any more
 		return
 	}
 	if !r.in.wanted() {
@@ -200,8 +202,8 @@ func (r *packetReceiver) deliver(m Message) {
 	}
 }
 
-// settled is a message that nobody waits for: where buffers are scarce, a small one
-// moves to memory of its own.
+// settled is a message that stays unread. Where buffers are scarce, a small one is moved
+// to memory of its own.
 func (r *packetReceiver) settled(m Message) Message {
 	head, payload := len(m.head), m.lease.Data()
 	if !m.lease.Lent() || !r.conn.loop.messages.Unwanted(head+len(payload)) {
@@ -217,10 +219,10 @@ func (r *packetReceiver) settled(m Message) Message {
 	return m
 }
 
-// expire fails everyone who waits.
+// expire fails all receives that wait.
 func (r *packetReceiver) expire(err error) { expire(r, err) }
 
-// handle makes fn the receiver of all messages from now on.
+// handle makes fn the handler of all messages from now on.
 func (r *packetReceiver) handle(fn func(Message, error)) {
 	switch {
 	case r.conn.isDetaching():
@@ -240,14 +242,14 @@ func (r *packetReceiver) handle(fn func(Message, error)) {
 	r.resume()
 }
 
-// resume hands the handler what is unread, and arms the receive again.
+// resume calls the handler with what is unread, and arms the receive again.
 func (r *packetReceiver) resume() {
 	if resume(r) {
 		r.arm()
 	}
 }
 
-// drop gives back everything unread; the connection is closing.
+// drop releases everything unread; the connection is closing.
 func (r *packetReceiver) drop() {
 	drop(r)
 	r.expire(r.conn.closedError("read"))

@@ -17,32 +17,32 @@ import (
 const sendWindow = 64
 
 // roomRetry is how long a sender waits before it tries a Unix socket again
-// whose queue is full. Unless the two are connected, no event tells.
+// whose queue is full. Unless the two are connected, no event reports room.
 const roomRetry = time.Millisecond
 
-// packetSender is the sending side of a PacketConn: an ordered queue. Nothing
-// waits inside the kernel: a message that finds no room there is put back where
-// it was, and all wait until there is. So the order holds, and what is in flight
+// packetSender is the sending side of a PacketConn: an ordered queue. No send
+// waits in the kernel: a message that the socket has no room for is put back in its
+// place, and all wait until there is room. So the order holds, and what is in flight
 // ends by itself.
 type packetSender struct {
 	outgoing
 	conn     *PacketConn
 	queue    fifo.Queue[*transmission]
-	refused  fifo.Queue[*transmission] // of those in flight, the ones that found no room
+	refused  fifo.Queue[*transmission] // those in flight that found no room
 	inFlight int
 	full     bool // waits for room
-	polling  bool // by a poll
+	polling  bool // with a poll
 	userData uint64
-	room     engine.Timer // or by this
+	room     engine.Timer // or with this timer
 	free     *transmission
 }
 
-// transmission is one message on its way out. It is used over and over.
+// transmission is a message that is queued or in flight. It is pooled.
 type transmission struct {
 	conn    *PacketConn
 	data    []byte
 	lease   Buffer                // of data, if it came as a lease
-	answer  *futures.Promise[int] // of the one who wants to know, if anybody does
+	answer  *futures.Promise[int] // of the send, nil for Queue
 	to      sockets.Address
 	header  ring.Msghdr
 	vector  ring.Iovec
@@ -52,7 +52,7 @@ type transmission struct {
 
 	userData uint64
 	inFlight bool
-	canceled bool // it goes out or ends: it is not tried again
+	canceled bool // it is not tried again
 }
 
 // fresh takes a transmission from the pool.
@@ -90,8 +90,8 @@ func (s *packetSender) refusal() error {
 	return nil
 }
 
-// start hands over what is queued. Messages to a Unix socket, which loses none
-// and keeps their order, are linked: none goes out when the one before did not.
+// start submits what is queued. Messages to a Unix socket, which loses none
+// and keeps their order, are linked: none is sent if the one before was not.
 func (s *packetSender) start() {
 	if s.full || s.refused.Len() > 0 {
 		return
@@ -134,7 +134,7 @@ func (t *transmission) message() *ring.Msghdr {
 	return &t.header
 }
 
-// complete implements engine.Operation.
+// Complete implements engine.Operation.
 func (t *transmission) Complete(result int32, _ uint32) {
 	s := &t.conn.send
 	s.inFlight--
@@ -148,7 +148,7 @@ func (t *transmission) Complete(result int32, _ uint32) {
 		s.sent(t, 0, futures.ErrCanceled)
 		s.full = s.full || e == syscall.EAGAIN
 	case e == syscall.EAGAIN, e == syscall.EINTR, e == syscall.ECANCELED:
-		s.refused.Push(t) // the last is one linked behind another that failed
+		s.refused.Push(t) // ECANCELED: it was linked behind one that failed
 		s.full = s.full || e == syscall.EAGAIN
 	default:
 		s.sent(t, 0, t.failed(e))
@@ -159,7 +159,7 @@ func (t *transmission) Complete(result int32, _ uint32) {
 	s.shrunk()
 }
 
-// failed says what became of the message, and whom it was for.
+// failed is the error of a message, with its destination.
 func (t *transmission) failed(e syscall.Errno) error {
 	err := t.conn.failed("write", e)
 	if to := t.to.Bytes(); len(to) > 0 {
@@ -168,7 +168,7 @@ func (t *transmission) failed(e syscall.Errno) error {
 	return err
 }
 
-// again puts back what found no room, in its order, and goes on when there is.
+// again puts back the messages that found no room, in their order, and waits for room.
 func (s *packetSender) again() {
 	if n := s.refused.Len(); n > 0 {
 		for i := n - 1; i >= 0; i-- {
@@ -223,14 +223,14 @@ func (r *packetRoom) Complete(int32, uint32) {
 	s.conn.settled()
 }
 
-// sent takes a message off the books.
+// sent removes a message from the counts.
 func (s *packetSender) sent(t *transmission, n int, err error) {
 	s.pending.Add(-int64(len(t.data)))
 	s.conclude(t, n, err)
 }
 
-// conclude ends a message: its lease goes back, its sender learns of it, and
-// the transmission is free again.
+// conclude ends a message: it releases the lease, settles the promise, and puts the
+// transmission back into the pool.
 func (s *packetSender) conclude(t *transmission, n int, err error) {
 	if t.lease.lease != nil {
 		t.lease.lease.EndAnywhere()
@@ -255,7 +255,7 @@ func (s *packetSender) release(t *transmission) {
 	t.next, s.free = s.free, t
 }
 
-// shrunk lets go on what waits for the queue to be short, or empty.
+// shrunk goes on with what waits until the queue is short, or empty.
 func (s *packetSender) shrunk() {
 	c := s.conn
 	if s.eased(c.loop, nil) && c.recv.in.isHeld {
@@ -287,11 +287,11 @@ func (t *transmission) withdraw(q *request[int]) { t.retract(&q.Promise) }
 
 func (t *transmission) untaken() *requestList[int] { return nil }
 
-// retract takes a message that answer stands for out of the queue. One in flight
-// goes out, or comes back.
+// retract takes the message of answer out of the queue. One in flight is sent, or ends
+// if it finds no room.
 func (t *transmission) retract(answer *futures.Promise[int]) {
 	s := &t.conn.send
-	if t.answer != answer { // it serves another by now
+	if t.answer != answer { // it is used for another message by now
 		return
 	}
 	t.canceled = true
@@ -318,17 +318,16 @@ type Datagram struct {
 	// send resolves.
 	Data []byte
 
-	// To is who gets it; the zero AddrPort on a connected PacketConn.
+	// To is the destination; the zero AddrPort on a connected PacketConn.
 	To netip.AddrPort
 
-	// ToName is the unix socket that gets it: a path, or an abstract name that
+	// ToName is the unix socket to send to: a path, or an abstract name that
 	// begins with "@" or a zero byte.
 	ToName string
 
-	// Segment, if not zero, has the kernel cut Data into messages of so many
-	// bytes, at most 64 of them (udp(7), UDP_SEGMENT, Linux 4.18). Where the
-	// kernel or the device cannot, sending fails with syscall.EINVAL or
-	// syscall.EIO.
+	// Segment, if not zero, has the kernel split Data into at most 64 messages of
+	// that many bytes (udp(7), UDP_SEGMENT, Linux 4.18). If the kernel or the
+	// device cannot, the send fails with syscall.EINVAL or syscall.EIO.
 	Segment int
 
 	// Source, if valid, is the address of this machine to send from.
@@ -337,10 +336,10 @@ type Datagram struct {
 	// ECN is the codepoint to send with.
 	ECN ECN
 
-	control []byte // control messages as sendmsg(2) takes them, in place of all that
+	control []byte // control messages in the form of sendmsg(2), instead of Segment, Source and ECN
 }
 
-// describe checks a datagram and takes over what it says.
+// describe checks a Datagram and copies its fields.
 func (t *transmission) describe(d *Datagram) error {
 	c := t.conn
 	t.data, t.given = d.Data, d.control

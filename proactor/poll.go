@@ -12,7 +12,7 @@ import (
 	"github.com/goproactor/goproactor/ring"
 )
 
-// Events are what may hold of a descriptor, the masks of poll(2).
+// Events are conditions of a descriptor, the masks of poll(2).
 type Events uint32
 
 const (
@@ -20,7 +20,7 @@ const (
 	Urgent     = Events(ring.PollPri)   // there is out-of-band data, or a changed file
 	Writable   = Events(ring.PollOut)   // writing does not wait
 	Broken     = Events(ring.PollErr)   // an error is pending, or the reading end of the pipe is closed; always reported
-	HungUp     = Events(ring.PollHup)   // nothing will come any more; always reported
+	HungUp     = Events(ring.PollHup)   // the peer has closed; always reported
 	PeerClosed = Events(ring.PollRDHup) // the peer has shut down its sending side
 )
 
@@ -46,16 +46,15 @@ func (e Events) String() string {
 	return strings.Join(names, "|")
 }
 
-// Poll resolves with the events that hold of descriptor fd, once one of those
-// in want does, or Broken or HungUp: at once if one does already (poll(2), Linux
-// 5.1). It reads nothing. fd is the caller's, any that can be polled (a socket, a
-// pipe, an eventfd, timerfd, signalfd, inotify descriptor, …), and must stay
-// open until the future resolves; cancel it first.
+// Poll waits until descriptor fd has one of the events in want, or Broken or HungUp, and
+// resolves with the events that it has; at once if it has one already (poll(2), Linux
+// 5.1). It reads nothing. fd is any descriptor that can be polled: a socket, a
+// pipe, an eventfd, timerfd, signalfd, inotify descriptor and so on. The caller must keep
+// it open until the future resolves: cancel that before closing it.
 //
-// Any goroutine may call Poll; on a loop the poll is that loop's. Errors are
-// *os.SyscallError: syscall.EBADF for what is not open, syscall.EINVAL for what
-// cannot be waited for; or futures.ErrCanceled, or ErrClosed when the runtime
-// ends.
+// Any goroutine may call Poll; a call on a loop uses that loop. Errors are
+// *os.SyscallError: syscall.EBADF if fd is not open, syscall.EINVAL if it cannot be
+// polled; or futures.ErrCanceled, or ErrClosed when the runtime ends.
 func (rt *Runtime) Poll(fd int, want Events) futures.Future[Events] {
 	return rt.someLoop().Poll(fd, want)
 }
@@ -71,8 +70,8 @@ func (l *Loop) Poll(fd int, want Events) futures.Future[Events] {
 }
 
 // PollAll delivers the events of descriptor fd each time that one of those in
-// want comes up (edge-triggered, as a multishot poll of Linux 5.13), beginning
-// with what holds already. A reader that falls behind finds events merged.
+// want occurs (edge-triggered, as a multishot poll of Linux 5.13), beginning
+// with those that it has already. If the reader falls behind, events are merged.
 // Otherwise it is like Poll; the error that ends it ends the stream.
 func (rt *Runtime) PollAll(fd int, want Events) *Poller { return rt.someLoop().PollAll(fd, want) }
 
@@ -91,10 +90,10 @@ func (l *Loop) PollAll(fd int, want Events) *Poller {
 type Poller struct {
 	stream *futures.Stream[Events]
 	poll   poll
-	merged Events // came while the one before was unread
+	merged Events // occurred while the one before was unread
 }
 
-// Next resolves with the next events. Its error is io.EOF after Stop, else as of
+// Next resolves with the next events. Its error is io.EOF after Stop, else that of
 // PollAll. Canceling it loses no event.
 func (p *Poller) Next() futures.Future[Events] { return p.stream.Next() }
 
@@ -102,9 +101,9 @@ func (p *Poller) Next() futures.Future[Events] { return p.stream.Next() }
 // of ctx, is yielded once. Leaving the range does not stop the polling.
 func (p *Poller) All(ctx context.Context) iter.Seq2[Events, error] { return p.stream.All(ctx) }
 
-// Stop ends the polling. The future resolves when the queue has let go of the
-// descriptor, which may be closed then. Events that nobody has read can still be,
-// and io.EOF comes behind them.
+// Stop ends the polling. The future resolves when the queue does not use the
+// descriptor any more; it may be closed then. Unread events can still be read,
+// and io.EOF follows them.
 func (p *Poller) Stop() futures.Future[struct{}] {
 	done := futures.NewPromise[struct{}]()
 	ok := p.poll.loop.engine.Perform(func() {
@@ -121,7 +120,7 @@ func (p *Poller) Stop() futures.Future[struct{}] {
 	return done.Future()
 }
 
-// Close is Stop with an error for those who read, instead of io.EOF; it does not wait.
+// Close is Stop, but Next fails with err instead of io.EOF, and Close does not wait.
 func (p *Poller) Close(err error) {
 	p.Stop()
 	p.stream.Close(err)
@@ -135,7 +134,7 @@ func (p *Poller) flush() {
 	}
 }
 
-// poll is a poll under way, of one shot or many.
+// poll is a poll under way, one-shot or multishot.
 type poll struct {
 	loop     *Loop
 	fd       int
@@ -195,7 +194,7 @@ func (p *poll) End(reason error) {
 	p.loop.engine.Cancel(p.userData)
 }
 
-// complete implements engine.Operation.
+// Complete implements engine.Operation.
 func (p *poll) Complete(result int32, flags uint32) {
 	last := flags&ring.CQEFMore == 0
 	switch {
@@ -205,7 +204,7 @@ func (p *poll) Complete(result int32, flags uint32) {
 		if !last {
 			return
 		}
-		if !p.ending { // the kernel gave up the multishot: again
+		if !p.ending { // the kernel has ended the multishot: arm it again
 			p.arm()
 			return
 		}
@@ -225,7 +224,7 @@ func (p *poll) settle(events Events, err error) {
 	p.loop.engine.Later(func() { p.tell(events, err) })
 }
 
-// tell gives the outcome to whoever polls.
+// tell settles the promise, or delivers to the Poller.
 func (p *poll) tell(events Events, err error) {
 	if p.poller == nil {
 		p.answer.Settle(events, err)

@@ -6,8 +6,8 @@ import (
 	"github.com/goproactor/goproactor/internal/prefetch"
 )
 
-// prefetch asks for the memory of the receiver's connection, or (near) for that
-// of the Recv that waits.
+// prefetch loads the receiver's connection into the cache or, if near, the Recv that
+// waits.
 func (r *receiver) prefetch(near bool) {
 	if !near {
 		prefetchConn(uintptr(unsafe.Pointer(r)) - unsafe.Offsetof(Conn{}.recv))
@@ -22,7 +22,7 @@ func (s *sender) prefetch(near bool) {
 	}
 }
 
-// prefetchConn asks for a connection, wherever in a line it begins.
+// prefetchConn loads a connection into the cache. It may begin anywhere in a cache line.
 func prefetchConn(c uintptr) {
 	prefetch.Lines(c, int(unsafe.Sizeof(Conn{})/prefetch.LineSize)+1)
 }

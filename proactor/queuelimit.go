@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// ErrSlowConsumer says that a peer takes its data more slowly than the program sends
-// it, and that more waits than SetQueueLimit allows.
+// ErrSlowConsumer is the error when a peer reads more slowly than the program sends, so
+// that more bytes wait to be sent than SetQueueLimit allows.
 var ErrSlowConsumer = errors.New("proactor: the peer does not keep up and the queue limit is reached: send less, await Queue, or raise SetQueueLimit")
 
 // QueuePolicy is what happens to a connection whose queue limit is reached.
@@ -22,10 +22,10 @@ const (
 )
 
 // SetQueueLimit limits how many bytes may wait to be sent, for peers that read too
-// slowly. It concerns every Send, Queue and Broadcast from then on; files and chains
-// are not counted. A single one that is larger than the limit is taken if nothing else
-// waits. 0 means no limit, which is how a connection begins. Any goroutine may call it. It holds
-// until Move.
+// slowly. It applies to every Send, Queue and Broadcast from then on; files and chains
+// do not count. One that is larger than the limit is accepted if nothing else
+// waits. 0 means no limit, which is the default. Any goroutine may call it. A Move ends
+// the limit.
 //
 // Errors satisfy errors.Is with ErrSlowConsumer; of a connection that was dropped also
 // with ErrClosed.
@@ -39,12 +39,13 @@ func (c *Conn) SetQueueLimit(bytes int, policy QueuePolicy) {
 	})
 }
 
-// Queued is how many bytes wait to be sent: Send or Queue has them, and the kernel has
-// not. What another goroutine sends counts once it has come to the connection's loop.
+// Queued is how many bytes wait to be sent: given to Send or Queue, and not taken by the
+// kernel yet. A send from another goroutine counts once it has reached the connection's
+// loop.
 // Any goroutine may call it.
 func (c *Conn) Queued() int { return int(c.send.pending.Load()) }
 
-// accepts is why n more bytes cannot be queued, nil if they can.
+// accepts returns the error if n more bytes cannot be queued, nil if they can.
 func (s *sender) accepts(n int) error {
 	if err := s.refusal(); err != nil {
 		return err

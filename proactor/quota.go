@@ -16,9 +16,10 @@ type quotas struct {
 }
 
 // WithMaxConnsPerAddress limits how many connections of one IP address are open at
-// once; more are reset when they are accepted. Of IPv6 the first 64 bits count, for that
-// is what one host has at least. It costs a connection a system call and a look-up in a
-// table. Unix sockets have no addresses, and no such limit. Zero is no limit.
+// once; more are reset when they are accepted. IPv6 addresses with the same first 64 bits
+// count as one, since a host usually has all of them. The limit costs each connection a
+// system call and a look-up in a table. It does not apply to Unix sockets. Zero is no
+// limit.
 func WithMaxConnsPerAddress(n int) ListenOption {
 	return func(ln *Listener) error {
 		if n < 0 {
@@ -29,10 +30,10 @@ func WithMaxConnsPerAddress(n int) ListenOption {
 	}
 }
 
-// WithAcceptRate limits how many connections a second a listener accepts, on the
-// average; burst may come at once, after a quiet time. Those beyond wait in the kernel's
-// queue, and are refused by the kernel when that is full. Each loop may take one more
-// than that, which counts against what comes after. A rate of zero is no limit.
+// WithAcceptRate limits how many connections a second a listener accepts on average;
+// after a time without connections, burst are accepted at once. More wait in the kernel's
+// queue, and are refused by the kernel when that is full. Each loop may accept one
+// connection early, which delays the next. A rate of zero is no limit.
 func WithAcceptRate(perSecond float64, burst int) ListenOption {
 	return func(ln *Listener) error {
 		if perSecond < 0 || perSecond > 1e9 || perSecond != perSecond {
@@ -54,7 +55,7 @@ type addressQuota struct {
 	open  map[netip.Prefix]int
 }
 
-// admit counts a socket in, unless its address has enough.
+// admit counts a socket, unless its address is at the limit.
 func (q *addressQuota) admit(fd int) bool {
 	return q.limit == 0 || q.enter(sockets.NamesOf(fd).RemoteIP())
 }
@@ -76,7 +77,7 @@ func (q *addressQuota) enter(ip netip.Addr) bool {
 	return true
 }
 
-// left counts a connection out.
+// left uncounts a connection.
 func (q *addressQuota) left(ip netip.Addr) {
 	key, ok := q.key(ip)
 	if !ok {
@@ -89,7 +90,7 @@ func (q *addressQuota) left(ip netip.Addr) {
 	}
 }
 
-// key is what connections are counted under; false if they are not.
+// key is the address that a connection is counted under; false if it is not counted.
 func (q *addressQuota) key(ip netip.Addr) (netip.Prefix, bool) {
 	ip = ip.Unmap().WithZone("")
 	if q.limit == 0 || !ip.IsValid() {
@@ -103,12 +104,12 @@ func (q *addressQuota) key(ip netip.Addr) (netip.Prefix, bool) {
 	return key, err == nil
 }
 
-// rateQuota is a token bucket that goes into debt. The zero value has no limit. Several
+// rateQuota is a token bucket that can be negative. The zero value has no limit. Several
 // loops use it.
 type rateQuota struct {
 	mu       sync.Mutex
 	interval time.Duration // between two tokens, 0 for no limit
-	burst    time.Duration // as many tokens as there may be, as their intervals
+	burst    time.Duration // the maximum number of tokens, times interval
 	full     time.Time     // when the bucket is full again
 }
 

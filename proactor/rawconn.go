@@ -11,14 +11,14 @@ import (
 	"github.com/goproactor/goproactor/internal/sockets"
 )
 
-// rawConn is access to a socket. A function of its user gets another descriptor for
-// the same socket, so that it may take its time, or call the connection's methods.
+// rawConn is access to a socket for system calls. A function of the user gets a duplicate
+// of the descriptor, so that it may block, or call the connection's methods.
 type rawConn struct {
 	loop        *Loop
 	ctx         context.Context // that Read and Write await with
 	duplicate   func() (fd int, err error)
 	closed      func() futures.Future[struct{}]
-	nonblocking *sync.Mutex // one at a time makes the socket non-blocking
+	nonblocking *sync.Mutex // held while the socket is non-blocking
 	flushed     func() futures.Future[struct{}]
 	fail        func(op string, cause error) error
 }
@@ -34,9 +34,9 @@ func (c *PacketConn) rawConn(ctx context.Context) *rawConn {
 	return &rawConn{c.loop, ctx, c.duplicate, c.Closed, &c.nonblocking, flushed, fail}
 }
 
-// SyscallConn implements syscall.Conn: for options, and to look whether the peer has
-// hung up. What Read and Write pass to a function does not wait, as with package
-// net. Deadlines do not end their waiting, Close does.
+// SyscallConn implements syscall.Conn, for socket options or to test whether the peer has
+// closed. In a function of Read or Write the descriptor is non-blocking, as with package
+// net. Deadlines do not end Read and Write while they wait, Close does.
 func (n *netConn) SyscallConn() (syscall.RawConn, error) {
 	if n.conn.shut.Load() {
 		return nil, n.conn.closedError("raw-control")
@@ -52,8 +52,8 @@ func (n *netPacketConn) SyscallConn() (syscall.RawConn, error) {
 	return n.conn.rawConn(n.ctx), nil
 }
 
-// File is a copy of the socket, as (*net.TCPConn).File makes one. It is the caller's to
-// close, and shares the blocking mode with the connection, which must stay as it is.
+// File is a duplicate of the socket, as (*net.TCPConn).File makes one. The caller closes
+// it. It shares the blocking mode with the connection, which must not be changed.
 func (n *netConn) File() (*os.File, error) {
 	if _, err := n.conn.flushed().Await(n.ctx); err != nil {
 		return nil, n.conn.asOpError("file", err)
@@ -61,7 +61,7 @@ func (n *netConn) File() (*os.File, error) {
 	return fileOf(n.conn.duplicate, n.conn.network, n.conn.asOpError)
 }
 
-// File is a copy of the socket, as (*net.UDPConn).File makes one.
+// File is a duplicate of the socket, as (*net.UDPConn).File makes one.
 func (n *netPacketConn) File() (*os.File, error) {
 	return fileOf(n.conn.duplicate, n.conn.network, n.conn.asOpError)
 }
@@ -97,7 +97,7 @@ func (r *rawConn) Write(f func(fd uintptr) bool) error {
 	return r.until("raw-write", Writable, f)
 }
 
-// until calls f until it is content, each time that the socket is ready.
+// until calls f each time that the socket is ready, until f returns true.
 func (r *rawConn) until(op string, ready Events, f func(fd uintptr) bool) error {
 	fd, err := r.duplicate()
 	if err != nil {
@@ -113,8 +113,8 @@ func (r *rawConn) until(op string, ready Events, f func(fd uintptr) bool) error 
 	return nil
 }
 
-// withoutBlocking calls f while the socket is non-blocking. What the loop begins
-// meanwhile is refused (EAGAIN), and tried again when the socket is ready.
+// withoutBlocking calls f while the socket is non-blocking. Operations that the loop
+// begins meanwhile end with EAGAIN, and are tried again when the socket is ready.
 func (r *rawConn) withoutBlocking(fd int, f func(fd uintptr) bool) bool {
 	r.nonblocking.Lock()
 	defer r.nonblocking.Unlock()
@@ -124,7 +124,7 @@ func (r *rawConn) withoutBlocking(fd int, f func(fd uintptr) bool) bool {
 	return f(uintptr(fd))
 }
 
-// duplicate is another descriptor for the connection's file.
+// duplicate duplicates the connection's descriptor.
 func (c *Conn) duplicate() (fd int, err error) {
 	c.naming.Lock()
 	defer c.naming.Unlock()
@@ -134,7 +134,7 @@ func (c *Conn) duplicate() (fd int, err error) {
 	return sockets.DuplicateNumber(c.fd)
 }
 
-// duplicate is another descriptor for the socket.
+// duplicate duplicates the socket's descriptor.
 func (c *PacketConn) duplicate() (fd int, err error) {
 	c.using.Lock()
 	defer c.using.Unlock()

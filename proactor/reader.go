@@ -10,41 +10,41 @@ import (
 	"iter"
 )
 
-// ErrFrameTooLong says that what a Reader is to give in one piece exceeds its limit.
-// The bytes stay where they are: Discard or Skip moves past them.
+// ErrFrameTooLong is the error when a frame exceeds the limit of its Reader. The bytes
+// stay unread: Discard or Skip moves past them.
 var ErrFrameTooLong = errors.New("proactor: the frame is longer than the Reader's limit: end the connection, or raise WithFrameLimit")
 
-// defaultFrameLimit is how many bytes a Reader gives in one piece if it is not told.
+// defaultFrameLimit is the limit without WithFrameLimit, in bytes.
 const defaultFrameLimit = 64 << 10
 
-// directRead is from how many bytes on a Reader receives into the caller's memory
+// directRead is the number of bytes from which a Reader receives into the caller's memory
 // instead of copying there.
 const directRead = 16 << 10
 
 // Reader reads the frames of a protocol from a connection: lines, headers, records of
-// known length. It gives slices of the buffers that the data came in, and copies only a
-// frame that spans two of them. While it waits and nothing of a frame is there, it holds
-// no memory; of a frame of which a part is there, it holds that part.
+// known length. It returns slices of the receive buffers, and copies only a frame that
+// spans two of them. While it waits for a frame of which nothing has come in, it holds
+// no memory; of a frame of which a part has come in, it holds that part.
 //
 // A slice is valid until the next call of a method of the Reader other than Discard and
 // Buffered, and until the task that reads returns.
 //
-// Methods that are given a context wait as Future.Await does: in a handler they give way
-// to the loop. When one fails because of its context or of a deadline, nothing is lost:
-// the bytes are there for the next call. At the end of the stream the error is io.EOF,
+// Methods that take a context wait as Future.Await does: in a handler they give way
+// to the loop. If one fails because of its context or of a deadline, nothing is lost:
+// the next call gets the bytes. At the end of the stream the error is io.EOF,
 // and io.ErrUnexpectedEOF within a frame.
 //
-// A Reader is for one goroutine or task at a time. Of a "unixpacket" connection it reads
-// one message behind the other as one stream. While a Reader holds data, only the
-// Reader receives on its connection; Release ends that.
+// A Reader is for one goroutine or task at a time. From a "unixpacket" connection it reads
+// the messages as one stream. While a Reader holds data, only the Reader may receive on
+// its connection; Release ends that.
 type Reader struct {
 	conn  *Conn
 	limit int
-	head  piece // begins a frame that spans buffers: a copy
-	tail  piece // follows it: a buffer as it was received
+	head  piece // the beginning of a frame that spans buffers, copied
+	tail  piece // what follows it: a received buffer
 }
 
-// piece is what is left to read of a lease.
+// piece is the unread part of a lease.
 type piece struct {
 	lease Buffer
 	data  []byte
@@ -53,9 +53,9 @@ type piece struct {
 // ReaderOption changes how Conn.Reader sets a Reader up.
 type ReaderOption func(*Reader)
 
-// WithFrameLimit sets how many bytes a Reader gives in one piece at most, its delimiter
-// included. The default is 64 KiB. It bounds what a peer that never ends its frame makes
-// the Reader hold.
+// WithFrameLimit sets the maximum size of a frame in bytes, its delimiter
+// included. The default is 64 KiB. It limits what the Reader holds for a peer that never
+// ends its frame.
 func WithFrameLimit(bytes int) ReaderOption {
 	if bytes < 1 {
 		panic(fmt.Sprintf("proactor: WithFrameLimit of %d bytes: want one at least", bytes))
@@ -75,8 +75,8 @@ func (c *Conn) Reader(opts ...ReaderOption) *Reader {
 // Buffered is the number of bytes that can be read without waiting.
 func (r *Reader) Buffered() int { return len(r.head.data) + len(r.tail.data) }
 
-// Peek waits until n bytes are there and returns them without moving past them. If the
-// stream ends before, it returns those that are there with the error.
+// Peek waits until n bytes have come in and returns them without moving past them. If the
+// stream ends before, it returns the bytes that have come in, with the error.
 func (r *Reader) Peek(ctx context.Context, n int) ([]byte, error) {
 	if n < 0 {
 		return nil, bufio.ErrNegativeCount
@@ -98,8 +98,8 @@ func (r *Reader) Peek(ctx context.Context, n int) ([]byte, error) {
 	return r.gather(n), nil
 }
 
-// Discard moves past n bytes that are there, such as those that Peek returned, which
-// stay valid. It panics if there are fewer; Skip waits for what is not there yet.
+// Discard moves past n of the bytes that have come in, for example those that Peek
+// returned; they stay valid. It panics if there are fewer than n: Skip waits for them.
 func (r *Reader) Discard(n int) {
 	if n < 0 || n > r.Buffered() {
 		panic(fmt.Sprintf("proactor: Reader.Discard of %d bytes, and %d are there: Peek first, or Skip", n, r.Buffered()))
@@ -109,9 +109,9 @@ func (r *Reader) Discard(n int) {
 	r.tail.data = r.tail.data[n-k:]
 }
 
-// Skip moves past n bytes, for which it waits if need be but which it does not collect:
-// no limit applies. It returns how many it has moved past, which are fewer with an
-// error.
+// Skip moves past n bytes, and waits until they have come in. It does not hold them, so
+// that no limit applies. It returns how many bytes it has moved past; if they are fewer
+// than n there is an error.
 func (r *Reader) Skip(ctx context.Context, n int64) (int64, error) {
 	if n < 0 {
 		return 0, bufio.ErrNegativeCount
@@ -133,8 +133,8 @@ func (r *Reader) Skip(ctx context.Context, n int64) (int64, error) {
 	}
 }
 
-// ReadSlice reads up to the first delim, which is included. When it fails, it moves past
-// nothing; at the end of the stream it returns what is there of the frame with the error.
+// ReadSlice reads up to and including the first delim. If it fails it does not move; at
+// the end of the stream it returns the incomplete frame with the error.
 func (r *Reader) ReadSlice(ctx context.Context, delim byte) ([]byte, error) {
 	p, err := r.peekSlice(ctx, delim, r.limit)
 	if err == nil {
@@ -155,7 +155,7 @@ func (r *Reader) peekSlice(ctx context.Context, delim byte, limit int) ([]byte, 
 	return r.awaitSlice(ctx, delim, limit)
 }
 
-// awaitSlice is peekSlice when the slice is not in one buffer that is there.
+// awaitSlice is peekSlice of a slice that is not complete in one buffer yet.
 func (r *Reader) awaitSlice(ctx context.Context, delim byte, limit int) ([]byte, error) {
 	before := 0 // bytes that were searched
 	for {
@@ -175,8 +175,8 @@ func (r *Reader) awaitSlice(ctx context.Context, delim byte, limit int) ([]byte,
 	}
 }
 
-// find is behind which of the bytes that are there the first delim ends, -1 if there is
-// none. So many bytes in front have none.
+// find is the number of bytes up to and including the first delim, -1 if there is none
+// yet. The first before bytes are known to have none.
 func (r *Reader) find(delim byte, before int) int {
 	n := len(r.head.data)
 	if before < n {
@@ -191,7 +191,7 @@ func (r *Reader) find(delim byte, before int) int {
 	return -1
 }
 
-// gather makes one slice of the first n bytes that are there.
+// gather makes one slice of the first n bytes that have come in.
 func (r *Reader) gather(n int) []byte {
 	if len(r.head.data) == 0 {
 		return r.tail.data[:n:n]
@@ -202,7 +202,7 @@ func (r *Reader) gather(n int) []byte {
 	return r.head.data[:n:n]
 }
 
-// all is everything that is there, after a failure.
+// all is everything that has come in, after a failure.
 func (r *Reader) all() []byte {
 	n := r.Buffered()
 	if n == 0 {
@@ -211,9 +211,9 @@ func (r *Reader) all() []byte {
 	return r.gather(n)
 }
 
-// ReadFull fills p. When it fails, the number says how many bytes of p are filled and
-// are not read again: with an error of the context, go on with the rest of p. Data that
-// is to come is received straight into p if that is large. No limit applies.
+// ReadFull fills p. If it fails, n bytes of p are filled and are not read again: after an
+// error of the context, go on with the rest of p. If p is large, data is received
+// straight into it. No limit applies.
 func (r *Reader) ReadFull(ctx context.Context, p []byte) (n int, err error) {
 	for n < len(p) {
 		k, err := r.read(ctx, p[n:])
@@ -228,7 +228,7 @@ func (r *Reader) ReadFull(ctx context.Context, p []byte) (n int, err error) {
 	return n, nil
 }
 
-// read reads what is there, or what comes next.
+// read reads what has come in, or waits for it.
 func (r *Reader) read(ctx context.Context, p []byte) (int, error) {
 	r.settle()
 	for len(p) > 0 && r.Buffered() == 0 {
@@ -249,11 +249,11 @@ func (r *Reader) read(ctx context.Context, p []byte) (int, error) {
 	return n, nil
 }
 
-// Lines reads line after line, without their ends, which are "\n" or "\r\n", until the
-// peer is done, which ends the range without an error. A line is longer than max bytes
-// with ErrFrameTooLong; with max 0 the limit is the Reader's. A last line without an end
-// comes with io.ErrUnexpectedEOF. Each line is valid until the next turn of the range.
-// A range that was left may be followed by any other method.
+// Lines ranges over lines without their ends, "\n" or "\r\n". The end of the stream ends
+// the range without an error. A line of more than max bytes is an error,
+// ErrFrameTooLong; with max 0 the limit is that of the Reader. A last line without an end
+// is yielded with io.ErrUnexpectedEOF. Each line is valid until the next iteration.
+// After leaving the range any other method may be called.
 func (r *Reader) Lines(ctx context.Context, max int) iter.Seq2[[]byte, error] {
 	limit := r.limit
 	if max > 0 {
@@ -295,8 +295,8 @@ func (p *piece) release() {
 	*p = piece{}
 }
 
-// settle gives back what has been read. It panics if the lease on the rest is over,
-// with the task that received it.
+// settle releases what has been read. It panics if the lease on the rest has ended
+// because the task that received it has returned.
 func (r *Reader) settle() {
 	r.head.settle()
 	r.tail.settle()
@@ -312,8 +312,8 @@ func (p *piece) settle() {
 	}
 }
 
-// receive waits for more. What is there becomes the head, in memory for n bytes: while
-// the Reader waits it holds no buffer of the loop's.
+// receive waits for more. What has come in is copied to the head, in memory for n bytes:
+// while the Reader waits it holds no receive buffer of the loop.
 func (r *Reader) receive(ctx context.Context, n int) error {
 	if k := len(r.tail.data); k > 0 {
 		r.copyHead(k, n)
@@ -334,8 +334,8 @@ func (r *Reader) receive(ctx context.Context, n int) error {
 	return nil
 }
 
-// copyHead moves n bytes from the tail to the head, which is going to have want bytes, or
-// more if that is not known.
+// copyHead moves n bytes from the tail to the head, in memory for want bytes, or more if
+// the size is not known.
 func (r *Reader) copyHead(n, want int) {
 	if have := len(r.head.data); cap(r.head.data)-have < n {
 		want = max(want, have+n)
@@ -351,7 +351,7 @@ func (r *Reader) copyHead(n, want int) {
 	r.tail.data = r.tail.data[n:]
 }
 
-// memory leases memory that the connection is charged for.
+// memory leases memory that counts for the connection.
 func (c *Conn) memory(n int) Buffer { return bufferOf(c.loop.buffers.Memory(n, &c.account)) }
 
 func (r *Reader) tooLong() error { return r.tooLongFor(r.limit) }

@@ -1,10 +1,9 @@
 package proactor
 
-// Release gives back what the Reader holds. Bytes that were not read are there for the
-// connection's next receive, of whatever kind: a Recv, a Forward, a NetConn. The Reader
-// may be used again. A task need not call it: what a Reader holds for a task comes back
-// when the task returns, and is lost then. Call it before Move: a connection that has moved
-// takes nothing back.
+// Release releases the memory that the Reader holds. Unread bytes are received again by
+// the next receive on the connection: a Recv, a Forward, a NetConn. The Reader
+// may be used again. A task need not call Release, but when the task returns, unread bytes
+// are lost. Call it before Move: afterwards unread bytes are lost, too.
 func (r *Reader) Release() {
 	r.settle()
 	head, tail := r.head.giveUp(), r.tail.giveUp()
@@ -42,7 +41,7 @@ func (r *receiver) putBack(b Buffer) {
 	}
 }
 
-// serveUnread gives what is there to those who wait.
+// serveUnread gives unread data to the calls that wait.
 func (r *receiver) serveUnread() {
 	for r.in.line.Len() > 0 && r.in.unread.Len() > 0 {
 		r.in.line.Pop(&r.lenders().demands).give(r.in.pop(r.lenders()))
@@ -52,7 +51,7 @@ func (r *receiver) serveUnread() {
 	}
 }
 
-// giveUp takes the lease on what is left away from the piece.
+// giveUp takes the lease away from the piece.
 func (p *piece) giveUp() Buffer {
 	b := p.lease
 	if b.lease == nil {

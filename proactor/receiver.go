@@ -9,7 +9,7 @@ import (
 	"github.com/goproactor/goproactor/ring"
 )
 
-// A receiver pauses when this much has come in that nobody read.
+// A receiver pauses when this much is unread.
 const (
 	unreadBuffers = 4
 	unreadBytes   = 64 << 10
@@ -22,10 +22,10 @@ const shortReceives = 2
 // receiver is a connection's receiving side. Data goes to the handler if there
 // is one, else to the Recv that waits longest, else it stays unread.
 //
-// Messages that fit a buffer come by a multishot receive, or read, which stays armed. A
-// connection begins with receives of one shot, and goes back to them when data
-// comes in bulk: the kernel runs a multishot up to 32 times before anyone can
-// tell it to stop, which is more than a slow reader should hold.
+// Small messages are received by a multishot receive, or read, which stays armed. A
+// connection begins with one-shot receives, and goes back to them when data
+// comes in bulk: the kernel completes a multishot up to 32 times before it can be
+// canceled, and a slow reader should not hold that many buffers.
 type receiver struct {
 	conn      *Conn
 	armed     bool  // its final completion is still to come
@@ -33,14 +33,14 @@ type receiver struct {
 	pausing   bool  // a cancel for it is on its way
 	short     uint8 // receives in a row that left room
 	watching  bool  // a hangup is armed
-	hungUp    bool  // one has fired
+	hungUp    bool  // the hangup has fired
 	starved   bool  // waits for buffers
-	bulk      bool  // the last receive filled its buffer: the next takes a larger one
-	inBulk    bool  // the armed receive does
+	bulk      bool  // the last receive filled its buffer: the next uses a larger one
+	inBulk    bool  // the armed receive uses a larger buffer
 	filesCome bool  // RecvFiles is used: no multishot, which would drop them
-	oneByOne  bool  // a multishot read was refused: not here
+	oneByOne  bool  // the kernel refuses a multishot read of this descriptor
 	written   bool  // no Read has come since the last send, a Write of a net.Conn: see copies
-	leftover  bool  // the last receive into memory left something, in a buffer or probably in the socket
+	leftover  bool  // the last receive into memory left data in a buffer, or probably in the socket
 
 	userData   uint64 // of the armed receive
 	hangupData uint64 // of the armed hangup
@@ -48,7 +48,7 @@ type receiver struct {
 	in     incoming[Buffer]
 	claim  *claim // a chain receives, or is about to
 	direct *into  // receives straight into its memory; armed is for it
-	err    error  // what follows the unread data for good: io.EOF or a failure
+	err    error  // the end, after the unread data: io.EOF or a failure
 }
 
 func (r *receiver) on() *Loop                   { return r.conn.loop }
@@ -67,7 +67,7 @@ func (r *receiver) withdraw(q *request[Buffer]) {
 	withdraw(r, (*recvDemand[Buffer])(q), futures.ErrCanceled)
 }
 
-// wanted says whether the receive should be armed.
+// wanted reports whether the receive should be armed.
 func (r *receiver) wanted() bool {
 	if r.err != nil || r.conn.state >= connEnding {
 		return false
@@ -75,7 +75,7 @@ func (r *receiver) wanted() bool {
 	return r.in.wanted()
 }
 
-// full says that no more should come in until somebody reads.
+// full reports whether too much is unread to receive more.
 func (r *receiver) full() bool {
 	return r.in.unread.Len() >= unreadBuffers || r.in.bytes >= unreadBytes
 }
@@ -121,8 +121,8 @@ func (r *receiver) arm() {
 	r.armed = true
 }
 
-// multishotServes says that a multishot does for this connection what receives of one
-// shot do.
+// multishotServes reports whether a multishot receive can replace one-shot receives on
+// this connection.
 func (r *receiver) multishotServes() bool {
 	switch r.conn.medium {
 	case stream:
@@ -146,10 +146,10 @@ func (r *receiver) watch() {
 }
 
 // hangup is a poll for the end of the connection. A multishot receive that
-// takes the last of the data believes the socket empty and waits for more; if a
-// reset came in before that, nothing ever wakes it again (seen on Linux 6.18:
-// io_recv_finish trusts the hint of tcp_inq, which tells of a FIN but not of a
-// reset). A receive of one shot looks for itself.
+// has received the last data takes the socket for empty and waits for more; if a
+// reset arrived before, nothing wakes it again (seen on Linux 6.18:
+// io_recv_finish relies on tcp_inq, which reports a FIN but not a
+// reset). A one-shot receive reports the reset.
 type hangup receiver
 
 func (h *hangup) Complete(result int32, _ uint32) {
@@ -165,7 +165,7 @@ func (h *hangup) Complete(result int32, _ uint32) {
 	r.conn.settled()
 }
 
-// complete implements engine.Operation.
+// Complete implements engine.Operation.
 func (r *receiver) Complete(result int32, flags uint32) {
 	pool := r.pool()
 	if result > 0 {
@@ -175,7 +175,7 @@ func (r *receiver) Complete(result int32, flags uint32) {
 		r.armed, r.pausing = false, false
 	}
 	switch {
-	case int(result) > pool.Size(): // a message, and only part of it is here
+	case int(result) > pool.Size(): // a message that did not fit the buffer
 		l := pool.Received(pool.Size(), flags, &r.conn.account)
 		l.SetWhole(int(result))
 		r.deliver(bufferOf(l))
@@ -194,7 +194,7 @@ func (r *receiver) Complete(result int32, flags uint32) {
 	}
 }
 
-// pool is the one whose buffers the armed receive takes.
+// pool is the pool of the armed receive's buffer.
 func (r *receiver) pool() *engine.Pool {
 	if r.inBulk {
 		return &r.conn.loop.bulk
@@ -202,7 +202,7 @@ func (r *receiver) pool() *engine.Pool {
 	return &r.conn.loop.buffers
 }
 
-// measure keeps count of receives that left room in a buffer of the usual size.
+// measure counts receives that left room in a buffer of the usual size.
 func (r *receiver) measure(n int) {
 	if n >= r.conn.loop.buffers.Size() {
 		r.short, r.bulk = 0, true
@@ -211,8 +211,8 @@ func (r *receiver) measure(n int) {
 	}
 }
 
-// receivedNothing handles the completion that brought no data: an empty message,
-// or that the receive has stopped.
+// receivedNothing handles a completion without data: an empty message, or the end of the
+// receive.
 func (r *receiver) receivedNothing(errno int32) {
 	if errno == 0 && !r.conn.endsHere() {
 		r.deliver(bufferOf(r.pool().Own([]byte{}, &r.conn.account)))
@@ -232,19 +232,19 @@ func (r *receiver) stopped(errno int32) {
 	case syscall.EAGAIN:
 		r.awaitReadable()
 	case syscall.ENOBUFS:
-		// No buffer was free: everyday under load, and not the peer's fault.
+		// No buffer was free. This is usual under load, and no error of the peer.
 		l.noteNoBuffer(r.pool(), r.conn)
 		if r.inBulk {
 			l.bulk.Refused()
 			r.bulk = false
-			return // one of the usual size will do
+			return // the next receive uses a buffer of the usual size
 		}
 		r.starved = true
 		l.buffers.Wait(r)
 	default:
 		if r.multishot && r.conn.medium == file {
-			// EINVAL before Linux 6.7, EBADFD of what cannot be waited for. Whatever else
-			// it is, a read of one shot says it again.
+			// EINVAL before Linux 6.7, EBADFD of a descriptor that cannot be polled. A
+			// one-shot read reports any other error again.
 			r.oneByOne = true
 			return
 		}
@@ -252,8 +252,8 @@ func (r *receiver) stopped(errno int32) {
 	}
 }
 
-// awaitReadable is for a descriptor that was made non-blocking behind our back:
-// the queue does not wait for it, so a poll does.
+// awaitReadable waits with a poll. It is for a descriptor that others have made
+// non-blocking: a receive on it does not wait.
 func (r *receiver) awaitReadable() {
 	if r.claim != nil || !r.wanted() {
 		return
@@ -301,11 +301,10 @@ func (r *receiver) BuffersBack() {
 	r.arm()
 }
 
-// deliver hands on what came in, and pauses the receive when too much of it is
-// unread.
+// deliver delivers what was received, and pauses the receive when too much is unread.
 func (r *receiver) deliver(b Buffer) {
 	if !r.open() {
-		b.lease.End() // closing: nobody will ask for it
+		b.lease.End() // closing: nobody can receive it any more
 		return
 	}
 	if !r.in.wanted() {
@@ -318,8 +317,8 @@ func (r *receiver) deliver(b Buffer) {
 	}
 }
 
-// finish records that nothing follows, and tells those who wait once they have
-// what came before.
+// finish notes the end of the stream. Calls that wait fail with it once the data before
+// it is delivered.
 func (r *receiver) finish(err error) {
 	if r.err != nil {
 		return
@@ -340,7 +339,7 @@ func (r *receiver) tellEnd() {
 	}
 }
 
-// hand calls the handler with data, or says that a message did not fit.
+// hand calls the handler with data, or with EMSGSIZE for a message that did not fit.
 func (r *receiver) hand(b Buffer) {
 	if b.lease.Whole() > 0 {
 		b.lease.End()
@@ -367,7 +366,7 @@ func (r *receiver) refuses() error {
 	return nil
 }
 
-// expire fails everyone who waits.
+// expire fails all receives that wait.
 func (r *receiver) expire(err error) {
 	if r.direct != nil {
 		r.direct.cancel(err)
@@ -378,7 +377,7 @@ func (r *receiver) expire(err error) {
 	expire(r, err)
 }
 
-// handle makes fn the receiver of all data from now on.
+// handle makes fn the handler of all data from now on.
 func (r *receiver) handle(fn func(Buffer, error)) {
 	switch {
 	case r.conn.movedTo() != nil:
@@ -394,7 +393,7 @@ func (r *receiver) handle(fn func(Buffer, error)) {
 	r.resume()
 }
 
-// resume hands the handler what is unread, and arms the receive again.
+// resume calls the handler with what is unread, and arms the receive again.
 func (r *receiver) resume() {
 	if !resume(r) {
 		return
@@ -406,11 +405,11 @@ func (r *receiver) resume() {
 	r.arm()
 }
 
-// drop gives back everything unread; the connection is closing.
+// drop releases everything unread; the connection is closing.
 func (r *receiver) drop() {
 	drop(r)
 	if r.err != nil {
-		r.in.handler = nil // knows already, or ended the connection itself
+		r.in.handler = nil // it has had its last call, or has ended the connection itself
 	}
 	if r.awaited() {
 		r.expire(r.conn.closedError("read"))
@@ -421,7 +420,7 @@ func (r *receiver) drop() {
 // Contain implements engine.Container.
 func (r *receiver) Contain() { r.conn.abort(r.conn.closedError("read")) }
 
-// awaited says that somebody would learn of an error.
+// awaited reports whether a call, chain or handler would get an error.
 func (r *receiver) awaited() bool {
 	return r.in.line.Len() > 0 || r.direct != nil || r.claim != nil || r.in.handler != nil
 }

@@ -11,11 +11,11 @@ import (
 	"github.com/goproactor/goproactor/ring"
 )
 
-// rights are descriptors that go with a segment. They are duplicates of our
-// own, so that the caller may close the files at once.
+// rights are descriptors that are sent with a segment. They are duplicates, so that the
+// caller may close the files at once.
 type rights struct {
 	fds     []int
-	control []byte // belongs to the queue while the send is under way
+	control []byte // the control message, in use while the send is under way
 }
 
 func (r *rights) close() {
@@ -25,9 +25,9 @@ func (r *rights) close() {
 
 // SendFiles sends all of p, and with its first byte descriptors for files, to
 // the process at the other end of a Unix socket (unix(7), SCM_RIGHTS), which
-// takes them with RecvFiles. p must hold a byte at least, for descriptors do not
-// travel alone, and belongs to the library until the future resolves; the files
-// may be closed at once. Sends keep their order. At most 253 files go with one
+// receives them with RecvFiles. p must have at least one byte, since descriptors cannot
+// be sent alone, and belongs to the library until the future resolves; the files
+// may be closed at once. Sends keep their order. At most 253 files can be sent with one
 // send.
 //
 // Errors are those of Send; also syscall.EINVAL for an empty p or too many
@@ -41,7 +41,7 @@ func (c *Conn) SendFiles(p []byte, files ...*os.File) futures.Future[int] {
 	case len(files) == 0:
 		return c.sendSegment(g)
 	case len(p) == 0:
-		return futures.Failed[int](c.opError("write", fmt.Errorf("descriptors need a byte to go with: %w", syscall.EINVAL)))
+		return futures.Failed[int](c.opError("write", fmt.Errorf("descriptors cannot be sent without data: %w", syscall.EINVAL)))
 	case len(files) > sockets.MaxRights:
 		return futures.Failed[int](c.opError("write", fmt.Errorf("%d files in one send, at most %d: %w", len(files), sockets.MaxRights, syscall.EINVAL)))
 	}
@@ -62,18 +62,17 @@ func (c *Conn) SendFiles(p []byte, files ...*os.File) futures.Future[int] {
 type Received struct {
 	N     int        // bytes
 	Files []*os.File // close-on-exec; the receiver's to close
-	Cut   bool       // more descriptors came than were asked for: the kernel closed those
+	Cut   bool       // more than max descriptors came: the kernel has closed the others
 }
 
 // RecvFiles receives into p as RecvInto does, together with at most max
-// descriptors that came with the data (recvmsg(2), SCM_RIGHTS). Files nobody
-// takes are closed: those of a future that failed at once, those of a result
-// that is dropped when the garbage collector finds it.
+// descriptors that came with the data (recvmsg(2), SCM_RIGHTS). Files that nobody
+// takes are closed: at once if the future has failed, and by the garbage collector if the
+// result is dropped.
 //
-// Recv and RecvInto take data only, and the descriptors with it are closed by
-// the kernel: a connection on which files may come is received with RecvFiles
-// from the beginning. On a stream, data with descriptors is never joined with
-// what comes behind it.
+// Recv and RecvInto receive data only, and the kernel closes descriptors that come with
+// it. So use RecvFiles from the beginning on a connection that may receive files. On a
+// stream, data with descriptors is not joined with data that follows.
 //
 // The error is io.EOF at the end, syscall.EINVAL for an empty p or a max that is
 // not 0 to 253, else as of RecvInto.
@@ -122,13 +121,13 @@ func newRightsReceiver(p []byte, max int) *rightsReceiver {
 	return r
 }
 
-// arm sets what an attempt before may have changed.
+// arm sets the header again, which an attempt before may have changed.
 func (r *rightsReceiver) arm() *ring.Msghdr {
 	r.header.Controllen, r.header.Flags = uintptr(len(r.control)), 0
 	return &r.header
 }
 
-// collect makes files of the descriptors that came.
+// collect makes files from the descriptors that came.
 func (r *rightsReceiver) collect() {
 	r.cut = uint32(r.header.Flags)&ring.MsgCTrunc != 0
 	n := min(int(r.header.Controllen), len(r.control))

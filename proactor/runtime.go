@@ -14,13 +14,13 @@ import (
 	"github.com/goproactor/goproactor/ring"
 )
 
-// Runtime is a set of loops, what runs on them and what they own. Its methods
+// Runtime is a set of loops with their tasks, connections and listeners. Its methods
 // may be called from any goroutine.
 type Runtime struct {
 	options options
 	loops   []*Loop
 	backend BackendInfo
-	next    atomic.Uint32 // the loop for what has no loop of its own
+	next    atomic.Uint32 // the next loop for calls from other goroutines
 
 	closing  sync.Once
 	begun    atomic.Bool // Close has begun
@@ -29,8 +29,8 @@ type Runtime struct {
 	watch    *engine.Watchdog
 }
 
-// New starts a runtime: by default with the best backend there is, and a loop
-// for each processor. Its error says what was tried.
+// New starts a runtime, by default with the best backend of the system and a loop
+// for each processor. Its error says which backends were tried.
 //
 // On systems other than Linux the error is errors.ErrUnsupported.
 func New(opts ...Option) (*Runtime, error) {
@@ -49,8 +49,8 @@ func New(opts ...Option) (*Runtime, error) {
 	}
 	for i, c := range candidates {
 		if i > 0 {
-			// What is there may still be too little for every loop: an ordinary
-			// user's rings are locked memory (RLIMIT_MEMLOCK).
+			// A first ring may open and the others not: the rings of an ordinary user
+			// count as locked memory (RLIMIT_MEMLOCK).
 			c.info.Reason, c.refused = err.Error(), err
 		}
 		rt, failure := start(o, c)
@@ -92,7 +92,7 @@ func start(o options, c candidate) (*Runtime, error) {
 	return rt, nil
 }
 
-// engineConfig is what the engine of the i-th loop is told.
+// engineConfig is the configuration of the i-th loop's engine.
 func (o *options) engineConfig(i int, open func() (ring.Queue, error)) engine.Config {
 	return engine.Config{Index: i, Loops: o.loops, Open: open, Budget: o.budget(), Pin: o.pin, BusyPoll: o.busyPoll, Logger: o.logger, TurnLatency: o.turnLatency}
 }
@@ -115,7 +115,7 @@ func (rt *Runtime) isClosing() bool {
 // Loops returns the runtime's loops.
 func (rt *Runtime) Loops() []*Loop { return rt.loops }
 
-// Backend tells what performs the operations, and why.
+// Backend returns the backend, and why it was chosen.
 func (rt *Runtime) Backend() BackendInfo { return rt.backend }
 
 // currentLoop is the loop the caller runs on, nil if on none.
@@ -137,8 +137,8 @@ func (rt *Runtime) someLoop() *Loop {
 }
 
 // Go runs f as a task on one of the loops: the caller's own, if it is on one,
-// else each in turn. The context f gets is the task, so that Await in it does
-// not hold up the loop; it ends with ctx.
+// else each in turn. The context of f is the task, so that Await with it gives way to the
+// loop; it ends with ctx.
 func (rt *Runtime) Go(ctx context.Context, f func(ctx context.Context) error) futures.Future[struct{}] {
 	return rt.someLoop().Go(ctx, f)
 }
@@ -160,12 +160,12 @@ func (l *Loop) Go(ctx context.Context, f func(ctx context.Context) error) future
 }
 
 // Shutdown ends the runtime gracefully: listeners close; connections stop
-// receiving, which their handlers see as io.EOF once they have read what the
-// kernel had taken in; what is queued is sent. Connections of Dial and Unconnected
-// are left alone, so that no response looks complete that is not: whoever has them
-// closes them. A Dial under way fails, and none begins. When every connection has
-// closed, or when ctx ends, the rest is ended as by Close: what still receives gets
-// ErrClosed. The error is nil if nothing had to be cut short, else ctx's.
+// receiving, so that their handlers get io.EOF once they have read what the
+// kernel had received; what is queued is sent. Connections of Dial and Unconnected
+// go on receiving, since an io.EOF would make an incomplete response look complete: the
+// program closes them. A Dial under way fails, and no other begins. When every connection
+// has closed, or when ctx ends, the rest is ended as by Close: receives still under way
+// fail with ErrClosed. The error is nil if everything ended by itself, else ctx's.
 func (rt *Runtime) Shutdown(ctx context.Context) error {
 	if rt.currentLoop() != nil {
 		return ErrOnLoop
@@ -192,8 +192,8 @@ func (rt *Runtime) Shutdown(ctx context.Context) error {
 
 // Close ends the runtime: it cancels the contexts of all tasks, aborts every
 // connection and closes every listener, and returns when nothing is in flight
-// and every loop has ended. A task that does not return holds it up. Closing
-// twice is harmless.
+// and every loop has ended. It waits for tasks that do not return. A second Close waits,
+// too, and does nothing else.
 func (rt *Runtime) Close() error {
 	if rt.currentLoop() != nil {
 		return ErrOnLoop
@@ -217,7 +217,8 @@ func (rt *Runtime) Close() error {
 	return rt.closeErr
 }
 
-// handlerEnded reports what a handler returned, if it is worth a line.
+// handlerEnded logs the error of a handler, unless that is the end of the connection or
+// a cancel.
 func (rt *Runtime) handlerEnded(c *Conn, err error) {
 	log := rt.options.logger
 	if log == nil || err == nil || errors.Is(err, io.EOF) || errors.Is(err, context.Canceled) || errors.Is(err, net.ErrClosed) {

@@ -8,8 +8,8 @@ import (
 	"github.com/goproactor/goproactor/ring"
 )
 
-// sender is a connection's sending side: an ordered queue of which one piece,
-// or several gathered, is in flight. What is queued meanwhile goes out with
+// sender is a connection's sending side: an ordered queue. One send is in flight, of the
+// first segment or of several together. Segments that are queued meanwhile go out with
 // the next send.
 type sender struct {
 	outgoing
@@ -18,36 +18,36 @@ type sender struct {
 	reason   error  // why it is being canceled, if it is
 	queue    engine.Loan[segment]
 	inFlight int32 // segments in the send under way, 0 when none is
-	// unnotified counts the sends without copy that the kernel has and whose
-	// memory it still reads.
+	// unnotified counts the sends without copy whose memory the kernel still
+	// reads.
 	unnotified int32
-	waiting    *zeroCopy // those of which nothing is left to send
+	waiting    *zeroCopy // those that wait for their notification only
 	err        error     // why nothing is sent any more
 
 	end *halfClose // CloseWrite was called
 }
 
-// maxTransfer is how many bytes one operation is given: an entry's length has 32
+// maxTransfer is the maximum number of bytes of one operation: an entry's length has 32
 // bits, and the kernel moves at most 2 GiB less a page at a time. The rest of a
-// longer send goes with the next.
+// longer send goes out with the next.
 const maxTransfer = 1 << 30
 
-// segment is what is left to send of one Send or Queue.
+// segment is the unsent part of one Send or Queue.
 type segment struct {
 	data    []byte
 	sent    int
 	lease   Buffer                // of data, if it came as a lease
-	promise *futures.Promise[int] // of the Send, if somebody wants to know
+	promise *futures.Promise[int] // of the Send, nil for Queue
 	rights  *rights               // descriptors that go with its first byte
-	turn    turn                  // instead of data: somebody else sends when it has come
+	turn    turn                  // instead of data: a chain or file sends now
 	noCopy  bool                  // asked for by SendZeroCopy
-	write   bool                  // of a net.Conn, whose Close ends it
-	copied  bool                  // of a net.Conn whose Write has returned
+	write   bool                  // a Write of a net.Conn, whose Close ends it
+	copied  bool                  // a Write of a net.Conn that has returned
 	zero    *zeroCopy             // sends it without copying
 }
 
-// push queues a segment. It goes out at the end of the loop's turn, with what
-// else is queued until then; if a send is under way, with the next one.
+// push queues a segment. It goes out at the end of the loop's turn, together with others
+// queued until then; if a send is under way, with the next one.
 func (s *sender) push(g segment) {
 	s.conn.recv.written = g.write
 	if err := s.accepts(len(g.data)); err != nil {
@@ -57,7 +57,7 @@ func (s *sender) push(g segment) {
 	s.enqueue(g)
 }
 
-// enqueue is push for a segment that is accepted already.
+// enqueue is push of a segment that was accepted already.
 func (s *sender) enqueue(g segment) {
 	if len(g.data) == 0 && g.rights == nil && s.conn.medium != packets {
 		s.conclude(g, nil)
@@ -75,7 +75,7 @@ func (s *sender) enqueue(g segment) {
 	}
 }
 
-// over is why nothing can be done with the sending side, nil if it can.
+// over returns the error if the sending side has ended, else nil.
 func (s *sender) over() error {
 	switch {
 	case s.err != nil:
@@ -88,7 +88,7 @@ func (s *sender) over() error {
 	return nil
 }
 
-// refusal is why a new segment cannot be sent, nil if it can.
+// refusal returns the error if a new segment cannot be sent, else nil.
 func (s *sender) refusal() error {
 	err := s.over()
 	switch {
@@ -142,9 +142,9 @@ func (s *sender) start() {
 	s.userData = l.engine.Submit(sqe, s)
 }
 
-// gathered is how many of the n segments queued go out as one: messages do not
-// mix, descriptors go with the first byte of a send, and the Writes of a net.Conn
-// can be cut without what is queued before them.
+// gathered is how many of the n segments queued go out in one send: each message is a
+// send of its own, descriptors go with the first byte of a send, and Writes of a net.Conn
+// can be canceled without the segments before them.
 func (s *sender) gathered(n int) int {
 	if s.conn.medium != stream || s.queue.At(0).rights != nil {
 		return 1
@@ -161,7 +161,7 @@ func (s *sender) gathered(n int) int {
 	return n
 }
 
-// complete implements engine.Operation: the send under way has ended.
+// Complete implements engine.Operation: the send under way has ended.
 func (s *sender) Complete(result int32, _ uint32) {
 	reason := s.reason
 	s.reason = nil
@@ -172,7 +172,7 @@ func (s *sender) Complete(result int32, _ uint32) {
 	case result == 0 && s.conn.medium == packets && len(s.queue.At(0).data) == 0: // an empty message
 		concluded = 1
 		s.conclude(s.queue.Pop(&s.conn.loop.segments), nil)
-	case syscall.Errno(-result) == syscall.EMSGSIZE && s.conn.medium == packets: // which those behind it need not be
+	case syscall.Errno(-result) == syscall.EMSGSIZE && s.conn.medium == packets: // only this message is too large
 		concluded = 1
 		g := s.queue.Pop(&s.conn.loop.segments)
 		s.pending.Add(-int64(len(g.data)))
@@ -182,8 +182,8 @@ func (s *sender) Complete(result int32, _ uint32) {
 	s.inFlight = 0
 	switch {
 	case reason != nil:
-		// Those behind them were told when the cancel went out; what has been
-		// queued since is none of its business.
+		// The segments behind were failed when the cancel was submitted. Those
+		// queued since then are sent.
 		for ; cut > 0; cut-- {
 			g := s.queue.Pop(&s.conn.loop.segments)
 			s.pending.Add(-int64(len(g.data)))
@@ -197,9 +197,9 @@ func (s *sender) Complete(result int32, _ uint32) {
 	s.shrunk()
 }
 
-// account takes n sent bytes off the queue and concludes the segments they
-// end. A send that came back short leaves the rest to the next, which meets
-// whatever cut this one. inFlight still stands, so that a callback that queues
+// account removes n sent bytes from the queue and concludes the segments that are sent.
+// The rest of a short send goes out with the next, which reports the error that
+// ended this one. inFlight is cleared later, so that a callback that queues
 // more does not start a send in between.
 func (s *sender) account(n int) (concluded int) {
 	s.pending.Add(-int64(n))
@@ -209,7 +209,7 @@ func (s *sender) account(n int) (concluded int) {
 		if n < len(g.data) {
 			g.data = g.data[n:]
 			g.sent += n
-			if g.rights != nil { // those are there
+			if g.rights != nil { // the descriptors are sent
 				g.rights.close()
 				g.rights = nil
 			}
@@ -223,14 +223,13 @@ func (s *sender) account(n int) (concluded int) {
 	return concluded
 }
 
-// retry says whether a send that failed is to be tried again.
+// retry reports whether a send that failed is tried again.
 func (s *sender) retry(e syscall.Errno) bool {
 	switch e {
 	case syscall.EINTR:
 		return true
 	case syscall.EAGAIN:
-		// The descriptor was made non-blocking behind our back: wait until it
-		// takes more.
+		// Others have made the descriptor non-blocking: wait until it has room.
 		l := s.conn.loop
 		sqe := l.engine.Next()
 		sqe.PrepPoll(s.conn.fd, ring.PollOut)
@@ -240,7 +239,7 @@ func (s *sender) retry(e syscall.Errno) bool {
 	case syscall.ECANCELED:
 		s.fail(s.conn.closedError("write"))
 	case 0:
-		s.fail(s.conn.failed("write", syscall.EPIPE)) // nothing sent and no error: no way on
+		s.fail(s.conn.failed("write", syscall.EPIPE)) // nothing sent and no error: it would repeat for ever
 	default:
 		s.fail(s.conn.failed("write", e))
 	}
@@ -280,7 +279,7 @@ func (s *sender) abandonFrom(i int, err error) {
 	s.shrunk()
 }
 
-// cancel ends the send under way and what waits behind it, for that reason.
+// cancel ends the send under way and the segments behind it, for that reason.
 func (s *sender) cancel(reason error) {
 	if s.inFlight > 0 && s.queue.At(0).turn != nil {
 		s.queue.At(0).turn.end(reason)
@@ -299,8 +298,8 @@ func (s *sender) giveUpWaiting(reason error) {
 	}
 }
 
-// cut ends the first Write of a net.Conn and what is queued behind it, and reports
-// whether that was under way.
+// cut ends the first Write of a net.Conn and the segments behind it, and reports
+// whether that Write was under way.
 func (s *sender) cut(reason error) (underWay bool) {
 	for z := s.waiting; z != nil; z = z.next {
 		if z.segment.write {
@@ -322,8 +321,8 @@ func (s *sender) cut(reason error) (underWay bool) {
 	return false
 }
 
-// conclude ends a segment: its lease goes back, and its Send learns how much
-// was sent.
+// conclude ends a segment: it releases the lease and settles the promise with the number
+// of bytes sent.
 func (s *sender) conclude(g segment, err error) {
 	if z := g.zero; z != nil {
 		g.zero = nil
@@ -343,7 +342,7 @@ func (s *sender) conclude(g segment, err error) {
 	}
 }
 
-// giveUp gives back what a segment holds.
+// giveUp releases what a segment holds.
 func (s *sender) giveUp(g segment) {
 	if g.lease.lease != nil {
 		g.lease.lease.EndAnywhere()
@@ -353,15 +352,14 @@ func (s *sender) giveUp(g segment) {
 	}
 }
 
-// turn is a place in the queue of somebody who sends by himself: a chain, or a
-// file.
+// turn is a place in the queue of a chain or file, which submits its own operations.
 type turn interface {
-	grant()           // it has come; unclaim ends it
-	end(error)        // it is to end, for that reason
-	refuse(err error) // it will not come, or is over
+	grant()           // it is the first and may send until it calls unclaim
+	end(error)        // it must end, for that reason
+	refuse(err error) // it is not granted, or has ended
 }
 
-// unclaim takes a turn out of the queue; what is behind it goes on.
+// unclaim takes a turn out of the queue; the segments behind it go out.
 func (s *sender) unclaim(m turn) {
 	for i := range s.queue.Len() {
 		if s.queue.At(i).turn != m {
@@ -384,7 +382,7 @@ func (s *sender) unclaim(m turn) {
 	s.shrunk()
 }
 
-// shrunk lets go on what waits for the queue to be short, or empty.
+// shrunk goes on with what waits until the queue is short, or empty.
 func (s *sender) shrunk() {
 	c := s.conn
 	if s.eased(c.loop, s.err) && c.recv.in.isHeld {
@@ -404,7 +402,7 @@ type halfClose struct {
 	started bool
 	ended   bool
 	err     error
-	waiting []*futures.Promise[struct{}] // each CloseWrite has its own
+	waiting []*futures.Promise[struct{}] // one for each CloseWrite
 }
 
 func (h *halfClose) start() {
@@ -448,7 +446,7 @@ func (s *sender) untaken() *requestList[int] { return nil }
 func (s *sender) withdraw(q *request[int]) { s.retract(&q.Promise) }
 
 // retract takes p's segment out of the queue, or cancels the send that it is
-// part of. A stream of which part was sent cannot go on: sending ends there.
+// part of. If a part of it was sent, the connection cannot send any more.
 func (s *sender) retract(p *futures.Promise[int]) {
 	for i := range s.queue.Len() {
 		if s.queue.At(i).promise != p {
@@ -477,7 +475,7 @@ func (s *sender) retract(p *futures.Promise[int]) {
 	}
 }
 
-// vectorSend is a Send of several pieces: a segment each, one answer.
+// vectorSend is a Send of several pieces: a segment for each, one promise.
 type vectorSend struct {
 	starter starter
 	conn    *Conn
@@ -525,6 +523,6 @@ func (v *vectorSend) refuse(err error) { v.promise.Fail(err) }
 
 // Contain implements engine.Container.
 func (s *sender) Contain() {
-	s.inFlight = 0 // its completion was being taken in
+	s.inFlight = 0 // its completion was being handled
 	s.conn.abort(s.conn.closedError("read"))
 }

@@ -14,27 +14,27 @@ import (
 	"github.com/goproactor/goproactor/ring"
 )
 
-// A file goes out piece by piece through memory of the loop, which keeps a few
-// such for the next.
+// A file is sent in pieces through memory of the loop, which pools a few of these
+// pieces.
 const (
 	filePiece      = 256 << 10
 	fileMemoryKept = 8
 )
 
-var errFileMessages = errors.New("a file is sent on a stream, and this connection has messages")
+var errFileMessages = errors.New("a file can be sent on a stream only, and this connection sends messages")
 
-// SendFile sends n bytes of f from offset off on, whose cursor it does not use. The
+// SendFile sends n bytes of f from offset off on. It does not use f's cursor. The
 // future resolves when the kernel has taken all of them, with their number; an
 // error comes with the number sent before it: io.ErrUnexpectedEOF if the file ends
-// before n bytes (or is cut while it is being sent), an *fs.PathError of the
-// reading, or what SendBytes would give. f is an *os.File, say; the library keeps
-// a descriptor of its own and f may be closed at once.
+// before n bytes (or is truncated while it is being sent), an *fs.PathError of the
+// reading, or an error as of SendBytes. f is an *os.File, for example; the library uses a
+// duplicate of its descriptor, so f may be closed at once.
 //
-// It takes its place among the connection's other sends. A cancel, or a write
+// It keeps the order of the connection's sends. A cancel, or a write
 // deadline that passes, after the first byte ends the connection's sending.
 //
-// Bytes go through memory of the loop's: what splice(2) would save is little, and
-// a ring leaves each to a worker thread, see docs/performance.md.
+// The bytes go through memory of the loop: splice(2) would save little, and
+// io_uring gives each splice to a worker thread, see docs/performance.md.
 func (c *Conn) SendFile(f syscall.Conn, off, n int64) futures.Future[int64] {
 	s := &fileSend{conn: c, off: off, left: n, promise: futures.NewPromise[int64]()}
 	if err := s.take(f); err != nil {
@@ -56,7 +56,7 @@ type fileSend struct {
 	left    int64
 	sent    int64
 	memory  []byte
-	rest    []byte // of it: read and not sent yet
+	rest    []byte // the part of it that was read and not sent yet
 	starter starter
 	promise *futures.Promise[int64]
 
@@ -65,7 +65,7 @@ type fileSend struct {
 	live     bool // with the queue
 	begun    bool
 	over     bool
-	reason   error // why it is to end
+	reason   error // why it must end
 }
 
 type fileStage uint8
@@ -73,7 +73,7 @@ type fileStage uint8
 const (
 	fileReading fileStage = iota
 	fileSending
-	fileWaiting // for room in a socket that was made non-blocking behind our back
+	fileWaiting // for room in a socket that others have made non-blocking
 )
 
 // take checks the arguments and duplicates the descriptor.
@@ -148,7 +148,7 @@ func (s *fileSend) submit(sqe *ring.SQE, stage fileStage) {
 	s.userData = s.conn.loop.engine.Submit(sqe, s)
 }
 
-// complete implements engine.Operation.
+// Complete implements engine.Operation.
 func (s *fileSend) Complete(result int32, _ uint32) {
 	s.live = false
 	s.conn.others--
@@ -213,7 +213,7 @@ func (s *fileSend) wasSent(result int32) {
 	}
 }
 
-// fail is finish with an error after which nothing can be sent any more.
+// fail is finish with an error that ends the connection's sending.
 func (s *fileSend) fail(err error) {
 	if s.conn.send.err == nil {
 		s.conn.send.err = err
@@ -221,7 +221,7 @@ func (s *fileSend) fail(err error) {
 	s.finish(err)
 }
 
-// stop ends what was canceled. A stream of which part was sent cannot go on.
+// stop ends a canceled one. If a part was sent, the connection cannot send any more.
 func (s *fileSend) stop() {
 	if s.sent > 0 {
 		s.fail(s.conn.opError("write", s.reason))
@@ -235,7 +235,7 @@ func (s *fileSend) finish(err error) {
 	s.conn.send.unclaim(s)
 }
 
-// refuse implements turn: it is over, or never began.
+// refuse implements turn.
 func (s *fileSend) refuse(err error) {
 	if s.over {
 		return

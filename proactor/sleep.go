@@ -45,8 +45,8 @@ func (s *sleeper) cancel() {
 	s.promise.Fail(futures.ErrCanceled)
 }
 
-// Every delivers the time each d, until Stop or until the runtime ends. A reader
-// that falls behind misses ticks, as with time.Ticker.
+// Every delivers the time at intervals of d, until Stop or until the runtime ends. If the
+// reader falls behind, ticks are dropped, as with time.Ticker.
 func (rt *Runtime) Every(d time.Duration) *Ticker {
 	if d <= 0 {
 		panic("proactor: Every wants a positive interval, got " + d.String())
@@ -60,7 +60,7 @@ func (rt *Runtime) Every(d time.Duration) *Ticker {
 	return t
 }
 
-// Ticker delivers moments, see Every. Any goroutine may use it.
+// Ticker delivers ticks, see Every. Any goroutine may use it.
 type Ticker struct {
 	stream  *futures.Stream[time.Time]
 	loop    *Loop
@@ -78,11 +78,10 @@ func (t *Ticker) Next() futures.Future[time.Time] { return t.stream.Next() }
 // yielded once as an error. Leaving the range does not stop the ticker.
 func (t *Ticker) All(ctx context.Context) iter.Seq2[time.Time, error] { return t.stream.All(ctx) }
 
-// Stop ends the ticks. A tick that nobody has read can still be, and io.EOF comes
-// behind it.
+// Stop ends the ticks. An unread tick can still be read, and io.EOF follows it.
 func (t *Ticker) Stop() { t.Close(nil) }
 
-// Close is Stop with an error for those who read, instead of io.EOF.
+// Close is Stop, but Next fails with err instead of io.EOF.
 func (t *Ticker) Close(err error) {
 	t.loop.engine.Perform(func() {
 		t.stopped = true
@@ -109,8 +108,8 @@ func (t *Ticker) tick(err error) {
 	if t.stream.Len() == 0 {
 		t.stream.Push(time.Now())
 	}
-	// Missed ticks are skipped, the rhythm is kept: however short the interval and
-	// long the pause, in no time.
+	// Missed ticks are skipped, and the next is at a multiple of the interval: in
+	// constant time, however many were missed.
 	if late := t.loop.engine.Now() - t.next; late >= 0 {
 		t.next += late - late%t.every
 		t.next += min(t.every, math.MaxInt64-t.next)

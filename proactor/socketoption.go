@@ -10,12 +10,12 @@ import (
 
 // SetSocketOption sets an option of the connection's socket to value (setsockopt(2)),
 // such as level unix.SOL_SOCKET, name unix.SO_KEEPALIVE, and an int in four bytes of the
-// machine's order. value belongs to the library until the future resolves. It takes no
-// turn among sends and receives. Any goroutine may call it.
+// machine's order. value belongs to the library until the future resolves. It does not
+// wait for sends or receives. Any goroutine may call it.
 //
-// errors.Is of the error tells syscall.ENOPROTOOPT where there is no such option,
-// syscall.EINVAL for a value that is wrong, and ErrClosed. io_uring does it from Linux
-// 6.7 on; elsewhere the system call is made, which does not wait.
+// errors.Is finds syscall.ENOPROTOOPT if there is no such option, syscall.EINVAL if the
+// value is wrong, and ErrClosed. io_uring does it from Linux 6.7 on; before that the loop
+// makes the system call, which does not wait.
 func (c *Conn) SetSocketOption(level, name int, value []byte) futures.Future[struct{}] {
 	o := &optionCall[struct{}]{conn: c, set: true, level: level, name: name, value: value}
 	return o.start()
@@ -34,7 +34,7 @@ type optionCall[T any] struct {
 	set         bool
 	level, name int
 	value       []byte
-	of          func(n int) T // the value of a result, nil for none
+	of          func(n int) T // makes the value of the future, nil if it has none
 	promise     *futures.Promise[T]
 }
 
@@ -74,8 +74,8 @@ func (o *optionCall[T]) begin() {
 	c.loop.engine.Submit(sqe, o)
 }
 
-// Complete implements engine.Operation. What the queue cannot do the system call can, or it
-// says what is wrong.
+// Complete implements engine.Operation. If the queue cannot do it, the system call can, or
+// its error says why not.
 func (o *optionCall[T]) Complete(result int32, _ uint32) {
 	c := o.conn
 	c.others--

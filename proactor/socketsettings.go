@@ -27,28 +27,28 @@ func (c *Conn) SetKeepAliveConfig(config net.KeepAliveConfig) error {
 	return c.set(func(fd int) error { return sockets.SetKeepAlive(fd, config) })
 }
 
-// SetReadBuffer sets how many bytes the kernel keeps that were not received yet
-// (SO_RCVBUF, socket(7)).
+// SetReadBuffer sets the size in bytes of the kernel's buffer for data that was not
+// received yet (SO_RCVBUF, socket(7)).
 func (c *Conn) SetReadBuffer(bytes int) error {
 	return c.set(func(fd int) error { return sockets.SetReadBuffer(fd, bytes) })
 }
 
-// SetWriteBuffer sets how many bytes the kernel keeps that the peer did not take yet
-// (SO_SNDBUF, socket(7)).
+// SetWriteBuffer sets the size in bytes of the kernel's buffer for data that the peer has
+// not acknowledged yet (SO_SNDBUF, socket(7)).
 func (c *Conn) SetWriteBuffer(bytes int) error {
 	return c.set(func(fd int) error { return sockets.SetWriteBuffer(fd, bytes) })
 }
 
-// SetLinger sets what becomes of data that the peer has not taken when the connection
-// is closed (SO_LINGER, socket(7)): with a negative sec the kernel sends it in the
-// background, which is the default; with 0 it is dropped, and the peer is sent a reset.
-// With more the close(2) waits so many seconds, which holds up a worker of io_uring, or
-// on the epoll backend the loop.
+// SetLinger sets what the kernel does at close with data that the peer has not
+// acknowledged (SO_LINGER, socket(7)). With a negative sec, the default, the kernel sends it
+// in the background; with 0 it drops it and sends a reset. With more than 0 the close(2)
+// waits up to that many seconds, which blocks a worker of io_uring or, on the epoll
+// backend, the loop.
 func (c *Conn) SetLinger(sec int) error {
 	return c.set(func(fd int) error { return sockets.SetLinger(fd, sec) })
 }
 
-// set makes a system call with the descriptor, which stays the connection's meanwhile.
+// set makes a system call with the descriptor, which is not closed meanwhile.
 func (c *Conn) set(option func(fd int) error) error {
 	c.naming.Lock()
 	var err error = ErrClosed
@@ -66,10 +66,10 @@ func (c *Conn) setError(op string, err error) error {
 	return c.opError(op, err)
 }
 
-// SyscallConn returns the connection for system calls of the program's own
-// (syscall.RawConn). Its functions are called with a descriptor of the same socket, a
-// duplicate, which is closed when the function returns. What Read and Write pass to a
-// function does not wait, as with package net; their waiting needs a goroutine or a task.
+// SyscallConn returns the connection for system calls of the program
+// (syscall.RawConn). The functions get a duplicate of the descriptor, which is closed when
+// they return. In a function of Read or Write the descriptor is non-blocking, as with
+// package net; Read and Write wait, so only a goroutine or a task may call them.
 // SyscallConn itself does not fail.
 func (c *Conn) SyscallConn() (syscall.RawConn, error) {
 	return c.rawConn(context.Background()), nil

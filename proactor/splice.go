@@ -19,35 +19,36 @@ type SpliceEnd struct {
 }
 
 // AtCursor is a descriptor that has no position, such as a pipe or a socket, or a
-// file at its cursor, which moves.
+// file at its cursor, which the Splice moves.
 func AtCursor(fd int) SpliceEnd { return SpliceEnd{fd: fd, offset: ring.AtCursor} }
 
-// AtOffset is a place in a file, whose cursor stays where it is. A Splice at a
+// AtOffset is an offset in a file, whose cursor does not move. A Splice at a
 // negative offset fails with syscall.EINVAL.
 func AtOffset(fd int, offset int64) SpliceEnd { return SpliceEnd{fd, offset, true} }
 
-// invalid says why it cannot be an end. To the kernel an offset of -1 is none.
+// invalid returns the error of a negative offset. The kernel would take -1 for the cursor.
 func (e SpliceEnd) invalid() error {
 	if e.placed && e.offset < 0 {
-		return fmt.Errorf("offset %d of descriptor %d: want none that is negative: %w", e.offset, e.fd, syscall.EINVAL)
+		return fmt.Errorf("offset %d of descriptor %d: want 0 or more: %w", e.offset, e.fd, syscall.EINVAL)
 	}
 	return nil
 }
 
 // Splice moves up to n bytes from src to dst in the kernel: they do not pass
 // through memory of the process (splice(2), Linux 5.7). One of the two is a pipe;
-// the other may be a pipe too, a stream socket, a file, or whatever else the kernel
-// splices. The future resolves with the number of bytes moved, one at least; the
-// end of src is io.EOF. It waits until src has something and dst has room. From a
-// file to a socket takes a pipe and two calls, see the example.
+// the other may be a pipe, too, a stream socket, a file, or anything else that the kernel
+// can splice. The future resolves with the number of bytes moved, one at least; the
+// end of src is io.EOF. It waits until src has data and dst has room. To move from a
+// file to a socket use a pipe and two calls, see the example.
 //
-// The descriptors are the caller's and must stay open until the future resolves;
-// cancel it first. A socket is made non-blocking, and remains so. Splice is not
-// for the descriptor of a Conn, which receives ahead of its reader; between
-// connections there is Conn.Forward.
+// The caller must keep the descriptors open until the future resolves: cancel that
+// before closing them. A socket is made non-blocking, and remains so. Do not use Splice
+// with the descriptor of a Conn, which receives ahead of its reader; between
+// connections use Conn.Forward.
 //
-// Any goroutine may call Splice; on a loop it is that loop's. What a cancel finds
-// moved already is the result. Errors are *os.SyscallError: errors.Is finds
+// Any goroutine may call Splice; a call on a loop uses that loop. If a cancel comes after
+// bytes were moved, the future resolves with their number. Errors are *os.SyscallError:
+// errors.Is finds
 // syscall.EPIPE if nobody reads dst, syscall.EINVAL if neither is a pipe, both are
 // the same one, an offset is negative, or the kernel cannot splice them, syscall.ESPIPE for the offset of
 // a pipe, syscall.EBADF; or they are futures.ErrCanceled, or ErrClosed when the
@@ -61,9 +62,9 @@ func (l *Loop) Splice(dst, src SpliceEnd, n int) futures.Future[int] {
 	return l.splice(&splice{dst: dst, src: src, n: n, name: "splice"})
 }
 
-// Tee copies up to n bytes of what is in the pipe src into the pipe dst, in the
+// Tee copies up to n bytes from the pipe src into the pipe dst, in the
 // kernel, and leaves them in src (tee(2), Linux 5.8). The future resolves with the
-// number of bytes, one at least; the end of src is io.EOF. In all else it is like
+// number of bytes, one at least; the end of src is io.EOF. Otherwise it is like
 // Splice.
 func (rt *Runtime) Tee(dst, src int, n int) futures.Future[int] {
 	return rt.someLoop().Tee(dst, src, n)
@@ -74,16 +75,17 @@ func (l *Loop) Tee(dst, src int, n int) futures.Future[int] {
 	return l.splice(&splice{dst: AtCursor(dst), src: AtCursor(src), n: n, name: "tee"})
 }
 
-// splice is a Splice or Tee under way. It waits for one end after the other by
-// polling, and moves then what there is without waiting: a kernel's worker that
-// waited would be a thread each, and have the pipe locked for a socket meanwhile.
+// splice is a Splice or Tee under way. It waits for one end after the other with
+// polls, and then moves what there is without waiting. A splice that waited would occupy
+// a worker thread of the kernel, and hold the lock of the pipe while it waits for a
+// socket.
 type splice struct {
 	loop     *Loop
 	dst, src SpliceEnd
 	n        int
 	name     string // of the system call
 
-	srcWaits bool // it is nothing like a file, which is always ready
+	srcWaits bool // it can be polled; a file is always ready
 	dstWaits bool
 	stage    spliceStage
 	userData uint64
@@ -157,7 +159,7 @@ func (s *splice) enter(stage spliceStage) {
 	s.userData = s.loop.engine.Submit(sqe, s)
 }
 
-// complete implements engine.Operation.
+// Complete implements engine.Operation.
 func (s *splice) Complete(result int32, _ uint32) {
 	moved := s.stage == spliceMoving
 	switch errno := syscall.Errno(-result); {
@@ -170,7 +172,7 @@ func (s *splice) Complete(result int32, _ uint32) {
 	case result > 0:
 		s.enter(s.stage + 1)
 	case moved && (errno == syscall.EAGAIN || errno == syscall.EINTR):
-		s.enter(spliceFilling) // others were there first
+		s.enter(spliceFilling) // others have read or written first
 	default:
 		s.settle(0, os.NewSyscallError(s.name, errno))
 	}

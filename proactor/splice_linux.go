@@ -2,8 +2,8 @@ package proactor
 
 import "golang.org/x/sys/unix"
 
-// preparePolling reports whether a descriptor is one to wait for. A socket it
-// makes non-blocking, for SPLICE_F_NONBLOCK is about pipes.
+// preparePolling reports whether a descriptor can be polled. It makes a socket
+// non-blocking, since SPLICE_F_NONBLOCK applies to pipes only.
 func preparePolling(fd int) (waits bool, err error) {
 	var stat unix.Stat_t
 	if err := unix.Fstat(fd, &stat); err != nil {

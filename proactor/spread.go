@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 )
 
-// Spread is how a listener's connections come to its runtime's loops.
+// Spread says how a listener's connections are spread over the loops.
 type Spread int
 
 const (
@@ -23,17 +23,16 @@ const (
 	SpreadLeastConns
 )
 
-// ListenOption changes how Listen sets a listener up.
+// ListenOption changes how a listener is set up.
 type ListenOption func(*Listener) error
 
-// spreadDefault is what Listen begins with: it is SpreadByKernel where each loop has a
-// socket, else SpreadRoundRobin.
+// spreadDefault is SpreadByKernel if each loop has a socket, else SpreadRoundRobin.
 const spreadDefault Spread = -1
 
-// WithSpread sets how connections come to loops. The default is SpreadByKernel
-// for TCP, and SpreadRoundRobin for Unix sockets and for a listener with fewer
-// sockets than there are loops (FileListener, AdoptListener). Handing one over to another loop
-// costs that loop a wake-up at most.
+// WithSpread sets how connections are spread over the loops. The default is
+// SpreadByKernel for TCP, and SpreadRoundRobin for Unix sockets and for a listener with
+// fewer sockets than there are loops (FileListener, AdoptListener). A connection that is
+// given to another loop costs that loop a wake-up at most.
 func WithSpread(s Spread) ListenOption {
 	return func(ln *Listener) error {
 		if s < SpreadByKernel || s > SpreadLeastConns {
@@ -44,7 +43,7 @@ func WithSpread(s Spread) ListenOption {
 	}
 }
 
-// place chooses the acceptor whose loop a connection is for, and counts it in.
+// place chooses the acceptor whose loop gets a connection, and counts it there.
 func (ln *Listener) place(here *acceptor) *acceptor {
 	to := here
 	switch ln.spread {
@@ -61,7 +60,7 @@ func (ln *Listener) place(here *acceptor) *acceptor {
 	return to
 }
 
-// spreading is what a listener knows for it.
+// spreading is the state of a listener for it.
 type spreading struct {
 	spread Spread
 	turn   atomic.Uint32

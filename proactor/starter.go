@@ -3,16 +3,16 @@ package proactor
 import "github.com/goproactor/goproactor/futures"
 
 // startable is an operation that any goroutine may call. All methods run on its
-// loop, but refuse when the loop has ended.
+// loop, except refuse after the end of the loop.
 type startable interface {
 	begin()
 	cancel()          // asks it to end, once it has begun
 	refuse(err error) // it does not begin
 }
 
-// starter is the way of an operation to its loop, and the Canceler of its future. A
-// cancel may get there first: from a callback that has to cancel at once (see
-// engine's Quiesce). The operation then never begins.
+// starter posts an operation to its loop, and is the Canceler of its future. A
+// cancel may reach the loop first: a callback must cancel at once (see engine's
+// Quiesce). The operation then never begins.
 type starter struct {
 	loop  *Loop
 	op    startable

@@ -37,15 +37,14 @@ type LoopStats struct {
 	AcceptShortages uint64 // times accepting paused for want of descriptors or memory
 	NoBuffers       uint64 // receives refused for want of a buffer (ENOBUFS), and armed again
 	ReceivesPaused  uint64 // receives paused because nobody read
-	Held            int64  // bytes of received data, and of Loop.Buffer, Reader and Writer, that are held, see WithMemoryBudget
+	Held            int64  // bytes held: received data, Loop.Buffer, Reader and Writer, see WithMemoryBudget
 	Copied          uint64 // receives copied out of their buffer at once: the connection held its share of buffers, or nobody waited
-	OverBudget      uint64 // connections ended because more was held than may be
-	Late            uint64 // completions of operations that were over
+	OverBudget      uint64 // connections ended with ErrOverBudget
+	Late            uint64 // completions of operations that had ended before
 	PostsDelayed    uint64 // calls of Loop.Do that waited because the loop did not keep up
 
-	// LongestTurn is for how long the watchdog has seen the loop held up at most,
-	// give or take half the stall limit (WithStallLimit); zero if never for so
-	// long.
+	// LongestTurn is the longest stall that the watchdog has seen, to within half
+	// the stall limit (WithStallLimit); zero if no turn took longer than the limit.
 	LongestTurn time.Duration
 
 	// TurnLatency is how long turns took, nil without WithTurnLatency. A turn is all
@@ -55,19 +54,19 @@ type LoopStats struct {
 	TurnLatency *Histogram
 }
 
-// Stats are the counters of a runtime, a loop each.
+// Stats are the counters of a runtime, one LoopStats for each loop.
 type Stats []LoopStats
 
-// statsPatience is how long Stats waits for loops to answer.
+// statsPatience is how long Stats waits for the loops.
 const statsPatience = 100 * time.Millisecond
 
 // Stats returns the counters of each loop, or the last ones of a loop that has
 // ended. Any goroutine may call it, and a handler too.
 //
-// It asks the loops, and waits a tenth of a second at most: one that has not
-// answered by then, because a handler holds it up, reports what it had at the end
-// of its last turn. On a loop it waits for nothing: the counters of that loop are
-// those of this moment, and the others' those at the end of their last turn.
+// It asks the loops, and waits a tenth of a second at most. If a loop has not
+// answered by then, because a handler blocks it, its counters are those of the end
+// of its last turn. On a loop Stats does not wait: the counters of that loop are
+// the present ones, and those of the others are of the end of their last turn.
 func (rt *Runtime) Stats() Stats {
 	stats := make(Stats, len(rt.loops))
 	if here := rt.currentLoop(); here != nil {
@@ -105,14 +104,14 @@ func (rt *Runtime) withLatency(stats Stats) Stats {
 	return stats
 }
 
-// publication is what a loop shows of its counters to those who cannot wait for
-// it. Nobody holds the mutex for longer than a copy takes.
+// publication is a copy of a loop's counters for callers that cannot wait for
+// the loop. The mutex is held only while they are copied.
 type publication struct {
 	mu    sync.Mutex
 	stats LoopStats
 }
 
-// offer publishes what the loop has, unless somebody is reading.
+// offer publishes the counters, unless somebody is reading.
 func (p *publication) offer(l *Loop) {
 	if p.mu.TryLock() {
 		p.stats = l.snapshot()
@@ -120,8 +119,8 @@ func (p *publication) offer(l *Loop) {
 	}
 }
 
-// lastStats are those of the end of the last turn, but for how long the present one
-// lasts already.
+// lastStats are the counters at the end of the last turn. LongestTurn includes the
+// present turn.
 func (l *Loop) lastStats() LoopStats {
 	p := &l.published
 	p.mu.Lock()
@@ -131,7 +130,7 @@ func (l *Loop) lastStats() LoopStats {
 	return stats
 }
 
-// Total adds the loops up; of the longest turns it is the longest.
+// Total is the sum over the loops; its LongestTurn is the longest of all.
 func (s Stats) Total() LoopStats {
 	var t LoopStats
 	for _, l := range s {

@@ -213,7 +213,7 @@ func (o *transfer) prepareVector(sqe *ring.SQE, at int64) {
 	}
 }
 
-// complete implements engine.Operation.
+// Complete implements engine.Operation.
 func (o *transfer) Complete(result int32, _ uint32) {
 	errno := syscall.Errno(-result)
 	switch {

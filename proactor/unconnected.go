@@ -7,11 +7,11 @@ import (
 )
 
 // Unconnected makes a connection that is not connected yet, and the step of a
-// chain that connects it (connect(2)): a request to somebody new is one chain of
+// chain that connects it (connect(2)): a request to a new peer is one chain of
 // connect, SendStep and RecvStep. The network is "tcp", "tcp4" or "tcp6" with a
-// numeric IP address and port, "unix" or "unixpacket" with a path; names are for
+// numeric IP address and port, "unix" or "unixpacket" with a path; for host names use
 // Dial. Until the step has succeeded, the connection's operations fail with
-// syscall.ENOTCONN. A connection that is not used is the caller's to Close.
+// syscall.ENOTCONN. The caller must Close a connection that it does not use.
 //
 // Errors are *net.OpError with Op "dial".
 func (rt *Runtime) Unconnected(network, address string) (*Conn, Step, error) {

@@ -8,12 +8,11 @@ import (
 	"syscall"
 )
 
-// withUnread puts what was received in front of a connection of package net, and
-// behind it what else is known of the receiving side. With neither it is that
-// connection itself.
+// withUnread wraps a connection of package net: Read returns the unread data first, then
+// the failure of receiving, if any. Without either it returns the connection itself.
 func withUnread(conn net.Conn, unread [][]byte, failure error) net.Conn {
 	if failure == io.EOF {
-		failure = nil // the socket says so itself
+		failure = nil // a Read of the socket reports it
 	}
 	if len(unread) == 0 && failure == nil {
 		return conn
@@ -31,28 +30,28 @@ func withUnread(conn net.Conn, unread [][]byte, failure error) net.Conn {
 	return conn
 }
 
-// unreadConn is a connection with data in front, which Adopt takes along.
+// unreadConn is a connection with unread data, which Adopt moves with it.
 type unreadConn interface {
 	net.Conn
 	syscall.Conn
 	takeUnread() [][]byte
 }
 
-// unread is data in front of a connection. Reads take turns, as those of package net
-// do.
+// unread is data that Reads of a connection return first. Reads are serialized, as those
+// of package net are.
 type unread struct {
 	reading  sync.Mutex
 	pieces   [][]byte
-	messages bool // each piece is one
+	messages bool // each piece is a message
 	failure  error
-	over     atomic.Bool // nothing is left of it
+	over     atomic.Bool // nothing is left
 }
 
 func (u *unread) put(pieces [][]byte, failure error, messages bool) {
 	u.pieces, u.failure, u.messages = pieces, failure, messages
 }
 
-// read takes what fits p; false if nothing is left.
+// read copies what fits into p; false if nothing is left.
 func (u *unread) read(p []byte) (n int, err error, ok bool) {
 	if u.over.Load() {
 		return 0, nil, false
@@ -103,7 +102,7 @@ func (u *unread) takeUnread() [][]byte {
 	return pieces
 }
 
-// unreadTCPConn is a *net.TCPConn with data in front.
+// unreadTCPConn is a *net.TCPConn with unread data.
 type unreadTCPConn struct {
 	*net.TCPConn
 	unread
@@ -127,7 +126,7 @@ func (c *unreadTCPConn) WriteTo(w io.Writer) (int64, error) {
 	return n + rest, err
 }
 
-// unreadUnixConn is a *net.UnixConn with data in front.
+// unreadUnixConn is a *net.UnixConn with unread data.
 type unreadUnixConn struct {
 	*net.UnixConn
 	unread
@@ -159,8 +158,7 @@ func (c *unreadUnixConn) ReadFrom(p []byte) (int, net.Addr, error) {
 	return n, from, err
 }
 
-// ReadMsgUnix is that of *net.UnixConn. What was received came without control
-// messages.
+// ReadMsgUnix is that of *net.UnixConn. Unread data has no control messages.
 func (c *unreadUnixConn) ReadMsgUnix(p, oob []byte) (n, oobn, flags int, from *net.UnixAddr, err error) {
 	if n, err, ok := c.unread.read(p); ok {
 		peer, _ := c.RemoteAddr().(*net.UnixAddr)

@@ -16,14 +16,14 @@ type unreadMessage struct {
 	truncated     bool
 }
 
-// messageQueue is messages in front of those that a socket still brings.
+// messageQueue is unread messages, which come before those of the socket.
 type messageQueue struct {
 	reading sync.Mutex
 	queue   []unreadMessage
 	over    atomic.Bool // none is left
 }
 
-// next takes the first; false if none is left.
+// next takes the first message; false if none is left.
 func (u *messageQueue) next() (m unreadMessage, ok bool) {
 	if u.over.Load() {
 		return m, false
@@ -38,7 +38,7 @@ func (u *messageQueue) next() (m unreadMessage, ok bool) {
 	return m, true
 }
 
-// copyTo is what a recvmsg(2) would say of the message.
+// copyTo copies the message, with the results of a recvmsg(2).
 func (m *unreadMessage) copyTo(p, oob []byte) (n, oobn, flags int) {
 	n, oobn = copy(p, m.data), copy(oob, m.control)
 	if m.truncated || n < len(m.data) {
@@ -50,8 +50,8 @@ func (m *unreadMessage) copyTo(p, oob []byte) (n, oobn, flags int) {
 	return n, oobn, flags
 }
 
-// withUnreadMessages puts messages in front of a socket of package net. Without any it
-// is that socket itself.
+// withUnreadMessages wraps a socket of package net: unread messages come first. Without
+// any it returns the socket itself.
 func withUnreadMessages(conn net.PacketConn, queue []unreadMessage) net.PacketConn {
 	if len(queue) == 0 {
 		return conn
@@ -73,7 +73,7 @@ func withUnreadMessages(conn net.PacketConn, queue []unreadMessage) net.PacketCo
 	return conn
 }
 
-// unreadUDPConn is a *net.UDPConn with messages in front.
+// unreadUDPConn is a *net.UDPConn with unread messages.
 type unreadUDPConn struct {
 	*net.UDPConn
 	messageQueue
@@ -138,7 +138,7 @@ func (m *unreadMessage) addrPort() netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// unreadUnixgramConn is a *net.UnixConn for messages, with some in front.
+// unreadUnixgramConn is a *net.UnixConn for messages, with unread ones.
 type unreadUnixgramConn struct {
 	*net.UnixConn
 	messageQueue
@@ -179,7 +179,7 @@ func (c *unreadUnixgramConn) ReadMsgUnix(p, oob []byte) (n, oobn, flags int, fro
 	return c.UnixConn.ReadMsgUnix(p, oob)
 }
 
-// unreadIPConn is a *net.IPConn with messages in front.
+// unreadIPConn is a *net.IPConn with unread messages.
 type unreadIPConn struct {
 	*net.IPConn
 	messageQueue

@@ -4,37 +4,37 @@ import (
 	"github.com/goproactor/goproactor/futures"
 )
 
-// A Writer begins with a small buffer and goes on to a larger one; what fills that is
-// queued.
+// A Writer begins with a small buffer and goes on to a larger one. When that is full it
+// is queued.
 const (
 	firstWrite = 2 << 10
 	writePiece = 16 << 10
 )
 
-// writeRoom is how much AvailableBuffer has room for at least: any number.
+// writeRoom is the room that AvailableBuffer has at least: enough for any number.
 const writeRoom = 128
 
-// Writer collects replies in memory of the connection's loop, to be sent as one with
-// Flush or Queue. It holds no memory when nothing is collected. More than 16 KiB go out in
-// pieces: each full one is queued while the next is filled.
+// Writer collects replies in memory of the connection's loop, to be sent with one
+// Flush or Queue. It holds no memory while nothing is collected. More than 16 KiB are sent
+// in pieces: each full one is queued while the next is filled.
 //
-// Errors stick: after the first, nothing is written any more, and Write, Flush and Queue
-// return it. A Writer is for one goroutine or task at a time. What a task has written and not
+// After the first error nothing is written any more, and Write, Flush and Queue return that
+// error. A Writer is for one goroutine or task at a time. What a task has written and not
 // flushed is dropped when the task returns. On a "unixpacket" connection each piece is a
 // message.
 type Writer struct {
 	conn *Conn
-	out  Buffer // what is collected; its lease's data is what is filled
+	out  Buffer // what is collected; the data of its lease is the filled part
 	err  error
 }
 
 // Writer returns a Writer of replies on the connection.
 func (c *Conn) Writer() *Writer { return &Writer{conn: c} }
 
-// Buffered is the number of bytes that were written and are neither flushed nor queued.
+// Buffered is the number of bytes that were written and not flushed or queued yet.
 func (w *Writer) Buffered() int { return w.out.Len() }
 
-// Write implements io.Writer. It does not wait, and p is free when it returns.
+// Write implements io.Writer. It does not wait, and p may be reused when it returns.
 func (w *Writer) Write(p []byte) (int, error) {
 	n := 0
 	for n < len(p) {
@@ -75,9 +75,9 @@ func (w *Writer) WriteByte(b byte) error {
 	return nil
 }
 
-// AvailableBuffer is an empty slice with room for some bytes, for append functions whose
-// result is then given to Write, at once: w.Write(strconv.AppendInt(w.AvailableBuffer(),
-// n, 10)). That copies nothing.
+// AvailableBuffer is an empty slice with some capacity, for append functions. Give their
+// result to Write before the next call of the Writer:
+// w.Write(strconv.AppendInt(w.AvailableBuffer(), n, 10)). This copies nothing.
 func (w *Writer) AvailableBuffer() []byte {
 	room := w.room(writeRoom)
 	if w.err != nil {
@@ -87,8 +87,8 @@ func (w *Writer) AvailableBuffer() []byte {
 }
 
 // Flush sends what was written. The future resolves when the kernel has taken all of
-// it, with the number of bytes of the last piece, which is all if it was no more than
-// 16 KiB. If nothing was written it is resolved already.
+// it, with the number of bytes of the last piece: all bytes if they were not more than
+// 16 KiB. If nothing was written it is resolved at once.
 func (w *Writer) Flush() futures.Future[int] {
 	if w.err != nil {
 		return futures.Failed[int](w.err)
@@ -142,7 +142,7 @@ func (w *Writer) advance(n int) {
 	l.SetData(l.Memory()[:len(l.Data())+n])
 }
 
-// room is where to write next: n bytes at least, or there is an error.
+// room is the free part of the buffer, at least n bytes, or an error.
 func (w *Writer) room(n int) []byte {
 	if w.out.lease != nil {
 		if data := w.out.Bytes(); cap(data)-len(data) >= n {
@@ -152,7 +152,7 @@ func (w *Writer) room(n int) []byte {
 	return w.moreRoom()
 }
 
-// moreRoom takes a larger buffer, or queues a full one and takes the next.
+// moreRoom leases a larger buffer, or queues a full one and leases another.
 func (w *Writer) moreRoom() []byte {
 	if w.err != nil {
 		return nil

@@ -7,21 +7,21 @@ import (
 )
 
 // zeroCopy is a segment that is sent without copying. Each send has two
-// completions: the result, upon which the next send may go, and the notification
+// completions: the result, after which the next send may begin, and the notification
 // that its memory is free. The segment ends when all of it is sent and all
-// notifications are there.
+// notifications have come.
 type zeroCopy struct {
 	conn    *Conn
 	sending bool // a result is still to come
 	unfree  int  // notifications still to come
-	refused bool // this socket cannot: it goes out like any other
-	over    bool // all is sent, or failed
+	refused bool // the socket cannot: it is sent with a copy
+	over    bool // all is sent, or the send has failed
 	segment segment
 	err     error
 	next    *zeroCopy // in sender.waiting
 }
 
-// sendsUncopied says whether a segment is to be sent without copying.
+// sendsUncopied reports whether a segment is sent without copying.
 func (s *sender) sendsUncopied(g *segment) bool {
 	if s.conn.medium == file || len(g.data) == 0 || g.rights != nil || g.copied {
 		return false
@@ -30,7 +30,7 @@ func (s *sender) sendsUncopied(g *segment) bool {
 	return g.noCopy || least > 0 && len(g.data) >= least
 }
 
-// idle says that nothing is queued, and nothing that was sent is read any more.
+// idle reports whether nothing is queued, and the kernel reads no memory of sends.
 func (s *sender) idle() bool { return s.queue.Len() == 0 && s.unnotified == 0 }
 
 func (l *Loop) newZeroCopy(c *Conn) *zeroCopy {
@@ -54,8 +54,8 @@ func (z *zeroCopy) submit(p []byte) (userData uint64) {
 	return c.loop.engine.Submit(sqe, z)
 }
 
-// complete implements engine.Operation. What has no notification to follow is result
-// and notification in one.
+// Complete implements engine.Operation. A completion without a notification to follow is
+// both result and notification.
 func (z *zeroCopy) Complete(result int32, flags uint32) {
 	c := z.conn
 	last := flags&ring.CQEFMore == 0
@@ -74,8 +74,8 @@ func (z *zeroCopy) Complete(result int32, flags uint32) {
 	}
 }
 
-// sent takes the result. A socket that cannot, or a limit of pinned memory that
-// is reached, makes it a send like any other.
+// sent handles the result. If the socket cannot send without copying, or the limit of
+// pinned memory is reached, the segment is sent with a copy.
 func (z *zeroCopy) sent(result int32) {
 	s := &z.conn.send
 	switch syscall.Errno(-result) {
@@ -89,12 +89,12 @@ func (z *zeroCopy) sent(result int32) {
 	}
 	reason := s.reason
 	s.Complete(result, 0)
-	if reason != nil && result > 0 { // the kernel has part of it, see giveUp
+	if reason != nil && result > 0 { // the kernel has taken part of it, see giveUp
 		z.conn.abort(reason)
 	}
 }
 
-// conclude is called when nothing more of the segment will be sent.
+// conclude is called when nothing more of the segment is sent.
 func (z *zeroCopy) conclude(g segment, err error) {
 	z.over, z.segment, z.err = true, g, err
 	if z.unfree > 0 {
@@ -104,9 +104,8 @@ func (z *zeroCopy) conclude(g segment, err error) {
 	z.settle()
 }
 
-// giveUp ends the wait for the notification. What the socket has not sent, or the
-// peer not acknowledged, it reads until it is told to forget it: nothing less
-// than a reset does.
+// giveUp ends the wait for the notification by a reset. The kernel reads the memory until
+// the data is sent and acknowledged, and only a reset makes it drop the data.
 func (z *zeroCopy) giveUp(reason error) {
 	if z.err == nil {
 		z.err = reason
@@ -131,6 +130,6 @@ func (z *zeroCopy) settle() {
 	s.conclude(g, err)
 }
 
-// Unfound implements engine.Unfound: of a send that waits for its notification
-// only a cancel finds nothing.
+// Unfound implements engine.Unfound: a cancel does not find a send that waits only for
+// its notification.
 func (z *zeroCopy) Unfound() bool { return !z.sending }

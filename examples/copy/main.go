@@ -2,11 +2,11 @@
 //
 //	go -C examples/copy run . [-backend B] SRC DST
 //
-// It writes to DST.part, syncs that and gives it its name at the end: DST is the
+// It writes to DST.part, syncs that and renames it to DST at the end: DST is the
 // whole copy, or what it was before. At SIGINT or SIGTERM, or after an error, it
-// removes the part and ends with status 1. The part of a copy that was killed
-// (SIGKILL, a power failure) stays; the next copy to DST replaces it. A bar on stderr tells how far it is,
-// if that is a terminal.
+// removes DST.part and ends with status 1. The DST.part of a copy that was killed
+// (SIGKILL, a power failure) stays; the next copy to DST replaces it. A bar on stderr
+// shows the progress, if that is a terminal.
 package main
 
 import (
@@ -125,8 +125,8 @@ func (j *job) run(ctx context.Context) (err error) {
 	if err = j.fill(ctx, info.Size()); err == nil {
 		_, err = j.rt.Rename(j.part, j.to).Await(ctx)
 	}
-	// ctx may be what ended it, and the part is to go all the same. It is locked
-	// until it has gone.
+	// ctx may have ended, and the part must be removed all the same. It is locked
+	// until it is removed.
 	ending := context.WithoutCancel(ctx)
 	var left error
 	if err != nil {
@@ -165,13 +165,13 @@ func (j *job) fill(ctx context.Context, size int64) error {
 		all[i] = futures.Go(failed, func(ctx context.Context) (struct{}, error) {
 			err := j.blocks(ctx)
 			if err != nil {
-				fail(err) // the others have nothing left to do
+				fail(err) // ends the others
 			}
 			return struct{}{}, err
 		})
 	}
 	for _, f := range all {
-		// Not with ctx: the buffers are the blocks' until each has ended.
+		// Not with ctx: the blocks use the buffers until each has ended.
 		f.Await(context.WithoutCancel(ctx))
 	}
 	if err := context.Cause(failed); err != nil { // the first

@@ -13,8 +13,8 @@ import (
 
 var errUnderWay = errors.New("another copy to the same name is under way")
 
-// claim makes the part, locked for as long as it is open. One that is there and
-// not locked was left by a copy that was killed, and makes way.
+// claim makes the part and locks it until it is closed. An existing part that is not
+// locked was left by a copy that was killed, and is replaced.
 func (j *job) claim(ctx context.Context, perm fs.FileMode) (err error) {
 	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL
 	j.dst, err = j.rt.OpenFile(j.part, flags, perm).Await(ctx)
@@ -32,7 +32,7 @@ func (j *job) claim(ctx context.Context, perm fs.FileMode) (err error) {
 	return err
 }
 
-// clear removes what is left of a copy that was killed.
+// clear removes the part of a copy that was killed.
 func (j *job) clear(ctx context.Context) error {
 	f, err := j.rt.OpenFile(j.part, os.O_WRONLY|unix.O_NOFOLLOW, 0).Await(ctx)
 	if err != nil {
@@ -46,13 +46,13 @@ func (j *job) clear(ctx context.Context) error {
 	return err
 }
 
-// lock locks a file that is to be the part, and sees that it still is: who had the
-// lock before may have removed it, or given it its name.
+// lock locks a file, and checks that it is still the part: the holder of the lock before
+// may have removed or renamed it.
 func (j *job) lock(ctx context.Context, f *proactor.File) error {
 	inUse := &fs.PathError{Op: "copy", Path: j.part, Err: errUnderWay}
 	err := unix.Flock(f.Fd(), unix.LOCK_EX|unix.LOCK_NB)
-	// The kernel ends the ring of a killed copy, which has the file, a moment
-	// after the process.
+	// The ring of a killed copy has the file open until a moment after the end of
+	// the process.
 	for tries := 0; err == unix.EWOULDBLOCK && tries < 20; tries++ {
 		if _, err := j.rt.Sleep(50 * time.Millisecond).Await(ctx); err != nil {
 			return err

@@ -9,15 +9,15 @@ import (
 	"golang.org/x/term"
 )
 
-// progress shows how far the copy is. It has a goroutine of its own: a terminal
-// may be slow, and the loop does not wait for it.
+// progress shows the progress of the copy. It has a goroutine of its own: a terminal
+// may be slow, and the loop must not wait for it.
 type progress struct {
 	copied atomic.Int64 // bytes
-	stop   chan bool    // nil if nobody would see a bar
+	stop   chan bool    // nil if there is no bar
 	ended  chan struct{}
 }
 
-// show begins with the bar, if stderr is a terminal.
+// show starts the bar, if stderr is a terminal.
 func (p *progress) show(size int64) {
 	if !term.IsTerminal(int(os.Stderr.Fd())) {
 		return
@@ -46,7 +46,7 @@ func (p *progress) draw(bar *progressbar.ProgressBar) {
 	}
 }
 
-// end leaves the bar as it is. It must not be called on a loop: it waits.
+// end stops the bar, which stays as it is. It must not be called on a loop: it waits.
 func (p *progress) end(whole bool) {
 	if p.stop != nil {
 		p.stop <- whole

@@ -24,19 +24,19 @@ type findings struct {
 	Settings   []setting   `json:"settings"`
 }
 
-// choice is what Auto takes.
+// choice is the backend that Auto chooses.
 type choice struct {
 	Name  string   `json:"name"`            // "io_uring" or "epoll", empty if neither
 	Why   string   `json:"why"`             //
 	Flags []string `json:"flags,omitempty"` // set-up flags in use
 }
 
-// offer is something a kernel has or has not.
+// offer is a feature that a kernel has or lacks.
 type offer struct {
 	Name     string `json:"name"`
 	Since    string `json:"since"` // first kernel
 	OK       bool   `json:"ok"`
-	Why      string `json:"why,omitempty"` // not
+	Why      string `json:"why,omitempty"` // it is lacking
 	Required bool   `json:"required"`      // io_uring is no backend without it
 }
 
@@ -46,7 +46,7 @@ type operation struct {
 	Fallback bool `json:"fallback"`
 }
 
-// setting is something that bears on it and that a person could change.
+// setting is a setting of the system that matters and that a person could change.
 type setting struct {
 	Name   string `json:"name"`
 	Value  string `json:"value"`
@@ -75,7 +75,7 @@ func examine() findings {
 	return f
 }
 
-// choose has a runtime choose as every program's does.
+// choose opens a runtime, to learn which backend it chooses.
 func choose() choice {
 	rt, err := proactor.New(proactor.WithLoops(1))
 	if err != nil {
@@ -97,7 +97,7 @@ func offers(list []ring.Support) (all []offer) {
 	return all
 }
 
-// print writes what a person wants to know first, first.
+// print writes the most important findings first.
 func (f findings) print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "kernel %s, %s\n", f.Kernel, f.System)

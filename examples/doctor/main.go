@@ -1,5 +1,5 @@
-// Doctor tells what this kernel offers to completion-based I/O, operation by
-// operation, which backend the library takes here and why, and what a person
+// Doctor prints what this kernel offers to completion-based I/O, operation by
+// operation, which backend the library chooses and why, and what a person
 // could change.
 //
 //	go run ./examples/doctor            # for people
@@ -35,7 +35,7 @@ func main() {
 	}
 }
 
-// parse says what is to be printed.
+// parse parses the flags: what to print.
 func parse(args []string) (func(io.Writer) error, error) {
 	flags := flag.NewFlagSet("doctor", flag.ContinueOnError)
 	asJSON := flags.Bool("json", false, "print the findings as JSON")

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// settings are what decides about io_uring and bounds what a program can do
-// with either backend. works says that io_uring does.
+// settings are the settings that decide whether io_uring can be used, and the limits of a
+// program with either backend. works reports whether io_uring works.
 func settings(works bool) []setting {
 	return []setting{
 		kernel(works),
@@ -70,7 +70,7 @@ func group() setting {
 	return s
 }
 
-// capable says whether the process has a capability (capabilities(7)).
+// capable reports whether the process has a capability (capabilities(7)).
 func capable(capability uint) bool {
 	var set uint64
 	fmt.Sscanf(status("CapEff"), "%x", &set)

@@ -66,7 +66,7 @@ func parse(args []string) (c config, err error) {
 	flags.BoolVar(&c.pin, "pin", false, "bind each loop to a processor")
 	flags.DurationVar(&c.busyPoll, "busypoll", 0, "how long a loop with nothing to do polls before it sleeps")
 	backend := flags.String("backend", "auto", "auto, io_uring or epoll")
-	// One line about the bad flag, from main; the whole list only on -help.
+	// main prints one line about the bad flag; only -help prints the list.
 	flags.SetOutput(io.Discard)
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {

@@ -1,4 +1,4 @@
-// Ping sends ICMP echo requests, one after the other, and tells of the answers.
+// Ping sends ICMP echo requests, one after the other, and prints the answers.
 //
 //	sudo go run ./examples/ping -c 3 127.0.0.1
 //
@@ -118,7 +118,7 @@ func run(ctx context.Context, c config) error {
 	return err
 }
 
-// payload is how many bytes a request carries, as with others.
+// payload is how many bytes a request carries, as with other ping programs.
 const payload = 56
 
 // pinger pings one host.
@@ -136,7 +136,7 @@ type pinger struct {
 	sum, squares   float64 // of milliseconds
 }
 
-// ping sends request after request. Between two it takes answers.
+// ping sends request after request. Between two it receives answers.
 func (p *pinger) ping(ctx context.Context) error {
 	for p.count == 0 || p.transmitted < p.count {
 		if err := p.send(ctx); err != nil {
@@ -163,7 +163,7 @@ func (p *pinger) send(ctx context.Context) error {
 	for i := range payload {
 		m[8+i] = byte(i)
 	}
-	if p.ip.Is4() { // of IPv6 the kernel does that
+	if p.ip.Is4() { // for IPv6 the kernel computes the checksum
 		binary.BigEndian.PutUint16(m[2:], checksum(m))
 	}
 	p.sent[seq] = time.Now()
@@ -175,8 +175,8 @@ func (p *pinger) send(ctx context.Context) error {
 	return err
 }
 
-// receive takes answers for a while; after the last request, until all are
-// there.
+// receive receives answers until the next request; after the last one, until all have
+// come.
 func (p *pinger) receive(ctx context.Context, wait time.Duration) error {
 	short, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
@@ -197,7 +197,7 @@ func (p *pinger) receive(ctx context.Context, wait time.Duration) error {
 	return nil
 }
 
-// answer tells of a message if it is an answer to one of ours.
+// answer prints a message if it is an answer to one of our requests.
 func (p *pinger) answer(m proactor.Message, now time.Time) {
 	b := m.Bytes()
 	if len(b) < 8 || b[0] != p.reply || binary.BigEndian.Uint16(b[4:]) != p.id {

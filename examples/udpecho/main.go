@@ -22,7 +22,7 @@ import (
 	"github.com/goproactor/goproactor/proactor"
 )
 
-// grace is how long what is queued has to go out after the signal to stop.
+// grace is how long queued messages have to go out after the signal to stop.
 const grace = 2 * time.Second
 
 type config struct {
@@ -62,7 +62,7 @@ func parse(args []string) (c config, err error) {
 	flags.StringVar(&c.style, "style", "await", "how the handler is written: await or callback")
 	flags.IntVar(&c.loops, "loops", runtime.GOMAXPROCS(0), "event loops, with a socket each")
 	backend := flags.String("backend", "auto", "auto, io_uring or epoll")
-	// One line about the bad flag, from main; the whole list only on -help.
+	// main prints one line about the bad flag; only -help prints the list.
 	flags.SetOutput(io.Discard)
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -123,7 +123,7 @@ func serveAwait(pc *proactor.PacketConn) error {
 	_, err := pc.Loop().Go(context.Background(), func(ctx context.Context) error {
 		for m, err := range pc.Messages(ctx) {
 			if err != nil {
-				continue // what became of one message is no matter of the next
+				continue // the next message may succeed
 			}
 			if _, err := pc.Reply(m).Await(ctx); err != nil {
 				return err
