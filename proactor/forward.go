@@ -21,8 +21,12 @@ var errForwardNowhere = errors.New("forwarding to a nil connection")
 //
 //	up, down := client.Forward(server), server.Forward(client)
 //
-// Bytes are not copied: each received buffer is sent while the next is being
-// received. No more is in flight, so a slow dst slows down c's peer. dst may be on
+// Bytes are not copied: each received buffer is sent while the next is being received.
+// In bulk they do not pass through memory of the process at all, but through a pipe
+// (splice(2)) that holds 1 MiB at most, which WithMemoryBudget does not count. A loop has
+// 64 such pipes at once; what does not get one goes by buffers.
+//
+// No more is in flight, so a slow dst slows down c's peer. dst may be on
 // another loop, at the cost of a post between the loops in each direction for each
 // buffer; Move avoids that. Other sends on dst may go out between two buffers. While a
 // Forward runs nothing else may receive on c.

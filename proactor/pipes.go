@@ -12,10 +12,10 @@ import (
 // thread, when a poll has said that they will not wait: a ring leaves a splice to a
 // worker thread (seen on 6.18), and the two hand-overs cost more than the copies.
 const (
-	pipeSize  = 256 << 10
+	pipeSize  = 1 << 20  // as large as anybody may make one (pipe(7), pipe-max-size)
 	leastPipe = 64 << 10 // less than that moves too little at a time
 	pipesKept = 8        // by a loop, empty
-	pipesLent = 128      // by a loop at once: each holds up to pipeSize bytes that no budget counts
+	pipesLent = 64       // by a loop at once: each holds up to pipeSize bytes that no budget counts
 )
 
 var errNoPipe = errors.New("no pipe to splice through")
@@ -102,10 +102,7 @@ func (p *pipe) drain(c *Conn) (n int, errno syscall.Errno) {
 		return 0, syscall.EAGAIN
 	}
 	defer c.nonblocking.Unlock()
-	if sockets.SetBlocking(c.fd, false) {
-		defer sockets.SetBlocking(c.fd, true)
-	}
-	n, errno = sockets.Splice(p.r, c.fd, p.held)
+	n, errno = sockets.SpliceToSocket(p.r, c.fd, p.held)
 	if errno == 0 {
 		p.held -= n
 	}

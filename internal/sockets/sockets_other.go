@@ -94,3 +94,5 @@ func SizedPipe(int) (int, int, int, error) { return -1, -1, 0, errors.ErrUnsuppo
 func WritePipe(int, []byte) (int, error) { return 0, errors.ErrUnsupported }
 
 func Splice(int, int, int) (int, syscall.Errno) { return 0, syscall.EINVAL }
+
+func SpliceToSocket(int, int, int) (int, syscall.Errno) { return 0, syscall.EINVAL }

@@ -23,11 +23,27 @@ func SizedPipe(size int) (r, w, room int, err error) {
 // WritePipe writes what the pipe has room for.
 func WritePipe(w int, p []byte) (n int, err error) { return unix.Write(w, p) }
 
-// Splice moves up to n bytes from one descriptor to another, of which one is a pipe,
-// without waiting: a pipe is told not to, and a socket must be non-blocking, or known to
-// be ready (splice(2)).
+// Splice moves up to n bytes from one descriptor to another, of which one is a pipe. It
+// does not wait for the pipe, nor for a socket that is non-blocking or has something to
+// read (splice(2)).
 func Splice(from, to, n int) (moved int, errno syscall.Errno) {
 	const flags = unix.SPLICE_F_NONBLOCK | unix.SPLICE_F_MOVE
 	r, _, errno := syscall.RawSyscall6(unix.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(n), flags)
 	return int(r), errno
+}
+
+// SpliceToSocket moves up to n bytes from a pipe to a socket, which is non-blocking
+// meanwhile: SPLICE_F_NONBLOCK is about pipes.
+func SpliceToSocket(pipe, fd, n int) (moved int, errno syscall.Errno) {
+	flags, _, errno := syscall.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_GETFL, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	if flags&unix.O_NONBLOCK == 0 {
+		if _, _, errno := syscall.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_SETFL, flags|unix.O_NONBLOCK); errno != 0 {
+			return 0, errno
+		}
+		defer syscall.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_SETFL, flags)
+	}
+	return Splice(pipe, fd, n)
 }
