@@ -34,7 +34,7 @@ var limiting = []behaviour{
 		c, peer := accepted(t, rt)
 		require.Zero(t, c.Queued())
 		f := c.SendBytes(make([]byte, stuffed))
-		rt.Stats()
+		doOnLoop(t, c.Loop(), func() {}) // behind the send
 		require.Positive(t, c.Queued())
 		require.LessOrEqual(t, c.Queued(), stuffed)
 		_, err := io.CopyN(io.Discard, peer, stuffed)
@@ -43,7 +43,7 @@ var limiting = []behaviour{
 		require.NoError(t, err)
 		require.Zero(t, c.Queued())
 		f = c.SendBytes(make([]byte, stuffed))
-		rt.Stats()
+		doOnLoop(t, c.Loop(), func() {}) // behind the send
 		c.Abort()
 		require.Error(t, errorOf(f.Await(t.Context())))
 		require.Zero(t, c.Queued())
