@@ -20,7 +20,7 @@ var pgx = suite{
 	version:  "v5.12.0",
 	packages: []string{".", "./pgconn", "./pgxpool", "./stdlib"},
 	args:     []string{"-p=1"},
-	quick:    []string{"-p=1", "-short", "-run=^(TestConnect|TestConn_|TestExec|TestQuery|TestPool|TestSendBatch|TestConnCopyFrom)"},
+	quick:    []string{"-p=1", "-short", "-run=^(TestConnect|TestExec|TestSendBatch|TestConnCopyFrom)"},
 	timeout:  "5m",
 	modes:    []mode{detached, shared},
 	needs:    lacksPostgreSQL,
