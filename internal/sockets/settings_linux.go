@@ -61,6 +61,16 @@ func SetKeepAlive(fd int, c net.KeepAliveConfig) error {
 	return nil
 }
 
+// SetKeepAliveIdle sets TCP_KEEPIDLE, with zero to the figure of package net. A negative
+// duration changes nothing.
+func SetKeepAliveIdle(fd int, d time.Duration) error {
+	seconds := keepAliveSeconds(d)
+	if seconds < 0 {
+		return nil
+	}
+	return setNumber(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, seconds)
+}
+
 // keepAliveSeconds rounds up.
 func keepAliveSeconds(d time.Duration) int {
 	switch {

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"syscall"
+	"time"
 )
 
 // What Linux has and this system is not used for.
@@ -74,6 +75,7 @@ func SetReadBuffer(int, int) error                     { return errors.ErrUnsupp
 func SetWriteBuffer(int, int) error                    { return errors.ErrUnsupported }
 func SetLinger(int, int) error                         { return errors.ErrUnsupported }
 func SetKeepAlive(int, net.KeepAliveConfig) error      { return errors.ErrUnsupported }
+func SetKeepAliveIdle(int, time.Duration) error        { return errors.ErrUnsupported }
 func NetConn(int) (net.Conn, error)                    { return nil, errors.ErrUnsupported }
 func NetPacketConn(int) (net.PacketConn, error)        { return nil, errors.ErrUnsupported }
 func NetListener(int) (net.Listener, error)            { return nil, errors.ErrUnsupported }
