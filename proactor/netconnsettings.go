@@ -47,7 +47,7 @@ func (n *netConn) SetWriteBuffer(bytes int) error {
 }
 
 func (n *netConn) set(option func(fd int) error) error {
-	return n.conn.setError("set", n.try(option))
+	return n.conn.set(option)
 }
 
 // setBuffer names in its error, as package net does, this end only.

@@ -223,3 +223,36 @@ func TestSocketSettingsElsewhere(t *testing.T) {
 		closedDown(t, w)
 	})
 }
+
+// A NetConn has the settings of a *net.TCPConn, and they do the same.
+func TestSettingsOfANetConn(t *testing.T) {
+	type setter interface {
+		net.Conn
+		settable
+		SetKeepAlive(bool) error
+		SetKeepAlivePeriod(time.Duration) error
+	}
+	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		c, peer := accepted(t, rt)
+		theirs, ours := setter(peer), c.NetConn(t.Context()).(setter)
+		for _, set := range []func(s setter) error{
+			func(s setter) error { return s.SetNoDelay(false) },
+			func(s setter) error { return s.SetKeepAlivePeriod(77 * time.Second) },
+			func(s setter) error { return s.SetKeepAlivePeriod(-1) },
+			func(s setter) error { return s.SetKeepAlive(false) },
+			func(s setter) error { return s.SetKeepAlivePeriod(0) },
+			func(s setter) error { return s.SetKeepAlive(true) },
+			func(s setter) error { return s.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Count: 3}) },
+			func(s setter) error { return errors.Join(s.SetReadBuffer(10_000), s.SetWriteBuffer(20_000)) },
+			func(s setter) error { return s.SetLinger(3) },
+			func(s setter) error { return s.SetLinger(-1) },
+		} {
+			require.NoError(t, set(theirs))
+			require.NoError(t, set(ours))
+			require.Equal(t, settingsOf(t, theirs), settingsOf(t, ours))
+		}
+		require.NoError(t, ours.Close())
+		closedDown(t, c)
+		require.ErrorIs(t, ours.SetKeepAlivePeriod(time.Second), net.ErrClosed)
+	})
+}

@@ -8,5 +8,10 @@
 //
 //	<!-- given jobs chan string -->
 //
+// What needs another module is a part of one of its files, which a comment names, and
+// compiles there:
+//
+//	<!-- from proactor/metrics/example_test.go -->
+//
 // Unused variables are no errors.
 package docstest

@@ -34,17 +34,19 @@ type snippet struct {
 	file  string
 	line  int    // of its first line
 	given string // parameters that the document adds
+	from  string // the file that it is a part of, which compiles there
 	text  string
 }
 
 // snippetsOf finds the blocks of a document.
 func snippetsOf(file string, document []byte) (all []snippet) {
 	var current *snippet
-	params := ""
+	params, from := "", ""
 	lines := bufio.NewScanner(bytes.NewReader(document))
 	for n := 1; lines.Scan(); n++ {
 		line := lines.Text()
 		comment, isGiven := strings.CutPrefix(line, "<!-- given ")
+		source, isFrom := strings.CutPrefix(line, "<!-- from ")
 		switch {
 		case current != nil && line == "```":
 			all = append(all, *current)
@@ -53,9 +55,11 @@ func snippetsOf(file string, document []byte) (all []snippet) {
 			current.text += line + "\n"
 		case isGiven:
 			params += ", " + strings.TrimSuffix(comment, " -->")
+		case isFrom:
+			from = strings.TrimSuffix(source, " -->")
 		case line == "```go":
-			current = &snippet{file: file, line: n + 1, given: params}
-			params = ""
+			current = &snippet{file: file, line: n + 1, given: params, from: from}
+			params, from = "", ""
 		}
 	}
 	return all
@@ -95,6 +99,23 @@ func (s snippet) imports(paths map[string]string) (imports []string, err error) 
 		return true
 	})
 	return imports, nil
+}
+
+// isPart reports whether the file that the snippet is from has its lines, whatever their
+// indentation.
+func (s snippet) isPart(t *testing.T) bool {
+	t.Helper()
+	file, err := os.ReadFile(filepath.Join(root, s.from))
+	require.NoError(t, err)
+	return strings.Contains(unindented(string(file)), unindented(s.text))
+}
+
+func unindented(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimSpace(line)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // checker type-checks snippets.
@@ -217,6 +238,15 @@ func TestSnippets(t *testing.T) {
 		all = append(all, snippetsOf(name, document)...)
 	}
 	require.NotEmpty(t, all)
+	all = slices.DeleteFunc(all, func(s snippet) bool {
+		if s.from == "" {
+			return false
+		}
+		if !s.isPart(t) {
+			t.Errorf("%s:%d: this is not in %s", s.file, s.line, s.from)
+		}
+		return true
+	})
 	c := newChecker(t, all)
 	for _, s := range all {
 		for _, err := range c.check(s) {
