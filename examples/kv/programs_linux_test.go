@@ -46,7 +46,8 @@ func TestRedisCLI(t *testing.T) {
 		require.Contains(t, ran(t, s, "", cli, "info"), "db0:keys=1,expires=0")
 		require.Contains(t, ran(t, s, "SET a 1\nINCR a\nINCR a\n", cli, "--pipe"), "errors: 0, replies: 3")
 		require.Equal(t, "3\n", ran(t, s, "", cli, "get", "a"))
-		require.Equal(t, "big\n", ran(t, s, "big", cli, "-x", "set", "b")[:0]+"big\n")
+		require.Equal(t, "OK\n", ran(t, s, "from stdin", cli, "-x", "set", "b"))
+		require.Equal(t, "from stdin\n", ran(t, s, "", cli, "get", "b"))
 		require.Contains(t, ran(t, s, "", cli, "-3", "ping"), "PONG", "RESP3 is refused, and it goes on")
 	}, "-loops", "2")
 }
@@ -128,7 +129,6 @@ func TestStop(t *testing.T) {
 				require.Equal(t, "+OK\r\n", busy.do(t, "SET", "a", "1"))
 				said := s.Stop(t, syscall.SIGTERM)
 				require.Regexp(t, `(?m)^total: accepted=3 .* conns=0 .* out=0 `, said)
-				require.NotContains(t, said, "aborted")
 				for _, c := range []*peer{idle, subscriber, busy} {
 					_, err := c.in.ReadByte()
 					require.Error(t, err)
