@@ -22,6 +22,7 @@ var dns = suite{
 			new: "proactornet.GoPacket(l, func(l net.PacketConn) { srv.serveUDPPacket(&wg, m, l, sUDP, sPC) })"},
 	},
 	timeout: "1m",
+	quick:   []string{"-run=^(TestServing|TestServeIgnores|TestClient|TestShutdown|TestHandlerClose|TestSingleEnvelopeXfr)"},
 	known: []known{
 		{test: "TestMultiEnvelopeXfr", modes: []mode{coroutine}, skip: true,
 			reason: "the handler waits on a channel for a goroutine that writes to the handler's connection"},

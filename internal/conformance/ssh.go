@@ -6,6 +6,7 @@ var ssh = suite{
 	module:   "golang.org/x/crypto",
 	version:  "v0.59.0",
 	packages: []string{"./ssh", "./ssh/agent", "./ssh/test"},
+	quick:    []string{"-run=^(TestHandshake|TestClientAuth|TestMux|TestAgent|TestServer)"},
 	replace: []replacement{
 		{file: "ssh/handshake_test.go", old: "net.Listen(", new: "proactornet.Listen("},
 		{file: "ssh/handshake_test.go", old: "net.Dial(", new: "proactornet.Dial("},

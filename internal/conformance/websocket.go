@@ -5,6 +5,7 @@ var coder = suite{
 	name:    "coder",
 	module:  "github.com/coder/websocket",
 	version: "v1.8.15",
+	quick:   []string{"-short", "-run=^(TestConn|TestAccept|TestDial|TestGrace)"},
 	timeout: "2m",
 	replace: []replacement{
 		{file: "internal/test/wstest/pipe.go", old: "net.Pipe()\n\n", new: "proactornet.Pipe()\n\n"},
@@ -43,6 +44,7 @@ var gobwas = suite{
 	module:   "github.com/gobwas/ws",
 	version:  "v1.4.0",
 	packages: []string{"./..."},
+	quick:    []string{"-run=^(TestDialer|TestDebugDialer|TestFlateClientServer|TestExtensionNegotiation)"},
 	timeout:  "2m",
 	replace: []replacement{
 		{file: "util_test.go", old: "net.Listen(", new: "proactornet.Listen("},

@@ -6,6 +6,7 @@ var yamux = suite{
 	name:    "yamux",
 	module:  "github.com/hashicorp/yamux",
 	version: "v0.1.2",
+	quick:   []string{"-run=^(TestPing|TestAccept|TestSendData_Small|TestClose|TestHalfClose|TestReadDeadline|TestWriteDeadline)$"},
 	replace: []replacement{
 		{file: "session_test.go", old: "net.ListenTCP(", new: "proactornet.ListenTCP("},
 		{file: "session_test.go", old: "net.DialTimeout(", new: "proactornet.DialTimeout("},

@@ -24,10 +24,14 @@ func inTask() bool { return !onNet() && mode == "coroutine" }
 
 // Runtime is the one that everything here uses. It lives as long as the process.
 var Runtime = sync.OnceValue(func() *proactor.Runtime {
+	loops := 2
+	if inTask() {
+		loops = 8 // handlers of a suite may sleep, which holds up their loop
+	}
 	b, err := proactor.ParseBackend(backend)
 	if err == nil {
 		var rt *proactor.Runtime
-		if rt, err = proactor.New(proactor.WithBackend(b), proactor.WithLoops(2)); err == nil {
+		if rt, err = proactor.New(proactor.WithBackend(b), proactor.WithLoops(loops)); err == nil {
 			return rt
 		}
 	}
