@@ -52,22 +52,11 @@ func (n *netConn) set(option func(fd int) error) error {
 
 // setBuffer names in its error, as package net does, this end only.
 func (n *netConn) setBuffer(option func(fd int) error) error {
-	err := n.try(option)
+	err := n.conn.useDescriptor(option)
 	if err != nil {
 		err = &net.OpError{Op: "set", Net: n.conn.network, Addr: n.conn.LocalAddr(), Err: err}
 	}
 	return err
-}
-
-// try calls option with the descriptor, unless it is closed.
-func (n *netConn) try(option func(fd int) error) error {
-	c := n.conn
-	c.naming.Lock()
-	defer c.naming.Unlock()
-	if c.gone || c.shut.Load() {
-		return ErrClosed
-	}
-	return option(c.fd)
 }
 
 // SetReadBuffer is that of *net.UDPConn.

@@ -50,13 +50,17 @@ func (c *Conn) SetLinger(sec int) error {
 
 // set makes a system call with the descriptor, which is not closed meanwhile.
 func (c *Conn) set(option func(fd int) error) error {
+	return c.setError("set", c.useDescriptor(option))
+}
+
+// useDescriptor calls option with the descriptor, unless the connection is closed.
+func (c *Conn) useDescriptor(option func(fd int) error) error {
 	c.naming.Lock()
-	var err error = ErrClosed
-	if !c.gone {
-		err = option(c.fd)
+	defer c.naming.Unlock()
+	if c.gone || c.shut.Load() {
+		return ErrClosed
 	}
-	c.naming.Unlock()
-	return c.setError("set", err)
+	return option(c.fd)
 }
 
 func (c *Conn) setError(op string, err error) error {
