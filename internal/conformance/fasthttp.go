@@ -29,6 +29,8 @@ var fasthttp = suite{
 			reason: "counts allocations of the process; between a goroutine and a loop there are some"},
 		{test: "TestServerMaxConnsPerIPLimit.*",
 			reason: "needs two connections accepted in the order in which they came; over several sockets (SO_REUSEPORT) there is none, with SpreadRoundRobin there is"},
+		{test: "TestServerConcurrencyLimit", modes: []mode{coroutine},
+			reason: "expects that of two connections the first to be dialed is served first, and their loops do not wait for each other"},
 		{test: "TestHostClientPendingRequests", modes: []mode{coroutine}, skip: true,
 			reason: "all handlers wait on a channel at once, which blocks their loops"},
 	},
