@@ -21,6 +21,11 @@ import (
 // context ends. For a goroutine the end of ctx has no effect, as with package net's
 // Dialer.DialContext; deadlines limit its Reads and Writes.
 //
+// The first Write of a task after a Read returns when the kernel has its bytes. Small
+// ones that follow it are copied and return at once, as from a socket's buffer; they go
+// out together as soon as the task waits for something or returns. A task that computes
+// for long between Writes calls futures.Yield.
+//
 // The connection's data must then be received through the net.Conn only. Its Close
 // differs from Conn.Close: see there.
 func (c *Conn) NetConn(ctx context.Context) net.Conn { return &netConn{c, waitingWith(ctx)} }
