@@ -16,7 +16,8 @@ import (
 // nothing else to do all of them take less.
 const begins = 3 * time.Minute
 
-// TestSuites runs a bounded part of each suite, on each backend that this machine has.
+// TestSuites runs a bounded part of each suite, on each backend that this machine has, in
+// the modes that programs are meant to use.
 func TestSuites(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs other people's tests: takes minutes")
@@ -32,7 +33,7 @@ func TestSuites(t *testing.T) {
 	if lacking != nil {
 		t.Logf("not run over one backend: %v", lacking)
 	}
-	c := conformance{backends: backends, quick: true, progress: testLog{t}}
+	c := conformance{backends: backends, modes: []mode{detached, coroutine}, quick: true, progress: testLog{t}}
 	for _, s := range suites {
 		t.Run(s.name, func(t *testing.T) {
 			if time.Since(began) > begins {

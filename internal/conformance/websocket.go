@@ -13,6 +13,10 @@ var coder = suite{
 		{file: "dial_test.go", old: "httptest.NewServer(", new: "proactornet.NewServer("},
 	},
 	modes: []mode{detached, shared},
+	known: []known{
+		{test: "TestDialViaProxy",
+			reason: "its proxy drops what the reader of the hijacked connection has buffered: as published, on package net, it fails in 18 of 2000 runs"},
+	},
 }
 
 // gorilla is tested with net/http on both sides: no coroutines.
