@@ -114,9 +114,7 @@ func (o *into) give(b Buffer) {
 		o.answer(n, whole)
 		return
 	}
-	rest := b.lease.Data()[n:]
-	r.leftover = len(rest) > 0
-	if r.leftover {
+	if rest := b.lease.Data()[n:]; len(rest) > 0 {
 		b.lease.SetData(rest)
 		r.in.unpop(r.lenders(), bufferOf(b.lease.Pool().Settled(b.lease)))
 	} else {
@@ -169,13 +167,10 @@ func (o *into) cancel(reason error) {
 	}
 }
 
-// A receive of up to smallReceive bytes copies from a buffer: what does not fit stays for
-// the next receive, which then does not wait. It is the size that a bufio.Reader asks for.
-// Where data comes in bulk a larger one does so, too, such as those of crypto/tls.
-const (
-	smallReceive = 4 << 10
-	largeReceive = 64 << 10
-)
+// smallReceive is the size up to which a receive copies from a buffer: what does not fit
+// stays for the next receive, which then does not wait. It is the size that a
+// bufio.Reader asks for.
+const smallReceive = 4 << 10
 
 // prefersLease reports whether to receive into a buffer and copy from there, and not
 // straight into o's memory.
@@ -184,7 +179,7 @@ func (o *into) prefersLease() bool {
 	if o.conn.medium != stream || o.rights != nil || o.piped != nil || r.filesCome {
 		return false
 	}
-	return len(o.memory) <= smallReceive || r.leftover && len(o.memory) <= largeReceive
+	return len(o.memory) <= smallReceive
 }
 
 // armDirect submits a receive into o's memory.
@@ -236,7 +231,6 @@ func (o *into) Complete(result int32, _ uint32) {
 		o.conn.touch()
 		n := min(int(result), len(o.memory))
 		engine.RaceWrote(o.memory[:n])
-		r.leftover = n == len(o.memory)
 		o.answer(n, int(result))
 	case result == 0 && (o.rights != nil && len(o.rights.files) > 0 || !o.conn.endsHere()): // an empty message
 		o.promise.Resolve(0)

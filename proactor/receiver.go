@@ -40,7 +40,6 @@ type receiver struct {
 	filesCome bool  // RecvFiles is used: no multishot, which would drop them
 	oneByOne  bool  // the kernel refuses a multishot read of this descriptor
 	written   bool  // no Read has come since the last send, a Write of a net.Conn: see copies
-	leftover  bool  // the last receive into memory left data in a buffer, or probably in the socket
 
 	userData   uint64 // of the armed receive
 	hangupData uint64 // of the armed hangup
