@@ -152,10 +152,13 @@ func (p *Pool) hasSpare() bool {
 	return len(p.spare) > 0
 }
 
-// widen makes the ring larger.
+// widen makes the ring larger, and the pool if it has not as many blocks.
 func (p *Pool) widen() {
 	p.target = min(2*p.target, p.limit)
 	p.least, p.turns = p.target, 0
+	if p.target > len(p.blocks) {
+		p.grow()
+	}
 }
 
 // narrow makes the ring smaller when half of it has not been needed for long.
