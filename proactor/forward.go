@@ -110,7 +110,7 @@ func (f *forward) run(ctx context.Context) error {
 		if !bulk {
 			next = f.from.Recv() // while that is being sent
 		}
-		if err := f.await(ctx, sent); err != nil {
+		if err := awaitSend(ctx, f, sent); err != nil {
 			if !bulk {
 				abandon(ctx, next)
 			}
@@ -173,7 +173,7 @@ func (f *forward) splice(ctx context.Context) error {
 			short = 0
 		}
 		f.idle.touch(f.from.loop)
-		err = f.await(ctx, f.to.sendPipe(p))
+		err = awaitSend(ctx, f, f.to.sendPipe(p))
 		f.from.loop.pipes.put(p)
 		if err != nil {
 			return err
@@ -183,8 +183,8 @@ func (f *forward) splice(ctx context.Context) error {
 	return nil
 }
 
-// await waits for a send.
-func (f *forward) await(ctx context.Context, sent futures.Future[int]) error {
+// awaitSend waits for a send of f's.
+func awaitSend[N int | int64](ctx context.Context, f *forward, sent futures.Future[N]) error {
 	n, err := sent.Await(ctx)
 	f.moved += int64(n)
 	if f.progress != nil {

@@ -36,36 +36,23 @@ var errFileMessages = errors.New("a file can be sent on a stream only, and this 
 // The bytes go through memory of the loop: splice(2) would save little, and
 // io_uring gives each splice to a worker thread, see docs/performance.md.
 func (c *Conn) SendFile(f syscall.Conn, off, n int64) futures.Future[int64] {
-	s := &fileSend{conn: c, off: off, left: n, promise: futures.NewPromise[int64]()}
+	s := &fileSend{longSend: longSend{conn: c}, off: off, left: n}
 	if err := s.take(f); err != nil {
 		return futures.Failed[int64](err)
 	}
-	s.promise.SetCanceler(&s.starter)
-	if !s.starter.start(c.loop, s) {
-		s.refuse(c.closedError("write"))
-	}
-	return s.promise.Future()
+	return s.start(s)
 }
 
 // fileSend is a file that is being sent.
 type fileSend struct {
-	conn    *Conn
-	fd      int // a duplicate
-	name    string
-	off     int64
-	left    int64
-	sent    int64
-	memory  []byte
-	rest    []byte // the part of it that was read and not sent yet
-	starter starter
-	promise *futures.Promise[int64]
-
-	userData uint64
-	stage    fileStage
-	live     bool // with the queue
-	begun    bool
-	over     bool
-	reason   error // why it must end
+	longSend
+	fd     int // a duplicate
+	name   string
+	off    int64
+	left   int64
+	memory []byte
+	rest   []byte // the part of it that was read and not sent yet
+	stage  fileStage
 }
 
 type fileStage uint8
@@ -98,25 +85,15 @@ func (s *fileSend) take(f syscall.Conn) error {
 }
 
 func (s *fileSend) begin() {
-	out := &s.conn.send
-	if err := out.refusal(); err != nil {
-		s.refuse(err)
-		return
-	}
-	if s.left == 0 {
+	if s.left == 0 && s.conn.send.refusal() == nil {
 		s.refuse(nil)
 		return
 	}
-	out.queue.Push(&s.conn.loop.segments, segment{turn: s})
-	out.start()
+	s.longSend.begin()
 }
 
-// grant implements turn.
-func (s *fileSend) grant() {
-	if s.begun {
-		return
-	}
-	s.begun = true
+// proceed implements longSender.
+func (s *fileSend) proceed() {
 	l := s.conn.loop
 	if n := len(l.fileMemory); n > 0 {
 		s.memory, l.fileMemory = l.fileMemory[n-1], l.fileMemory[:n-1]
@@ -143,16 +120,13 @@ func (s *fileSend) send() {
 }
 
 func (s *fileSend) submit(sqe *ring.SQE, stage fileStage) {
-	s.stage, s.live = stage, true
-	s.conn.others++
-	s.userData = s.conn.loop.engine.Submit(sqe, s)
+	s.stage = stage
+	s.longSend.submit(sqe)
 }
 
 // Complete implements engine.Operation.
 func (s *fileSend) Complete(result int32, _ uint32) {
-	s.live = false
-	s.conn.others--
-	switch {
+	switch s.ended(); {
 	case s.over: // abandoned
 	case s.stage == fileReading:
 		s.wasRead(result)
@@ -213,65 +187,10 @@ func (s *fileSend) wasSent(result int32) {
 	}
 }
 
-// fail is finish with an error that ends the connection's sending.
-func (s *fileSend) fail(err error) {
-	if s.conn.send.err == nil {
-		s.conn.send.err = err
-	}
-	s.finish(err)
-}
-
-// stop ends a canceled one. If a part was sent, the connection cannot send any more.
-func (s *fileSend) stop() {
-	if s.sent > 0 {
-		s.fail(s.conn.opError("write", s.reason))
-		return
-	}
-	s.finish(s.reason)
-}
-
-func (s *fileSend) finish(err error) {
-	s.refuse(err)
-	s.conn.send.unclaim(s)
-}
-
-// refuse implements turn.
-func (s *fileSend) refuse(err error) {
-	if s.over {
-		return
-	}
-	s.over = true
+// free implements longSender.
+func (s *fileSend) free() {
 	sockets.Close(s.fd)
-	l := s.conn.loop
-	if s.memory != nil && !s.live && len(l.fileMemory) < fileMemoryKept {
+	if l := s.conn.loop; s.memory != nil && !s.live && len(l.fileMemory) < fileMemoryKept {
 		l.fileMemory = append(l.fileMemory, s.memory)
-	}
-	sent, p := s.sent, s.promise
-	if !l.engine.Inside() {
-		p.Settle(sent, err)
-		return
-	}
-	l.engine.Later(func() { p.Settle(sent, err) })
-}
-
-// end implements turn.
-func (s *fileSend) end(reason error) {
-	if s.over || s.reason != nil {
-		return
-	}
-	s.reason = reason
-	if s.live {
-		s.conn.loop.engine.Cancel(s.userData)
-	}
-}
-
-// cancel implements startable.
-func (s *fileSend) cancel() {
-	switch {
-	case s.over:
-	case s.begun:
-		s.end(futures.ErrCanceled)
-	default:
-		s.finish(futures.ErrCanceled)
 	}
 }

@@ -25,7 +25,6 @@ func (s *sender) subject() any        { return s.conn }
 func (w *sendable) subject() any      { return w.conn }
 func (z *zeroCopy) subject() any      { return z.conn }
 func (h *halfClose) subject() any     { return h.conn }
-func (s *fileSend) subject() any      { return s.conn }
 func (r *closeRead) subject() any     { return r.conn }
 func (r *readShutdown) subject() any  { return (*Conn)(r) }
 func (s *endShutdown) subject() any   { return (*Conn)(s) }
@@ -65,7 +64,7 @@ func (o *chainOp) subject() any {
 
 var _ = []belonging{
 	(*receiver)(nil), (*hangup)(nil), (*readable)(nil), (*into)(nil), (*sender)(nil), (*sendable)(nil), (*zeroCopy)(nil),
-	(*halfClose)(nil), (*fileSend)(nil), (*closeRead)(nil), (*readShutdown)(nil), (*endShutdown)(nil), (*release)(nil),
+	(*halfClose)(nil), (*fileSend)(nil), (*pipeSend)(nil), (*closeRead)(nil), (*readShutdown)(nil), (*endShutdown)(nil), (*release)(nil),
 	(*optionCall[int])(nil), (*packetReceiver)(nil), (*transmission)(nil), (*packetRoom)(nil), (*packetRelease)(nil),
 	(*acceptor)(nil), (*acceptable)(nil), (*transfer)(nil), (*fileRelease)(nil), (*scopedFile)(nil), (*call[int])(nil), (*chainOp)(nil),
 }

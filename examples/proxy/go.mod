@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/goproactor/goproactor v0.0.0
+	github.com/goproactor/goproactor/proactor/proxyprotocol v0.0.0-00010101000000-000000000000
 	github.com/pires/go-proxyproto v0.15.0
 	github.com/stretchr/testify v1.12.1
 )
@@ -15,3 +16,5 @@ require (
 )
 
 replace github.com/goproactor/goproactor => ../..
+
+replace github.com/goproactor/goproactor/proactor/proxyprotocol => ../../proactor/proxyprotocol

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"net"
 	"os"
@@ -8,11 +9,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/goproactor/goproactor/internal/exampletest"
 	"github.com/stretchr/testify/require"
@@ -104,57 +105,53 @@ func (c *crowd) await(n int) {
 // restarting is a process and its successors.
 type restarting struct {
 	*exampletest.Server
-	pid int // of the one that serves
-	log *os.File
+	pid   int           // of the one that serves
+	lines *bufio.Reader // what all of them print
 }
 
-// restartable starts the program with a file for what all of them print after the banner.
+// restartable starts the program with one pipe for what it and its successors print.
 func restartable(t *testing.T, args ...string) *restarting {
 	t.Helper()
-	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	lines, w, err := os.Pipe()
 	require.NoError(t, err)
-	t.Cleanup(func() { log.Close() })
-	// The banner goes to the test, the rest to the file: successors keep a pipe open.
-	cmd := exec.Command("sh", "-c", `exec "$0" "$@" 2>"`+log.Name()+`"`)
-	cmd.Args = append(cmd.Args, exampletest.Program(t))
-	cmd.Args = append(cmd.Args, args...)
+	cmd := exampletest.Command(t, args...)
+	cmd.Stderr = w
 	require.NoError(t, cmd.Start())
-	r := &restarting{Server: &exampletest.Server{Cmd: cmd}, pid: cmd.Process.Pid, log: log}
+	require.NoError(t, w.Close()) // theirs only: it ends with the last of them
+	r := &restarting{Server: &exampletest.Server{Cmd: cmd}, pid: cmd.Process.Pid, lines: bufio.NewReader(lines)}
 	t.Cleanup(func() {
 		syscall.Kill(r.pid, syscall.SIGKILL)
 		cmd.Process.Kill()
 		cmd.Wait()
+		lines.Close()
 	})
 	r.Addr = r.find(t, `listening on tcp (\S+) `)
 	return r
 }
 
-// find waits for a line in what was printed, and returns what the expression captures
-// in the last such.
+// find waits for a line that the expression finds, and returns what it captures there.
 func (r *restarting) find(t *testing.T, expression string) string {
 	t.Helper()
-	line := regexp.MustCompile(expression)
+	wanted := regexp.MustCompile(expression)
+	var printed strings.Builder
 	for {
-		printed, err := os.ReadFile(r.log.Name())
-		require.NoError(t, err)
-		if all := line.FindAllSubmatch(printed, -1); all != nil {
-			return string(all[len(all)-1][1])
+		line, err := r.lines.ReadString('\n')
+		printed.WriteString(line)
+		require.NoError(t, err, "they ended: %s", printed.String())
+		if found := wanted.FindStringSubmatch(line); found != nil {
+			return found[1]
 		}
-		require.NoError(t, syscall.Kill(r.pid, 0), "it ended: %s", printed)
-		time.Sleep(time.Millisecond) // leave the processor to those that are to print
 	}
 }
 
 // restart has a new process take over, and returns its number.
 func (r *restarting) restart(t *testing.T) int {
 	t.Helper()
-	before := strconv.Itoa(r.pid)
 	require.NoError(t, syscall.Kill(r.pid, syscall.SIGUSR2))
-	for after := before; after == before; {
-		after = r.find(t, `restarted: process (\d+) serves`)
-		r.pid, _ = strconv.Atoi(after)
-	}
-	return r.pid
+	pid, err := strconv.Atoi(r.find(t, `restarted: process (\d+) serves`))
+	require.NoError(t, err)
+	r.pid = pid
+	return pid
 }
 
 // TestRestartFails goes on with the old process when the new one does not serve.
