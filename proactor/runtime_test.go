@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -45,13 +46,14 @@ func onEach(t *testing.T, test func(t *testing.T, rt *proactor.Runtime), opts ..
 	}
 }
 
-// ioUringOff reports that this machine refuses io_uring.
+// ioUringOff reports that this machine refuses io_uring. What else keeps it from starting
+// is a fault.
 var ioUringOff = sync.OnceValue(func() bool {
 	rt, err := proactor.New(proactor.WithBackend(proactor.IOUring), proactor.WithLoops(1))
 	if err == nil {
 		rt.Close()
 	}
-	return err != nil
+	return errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission)
 })
 
 // requireBackend skips where this machine refuses it.

@@ -2,6 +2,7 @@ package ring
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"runtime"
 	"strings"
@@ -17,7 +18,7 @@ import (
 // containers. Any other error is for the test to report.
 func RequireKernel(t testing.TB) {
 	t.Helper()
-	if err := Probe().Setup; errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSYS) {
+	if err := Probe().Setup; errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission) {
 		t.Skip("no io_uring here: ", err)
 	}
 }

@@ -131,7 +131,7 @@ func setupError(err error, disabled string) error {
 	case syscall.ENOSYS:
 		why = "the kernel is older than 5.1 or built without io_uring, or a seccomp policy hides it"
 	case syscall.EINVAL:
-		why = "Linux 6.1 or later is needed, this is " + KernelRelease()
+		return fmt.Errorf("io_uring_setup: %w (Linux 6.1 or later is needed, this is %s): %w", errno, KernelRelease(), errors.ErrUnsupported)
 	case syscall.ENOMEM:
 		why = "out of memory, or over the limit of locked memory: raise RLIMIT_MEMLOCK"
 	case syscall.EMFILE:

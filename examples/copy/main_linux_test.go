@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/goproactor/goproactor/proactor"
+	"github.com/goproactor/goproactor/proactor/proactortest"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
@@ -39,17 +40,7 @@ func copied(t *testing.T, args ...string) (stdout, stderr string, status int) {
 }
 
 func onEach(t *testing.T, test func(t *testing.T, backend string)) {
-	for _, b := range []proactor.Backend{proactor.IOUring, proactor.Epoll} {
-		t.Run(b.String(), func(t *testing.T) {
-			rt, err := proactor.New(proactor.WithBackend(b), proactor.WithLoops(1))
-			if err != nil && b == proactor.IOUring {
-				t.Skip("io_uring is switched off on this machine: ", err)
-			}
-			require.NoError(t, err)
-			require.NoError(t, rt.Close())
-			test(t, b.String())
-		})
-	}
+	proactortest.Each(t, func(t *testing.T, b proactor.Backend) { test(t, b.String()) })
 }
 
 func TestCopies(t *testing.T) {

@@ -24,7 +24,7 @@ import (
 func TestMain(m *testing.M) { exampletest.Main(m) }
 
 func TestEcho(t *testing.T) {
-	for _, backend := range exampletest.Backends() {
+	for _, backend := range exampletest.Backends(t) {
 		for _, style := range []string{"await", "callback"} {
 			t.Run(backend+"/"+style, func(t *testing.T) {
 				s := exampletest.Start(t, "-addr", "127.0.0.1:0", "-network", "tcp", "-backend", backend, "-style", style, "-loops", "2")
@@ -87,7 +87,7 @@ func echoed(network, addr string, seed uint64, size int) error {
 }
 
 func TestOtherNetworks(t *testing.T) {
-	for _, backend := range exampletest.Backends() {
+	for _, backend := range exampletest.Backends(t) {
 		t.Run(backend+"/unix", func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "socket")
 			for range 2 { // the second time, too
@@ -119,7 +119,7 @@ func TestPinned(t *testing.T) {
 // TestStopWithConnectionsOpen finishes idle connections, and those that hold
 // it up when the grace is over.
 func TestStopWithConnectionsOpen(t *testing.T) {
-	for _, backend := range exampletest.Backends() {
+	for _, backend := range exampletest.Backends(t) {
 		for _, style := range []string{"await", "callback"} {
 			t.Run(backend+"/"+style, func(t *testing.T) {
 				s := exampletest.Start(t, "-addr", "127.0.0.1:0", "-backend", backend, "-style", style)

@@ -80,7 +80,7 @@ func TestCommands(t *testing.T) {
 		writeReplies(t)
 	}
 	all := exchanges(t)
-	for _, backend := range exampletest.Backends() {
+	for _, backend := range exampletest.Backends(t) {
 		for _, loops := range []string{"1", "2"} {
 			for _, journal := range []bool{false, true} {
 				name := backend + "/" + loops + " loops"

@@ -20,7 +20,7 @@ import (
 
 // eachJournal runs a test with a file for a journal, and the flags for each backend.
 func eachJournal(t *testing.T, test func(t *testing.T, file string, args []string)) {
-	for _, backend := range exampletest.Backends() {
+	for _, backend := range exampletest.Backends(t) {
 		for _, loops := range []string{"1", "2"} {
 			t.Run(backend+"/"+loops+" loops", func(t *testing.T) {
 				file := filepath.Join(t.TempDir(), "journal")

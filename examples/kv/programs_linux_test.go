@@ -16,7 +16,7 @@ import (
 
 // onEach runs a test with a server on each backend.
 func onEach(t *testing.T, test func(t *testing.T, s *exampletest.Server), args ...string) {
-	for _, backend := range exampletest.Backends() {
+	for _, backend := range exampletest.Backends(t) {
 		t.Run(backend, func(t *testing.T) {
 			s := exampletest.Start(t, append([]string{"-addr", "127.0.0.1:0", "-backend", backend}, args...)...)
 			test(t, s)
@@ -77,7 +77,7 @@ func TestRedisBenchmark(t *testing.T) {
 }
 
 func TestOtherNetworks(t *testing.T) {
-	for _, backend := range exampletest.Backends() {
+	for _, backend := range exampletest.Backends(t) {
 		t.Run(backend, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "socket")
 			s := exampletest.Start(t, "-network", "unix", "-addr", path, "-backend", backend)
@@ -120,7 +120,7 @@ func TestHelp(t *testing.T) {
 
 // TestStop ends with clients connected: what they have sent is answered.
 func TestStop(t *testing.T) {
-	for _, backend := range exampletest.Backends() {
+	for _, backend := range exampletest.Backends(t) {
 		for _, args := range [][]string{{}, {"-aof", filepath.Join(t.TempDir(), "journal")}} {
 			t.Run(fmt.Sprint(backend, args), func(t *testing.T) {
 				s := exampletest.Start(t, append([]string{"-addr", "127.0.0.1:0", "-backend", backend, "-loops", "2"}, args...)...)

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { exampletest.Main(m) }
 
 // onEach runs a test on each backend that there is.
 func onEach(t *testing.T, test func(t *testing.T, backend string)) {
-	for _, backend := range exampletest.Backends() {
+	for _, backend := range exampletest.Backends(t) {
 		t.Run(backend, func(t *testing.T) { test(t, backend) })
 	}
 }

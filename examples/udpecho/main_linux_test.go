@@ -53,7 +53,7 @@ func echoed(addr string, who int, sizes ...int) error {
 }
 
 func TestUDPEcho(t *testing.T) {
-	for _, backend := range exampletest.Backends() {
+	for _, backend := range exampletest.Backends(t) {
 		for _, style := range []string{"await", "callback"} {
 			t.Run(backend+"/"+style, func(t *testing.T) {
 				s := exampletest.Start(t, "-addr", "127.0.0.1:0", "-backend", backend, "-style", style, "-loops", "2")
@@ -81,7 +81,7 @@ func TestIPv6(t *testing.T) {
 	} else {
 		c.Close()
 	}
-	for _, backend := range exampletest.Backends() {
+	for _, backend := range exampletest.Backends(t) {
 		s := exampletest.Start(t, "-addr", "[::1]:0", "-network", "udp6", "-backend", backend)
 		require.NoError(t, echoed(s.Addr, 1, small...))
 		s.Stop(t, os.Interrupt)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -12,7 +13,6 @@ import (
 	"github.com/goproactor/goproactor/epollfallback"
 	"github.com/goproactor/goproactor/ring"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 )
 
 var (
@@ -49,7 +49,7 @@ func requireKernel(t testing.TB) {
 	runtime.LockOSThread() // as a queue demands
 	defer runtime.UnlockOSThread()
 	q, err := openKernel()
-	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSYS) {
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission) {
 		t.Skip("no io_uring here: ", err)
 	}
 	require.NoError(t, err)

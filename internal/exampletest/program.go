@@ -19,6 +19,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/goproactor/goproactor/proactor/proactortest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -127,16 +128,11 @@ func Fails(t testing.TB, code int, args ...string) string {
 	return said
 }
 
-// Backends are those that this machine has, for servers.
-var Backends = sync.OnceValue(func() []string {
-	program, err := build()
-	if err != nil {
-		return nil
+// Backends are the names of those that this machine has.
+func Backends(t testing.TB) (names []string) {
+	t.Helper()
+	for _, b := range proactortest.Backends(t) {
+		names = append(names, b.String())
 	}
-	// An address that nobody has: it gets past the backend, and no further.
-	out, _ := exec.Command(program, "-backend", "io_uring", "-addr", "192.0.2.1:1").CombinedOutput()
-	if strings.Contains(string(out), "io_uring") {
-		return []string{"epoll"}
-	}
-	return []string{"io_uring", "epoll"}
-})
+	return names
+}

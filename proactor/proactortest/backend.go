@@ -1,6 +1,8 @@
 package proactortest
 
 import (
+	"errors"
+	"io/fs"
 	"testing"
 
 	"github.com/goproactor/goproactor/proactor"
@@ -10,8 +12,9 @@ import (
 var all = [...]proactor.Backend{proactor.IOUring, proactor.Epoll}
 
 // Each runs test on every backend, as a subtest that has the backend's name. One that
-// this machine does not have is skipped, and the skip says why. Give the backend to
-// what starts a runtime, by proactor.WithBackend.
+// this machine does not have is skipped, and the skip says why: the kernel is too old, or
+// something forbids it. Any other reason fails the test. Give the backend to what starts
+// a runtime, by proactor.WithBackend.
 //
 // A test that passes on a machine with io_uring alone says little about the container
 // that the program runs in, which seldom has it.
@@ -19,7 +22,7 @@ func Each(t *testing.T, test func(t *testing.T, b proactor.Backend)) {
 	t.Helper()
 	for _, b := range all {
 		t.Run(b.String(), func(t *testing.T) {
-			if err := try(b); err != nil {
+			if err := missing(t, b); err != nil {
 				t.Skip(err)
 			}
 			test(t, b)
@@ -32,7 +35,7 @@ func Each(t *testing.T, test func(t *testing.T, b proactor.Backend)) {
 func Backends(t testing.TB) (here []proactor.Backend) {
 	t.Helper()
 	for _, b := range all {
-		if err := try(b); err != nil {
+		if err := missing(t, b); err != nil {
 			t.Log(err)
 			continue
 		}
@@ -41,11 +44,15 @@ func Backends(t testing.TB) (here []proactor.Backend) {
 	return here
 }
 
-// try is why this machine does not have a backend, nil if it has it.
-func try(b proactor.Backend) error {
+// missing is why this machine does not have a backend, nil if it has it.
+func missing(t testing.TB, b proactor.Backend) error {
+	t.Helper()
 	rt, err := proactor.New(proactor.WithBackend(b), proactor.WithLoops(1))
-	if err != nil {
-		return err
+	switch {
+	case err == nil:
+		rt.Close()
+	case !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, fs.ErrPermission):
+		t.Fatalf("%v does not start, and not because this machine has none: %v", b, err)
 	}
-	return rt.Close()
+	return err
 }

@@ -14,21 +14,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/goproactor/goproactor/proactor"
+	"github.com/goproactor/goproactor/proactor/proactortest"
 	"github.com/goproactor/goproactor/proactor/proxyprotocol"
 )
 
 func onEach(t *testing.T, show func(t *testing.T, rt *proactor.Runtime)) {
-	for _, backend := range []proactor.Backend{proactor.IOUring, proactor.Epoll} {
-		t.Run(backend.String(), func(t *testing.T) {
-			rt, err := proactor.New(proactor.WithBackend(backend), proactor.WithLoops(1))
-			if err != nil && backend == proactor.IOUring {
-				t.Skip(err)
-			}
-			require.NoError(t, err)
-			t.Cleanup(func() { rt.Close() })
-			show(t, rt)
-		})
-	}
+	proactortest.Each(t, func(t *testing.T, backend proactor.Backend) {
+		rt, err := proactor.New(proactor.WithBackend(backend), proactor.WithLoops(1))
+		require.NoError(t, err)
+		t.Cleanup(func() { rt.Close() })
+		show(t, rt)
+	})
 }
 
 // serve has handle answer the connections, and returns their address and its errors.
