@@ -104,30 +104,12 @@ func (s *leaseServer) begin(c *proactor.Conn) {
 func (s *leaseServer) serve(ctx context.Context, c *proactor.Conn) error {
 	var mine []proactor.Buffer
 	for {
-		f := c.Recv()
-		switch s.dice(20) {
-		case 0: // dropped: the task ends, or a later Recv takes what comes
-			if s.dice(2) == 0 {
-				f.Cancel()
-			}
-			continue
-		case 1:
-			f.Done()
-		case 2:
-			seen := futures.NewPromise[struct{}]() // the lease is this task's, whoever takes it
-			s.elsewhere(func() {
-				if b, err := f.Await(context.Background()); err == nil {
-					checkMessage(s.t, b.Bytes())
-					b.Release()
-				}
-				seen.Resolve(struct{}{})
-			})
-			seen.Future().Await(ctx)
-			continue
-		}
-		b, err := f.Await(ctx)
+		b, taken, err := receiveAtRandom(ctx, s, c.Recv())
 		if err != nil {
 			return err
+		}
+		if !taken {
+			continue
 		}
 		checkMessage(s.t, b.Bytes())
 		switch s.dice(16) {
@@ -187,6 +169,37 @@ func (s *leaseServer) serve(ctx context.Context, c *proactor.Conn) error {
 			}
 		}
 	}
+}
+
+// receiveAtRandom does something at random with a receive, and returns what it has brought
+// unless that is dropped or taken elsewhere.
+func receiveAtRandom[T interface {
+	Bytes() []byte
+	Release()
+}](ctx context.Context, s *leaseServer, f futures.Future[T]) (v T, taken bool, err error) {
+	switch s.dice(20) {
+	case 0: // the task ends, or a later receive takes what comes
+		if s.dice(2) == 0 {
+			f.Cancel()
+		}
+		return v, false, nil
+	case 1:
+		f.Done()
+	case 2:
+		seen := futures.NewPromise[error]() // the lease is this task's, whoever takes it
+		s.elsewhere(func() {
+			v, err := f.Await(context.Background())
+			if err == nil {
+				checkMessage(s.t, v.Bytes())
+				v.Release()
+			}
+			seen.Resolve(err)
+		})
+		err, _ = seen.Future().Await(ctx)
+		return v, false, err
+	}
+	v, err = f.Await(ctx)
+	return v, err == nil, err
 }
 
 // waitElsewhere gives others a chance to run.
@@ -258,33 +271,12 @@ func (s *leaseServer) beginPackets(c *proactor.PacketConn) {
 func (s *leaseServer) servePackets(ctx context.Context, c *proactor.PacketConn) error {
 	var mine []proactor.Message
 	for {
-		f := c.Recv()
-		switch s.dice(20) {
-		case 0: // dropped
-			if s.dice(2) == 0 {
-				f.Cancel()
-			}
-			continue
-		case 1:
-			f.Done()
-		case 2:
-			seen := futures.NewPromise[error]()
-			s.elsewhere(func() {
-				m, err := f.Await(context.Background())
-				if err == nil {
-					checkMessage(s.t, m.Bytes())
-					m.Release()
-				}
-				seen.Resolve(err)
-			})
-			if err, _ := seen.Future().Await(ctx); err != nil {
-				return err
-			}
-			continue
-		}
-		m, err := f.Await(ctx)
+		m, taken, err := receiveAtRandom(ctx, s, c.Recv())
 		if err != nil {
 			return err
+		}
+		if !taken {
+			continue
 		}
 		checkMessage(s.t, m.Bytes())
 		switch s.dice(12) {
