@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/faultqueue"
 	"github.com/goproactor/goproactor/proactor"
 	"github.com/stretchr/testify/require"
 )
@@ -27,6 +28,8 @@ type behaviour struct {
 	name string
 	show func(t *testing.T, rt *proactor.Runtime)
 	opts []proactor.Option
+
+	without faultqueue.Class // of faults that change what it shows
 }
 
 // TestConformance shows that every promise holds on every backend.
@@ -45,7 +48,13 @@ func TestConformance(t *testing.T) {
 // conform shows each behaviour on every backend.
 func conform(t *testing.T, behaviours []behaviour) {
 	for _, b := range behaviours {
-		t.Run(b.name, func(t *testing.T) { onEach(t, b.show, b.opts...) })
+		t.Run(b.name, func(t *testing.T) {
+			if *faultSeeds > 0 {
+				b.showFaulty(t)
+				return
+			}
+			onEach(t, b.show, b.opts...)
+		})
 	}
 }
 

@@ -26,24 +26,27 @@ var backends = []proactor.Backend{proactor.IOUring, proactor.Epoll}
 // runtime left nothing behind: no descriptor, no goroutine, no buffer.
 func onEach(t *testing.T, test func(t *testing.T, rt *proactor.Runtime), opts ...proactor.Option) {
 	for _, b := range backends {
-		t.Run(b.String(), func(t *testing.T) {
-			off := ioUringOff()
-			leftNothing(t)
-			rt, err := proactor.New(append([]proactor.Option{proactor.WithBackend(b), proactor.WithLoops(2)}, opts...)...)
-			if b == proactor.IOUring && off {
-				require.Error(t, err)
-				t.Skip("io_uring is switched off on this machine: ", err)
-			}
-			require.NoError(t, err)
-			t.Cleanup(func() {
-				require.NoError(t, rt.Close())
-				require.Zero(t, rt.Stats().Total().BuffersOut, "leases not released")
-				require.Zero(t, rt.Stats().Total().Conns)
-				require.Zero(t, rt.Stats().Total().AlignedBytes, "aligned memory not released")
-			})
-			test(t, rt)
-		})
+		t.Run(b.String(), func(t *testing.T) { onBackend(t, b, test, opts...) })
 	}
+}
+
+// onBackend is onEach for one backend.
+func onBackend(t *testing.T, b proactor.Backend, test func(t *testing.T, rt *proactor.Runtime), opts ...proactor.Option) {
+	off := ioUringOff()
+	leftNothing(t)
+	rt, err := proactor.New(append([]proactor.Option{proactor.WithBackend(b), proactor.WithLoops(2)}, opts...)...)
+	if b == proactor.IOUring && off {
+		require.Error(t, err)
+		t.Skip("io_uring is switched off on this machine: ", err)
+	}
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		require.NoError(t, rt.Close())
+		require.Zero(t, rt.Stats().Total().BuffersOut, "leases not released")
+		require.Zero(t, rt.Stats().Total().Conns)
+		require.Zero(t, rt.Stats().Total().AlignedBytes, "aligned memory not released")
+	})
+	test(t, rt)
 }
 
 // ioUringOff reports that this machine refuses io_uring. What else keeps it from starting
