@@ -251,12 +251,15 @@ type sendable sender
 
 func (w *sendable) Complete(result int32, _ uint32) {
 	s := (*sender)(w)
-	s.inFlight = 0
-	if result < 0 {
+	switch {
+	case s.reason != nil: // it was canceled, perhaps just when there was room
+		s.Complete(-int32(syscall.ECANCELED), 0)
+	case result < 0:
 		s.Complete(result, 0)
-		return
+	default:
+		s.inFlight = 0
+		s.start()
 	}
-	s.start()
 }
 
 // fail ends the sending for good.
