@@ -225,7 +225,7 @@ var chaining = []behaviour{
 		_, err = rt.Chain(c.RecvStep(p)).Await(t.Context())
 		require.ErrorContains(t, err, "OnRecv")
 	}},
-	{name: "any operation: open, read, close", without: faultqueue.Interrupts | faultqueue.ShortReads, show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "any operation: open, read, close", without: faultqueue.Interrupts | faultqueue.ShortReads | faultqueue.Shortages, show: func(t *testing.T, rt *proactor.Runtime) {
 		r, w, err := os.Pipe()
 		require.NoError(t, err)
 		defer r.Close()

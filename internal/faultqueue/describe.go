@@ -64,7 +64,12 @@ func sum(vector []ring.Iovec) (n int) {
 
 func header(f *queueabi.Entry) *ring.Msghdr { return (*ring.Msghdr)(pointer(&f.Addr)) }
 
-func messageVector(h *ring.Msghdr) []ring.Iovec { return unsafe.Slice(h.Iov, h.Iovlen) }
+func messageVector(h *ring.Msghdr) []ring.Iovec {
+	if h == nil || h.Iov == nil {
+		return nil
+	}
+	return unsafe.Slice(h.Iov, h.Iovlen)
+}
 
 func vectorOf(f *queueabi.Entry) []ring.Iovec {
 	return unsafe.Slice((*ring.Iovec)(pointer(&f.Addr)), f.Len)

@@ -47,6 +47,9 @@ func shortages(o Operation) []syscall.Errno {
 	return nil
 }
 
+// Failures is what operations of a kind fail with, none for those that only end.
+func Failures(kind ring.Op) []syscall.Errno { return failures[kind] }
+
 // failures is what operations fail with, as their man pages say. ECANCELED is what one
 // answers whose worker thread ends.
 var failures = map[ring.Op][]syscall.Errno{

@@ -18,7 +18,8 @@ const (
 
 // floods is how many entries overflow a completion queue of the size that package ring
 // gives it: four times that of the submission queue, which package proactor makes 1024.
-const floods = 4*1024 + 1
+// The last ones meet the overflow.
+const floods = (4+1)*1024 + 1
 
 // is reports whether a completion is of such an entry, and notes it.
 func (o *own) is(c ring.CQE) bool {
