@@ -26,7 +26,7 @@ func describe(f *queueabi.Entry) Operation {
 	}
 	o.Bytes = bytesOf(f, o.Kind)
 	if f.Flags&ring.SQEFixedFile == 0 && hasDescriptor(o.Kind) {
-		o.Target = kindOf(int(f.FD))
+		o.Target = kindOf(int(f.FD), writes(o.Kind))
 	}
 	return o
 }
@@ -37,6 +37,15 @@ func hasDescriptor(kind ring.Op) bool {
 	case ring.OpReadv, ring.OpWritev, ring.OpReadFixed, ring.OpWriteFixed, ring.OpRead, ring.OpWrite, ring.OpReadMultishot,
 		ring.OpSend, ring.OpSendZC, ring.OpSendmsg, ring.OpRecv, ring.OpRecvmsg, ring.OpSplice, ring.OpTee,
 		ring.OpAccept, ring.OpPollAdd, ring.OpConnect, ring.OpFsync:
+		return true
+	}
+	return false
+}
+
+// writes reports whether operations of that kind write to their descriptor.
+func writes(kind ring.Op) bool {
+	switch kind {
+	case ring.OpWrite, ring.OpWritev, ring.OpWriteFixed, ring.OpSend, ring.OpSendZC, ring.OpSendmsg, ring.OpSplice, ring.OpTee:
 		return true
 	}
 	return false

@@ -8,8 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kindOf finds out what a descriptor is.
-func kindOf(fd int) Kind {
+// kindOf finds out what a descriptor is to an operation that reads from it or writes to
+// it. A pipe's other end, which fails at once, is none.
+func kindOf(fd int, writes bool) Kind {
 	var stat unix.Stat_t
 	if unix.Fstat(fd, &stat) != nil {
 		return Other
@@ -23,7 +24,11 @@ func kindOf(fd int) Kind {
 		}
 		return File
 	case unix.S_IFIFO:
-		if !direct { // else it keeps what was written apart
+		wrong := unix.O_WRONLY
+		if writes {
+			wrong = unix.O_RDONLY
+		}
+		if !direct && flags&unix.O_ACCMODE != wrong { // direct keeps what was written apart
 			return Pipe
 		}
 	case unix.S_IFSOCK:

@@ -9,7 +9,7 @@ import (
 
 // There is no queue to put another one above.
 
-func kindOf(int) Kind { return Other }
+func kindOf(int, bool) Kind { return Other }
 
 func (*entry) expect(*queueabi.Entry) {}
 

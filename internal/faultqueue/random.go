@@ -96,8 +96,7 @@ func (p *random) fault(o Operation) (f Fault) {
 
 // lengthClass is the class of short transfers of that kind.
 func lengthClass(kind ring.Op) Class {
-	switch kind {
-	case ring.OpWrite, ring.OpWritev, ring.OpWriteFixed, ring.OpSend, ring.OpSendZC, ring.OpSendmsg:
+	if writes(kind) && kind != ring.OpSplice && kind != ring.OpTee {
 		return ShortWrites
 	}
 	return ShortReads
