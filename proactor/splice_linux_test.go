@@ -278,7 +278,7 @@ var splicing = []behaviour{
 		require.ErrorIs(t, err, syscall.EINVAL)
 		require.ErrorContains(t, err, "tee")
 	}},
-	{name: "as steps of a chain", without: faultqueue.ShortReads, show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "as steps of a chain", without: faultqueue.ShortReads | faultqueue.Interrupts, show: func(t *testing.T, rt *proactor.Runtime) {
 		c, _ := accepted(t, rt)
 		f := int(fileNamed(t, "0123456789").Fd())
 		r, w := emptyPipe(t)

@@ -12,7 +12,7 @@ type Plan func(Operation) Fault
 // Operation is an entry, as a Plan sees it.
 type Operation struct {
 	Kind   ring.Op
-	Nth    int  // among those of its kind on the queue, from 0
+	Nth    int  // among those of its kind, and on such a target, on the queue, from 0
 	Bytes  int  // that it is to move at most; 0 if a buffer of a group says how many
 	Target Kind // of its descriptor
 

@@ -13,7 +13,7 @@ import (
 type Queue struct {
 	inner   ring.Queue
 	plan    Plan
-	counts  map[ring.Op]int   // entries so far
+	counts  map[counted]int   // entries so far
 	entries map[uint64]*entry // in flight, by user data
 	filling *ring.SQE         // that Next gave last: it is filled at the next call
 	chain   *order            // that the next entry belongs to, if any
@@ -32,7 +32,14 @@ var _ ring.Queue = (*Queue)(nil)
 
 // New makes one above inner, which belongs to it from then on.
 func New(inner ring.Queue, plan Plan) *Queue {
-	return &Queue{inner: inner, plan: plan, counts: map[ring.Op]int{}, entries: map[uint64]*entry{}, ending: map[uint64]bool{}}
+	return &Queue{inner: inner, plan: plan, counts: map[counted]int{}, entries: map[uint64]*entry{}, ending: map[uint64]bool{}}
+}
+
+// counted is what entries are counted by. A loop's reads of its eventfd, whose number
+// depends on time, are so counted apart from those of files.
+type counted struct {
+	kind   ring.Op
+	target Kind
 }
 
 // entry is a submission entry in flight.
@@ -81,8 +88,9 @@ func (q *Queue) filled() {
 	f := (*queueabi.SQE)(q.filling).Entry()
 	q.filling = nil
 	o := describe(f)
-	o.Nth, o.Chained = q.counts[o.Kind], o.Linked || q.chain != nil
-	q.counts[o.Kind]++
+	of := counted{o.Kind, o.Target}
+	o.Nth, o.Chained = q.counts[of], o.Linked || q.chain != nil
+	q.counts[of]++
 	e := &entry{userData: f.UserData, kind: o.Kind, order: q.chain, fault: q.plan(o), multishot: o.Multishot}
 	if e.order == nil {
 		e.order = new(order)

@@ -37,7 +37,7 @@ const (
 // else.
 func Random(seed uint64, queue int, classes Class) Plan {
 	p := &random{seed: seed, queue: uint64(queue)}
-	r := p.source(0, 0)
+	r := p.source(Operation{}, 0)
 	for i := range bits.Len(uint(classes)) {
 		// Some seeds make many faults of a class, others few or none.
 		if classes&(1<<i) != 0 {
@@ -62,13 +62,13 @@ type random struct {
 	rates       [32]int // of each class
 }
 
-// source is random numbers for the n-th entry of a kind.
-func (p *random) source(kind ring.Op, n int) *rand.Rand {
-	return rand.New(rand.NewPCG(p.seed, p.queue<<48|uint64(kind)<<40|uint64(n)))
+// source is random numbers for the n-th entry like o.
+func (p *random) source(o Operation, n int) *rand.Rand {
+	return rand.New(rand.NewPCG(p.seed, p.queue<<48|uint64(o.Kind)<<40|uint64(o.Target)<<32|uint64(n)))
 }
 
 func (p *random) fault(o Operation) (f Fault) {
-	r := p.source(o.Kind, o.Nth+1)
+	r := p.source(o, o.Nth+1)
 	happens := func(class Class, times int) bool {
 		rate := p.rates[bits.TrailingZeros(uint(class))]
 		return rate > 0 && r.IntN(rate*times) == 0
