@@ -101,6 +101,33 @@ func (d *deed) failEverywhere(t *testing.T, b proactor.Backend) {
 	}
 }
 
+// With everything that may go wrong, errors included, each deed ends and leaves nothing,
+// and what it has done without an error is right.
+func TestDeedsWithAllFaults(t *testing.T) {
+	seeds := max(4, 20**faultSeeds)
+	for _, d := range deeds {
+		t.Run(d.name, func(t *testing.T) {
+			for _, b := range backends {
+				t.Run(b.String(), func(t *testing.T) {
+					requireBackend(t, b)
+					for seed := *firstSeed; seed < *firstSeed+seeds; seed++ {
+						plan := faultqueue.Random(seed, 0, faultqueue.All)
+						t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+							if err := d.run(t, b, plan); err != nil {
+								t.Log(err)
+								require.NotErrorIs(t, err, errWrong)
+							}
+						})
+					}
+				})
+			}
+		})
+	}
+}
+
+// errWrong is the error of a deed that was done wrong.
+var errWrong = errors.New("wrong")
+
 // run does it on a runtime of its own.
 func (d *deed) run(t *testing.T, b proactor.Backend, plan faultqueue.Plan) (err error) {
 	faults := withFaults(func(int) faultqueue.Plan { return plan })
@@ -138,7 +165,7 @@ func receiveText(ctx context.Context, c *proactor.Conn, text string) error {
 
 func equal(want, got string) error {
 	if want != got {
-		return fmt.Errorf("want %q, got %q", want, got)
+		return fmt.Errorf("%w: want %q, got %q", errWrong, want, got)
 	}
 	return nil
 }
@@ -290,7 +317,7 @@ var deeds = []deed{
 		n, err := from.Forward(to).Await(ctx)
 		err = errors.Join(err, ended(ctx, from), ended(ctx, to))
 		if received := <-got; err == nil && (n != 1<<20 || received != n) {
-			err = fmt.Errorf("forwarded %d bytes, %d came", n, received)
+			err = fmt.Errorf("%w: forwarded %d bytes, %d came", errWrong, n, received)
 		}
 		source.Close()
 		return err
@@ -310,7 +337,7 @@ var deeds = []deed{
 		n, err := c.SendFile(f, 0, 100_000).Await(ctx)
 		err = errors.Join(err, ended(ctx, c))
 		if received := <-got; err == nil && (n != 100_000 || received != n) {
-			err = fmt.Errorf("sent %d bytes, %d came", n, received)
+			err = fmt.Errorf("%w: sent %d bytes, %d came", errWrong, n, received)
 		}
 		return err
 	}, spares: []ring.Op{ring.OpClose}},
