@@ -97,7 +97,7 @@ var cursorsInChains = []behaviour{
 			require.Equal(t, "first\nmore\nmore\nlast\n", content(t, f))
 		})
 	}},
-	{name: "a file opened with O_DIRECT", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "a file opened with O_DIRECT", without: faultqueue.ShortReads, show: func(t *testing.T, rt *proactor.Runtime) {
 		everywhere(t, rt, func(ctx context.Context) {
 			const block, blocks = 4096, 5
 			f := direct(t, ctx, rt)
@@ -131,7 +131,7 @@ var cursorsInChains = []behaviour{
 			release(t, ctx, m)
 		})
 	}},
-	{name: "where the file ends in the middle, the cursor is at its end", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "where the file ends in the middle, the cursor is at its end", without: faultqueue.ShortReads, show: func(t *testing.T, rt *proactor.Runtime) {
 		everywhere(t, rt, func(ctx context.Context) {
 			f := chained(t, ctx, rt, "12345")
 			p := make([]byte, 3)
@@ -232,7 +232,7 @@ var cursorsInChains = []behaviour{
 			require.ErrorIs(t, err, fs.ErrClosed)
 		})
 	}},
-	{name: "misuse", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "misuse", without: faultqueue.ShortReads, show: func(t *testing.T, rt *proactor.Runtime) {
 		everywhere(t, rt, func(ctx context.Context) {
 			f := chained(t, ctx, rt, "x")
 			for _, s := range []proactor.Step{f.ReadNextStep(nil), f.ReadNextFullStep(nil)} {
@@ -251,7 +251,7 @@ var cursorsInChains = []behaviour{
 			closed(t, ctx, r)
 		})
 	}},
-	{name: "the runtime ends with one under way and others in line", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "the runtime ends with one under way and others in line", without: faultqueue.ShortReads, show: func(t *testing.T, rt *proactor.Runtime) {
 		ctx := context.Background()
 		f, _ := waitingPipe(t, ctx, rt)
 		p := make([]byte, 3)

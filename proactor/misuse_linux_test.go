@@ -42,7 +42,7 @@ func huge(t *testing.T) []byte {
 }
 
 var misuse = []behaviour{
-	{name: "Close returns although others go on calling", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "Close returns although others go on calling", without: faultqueue.Delays | faultqueue.Interrupts, show: func(t *testing.T, rt *proactor.Runtime) {
 		l := rt.Loops()[0]
 		calls := lateUsers(t, rt, l)
 		calls["Do"] = func(context.Context) error {
