@@ -77,6 +77,50 @@ var sendingFiles = []behaviour{
 		require.EqualValues(t, 3, n)
 		require.Equal(t, "con", received(t, t.Context(), r))
 	}},
+	{name: "SendFile of a File", show: func(t *testing.T, rt *proactor.Runtime) {
+		c, peer := accepted(t, rt)
+		everywhere(t, rt, func(ctx context.Context) { // on the connection's loop, and not
+			f := opened(t, ctx, rt, "content")
+			n, err := c.SendFile(f, 3, 4).Await(ctx)
+			require.NoError(t, err)
+			require.EqualValues(t, 4, n)
+			require.Equal(t, "tent", readFull(t, peer, 4))
+			_, err = f.Close().Await(ctx)
+			require.NoError(t, err)
+			for _, size := range []int64{0, 1} {
+				_, err = c.SendFile(f, 0, size).Await(ctx)
+				require.ErrorIs(t, err, fs.ErrClosed)
+			}
+		})
+	}},
+	{name: "SendFile of a File that is closed meanwhile", show: func(t *testing.T, rt *proactor.Runtime) {
+		c, peer := accepted(t, rt)
+		content := pattern(8 << 20)
+		everywhere(t, rt, func(ctx context.Context) {
+			f := opened(t, ctx, rt, string(content))
+			sent := c.SendFile(f, 0, int64(len(content)))
+			closed := f.Close()
+			aside(t, ctx, func() { require.True(t, readFull(t, peer, len(content)) == string(content)) })
+			n, err := sent.Await(ctx)
+			require.NoError(t, err)
+			require.EqualValues(t, len(content), n)
+			_, err = closed.Await(ctx)
+			require.NoError(t, err)
+			require.Equal(t, -1, f.Fd())
+		})
+	}},
+	{name: "SendFile of a File, and the connection's end", show: func(t *testing.T, rt *proactor.Runtime) {
+		everywhere(t, rt, func(ctx context.Context) {
+			c, _ := accepted(t, rt)
+			f := opened(t, ctx, rt, string(make([]byte, 32<<20)))
+			sent := c.SendFile(f, 0, 32<<20)
+			c.Abort()
+			_, err := sent.Await(ctx)
+			require.ErrorIs(t, err, proactor.ErrClosed)
+			_, err = f.Close().Await(ctx)
+			require.NoError(t, err)
+		})
+	}},
 	{name: "SendFile of a file that ends before", show: func(t *testing.T, rt *proactor.Runtime) {
 		c, peer := accepted(t, rt)
 		f := fileOf(t, []byte("short"))

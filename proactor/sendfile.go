@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"sync"
 	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
@@ -14,11 +15,11 @@ import (
 	"github.com/goproactor/goproactor/ring"
 )
 
-// A file is sent in pieces through memory of the loop, which pools a few of these
-// pieces.
+// A file is sent in pieces, each read into memory of the loop, which is used again. A
+// send that waits for its client holds one piece, so they are small.
 const (
-	filePiece      = 256 << 10
-	fileMemoryKept = 8
+	filePiece      = 64 << 10
+	smallFilePiece = 4 << 10
 )
 
 var errFileMessages = errors.New("a file can be sent on a stream only, and this connection sends messages")
@@ -27,8 +28,9 @@ var errFileMessages = errors.New("a file can be sent on a stream only, and this 
 // future resolves when the kernel has taken all of them, with their number; an
 // error comes with the number sent before it: io.ErrUnexpectedEOF if the file ends
 // before n bytes (or is truncated while it is being sent), an *fs.PathError of the
-// reading, or an error as of SendBytes. f is an *os.File, for example; the library uses a
-// duplicate of its descriptor, so f may be closed at once.
+// reading, or an error as of SendBytes. f is a *File or an *os.File, for example. It may be
+// closed at once: the library uses a duplicate of its descriptor, and a *File of the same
+// loop is closed when the send has ended.
 //
 // It keeps the order of the connection's sends. A cancel, or a write
 // deadline that passes, after the first byte ends the connection's sending.
@@ -46,14 +48,39 @@ func (c *Conn) SendFile(f syscall.Conn, off, n int64) futures.Future[int64] {
 // fileSend is a file that is being sent.
 type fileSend struct {
 	longSend
-	fd     int // a duplicate
+	file   *File // on the connection's loop, used as it is; else nil
+	fd     int   // the file's, or a duplicate
 	name   string
 	off    int64
 	left   int64
-	memory []byte
+	memory *fileMemory
 	rest   []byte // the part of it that was read and not sent yet
 	stage  fileStage
 }
+
+// fileMemory is memory for a piece. Its bytes are not cleared for the next use.
+type fileMemory struct {
+	bytes []byte
+	pool  *sync.Pool // of its size
+}
+
+// fileMemories are those of a loop that are not in use. The garbage collector frees those
+// that stay so: as many are kept as there are sends at a time.
+type fileMemories struct{ small, whole sync.Pool }
+
+// take returns memory for a piece of n bytes or less.
+func (m *fileMemories) take(n int64) *fileMemory {
+	pool, size := &m.whole, filePiece
+	if n <= smallFilePiece {
+		pool, size = &m.small, smallFilePiece
+	}
+	if memory, ok := pool.Get().(*fileMemory); ok {
+		return memory
+	}
+	return &fileMemory{make([]byte, size), pool}
+}
+
+func (m *fileMemory) giveBack() { m.pool.Put(m) }
 
 type fileStage uint8
 
@@ -74,6 +101,10 @@ func (s *fileSend) take(f syscall.Conn) error {
 	case f == nil:
 		return c.opError("sendfile", os.ErrInvalid)
 	}
+	if ours, ok := f.(*File); ok && ours.loop == c.loop {
+		s.file, s.fd, s.name = ours, -1, ours.name
+		return nil
+	}
 	var err error
 	if s.fd, err = sockets.Duplicate(f); err != nil {
 		return c.opError("sendfile", err)
@@ -85,6 +116,10 @@ func (s *fileSend) take(f syscall.Conn) error {
 }
 
 func (s *fileSend) begin() {
+	if err := s.use(); err != nil {
+		s.refuse(err)
+		return
+	}
 	if s.left == 0 && s.conn.send.refusal() == nil {
 		s.refuse(nil)
 		return
@@ -92,20 +127,29 @@ func (s *fileSend) begin() {
 	s.longSend.begin()
 }
 
+// use keeps a file of the loop open.
+func (s *fileSend) use() error {
+	f := s.file
+	if f == nil {
+		return nil
+	}
+	if f.state != fileOpen {
+		return s.conn.opError("sendfile", f.loop.closedBy(errFileClosed))
+	}
+	f.inFlight++
+	s.fd = f.fd
+	return nil
+}
+
 // proceed implements longSender.
 func (s *fileSend) proceed() {
-	l := s.conn.loop
-	if n := len(l.fileMemory); n > 0 {
-		s.memory, l.fileMemory = l.fileMemory[n-1], l.fileMemory[:n-1]
-	} else {
-		s.memory = make([]byte, filePiece)
-	}
+	s.memory = s.conn.loop.fileMemories.take(s.left)
 	s.read()
 }
 
 func (s *fileSend) read() {
 	sqe := s.conn.loop.engine.Next()
-	sqe.PrepReadAt(s.fd, s.memory[:min(s.left, int64(len(s.memory)))], s.off)
+	sqe.PrepReadAt(s.fd, s.memory.bytes[:min(s.left, int64(len(s.memory.bytes)))], s.off)
 	s.submit(sqe, fileReading)
 }
 
@@ -128,6 +172,7 @@ func (s *fileSend) submit(sqe *ring.SQE, stage fileStage) {
 func (s *fileSend) Complete(result int32, _ uint32) {
 	switch s.ended(); {
 	case s.over: // abandoned
+		s.giveBack()
 	case s.stage == fileReading:
 		s.wasRead(result)
 	case s.stage == fileSending:
@@ -152,7 +197,7 @@ func (s *fileSend) wasRead(result int32) {
 		s.finish(s.conn.opError("sendfile", io.ErrUnexpectedEOF))
 	default:
 		s.off += int64(result)
-		s.rest = s.memory[:result]
+		s.rest = s.memory.bytes[:result]
 		s.send()
 	}
 }
@@ -189,8 +234,21 @@ func (s *fileSend) wasSent(result int32) {
 
 // free implements longSender.
 func (s *fileSend) free() {
-	sockets.Close(s.fd)
-	if l := s.conn.loop; s.memory != nil && !s.live && len(l.fileMemory) < fileMemoryKept {
-		l.fileMemory = append(l.fileMemory, s.memory)
+	if !s.live {
+		s.giveBack()
+	}
+}
+
+// giveBack gives back the file and the memory, which no operation uses any more.
+func (s *fileSend) giveBack() {
+	switch {
+	case s.file == nil:
+		sockets.Close(s.fd)
+	case s.fd >= 0:
+		s.file.inFlight--
+		s.file.settled()
+	}
+	if s.memory != nil {
+		s.memory.giveBack()
 	}
 }
