@@ -19,6 +19,7 @@ import (
 	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/proactor"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 func TestConformanceSendFile(t *testing.T) { conform(t, sendingFiles) }
@@ -76,6 +77,22 @@ var sendingFiles = []behaviour{
 		require.NoError(t, err)
 		require.EqualValues(t, 3, n)
 		require.Equal(t, "con", received(t, t.Context(), r))
+	}},
+	{name: "SendFile of what is in the page cache in part", show: func(t *testing.T, rt *proactor.Runtime) {
+		c, peer := accepted(t, rt)
+		content := pattern(5 << 20)
+		f := fileOf(t, content)
+		bothWays(t, rt, c, func(ctx context.Context) {
+			for _, dropped := range []struct{ off, n int64 }{{0, 0}, {0, 1 << 20}, {1 << 20, 1 << 20}, {1234567, 2 << 20}, {4 << 20, 1 << 20}} {
+				require.NoError(t, f.Sync()) // what is dirty stays
+				require.NoError(t, unix.Fadvise(int(f.Fd()), dropped.off, dropped.n, unix.FADV_DONTNEED))
+				sent := c.SendFile(f, 100, int64(len(content)-100))
+				aside(t, ctx, func() { require.True(t, readFull(t, peer, len(content)-100) == string(content[100:])) })
+				n, err := sent.Await(ctx)
+				require.NoError(t, err)
+				require.EqualValues(t, len(content)-100, n)
+			}
+		})
 	}},
 	{name: "SendFile of a File", show: func(t *testing.T, rt *proactor.Runtime) {
 		c, peer := accepted(t, rt)

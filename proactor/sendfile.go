@@ -15,8 +15,9 @@ import (
 	"github.com/goproactor/goproactor/ring"
 )
 
-// A file is sent in pieces, each read into memory of the loop, which is used again. A
-// send that waits for its client holds one piece, so they are small.
+// What is not sent out of the page cache (sendCached) is sent in pieces, each read into
+// memory of the loop, which is used again. A send that waits for its client holds one
+// piece, so they are small.
 const (
 	filePiece      = 64 << 10
 	smallFilePiece = 4 << 10
@@ -35,8 +36,8 @@ var errFileMessages = errors.New("a file can be sent on a stream only, and this 
 // It keeps the order of the connection's sends. A cancel, or a write
 // deadline that passes, after the first byte ends the connection's sending.
 //
-// The bytes go through memory of the loop: splice(2) would save little, and
-// io_uring gives each splice to a worker thread, see docs/performance.md.
+// Bytes in the page cache go from there to the socket, as with sendfile(2); the others, and
+// those of small files, through memory of the loop, see docs/performance.md.
 func (c *Conn) SendFile(f syscall.Conn, off, n int64) futures.Future[int64] {
 	s := &fileSend{longSend: longSend{conn: c}, off: off, left: n}
 	if err := s.take(f); err != nil {
@@ -87,7 +88,7 @@ type fileStage uint8
 const (
 	fileReading fileStage = iota
 	fileSending
-	fileWaiting // for room in a socket that others have made non-blocking
+	fileWaiting // for room in the socket
 )
 
 // take checks the arguments and duplicates the descriptor.
@@ -141,13 +142,17 @@ func (s *fileSend) use() error {
 	return nil
 }
 
-// proceed implements longSender.
+// proceed implements longSender. It sends what comes next.
 func (s *fileSend) proceed() {
-	s.memory = s.conn.loop.fileMemories.take(s.left)
-	s.read()
+	if !s.sendCached() {
+		s.read()
+	}
 }
 
 func (s *fileSend) read() {
+	if s.memory == nil {
+		s.memory = s.conn.loop.fileMemories.take(s.left)
+	}
 	sqe := s.conn.loop.engine.Next()
 	sqe.PrepReadAt(s.fd, s.memory.bytes[:min(s.left, int64(len(s.memory.bytes)))], s.off)
 	s.submit(sqe, fileReading)
@@ -177,10 +182,8 @@ func (s *fileSend) Complete(result int32, _ uint32) {
 		s.wasRead(result)
 	case s.stage == fileSending:
 		s.wasSent(result)
-	case s.reason != nil:
-		s.stop()
 	default:
-		s.send()
+		s.hasRoom(result)
 	}
 	s.conn.settled()
 }
@@ -216,19 +219,33 @@ func (s *fileSend) wasSent(result int32) {
 	case s.reason != nil:
 		s.stop()
 	case result > 0 && len(s.rest) == 0:
-		s.read()
+		s.proceed()
 	case result > 0, e == syscall.EINTR:
 		s.send()
 	case e == syscall.EAGAIN:
-		sqe := c.loop.engine.Next()
-		sqe.PrepPoll(c.fd, ring.PollOut)
-		s.submit(sqe, fileWaiting)
+		s.awaitRoom()
 	case e == syscall.ECANCELED:
 		s.fail(c.closedError("write"))
 	case e == 0:
 		s.fail(c.failed("write", syscall.EPIPE))
 	default:
 		s.fail(c.failed("write", e))
+	}
+}
+
+// hasRoom goes on after awaitRoom.
+func (s *fileSend) hasRoom(result int32) {
+	switch e := syscall.Errno(-result); {
+	case s.reason != nil:
+		s.stop()
+	case result < 0 && e == syscall.ECANCELED:
+		s.fail(s.conn.closedError("write"))
+	case result < 0:
+		s.fail(s.conn.failed("write", e))
+	case len(s.rest) > 0:
+		s.send()
+	default:
+		s.proceed()
 	}
 }
 

@@ -32,6 +32,8 @@ func TestSendFileUsesMemoryAgain(t *testing.T) {
 	for name, v := range map[string]struct{ conns, size, rounds int }{
 		"3 bytes":                     {1, 3, 2000},
 		"3 bytes, 64 at a time":       {64, 3, 50},
+		"20,000 bytes":                {1, 20_000, 1000},
+		"20,000 bytes, 64 at a time":  {64, 20_000, 30},
 		"100,000 bytes":               {1, 100_000, 500},
 		"100,000 bytes, 64 at a time": {64, 100_000, 20},
 	} {

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"io/fs"
 	"net/http"
 	"os"
+	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/proactor"
@@ -61,14 +63,12 @@ type taskFiles struct {
 	server *server
 }
 
+// Open implements http.FileSystem. What has to wait is another goroutine's.
 func (t taskFiles) Open(name string) (http.File, error) {
-	f, err := futures.Blocking(t.task, func() (*file, error) {
-		opened, info, err := t.server.files.open(name)
-		if err != nil {
-			return nil, err
-		}
-		return &file{task: t.task, File: opened, info: info}, nil
-	})
+	f, err := t.described(t.server.files.openCached(name))
+	if errors.Is(err, syscall.EAGAIN) {
+		f, err = futures.Blocking(t.task, func() (*file, error) { return t.described(t.server.files.open(name)) })
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +80,13 @@ func (t taskFiles) Open(name string) (http.File, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+func (t taskFiles) described(opened *os.File, info fs.FileInfo, err error) (*file, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &file{task: t.task, File: opened, info: info}, nil
 }
 
 // file implements http.File for a task.

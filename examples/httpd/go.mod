@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/goproactor/goproactor v0.0.0
 	github.com/valyala/fasthttp v1.78.0
+	golang.org/x/sys v0.49.0
 )
 
 require (
@@ -12,7 +13,6 @@ require (
 	github.com/klauspost/compress v1.20.3 // indirect
 	github.com/molecule-man/go-brrr v1.3.1 // indirect
 	github.com/valyala/bytebufferpool v1.0.0 // indirect
-	golang.org/x/sys v0.49.0 // indirect
 )
 
 replace github.com/goproactor/goproactor => ../..

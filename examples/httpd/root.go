@@ -11,7 +11,10 @@ import (
 )
 
 // root is the directory of -root. No name leads out of it, by .. or by a symbolic link.
-type root struct{ dir *os.Root }
+type root struct {
+	dir  *os.Root
+	base *os.File // the directory itself
+}
 
 // openRoot returns nil for no directory.
 func openRoot(name string) (*root, error) {
@@ -22,18 +25,36 @@ func openRoot(name string) (*root, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &root{dir}, nil
+	base, err := dir.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	return &root{dir, base}, nil
 }
 
 // open opens a regular file or a directory, and describes it. The name is that of a
 // request: it begins with a slash. What must not be served does not exist.
 func (r *root) open(name string) (*os.File, fs.FileInfo, error) {
-	name = strings.TrimPrefix(path.Clean(name), "/")
-	if name == "" {
-		name = "."
-	}
 	// A named pipe would be waited for without O_NONBLOCK.
-	f, err := r.dir.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := r.dir.OpenFile(below(name), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	return described(f, err)
+}
+
+// openCached is open for a loop: it does not wait, and fails with syscall.EAGAIN if it
+// would have to.
+func (r *root) openCached(name string) (*os.File, fs.FileInfo, error) {
+	return described(openCached(r.base, below(name)))
+}
+
+// below is the name of a request relative to the root.
+func below(name string) string {
+	if name = strings.TrimPrefix(path.Clean(name), "/"); name == "" {
+		return "."
+	}
+	return name
+}
+
+func described(f *os.File, err error) (*os.File, fs.FileInfo, error) {
 	if err != nil {
 		return nil, nil, hidden(err)
 	}
@@ -56,7 +77,7 @@ func hidden(err error) error {
 		return fs.ErrNotExist
 	}
 	switch errno {
-	case syscall.ENOTDIR, syscall.ENAMETOOLONG, syscall.ELOOP, syscall.EINVAL, syscall.ENXIO:
+	case syscall.ENOTDIR, syscall.ENAMETOOLONG, syscall.ELOOP, syscall.EINVAL, syscall.ENXIO, syscall.EXDEV:
 		return fs.ErrNotExist
 	}
 	return err
