@@ -66,7 +66,7 @@ func (a *answer) ReadFrom(r io.Reader) (int64, error) {
 		return io.Copy(struct{ io.Writer }{a}, r)
 	}
 	a.WriteHeader(http.StatusOK)
-	b := &fileBody{file: f, session: a.session, off: f.at, size: part.N, secured: a.ctx.IsTLS()}
+	b := &fileBody{file: f, session: a.session, off: f.at, size: part.N}
 	f.kept = true
 	a.ctx.Response.ImmediateHeaderFlush = b.direct()
 	a.ctx.SetBodyStream(b, int(part.N))
@@ -81,7 +81,6 @@ type fileBody struct {
 	session *session
 	off     int64
 	size    int64
-	secured bool
 }
 
 // smallFile is up to how many bytes a file is read and written behind the header, with one
@@ -89,7 +88,7 @@ type fileBody struct {
 const smallFile = 32 << 10
 
 // direct reports whether SendFile sends it: fasthttp must not have anything buffered then.
-func (b *fileBody) direct() bool { return !b.secured && b.size > smallFile }
+func (b *fileBody) direct() bool { return !b.session.secured && b.size > smallFile }
 
 // SupportsBodyWriteTo implements fasthttp.BodyWriterTo.
 func (b *fileBody) SupportsBodyWriteTo() bool { return true }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log"
 	"net"
-	"time"
 
 	"github.com/goproactor/goproactor/proactor"
 	"github.com/valyala/fasthttp"
@@ -25,8 +24,7 @@ func newFastHTTP(s *server) engine {
 	e.http = fasthttp.Server{
 		Handler:               e.handle,
 		ErrorHandler:          refused,
-		ReadTimeout:           s.timeout,
-		IdleTimeout:           s.idle,
+		LazyRequestTime:       true,      // nobody asks for it
 		ReadBufferSize:        maxHeader, // a header must fit
 		MaxRequestBodySize:    s.maxBody,
 		Concurrency:           1 << 30, // WithMaxConns is the limit of a Runtime
@@ -65,20 +63,6 @@ func refused(ctx *fasthttp.RequestCtx, err error) {
 	}
 }
 
-// session is a connection while fasthttp serves it: for handlers, which get it as
-// RequestCtx.Conn.
-type session struct {
-	net.Conn // of the task
-	task     context.Context
-	conn     *proactor.Conn
-}
-
-// securedSession is one with TLS.
-type securedSession struct {
-	*tls.Conn
-	session *session
-}
-
 func (e *fastHTTP) serve(ln *proactor.Listener) error {
 	err := ln.Serve(context.Background(), e.serveConn)
 	if errors.Is(err, proactor.ErrClosed) {
@@ -89,13 +73,13 @@ func (e *fastHTTP) serve(ln *proactor.Listener) error {
 
 // serveConn is the handler of one connection.
 func (e *fastHTTP) serveConn(ctx context.Context, c *proactor.Conn) error {
-	// For a client that takes no answer. fasthttp's deadlines come sooner otherwise.
-	c.SetIdleTimeout(max(e.idle, e.timeout) + time.Second)
-	s := &session{c.NetConn(ctx), ctx, c}
-	if e.tls == nil {
-		return e.http.ServeConn(s)
+	c.SetIdleTimeout(e.idle)
+	s := &session{Conn: c.NetConn(ctx), task: ctx, conn: c, timeout: e.timeout}
+	if e.tls != nil {
+		s.Conn, s.secured = tls.Server(s.Conn, e.tls), true
 	}
-	return e.http.ServeConn(&securedSession{tls.Server(s.Conn, e.tls), s})
+	s.limit() // the handshake and the first request
+	return e.http.ServeConn(s)
 }
 
 func (e *fastHTTP) shutdown(ctx context.Context) error { return e.rt.Shutdown(ctx) }

@@ -39,13 +39,6 @@ func (e *fastHTTP) serveFile(ctx *fasthttp.RequestCtx) {
 	http.StripPrefix("/files", files).ServeHTTP(&answer{ctx: ctx, session: s}, &r)
 }
 
-func sessionOf(ctx *fasthttp.RequestCtx) *session {
-	if s, ok := ctx.Conn().(*securedSession); ok {
-		return s.session
-	}
-	return ctx.Conn().(*session)
-}
-
 // several reports whether a Range names more than one. http.ServeContent answers such with
 // a goroutine and a pipe, for which the loop would wait. A server may ignore a Range.
 func several(ranges string) bool {

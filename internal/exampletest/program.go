@@ -75,7 +75,7 @@ type Server struct {
 	stderr *bufio.Reader
 }
 
-var banner = regexp.MustCompile(`^listening on (\w+) (\S+) backend=(\w+) loops=(\d+)( style=\w+)?( reason=".+")?$`)
+var banner = regexp.MustCompile(`^listening on (\w+) (\S+) backend=(\w+) loops=(\d+)( (?:style|engine)=\w+)?( reason=".+")?$`)
 
 // Start runs the program and waits for its banner. It is ended with the test.
 func Start(t testing.TB, args ...string) *Server {

@@ -43,6 +43,7 @@ func fastServer() *fasthttp.Server {
 		},
 		ReadTimeout:           10 * time.Second,
 		IdleTimeout:           time.Minute,
+		LazyRequestTime:       true,
 		ReadBufferSize:        16 << 10,
 		NoDefaultServerHeader: true,
 	}
