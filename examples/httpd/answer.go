@@ -68,7 +68,9 @@ func (a *answer) ReadFrom(r io.Reader) (int64, error) {
 	a.WriteHeader(http.StatusOK)
 	b := &fileBody{file: f, session: a.session, off: f.at, size: part.N}
 	f.kept = true
-	a.ctx.Response.ImmediateHeaderFlush = b.direct()
+	if b.direct() {
+		a.ctx.Response.ImmediateHeaderFlush, a.session.ahead = true, true
+	}
 	a.ctx.SetBodyStream(b, int(part.N))
 	f.at += part.N
 	part.N = 0
@@ -87,7 +89,8 @@ type fileBody struct {
 // send. SendFile is another.
 const smallFile = 32 << 10
 
-// direct reports whether SendFile sends it: fasthttp must not have anything buffered then.
+// direct reports whether SendFile sends it, behind the header that was queued. fasthttp must
+// have nothing in its buffer then.
 func (b *fileBody) direct() bool { return !b.session.secured && b.size > smallFile }
 
 // SupportsBodyWriteTo implements fasthttp.BodyWriterTo.

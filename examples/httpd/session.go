@@ -21,6 +21,7 @@ type session struct {
 	timeout  time.Duration
 	reads    int // since the last Write
 	limited  bool
+	ahead    bool // the next Write is in front of a file
 }
 
 // Read implements net.Conn. The second one in a row waits for the rest of a request.
@@ -46,7 +47,19 @@ func (s *session) Write(p []byte) (int, error) {
 		s.limited = false
 		s.Conn.SetReadDeadline(time.Time{})
 	}
+	if s.ahead {
+		s.ahead = false
+		return s.queue(p)
+	}
 	return s.Conn.Write(p)
+}
+
+// queue writes p without waiting. An error is the next operation's.
+func (s *session) queue(p []byte) (int, error) {
+	b := s.conn.Loop().Buffer(len(p))
+	copy(b.Bytes(), p)
+	s.conn.Queue(b)
+	return len(p), nil
 }
 
 func sessionOf(ctx *fasthttp.RequestCtx) *session { return ctx.Conn().(*session) }
