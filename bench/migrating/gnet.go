@@ -86,8 +86,18 @@ func (h *roomOnGnet) OnTraffic(c gnet.Conn) gnet.Action {
 	}
 }
 
+// serveGnet serves until ctx ends.
 func serveGnet(ctx context.Context, addr string, h gnet.EventHandler) error {
-	stop := context.AfterFunc(ctx, func() { gnet.Stop(context.Background(), "tcp://"+addr) })
-	defer stop()
-	return gnet.Run(h, "tcp://"+addr, gnet.WithMulticore(true), gnet.WithLogLevel(logging.ErrorLevel))
+	return gnet.Run(&stoppedGnet{h, ctx}, "tcp://"+addr, gnet.WithMulticore(true), gnet.WithLogLevel(logging.ErrorLevel))
+}
+
+// stoppedGnet stops the engine when ctx ends.
+type stoppedGnet struct {
+	gnet.EventHandler
+	ctx context.Context
+}
+
+func (s *stoppedGnet) OnBoot(e gnet.Engine) gnet.Action {
+	context.AfterFunc(s.ctx, func() { e.Stop(context.Background()) })
+	return s.EventHandler.OnBoot(e)
 }
