@@ -1,0 +1,3 @@
+package main
+
+func playRole() bool { return false }
