@@ -1,3 +1,0 @@
-package main
-
-func playRole() bool { return false }
