@@ -99,13 +99,13 @@ func (r *room) who(c *client) {
 
 // atHome runs fn on the room's home, behind what was said before on the caller's loop.
 func (r *room) atHome(on int, fn func(home *part)) {
-	r.parts[on].flush()
 	home := &r.parts[r.home]
 	if on == r.home {
 		fn(home)
-	} else {
-		home.loop.Do(func() { fn(home) })
+		return
 	}
+	r.parts[on].flush()
+	home.loop.Do(func() { fn(home) })
 }
 
 // say sends a line to all members, behind the name of who says it. It runs on the loop of

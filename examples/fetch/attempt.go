@@ -145,7 +145,7 @@ func retryAfter(h http.Header) time.Duration {
 	return 0
 }
 
-// watched is a body that puts off a timer with whatever comes.
+// watched is a body whose timer runs while it waits for the server.
 type watched struct {
 	io.Reader
 	timer *time.Timer
@@ -153,11 +153,9 @@ type watched struct {
 }
 
 func (w *watched) Read(p []byte) (int, error) {
-	n, err := w.Reader.Read(p)
-	if n > 0 {
-		w.timer.Reset(w.after)
-	}
-	return n, err
+	w.timer.Reset(w.after)
+	defer w.timer.Stop()
+	return w.Reader.Read(p)
 }
 
 // statusError is a response that is not the file.
