@@ -9,11 +9,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"text/tabwriter"
 	"time"
@@ -21,7 +18,6 @@ import (
 	"github.com/goproactor/goproactor/internal/exampletest"
 	"github.com/goproactor/goproactor/proactor"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 )
 
 var (
@@ -95,7 +91,7 @@ func TestCompare(t *testing.T) {
 			a, b = append(a, of(ours[i])), append(b, of(theirs[i]))
 			ratios = append(ratios, a[i]/b[i])
 		}
-		fmt.Fprintf(table, "%s\t"+format+"\t"+format+"\t%.2f\n", name, middle(a), middle(b), middle(ratios))
+		fmt.Fprintf(table, "%s\t"+format+"\t"+format+"\t%.2f\n", name, exampletest.Median(a), exampletest.Median(b), exampletest.Median(ratios))
 	}
 	for i, load := range loads {
 		name := fmt.Sprintf("%d lines/s, ns/delivery", load.perSecond / *compareRoom)
@@ -108,22 +104,17 @@ func TestCompare(t *testing.T) {
 	table.Flush()
 }
 
-func middle(values []float64) float64 {
-	slices.Sort(values)
-	return values[len(values)/2]
-}
-
 // measured runs a server and the clients, and returns what the server has needed.
 func measured(t *testing.T, server *exec.Cmd) (m measures) {
 	var s *exampletest.Server
-	pinned(t, 0, func() { s = exampletest.Await(t, server) })
+	exampletest.Pinned(t, 0, func() { s = exampletest.Await(t, server) })
 	clients := role("clients", s.Addr, strconv.Itoa(*compareClients), strconv.Itoa(*compareRoom))
 	clients.Stderr = os.Stderr
 	orders, err := clients.StdinPipe()
 	require.NoError(t, err)
 	out, err := clients.StdoutPipe()
 	require.NoError(t, err)
-	pinned(t, 1, func() { require.NoError(t, clients.Start()) })
+	exampletest.Pinned(t, 1, func() { require.NoError(t, clients.Start()) })
 	t.Cleanup(func() { clients.Process.Kill(); clients.Wait() })
 	told := bufio.NewReader(out)
 	done := func() {
@@ -133,11 +124,11 @@ func measured(t *testing.T, server *exec.Cmd) (m measures) {
 	}
 	done() // all have come in
 	for _, load := range loads {
-		before := processorTime(t, s.Process.Pid)
+		before := exampletest.ProcessorTime(t, s.Process.Pid)
 		_, err := fmt.Fprintln(orders, load.perSecond / *compareRoom, load.deliveries / *compareRoom)
 		require.NoError(t, err)
 		done()
-		used := processorTime(t, s.Process.Pid) - before
+		used := exampletest.ProcessorTime(t, s.Process.Pid) - before
 		m.times = append(m.times, float64(used)/float64(load.deliveries))
 	}
 	m.memory = float64(peakMemory(t, s.Process.Pid))
@@ -146,34 +137,6 @@ func measured(t *testing.T, server *exec.Cmd) (m measures) {
 	s.Process.Kill()
 	s.Wait()
 	return m
-}
-
-// pinned runs fn on a thread that is bound to a processor, as what it starts is.
-func pinned(t *testing.T, processor int, fn func()) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var before, one unix.CPUSet
-	require.NoError(t, unix.SchedGetaffinity(0, &before))
-	one.Set(processor)
-	require.NoError(t, unix.SchedSetaffinity(0, &one))
-	defer unix.SchedSetaffinity(0, &before)
-	fn()
-}
-
-// processorTime is how long the threads of a process have run, in nanoseconds.
-func processorTime(t *testing.T, pid int) (sum int64) {
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
-	require.NoError(t, err)
-	for _, name := range files {
-		p, err := os.ReadFile(name)
-		if err != nil {
-			continue // the thread has ended
-		}
-		ran, err := strconv.ParseInt(strings.Fields(string(p))[0], 10, 64)
-		require.NoError(t, err)
-		sum += ran
-	}
-	return sum
 }
 
 // crowd is the clients, all on one loop.

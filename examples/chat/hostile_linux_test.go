@@ -89,16 +89,19 @@ func TestFlood(t *testing.T) {
 	onEach(t, func(t *testing.T, s chatServer) {
 		anna, ben := joins(t, call(t, "tcp", s.Addr), "anna", "attic"), joins(t, open(t, s.web), "ben", "attic")
 		flood := joins(t, call(t, "tcp", s.Addr), "flood", "attic")
-		ended := make(chan error)
+		ended := make(chan struct{})
 		go func() {
-			_, err := flood.Write(bytes.Repeat([]byte(strings.Repeat("y", 1000)+"\n"), 20_000))
-			ended <- err
+			defer close(ended)
+			lines := bytes.Repeat([]byte(strings.Repeat("y", 1000)+"\n"), 1000)
+			for err := error(nil); err == nil; {
+				_, err = flood.Write(lines)
+			}
 		}()
 		for range 9 {
 			talk(t, anna, ben)
 		}
 		flood.Close()
-		require.Error(t, <-ended, "it cannot have said everything")
+		<-ended
 		talk(t, anna, ben)
 	}, "-queuelimit", "65536", "-rate", "10")
 }
@@ -228,7 +231,7 @@ func TestSlowLoris(t *testing.T) {
 		}
 		require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
 		talk(t, anna, ben)
-	}, "-linetime", "200ms")
+	}, "-linetime", "2s")
 }
 
 func isReset(err error) bool { return strings.Contains(err.Error(), "reset") }

@@ -224,7 +224,7 @@ func TestIdle(t *testing.T) {
 		defer silent.Close()
 		_, err = silent.Read(make([]byte, 1))
 		require.ErrorIs(t, err, io.EOF, "no request came")
-	}, "-idle", "100ms", "-linetime", "100ms")
+	}, "-idle", "100ms", "-linetime", "2s")
 }
 
 // TestStop ends with clients connected: each is told in its own way.
