@@ -152,7 +152,11 @@ func TestTooLong(t *testing.T) {
 		long.say(t, strings.Repeat("x", 1030))
 		require.Equal(t, "! goodbye: a line has 1024 bytes at most", waits(t, long, "goodbye"))
 		_, err := long.read()
-		require.Error(t, err)
+		require.ErrorIs(t, err, io.EOF)
+		// It is told even if it has sent more.
+		long = call(t, "tcp", s.Addr)
+		long.say(t, strings.Repeat("x", 100_000))
+		waits(t, long, "goodbye")
 		_, err = call(t, "tcp", s.Addr).Write(make([]byte, 64<<20))
 		require.Error(t, err)
 

@@ -17,7 +17,8 @@ func (srv *server) serveLines(ctx context.Context, conn *proactor.Conn) error {
 	c := srv.enter(conn, false)
 	var err error
 	defer func() { c.leave(err) }()
-	err = c.readLines(ctx)
+	r := conn.Reader(proactor.WithFrameLimit(srv.lineLimit + len("\r\n")))
+	err = c.readLines(ctx, r)
 	switch {
 	case errors.Is(err, proactor.ErrFrameTooLong):
 		c.tell(fmt.Sprintf("! goodbye: a line has %d bytes at most", srv.lineLimit))
@@ -25,15 +26,30 @@ func (srv *server) serveLines(ctx context.Context, conn *proactor.Conn) error {
 		c.tell("! goodbye: the line did not end in time")
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		return nil
+	default:
+		return err
 	}
+	linger(ctx, conn, r)
 	return err
+}
+
+const (
+	lingerTime  = 2 * time.Second
+	lingerLimit = 256 << 10 // bytes
+)
+
+// linger lets the peer read what it was told last: a close while something of it is unread
+// would send a reset, and that drops what the peer has not read.
+func linger(ctx context.Context, conn *proactor.Conn, r *proactor.Reader) {
+	conn.CloseWrite()
+	conn.SetReadDeadline(time.Now().Add(lingerTime))
+	r.Skip(ctx, lingerLimit)
 }
 
 var errLineTime = errors.New("a line or message did not end in time")
 
 // readLines does what the client says, until it ends.
-func (c *client) readLines(ctx context.Context) error {
-	r := c.conn.Reader(proactor.WithFrameLimit(c.srv.lineLimit + len("\r\n")))
+func (c *client) readLines(ctx context.Context, r *proactor.Reader) error {
 	for !c.gone {
 		line, err := c.readLine(ctx, r)
 		if err != nil {

@@ -194,7 +194,7 @@ func TestPage(t *testing.T) {
 			require.Equal(t, status, r.StatusCode, path)
 			require.Equal(t, status == 200, strings.Contains(string(body), "<title>chat</title>"), path)
 		}
-		r, err := http.Post("http://"+s.web+"/", "text/plain", strings.NewReader("x"))
+		r, err := http.Post("http://"+s.web+"/", "text/plain", strings.NewReader(strings.Repeat("x", 100_000)))
 		require.NoError(t, err)
 		r.Body.Close()
 		require.Equal(t, 405, r.StatusCode)

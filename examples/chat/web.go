@@ -41,8 +41,9 @@ func (srv *server) serveWeb(ctx context.Context, conn *proactor.Conn) error {
 			return srv.serveSocket(ctx, conn, r, w)
 		}
 	}
-	_, err = w.Flush().Await(ctx)
-	return err
+	w.Queue()
+	linger(ctx, conn, r)
+	return nil
 }
 
 // readHead waits for the whole head of a request.
@@ -72,11 +73,15 @@ func (srv *server) upgrade(head []byte, w *proactor.Writer) bool {
 	case request.URL.Path == "/ws" && !sameOrigin(request):
 		answer(w, http.StatusForbidden, "")
 	case request.URL.Path == "/ws":
-		_, err := ws.Upgrader{}.Upgrade(struct {
+		var reply bytes.Buffer
+		if _, err := (ws.Upgrader{}).Upgrade(struct {
 			io.Reader
 			io.Writer
-		}{bytes.NewReader(head), w})
-		return err == nil // else it has answered
+		}{bytes.NewReader(head), &reply}); err == nil {
+			w.Write(reply.Bytes())
+			return true
+		}
+		answer(w, http.StatusBadRequest, "") // its own would not say that the connection ends
 	case request.URL.Path != "/":
 		answer(w, http.StatusNotFound, "")
 	case request.Method == http.MethodGet:
@@ -120,7 +125,10 @@ func (srv *server) serveSocket(ctx context.Context, conn *proactor.Conn, r *proa
 	if code, reason := closing(err, srv.lineLimit); code != 0 {
 		w.Write(ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(code, reason))))
 	}
-	w.Queue()
+	if w.Buffered() > 0 { // a close frame
+		w.Queue()
+		linger(ctx, conn, r)
+	}
 	if errors.As(err, new(wsutil.ClosedError)) {
 		return nil
 	}
