@@ -29,7 +29,7 @@ const maxWait = 30 * time.Second
 type download struct {
 	target
 	*fetcher
-	part, from string // names of the file before it is whole, and of what tells where it is from
+	part, from string // names: partOf and originOf
 	file       *proactor.File
 	validator  string // what the server calls this version of the file
 	have       int64  // bytes that are in the file

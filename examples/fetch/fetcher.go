@@ -55,7 +55,7 @@ func (f *fetcher) downloads(ctx context.Context) []*download {
 	group.SetLimit(f.limit)
 	var all []*download
 	for _, t := range f.targets {
-		d := &download{target: t, fetcher: f, part: t.name + ".part", from: t.name + ".part.from"}
+		d := &download{target: t, fetcher: f, part: partOf(t.name), from: originOf(t.name)}
 		all = append(all, d)
 		group.Go(func(ctx context.Context) error {
 			d.err = d.run(ctx)

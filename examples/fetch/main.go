@@ -131,23 +131,33 @@ func (c *config) aim(addresses []string) error {
 				return fmt.Errorf("%q has no name for the file: give one with -o", address)
 			}
 		}
-		if taken[t.name] {
-			return fmt.Errorf("two URLs are for the file %s: fetch them one after the other, with -o", t.name)
+		for _, name := range []string{t.name, partOf(t.name), originOf(t.name)} {
+			if taken[name] {
+				return fmt.Errorf("two URLs are for the file %s: fetch them one after the other, with -o", name)
+			}
+			taken[name] = true
 		}
-		taken[t.name] = true
 		if c.sums != "" {
-			if t.sum = sums[t.name]; t.sum == "" {
-				return fmt.Errorf("%s has no line for %s", c.sums, t.name)
+			if t.sum = sums[filepath.Base(t.name)]; t.sum == "" {
+				return fmt.Errorf("%s has no line for %s", c.sums, filepath.Base(t.name))
 			}
 		}
 		if p, err := hex.DecodeString(t.sum); err != nil || t.sum != "" && len(p) != sha256.Size {
 			return fmt.Errorf("%q is no SHA-256: want 64 hexadecimal digits", t.sum)
 		}
-		t.name = filepath.Join(c.dir, t.name)
+		if !filepath.IsAbs(t.name) {
+			t.name = filepath.Join(c.dir, t.name)
+		}
 		c.targets = append(c.targets, t)
 	}
 	return nil
 }
+
+// partOf is the name of a file before it is whole.
+func partOf(name string) string { return name + ".part" }
+
+// originOf is the name of the file that tells where a part is from.
+func originOf(name string) string { return name + ".part.from" }
 
 // readSums reads what sha256sum(1) writes: a checksum and the name of the file a line.
 func readSums(name string) (map[string]string, error) {

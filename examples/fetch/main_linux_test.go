@@ -327,7 +327,7 @@ func TestChecksum(t *testing.T) {
 	onEach(t, func(r *remote, n int, w http.ResponseWriter, request *http.Request) {
 		serve(w, request, "1", data)
 	}, func(t *testing.T, r *remote) {
-		r.fetches("-sha256", strings.ToUpper(sum), at(r, "a"))
+		r.fetches("-sha256", strings.ToUpper(sum), "-o", filepath.Join(r.dir, "a"), at(r, "something"))
 		sums := filepath.Join(t.TempDir(), "sums")
 		require.NoError(t, os.WriteFile(sums, []byte(sum+"  b\n"+sum+" *c\n"+strings.Repeat("0", 64)+"  d\n"), 0o600))
 		r.fetches("-sums", sums, at(r, "b"), at(r, "c"))
