@@ -222,6 +222,8 @@ var cursorsInChains = []behaviour{
 			write("ghijkl")
 			_, err = closing.Await(ctx)
 			require.NoError(t, err)
+			_, err = first.Result()
+			require.NoError(t, err)
 			_, err = second.Result()
 			require.NoError(t, err)
 			require.Equal(t, "ghijkl", string(p)+string(q))
