@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"syscall"
@@ -143,15 +144,26 @@ func (c socket) say(t testing.TB, line string) {
 // read answers nothing: a server that has closed does not read it.
 func (c socket) read() (string, error) {
 	for {
-		f, err := ws.ReadFrame(c)
+		code, payload, err := c.frame()
 		switch {
 		case err != nil:
 			return "", err
-		case f.Header.OpCode == ws.OpText:
-			return string(f.Payload), nil
-		case f.Header.OpCode == ws.OpClose:
-			code, reason := ws.ParseCloseFrameData(f.Payload)
+		case code == ws.OpText:
+			return string(payload), nil
+		case code == ws.OpClose:
+			code, reason := ws.ParseCloseFrameData(payload)
 			return "", wsutil.ClosedError{Code: code, Reason: reason}
 		}
 	}
+}
+
+// frame reads what comes next, of whatever kind.
+func (c socket) frame() (code ws.OpCode, payload []byte, err error) {
+	h, err := ws.ReadHeader(c)
+	if err != nil {
+		return 0, nil, err
+	}
+	payload = make([]byte, h.Length)
+	_, err = io.ReadFull(c, payload)
+	return h.OpCode, payload, err
 }

@@ -51,7 +51,8 @@ const (
 )
 
 func newRoom(name string, home int, loops []*proactor.Loop) *room {
-	r := &room{name: name, home: home, present: make([]int, len(loops)), names: make(map[string]struct{}), parts: make([]part, len(loops))}
+	r := &room{name: name, home: home, names: make(map[string]struct{})}
+	r.parts, r.present = make([]part, len(loops)), make([]int, len(loops))
 	for i, l := range loops {
 		r.parts[i] = part{room: r, index: i, loop: l}
 	}
