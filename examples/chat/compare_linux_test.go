@@ -30,9 +30,16 @@ var (
 // compareQueue is the limit of a client's queue under measurement, in bytes.
 const compareQueue = 16 << 20
 
-// loads are what is compared: how many lines all clients together receive a second, 0 for
-// as many as the server can send, and how many of them are counted.
-var loads = []struct{ perSecond, deliveries int }{{20_000, 60_000}, {100_000, 300_000}, {0, 2_000_000}}
+// load is how many lines all clients together receive a second, 0 for as many as the server
+// can send, and how many of them are counted.
+type load struct{ perSecond, deliveries int }
+
+// comparison is what is compared, for clients in rooms of one size.
+type comparison struct {
+	clients, room int
+	loads         []load
+	pin           func(t testing.TB, processor int, fn func()) // binds what fn starts to a processor
+}
 
 // roleVariable makes the test binary a process of the comparison.
 const roleVariable = "CHAT_TEST_ROLE"
@@ -77,14 +84,18 @@ func TestCompare(t *testing.T) {
 	if runtime.NumCPU() < 2 {
 		t.Skip("needs two processors: one for the server, one for the clients")
 	}
+	c := comparison{
+		clients: *compareClients, room: *compareRoom,
+		loads: []load{{20_000, 60_000}, {100_000, 300_000}, {0, 2_000_000}},
+		pin:   exampletest.Pinned,
+	}
 	var ours, theirs []measures
 	for range *compareRounds {
-		ours = append(ours, measured(t, exampletest.Command(t, "-addr", "127.0.0.1:0", "-loops", "1", "-rate", "0",
-			"-queuelimit", strconv.Itoa(compareQueue), "-backend", *compareBackend)))
-		theirs = append(theirs, measured(t, role("net")))
+		ours = append(ours, c.measure(t, compared(t, *compareBackend)))
+		theirs = append(theirs, c.measure(t, role("net")))
 	}
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "%d clients, %d in a room, %s\tchat\tnet\tratio\n", *compareClients, *compareRoom, *compareBackend)
+	fmt.Fprintf(table, "%d clients, %d in a room, %s\tchat\tnet\tratio\n", c.clients, c.room, *compareBackend)
 	row := func(name, format string, of func(m measures) float64) {
 		var a, b, ratios []float64
 		for i := range ours {
@@ -93,8 +104,8 @@ func TestCompare(t *testing.T) {
 		}
 		fmt.Fprintf(table, "%s\t"+format+"\t"+format+"\t%.2f\n", name, exampletest.Median(a), exampletest.Median(b), exampletest.Median(ratios))
 	}
-	for i, load := range loads {
-		name := fmt.Sprintf("%d lines/s, ns/delivery", load.perSecond / *compareRoom)
+	for i, load := range c.loads {
+		name := fmt.Sprintf("%d lines/s, ns/delivery", load.perSecond/c.room)
 		if load.perSecond == 0 {
 			name = "all it takes, ns/delivery"
 		}
@@ -104,17 +115,40 @@ func TestCompare(t *testing.T) {
 	table.Flush()
 }
 
-// measured runs a server and the clients, and returns what the server has needed.
-func measured(t *testing.T, server *exec.Cmd) (m measures) {
+// TestComparison runs both servers under small loads: the clients hear everything.
+func TestComparison(t *testing.T) {
+	c := comparison{
+		clients: 20, room: 10, loads: []load{{10_000, 1_000}, {0, 10_000}},
+		pin: func(_ testing.TB, _ int, fn func()) { fn() },
+	}
+	servers := map[string]*exec.Cmd{"net": role("net")}
+	for _, backend := range exampletest.Backends(t) {
+		servers[backend] = compared(t, backend)
+	}
+	for name, server := range servers {
+		m := c.measure(t, server)
+		require.Len(t, m.times, 2, name)
+		require.Positive(t, m.memory, name)
+	}
+}
+
+// compared is our server as it is compared.
+func compared(t *testing.T, backend string) *exec.Cmd {
+	return exampletest.Command(t, "-addr", "127.0.0.1:0", "-loops", "1", "-rate", "0",
+		"-queuelimit", strconv.Itoa(compareQueue), "-backend", backend)
+}
+
+// measure runs a server and the clients, and returns what the server has needed.
+func (c *comparison) measure(t *testing.T, server *exec.Cmd) (m measures) {
 	var s *exampletest.Server
-	exampletest.Pinned(t, 0, func() { s = exampletest.Await(t, server) })
-	clients := role("clients", s.Addr, strconv.Itoa(*compareClients), strconv.Itoa(*compareRoom))
+	c.pin(t, 0, func() { s = exampletest.Await(t, server) })
+	clients := role("clients", s.Addr, strconv.Itoa(c.clients), strconv.Itoa(c.room))
 	clients.Stderr = os.Stderr
 	orders, err := clients.StdinPipe()
 	require.NoError(t, err)
 	out, err := clients.StdoutPipe()
 	require.NoError(t, err)
-	exampletest.Pinned(t, 1, func() { require.NoError(t, clients.Start()) })
+	c.pin(t, 1, func() { require.NoError(t, clients.Start()) })
 	t.Cleanup(func() { clients.Process.Kill(); clients.Wait() })
 	told := bufio.NewReader(out)
 	done := func() {
@@ -123,9 +157,9 @@ func measured(t *testing.T, server *exec.Cmd) (m measures) {
 		require.Equal(t, "done\n", line)
 	}
 	done() // all have come in
-	for _, load := range loads {
+	for _, load := range c.loads {
 		before := exampletest.ProcessorTime(t, s.Process.Pid)
-		_, err := fmt.Fprintln(orders, load.perSecond / *compareRoom, load.deliveries / *compareRoom)
+		_, err := fmt.Fprintln(orders, load.perSecond/c.room, load.deliveries/c.room)
 		require.NoError(t, err)
 		done()
 		used := exampletest.ProcessorTime(t, s.Process.Pid) - before

@@ -162,7 +162,10 @@ func (d *download) attempts(ctx context.Context) error {
 // wait is how long to wait after so many failures: each time twice as long, and not
 // the same for all who were cut off at once; or as long as the server asks for.
 func (d *download) wait(failures int, err error) time.Duration {
-	wait := min(d.backoff<<min(failures, 20), maxWait)
+	wait := min(d.backoff, maxWait)
+	for range failures {
+		wait = min(2*wait, maxWait)
+	}
 	wait = wait/2 + time.Duration(rand.Float64()*float64(wait/2))
 	var refused *statusError
 	if errors.As(err, &refused) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"fmt"
@@ -251,6 +252,30 @@ func (r *remote) interrupt(sig os.Signal, name string) {
 		require.Equal(r.t, 1, cmd.ProcessState.ExitCode())
 		require.Equal(r.t, "fetch: interrupted; the same command goes on from here\n", errs.String())
 	}
+}
+
+// TestInterruptedWhileItWaits ends between two attempts, with other downloads that have not
+// begun.
+func TestInterruptedWhileItWaits(t *testing.T) {
+	onEach(t, func(r *remote, n int, w http.ResponseWriter, request *http.Request) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}, func(t *testing.T, r *remote) {
+		cmd := r.command("-backoff", "1h", "-n", "1", at(r, "one"), at(r, "two"))
+		pipe, err := cmd.StderrPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		said := bufio.NewReader(pipe)
+		line, err := said.ReadString('\n')
+		require.NoError(t, err)
+		require.Contains(t, line, "one: 503 Service Unavailable; trying again in ")
+		require.NoError(t, cmd.Process.Signal(os.Interrupt))
+		rest, err := io.ReadAll(said)
+		require.NoError(t, err)
+		require.Error(t, cmd.Wait())
+		require.Equal(t, "fetch: interrupted; the same command goes on from here\n", string(rest))
+		require.Len(t, r.ranges(), 1)
+		r.has(nil)
+	})
 }
 
 // TestPartIsWhole: it was interrupted after the last byte.
