@@ -99,6 +99,14 @@ func Await(t testing.TB, cmd *exec.Cmd) *Server {
 	return s
 }
 
+// Line is the next line that it says, without its end.
+func (s *Server) Line(t testing.TB) string {
+	t.Helper()
+	line, err := s.stderr.ReadString('\n')
+	require.NoError(t, err, "it said %q", line)
+	return strings.TrimSuffix(line, "\n")
+}
+
 // Stop asks it to end, waits for that, and returns what it said.
 func (s *Server) Stop(t testing.TB, how os.Signal) string {
 	t.Helper()
