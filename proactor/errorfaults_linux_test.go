@@ -27,7 +27,8 @@ type deed struct {
 	name string
 	do   func(t *testing.T, ctx context.Context, rt *proactor.Runtime) error
 
-	// spares are the kinds without which it is done all the same.
+	// spares are the kinds without which it is done all the same, such as the poll for a
+	// hangup beside a receive.
 	spares []ring.Op
 }
 
@@ -321,7 +322,7 @@ var deeds = []deed{
 		}
 		source.Close()
 		return err
-	}, spares: []ring.Op{ring.OpClose, ring.OpPipe}},
+	}, spares: []ring.Op{ring.OpClose, ring.OpPipe, ring.OpPollAdd}},
 	{name: "sending a file", do: func(t *testing.T, ctx context.Context, rt *proactor.Runtime) error {
 		name := filepath.Join(t.TempDir(), "file")
 		require.NoError(t, os.WriteFile(name, make([]byte, 100_000), 0o600))
