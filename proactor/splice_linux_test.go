@@ -114,7 +114,7 @@ var splicing = []behaviour{
 			require.Equal(t, "hello", taken(t, in, 5))
 		})
 	}},
-	{name: "moves a file's cursor", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "moves a file's cursor", without: faultqueue.ShortReads, show: func(t *testing.T, rt *proactor.Runtime) {
 		f := fileNamed(t, "0123456789")
 		_, err := f.Seek(2, io.SeekStart)
 		require.NoError(t, err)
@@ -185,7 +185,7 @@ var splicing = []behaviour{
 		_, err := starts[0]().Await(t.Context())
 		require.ErrorIs(t, err, proactor.ErrClosed)
 	}},
-	{name: "many that wait hold nobody up", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "many that wait hold nobody up", without: faultqueue.ShortReads, show: func(t *testing.T, rt *proactor.Runtime) {
 		in, _ := emptyPipe(t)
 		_, out := emptyPipe(t)
 		var moved []futures.Future[int]
@@ -207,7 +207,7 @@ var splicing = []behaviour{
 			require.ErrorIs(t, err, futures.ErrCanceled)
 		}
 	}},
-	{name: "does not lock the pipe while it waits for a socket", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "does not lock the pipe while it waits for a socket", without: faultqueue.ShortReads, show: func(t *testing.T, rt *proactor.Runtime) {
 		r, w := emptyPipe(t)
 		ours, theirs := sockets(t)
 		moved := rt.Splice(proactor.AtCursor(w), proactor.AtCursor(ours), 100)
@@ -220,7 +220,7 @@ var splicing = []behaviour{
 		require.NoError(t, err)
 		require.Equal(t, "y", taken(t, r, n))
 	}},
-	{name: "the end", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "the end", without: faultqueue.ShortReads, show: func(t *testing.T, rt *proactor.Runtime) {
 		_, out := emptyPipe(t)
 		f := fileNamed(t, "x")
 		ours, theirs := sockets(t)
@@ -240,7 +240,7 @@ var splicing = []behaviour{
 		_, err = rt.Tee(out, in, 5).Await(t.Context())
 		require.Equal(t, io.EOF, err)
 	}},
-	{name: "what cannot be spliced", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "what cannot be spliced", without: faultqueue.ShortReads, show: func(t *testing.T, rt *proactor.Runtime) {
 		r, w := emptyPipe(t)
 		put(t, w, "hello")
 		f := int(fileNamed(t, "0123456789").Fd())
@@ -317,7 +317,7 @@ var splicing = []behaviour{
 		require.NoError(t, err)
 		require.Equal(t, 5, n)
 	}},
-	{name: "everything of a file, to a socket that is read slowly", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "everything of a file, to a socket that is read slowly", without: faultqueue.ShortReads, show: func(t *testing.T, rt *proactor.Runtime) {
 		content := bytes.Repeat([]byte("0123456789abcdef"), 64<<10) // 1 MiB
 		f := fileNamed(t, string(content))
 		ours, theirs := sockets(t)
