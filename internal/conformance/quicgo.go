@@ -10,7 +10,7 @@ var quicgo = suite{
 	packages: []string{"./integrationtests/self", "./integrationtests/versionnegotiation", "./integrationtests/tools/proxy"},
 	args:     []string{"-short"},
 	quick:    []string{"-short", "-run=^(TestHandshake|TestDatagram|TestConnectionMigration|TestStatelessReset|TestMultiplex)"},
-	modes:    []mode{detached},
+	modes:    []mode{detached, shared},
 	replace: []replacement{
 		{file: "client.go", old: "net.ListenUDP(", new: "proactornet.ListenUDP("},
 		{file: "server.go", old: "net.ListenUDP(", new: "proactornet.ListenUDP("},
