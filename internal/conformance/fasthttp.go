@@ -33,6 +33,9 @@ var fasthttp = suite{
 			reason: "expects that of two connections the first to be dialed is accepted first; over several sockets (SO_REUSEPORT) there is no order"},
 		{test: "TestHostClientPendingRequests", modes: []mode{coroutine}, skip: true,
 			reason: "all handlers wait on a channel at once, which blocks their loops"},
+		{test: "TestWorkerPoolMaxWorkersCount(Serial|Concurrent)|TestShutdownWithContextTimeoutThenShutdownAgain|TestShutdown(Done|Err|WithContext)",
+			modes: []mode{coroutine}, skip: true,
+			reason: "a handler waits on a channel until another connection was served or the server shuts down, which blocks its loop, and with it the other connections there"},
 	},
 }
 
