@@ -60,6 +60,7 @@ type Queue struct {
 	registrations, confirmations uint64 // of them
 	stale                        uint64 // events that found no owner
 	refused                      refusals
+	falseEnds                    bool // a read that would wait for a file may answer 0: Linux 5.9 and 5.10, see preadv2(2)
 	noPwait2                     bool
 	noBatch                      bool
 	holds                        bool
@@ -116,6 +117,7 @@ func Open(o Options) (*Queue, error) {
 		clock:      newClock(),
 		credit:     turnCredit,
 		refused:    probeRefusals(),
+		falseEnds:  queueabi.Before(ring.KernelRelease(), 5, 11),
 	}
 	q.batch = len(q.events)
 	q.noBatch, q.noPwait2 = q.refused.batches, q.refused.epollPwait2

@@ -290,8 +290,9 @@ func (q *Queue) waiting(fd int32) backlog {
 
 // zeroCopy is the first part of struct tcp_zerocopy_receive.
 type zeroCopy struct {
-	address      uint64
-	length, hint uint32
+	_    uint64 // address
+	_    uint32 // length
+	hint uint32
 }
 
 // waitingTCP asks for zero-copy of nothing: the answer tells what is there to

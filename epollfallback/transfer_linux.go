@@ -84,7 +84,7 @@ func (q *Queue) transfer(op *operation, call uintptr, vector *iovec, n int) outc
 		return op.endError(unix.EBADF) // which the kernel's ring finds first, and the call does not
 	case errno != 0:
 		return op.endError(errno)
-	case got > 0 && uint64(got) < want && op.d == nil && !op.dontWait() && q.isPlain(op.fd):
+	case (got > 0 || q.falseEnds) && uint64(got) < want && op.d == nil && !op.dontWait() && q.isPlain(op.fd):
 		q.pass(op, vector, got)
 		return q.giveTransferToWorkers(op) // the rest is not in the page cache, or not there
 	}

@@ -123,7 +123,7 @@ func TestAwaitAcrossLoops(t *testing.T) {
 		var f Future[int]
 		there.do(func() { f = renew(&op.Promise) })
 		ended := make(chan error, 1)
-		task := here.start(func(ctx context.Context) error {
+		here.start(func(ctx context.Context) error {
 			v, err := f.Await(ctx)
 			if v != 5 && err == nil {
 				return errors.New("wrong value")
@@ -134,7 +134,7 @@ func TestAwaitAcrossLoops(t *testing.T) {
 		require.NoError(t, <-ended)
 
 		there.do(func() { f = renew(&op.Promise) })
-		task = here.start(func(ctx context.Context) error {
+		task := here.start(func(ctx context.Context) error {
 			_, err := f.Await(ctx)
 			return err
 		}, func(err error) { ended <- err })

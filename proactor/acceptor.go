@@ -97,6 +97,7 @@ func (a *acceptor) arm() {
 
 // Complete implements engine.Operation.
 func (a *acceptor) Complete(result int32, flags uint32) {
+	wasStopping := a.stopping
 	if flags&ring.CQEFMore == 0 {
 		a.armed, a.stopping = false, false
 	}
@@ -110,7 +111,7 @@ func (a *acceptor) Complete(result int32, flags uint32) {
 	default:
 		a.waiting.Push(int(result))
 	}
-	if a.full() && a.armed {
+	if result >= 0 && !wasStopping && a.full() {
 		a.pause()
 	}
 	if !a.armed && a.onStopped != nil {
@@ -188,14 +189,17 @@ func (a *acceptor) accepted(fd int) {
 	}
 }
 
-// pause cancels the accept until there is room for another connection.
+// pause stops accepting until there is room for another connection. The accept may have
+// ended by itself.
 func (a *acceptor) pause() {
 	if a.stopping {
 		return
 	}
-	a.stopping = true
 	a.loop.counts.acceptsPaused++
-	a.loop.engine.Cancel(a.userData)
+	if a.armed {
+		a.stopping = true
+		a.loop.engine.Cancel(a.userData)
+	}
 }
 
 // left is called when one of its connections is closed.
@@ -224,6 +228,9 @@ func (a *acceptor) refill() {
 
 // refused handles a failed accept.
 func (a *acceptor) refused(e syscall.Errno) {
+	if a.closing {
+		return // it was canceled, or has nothing to try again for
+	}
 	switch e {
 	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
 		// Out of descriptors or memory: the connection stays in the kernel's
@@ -234,7 +241,7 @@ func (a *acceptor) refused(e syscall.Errno) {
 	case syscall.EAGAIN:
 		// Another process, or package net, has made the socket non-blocking:
 		// accept does not wait then, so wait by a poll.
-		if !a.closing {
+		if a.wanted() {
 			sqe := a.loop.engine.Next()
 			sqe.PrepPoll(a.fd, ring.PollIn)
 			a.userData = a.loop.engine.Submit(sqe, (*acceptable)(a))
@@ -242,9 +249,7 @@ func (a *acceptor) refused(e syscall.Errno) {
 		}
 	case syscall.EBADF, syscall.ENOTSOCK, syscall.EINVAL, syscall.EOPNOTSUPP:
 		// The socket accepts no more.
-		if !a.closing {
-			a.listener.stopAccepting(&net.OpError{Op: "accept", Net: a.listener.network, Addr: a.listener.address, Err: os.NewSyscallError("accept", e)})
-		}
+		a.listener.stopAccepting(&net.OpError{Op: "accept", Net: a.listener.network, Addr: a.listener.address, Err: os.NewSyscallError("accept", e)})
 	}
 	// Anything else concerns the one connection that was being accepted
 	// (accept(2), "Error handling"), or is our own cancel.

@@ -79,6 +79,7 @@ type chain struct {
 	next    int   // step to be submitted next
 	live    int   // operations with the queue
 	rest    int   // the step of which the rest is submitted next, -1 if there is none
+	blocked bool  // when its descriptor is ready
 	failure error // the first
 	reason  error // why it is being canceled
 	started bool
@@ -90,7 +91,10 @@ type chainOp struct {
 	chain    *chain
 	step     int
 	userData uint64
+	kind     ring.Op
 	live     bool
+	waits    bool           // it is a poll, until the step's descriptor is ready
+	passed   bool           // what is linked behind it runs even if it fails
 	failure  error          // of preparing the entry
 	hasFile  bool           // it counts among those in flight on the step's file
 	aligned  *AlignedMemory // that the step's memory lies within, if any
@@ -152,6 +156,10 @@ func (c *chain) refuse(err error) {
 
 // proceed submits what is next, or ends.
 func (c *chain) proceed() {
+	if c.blocked && c.reason == nil {
+		c.awaitReady()
+		return
+	}
 	if c.rest >= 0 {
 		c.resume()
 	}
@@ -240,11 +248,14 @@ func (c *chain) submit(end int) {
 		if op.failure = c.prepare(i, sqe); op.failure != nil && c.failure == nil {
 			c.failure = op.failure
 		}
-		if i < end-1 && c.steps[i+1].action != stepCloses && !ring.Op(sqe.Opcode()).BreaksLink() {
+		op.kind, op.passed = ring.Op(sqe.Opcode()), false
+		if i < end-1 && c.steps[i+1].action != stepCloses && !op.kind.BreaksLink() {
 			end = i + 1
 		}
 		if i < end-1 {
-			sqe.SetFlags(c.link(i))
+			link := c.link(i)
+			sqe.SetFlags(link)
+			op.passed = link == ring.SQEHardLink || !op.kind.BreaksLink()
 		}
 		op.chain, op.step, op.live = c, i, true
 		op.userData = l.engine.Submit(sqe, op)
@@ -280,7 +291,11 @@ func (o *chainOp) Complete(result int32, flags uint32) {
 	c := o.chain
 	o.live = false
 	c.live--
-	c.take(o.step, result)
+	if o.waits {
+		c.ready(o.step, result)
+	} else {
+		c.take(o.step, result)
+	}
 	if s := &c.steps[o.step]; s.conn != nil {
 		s.conn.others--
 		if result > 0 {
@@ -309,12 +324,55 @@ func (c *chain) take(i int, result int32) {
 	errno := syscall.Errno(max(-result, 0))
 	switch {
 	case c.rest >= 0 && i > c.rest: // canceled by the kernel, it is submitted again
-	case c.reason == nil && (result > 0 && s.hasRest(r.N) || errno == syscall.EINTR && s.resumes):
-		c.rest = i
+	case c.reason == nil && (result > 0 && s.hasRest(r.N) || c.isAgain(i, errno)):
+		c.rest, c.blocked = i, errno == syscall.EAGAIN
 	case result >= 0 && (r.N >= s.minimum || s.isEmptyMessage(r.N)):
 	default:
 		c.fail(i, errno, c.errorOf(i, errno))
 	}
+}
+
+// isAgain reports whether step i, which has failed with errno, is submitted again: a
+// signal has interrupted it, or its descriptor, which others have made non-blocking, is
+// not ready. What has a step behind it that has run cannot be.
+func (c *chain) isAgain(i int, errno syscall.Errno) bool {
+	s, op := &c.steps[i], &c.ops[i]
+	switch {
+	case op.passed || op.kind == ring.OpConnect || op.kind == ring.OpClose: // these two are under way, or done
+		return false
+	case errno == syscall.EAGAIN:
+		return s.moves()
+	}
+	return errno == syscall.EINTR
+}
+
+// awaitReady waits until the step that is submitted next has data, or room.
+func (c *chain) awaitReady() {
+	s, op := &c.steps[c.rest], &c.ops[c.rest]
+	sqe := c.loop.engine.Next()
+	switch {
+	case s.conn != nil:
+		sqe.PrepPoll(s.conn.fd, s.readiness())
+		s.conn.others++
+	case s.file != nil:
+		sqe.PrepPoll(s.file.fd, s.readiness())
+	default:
+		c.scoped(s.chainFile).preparePoll(sqe, s.readiness())
+	}
+	op.waits, op.live = true, true
+	op.userData = c.loop.engine.Submit(sqe, op)
+	c.live++
+}
+
+// ready notes that the descriptor of step i is ready, or that it cannot be waited for.
+func (c *chain) ready(i int, result int32) {
+	c.ops[i].waits, c.blocked = false, false
+	if result >= 0 || c.reason != nil {
+		return
+	}
+	errno := syscall.Errno(-result)
+	c.rest, c.next = -1, i+1
+	c.fail(i, errno, c.errorOf(i, errno))
 }
 
 // errorOf is the error of step i, which has failed with errno or, if that is 0, by

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/faultqueue"
 	"github.com/goproactor/goproactor/proactor"
 	"github.com/goproactor/goproactor/ring"
 	"github.com/stretchr/testify/require"
@@ -190,7 +191,7 @@ var chaining = []behaviour{
 			}
 		}
 	}},
-	{name: "who may receive beside a chain", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "who may receive beside a chain", without: faultqueue.Interrupts | faultqueue.Shortages | faultqueue.Endings, show: func(t *testing.T, rt *proactor.Runtime) {
 		c, peer := accepted(t, rt)
 		exchange(t, rt, c, peer) // a multishot is armed and must give way
 		p := make([]byte, 1)
@@ -224,7 +225,7 @@ var chaining = []behaviour{
 		_, err = rt.Chain(c.RecvStep(p)).Await(t.Context())
 		require.ErrorContains(t, err, "OnRecv")
 	}},
-	{name: "any operation: open, read, close", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "any operation: open, read, close", without: faultqueue.Interrupts | faultqueue.ShortReads | faultqueue.Shortages, show: func(t *testing.T, rt *proactor.Runtime) {
 		r, w, err := os.Pipe()
 		require.NoError(t, err)
 		defer r.Close()

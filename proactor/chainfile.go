@@ -167,6 +167,15 @@ func (f *scopedFile) prepare(sqe *ring.SQE, s *Step, m *AlignedMemory, n int) {
 	}
 }
 
+func (f *scopedFile) preparePoll(sqe *ring.SQE, mask uint32) {
+	if f.slot >= 0 {
+		sqe.PrepPoll(f.slot, mask)
+		sqe.SetFlags(ring.SQEFixedFile)
+	} else {
+		sqe.PrepPoll(f.fd, mask)
+	}
+}
+
 func (f *scopedFile) prepareClose(sqe *ring.SQE) {
 	if f.slot >= 0 {
 		sqe.PrepCloseDirect(f.slot)

@@ -65,7 +65,9 @@ type StepResult struct {
 // errors show.
 //
 // If prepare panics, the step fails with a *futures.PanicError, and none of those
-// that were to be submitted with it is performed.
+// that were to be submitted with it is performed. If a signal interrupts the operation
+// (EINTR), prepare is called again, and the operation submitted again, unless it is a
+// connect or close or a step behind it has run.
 func Operation(name string, prepare func(*ring.SQE)) Step {
 	if prepare == nil {
 		return OperationAfter(name, nil)
@@ -192,6 +194,17 @@ func (s *Step) loop() *Loop {
 
 // sends reports whether the step uses the sending side of a connection.
 func (s *Step) sends() bool { return s.conn != nil && s.action != stepReads }
+
+// moves reports whether the step reads or writes, and so may have to wait.
+func (s *Step) moves() bool { return s.action == stepReads || s.action == stepWrites }
+
+// readiness is what its descriptor is polled for.
+func (s *Step) readiness() uint32 {
+	if s.action == stepReads {
+		return ring.PollIn
+	}
+	return ring.PollOut
+}
 
 // isEmptyMessage reports whether n bytes are all of what RecvStep waited for.
 func (s *Step) isEmptyMessage(n int) bool {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/faultqueue"
 	"github.com/goproactor/goproactor/proactor"
 	"github.com/stretchr/testify/require"
 )
@@ -296,7 +297,7 @@ var expiring = []behaviour{
 		c, peer = accepted(t, rt)
 		inTask(t, rt, c, func(ctx context.Context) { check(ctx, c, peer) })
 	}},
-	{name: "a deadline that moves later or is cleared does not fire", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "a deadline that moves later or is cleared does not fire", without: faultqueue.Interrupts, show: func(t *testing.T, rt *proactor.Runtime) {
 		c, peer := accepted(t, rt)
 		check := func(ctx context.Context) {
 			for _, to := range []time.Time{time.Now().Add(time.Hour), never} {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/faultqueue"
 	"github.com/goproactor/goproactor/proactor"
 	"github.com/stretchr/testify/require"
 )
@@ -647,7 +648,7 @@ var packets = []behaviour{
 		_, err = c.SendTo([]byte("in time"), addrPort(peer.LocalAddr())).Await(t.Context())
 		require.NoError(t, err)
 	}},
-	{name: "a write deadline and a cancel end what waits for room", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "a write deadline and a cancel end what waits for room", without: faultqueue.Interrupts | faultqueue.Delays, show: func(t *testing.T, rt *proactor.Runtime) {
 		name := filepath.Join(t.TempDir(), "full")
 		full, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
 		require.NoError(t, err)
@@ -775,7 +776,7 @@ var packets = []behaviour{
 		// The lease goes back to the stream's loop, which may be the other one.
 		eventually(t, func() bool { return rt.Stats().Total().BuffersOut == 0 }, rt.Describe)
 	}},
-	{name: "a slow reader is paused", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "a slow reader is paused", without: faultqueue.Endings, show: func(t *testing.T, rt *proactor.Runtime) {
 		c := packetConn(t, rt, "udp", "127.0.0.1:0", proactor.WithSocketBuffers(4<<20, 0))
 		peer := udpPeer(t, "127.0.0.1:0")
 		writeTo(t, peer, "first", c.LocalAddr())

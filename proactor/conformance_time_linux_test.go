@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/faultqueue"
 	"github.com/goproactor/goproactor/proactor"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -62,7 +63,7 @@ var timing = []behaviour{
 			require.LessOrEqual(t, left, 1)
 		})
 	}},
-	{name: "nothing is armed after Stop", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "nothing is armed after Stop", without: faultqueue.Interrupts, show: func(t *testing.T, rt *proactor.Runtime) {
 		everywhere(t, rt, func(ctx context.Context) {
 			fd := eventfd(t)
 			tick, polls := rt.Every(time.Hour), rt.PollAll(fd, proactor.Readable)

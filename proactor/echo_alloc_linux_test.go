@@ -2,6 +2,7 @@ package proactor_test
 
 import (
 	"context"
+	"math"
 	"net"
 	"runtime"
 	"syscall"
@@ -80,22 +81,29 @@ func TestEchoOfManyAllocatesNothing(t *testing.T) {
 	}
 }
 
-// requireNoAllocs counts the allocations of the whole process over many rounds.
+// requireNoAllocs counts the allocations of the whole process over many rounds. The
+// runtime itself allocates now and then, a thread say on a busy machine, but not each time:
+// the least of several counts is what the rounds take.
 func requireNoAllocs(t *testing.T, round func()) {
 	t.Helper()
 	for range 100 {
 		round()
 	}
-	var before, after runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
 	const n = 300
-	for range n {
-		round()
+	least := uint64(math.MaxUint64)
+	for range 5 {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		for range n {
+			round()
+		}
+		runtime.ReadMemStats(&after)
+		if least = min(least, after.Mallocs-before.Mallocs); least < n/20 {
+			return
+		}
 	}
-	runtime.ReadMemStats(&after)
-	// The runtime itself allocates now and then.
-	require.Less(t, after.Mallocs-before.Mallocs, uint64(n/20))
+	require.Less(t, least, uint64(n/20))
 }
 
 // rawConn is a client that allocates nothing: blocking system calls.

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 
@@ -41,6 +42,7 @@ type File struct {
 	closed   []func(error)          // called when it is closed
 	ending   bool                   // what is in flight has been canceled
 	number   atomic.Int64           // fd, for Fd; -1 once closed
+	naming   sync.Mutex             // the descriptor is not closed while it is held
 }
 
 type fileState uint8
@@ -113,10 +115,16 @@ type opening struct {
 }
 
 func (o *opening) take(result int32) (*File, error, bool) {
-	f := &File{loop: o.loop, fd: int(result), name: o.name, append: o.append, direct: o.direct}
-	f.number.Store(int64(result))
+	f := o.loop.newFile(int(result), o.name)
+	f.append, f.direct = o.append, o.direct
 	o.loop.openFiles.Add(f)
 	return f, nil, false
+}
+
+func (l *Loop) newFile(fd int, name string) *File {
+	f := &File{loop: l, fd: fd, name: name}
+	f.number.Store(int64(fd))
+	return f
 }
 
 // close closes the descriptor of an open that was canceled.
@@ -170,7 +178,9 @@ func (f *File) settled() {
 		return
 	}
 	f.state = fileClosing
+	f.naming.Lock()
 	f.number.Store(-1)
+	f.naming.Unlock()
 	sqe := f.loop.engine.Next()
 	f.prepareClose(sqe)
 	f.loop.engine.Submit(sqe, (*fileRelease)(f))

@@ -2,6 +2,7 @@ package proactor
 
 import (
 	"io/fs"
+	"os"
 	"path/filepath"
 	"time"
 	"unsafe"
@@ -24,6 +25,12 @@ const (
 
 // truncate is ftruncate(2), which may block.
 func truncate(fd int, size int64) error { return unix.Ftruncate(fd, size) }
+
+// howOpened asks for the flags of open(2) that a File minds.
+func howOpened(fd int) (append, direct bool, err error) {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	return flags&unix.O_APPEND != 0, flags&unix.O_DIRECT != 0, os.NewSyscallError("fcntl", err)
+}
 
 // statCall starts a statx(2).
 func statCall(c *call[fs.FileInfo], name string, dir int, path string, flags uint32) futures.Future[fs.FileInfo] {

@@ -19,6 +19,8 @@ const (
 	statLink        = 0
 )
 
+func howOpened(int) (append, direct bool, err error) { return false, false, errors.ErrUnsupported }
+
 func truncate(int, int64) error { return errors.ErrUnsupported }
 
 func statCall(c *call[fs.FileInfo], _ string, _ int, _ string, _ uint32) futures.Future[fs.FileInfo] {

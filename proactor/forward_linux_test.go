@@ -19,6 +19,7 @@ import (
 	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/proactor"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 func TestConformanceSendFile(t *testing.T) { conform(t, sendingFiles) }
@@ -76,6 +77,66 @@ var sendingFiles = []behaviour{
 		require.NoError(t, err)
 		require.EqualValues(t, 3, n)
 		require.Equal(t, "con", received(t, t.Context(), r))
+	}},
+	{name: "SendFile of what is in the page cache in part", show: func(t *testing.T, rt *proactor.Runtime) {
+		c, peer := accepted(t, rt)
+		content := pattern(5 << 20)
+		f := fileOf(t, content)
+		bothWays(t, rt, c, func(ctx context.Context) {
+			for _, dropped := range []struct{ off, n int64 }{{0, 0}, {0, 1 << 20}, {1 << 20, 1 << 20}, {1234567, 2 << 20}, {4 << 20, 1 << 20}} {
+				require.NoError(t, f.Sync()) // what is dirty stays
+				require.NoError(t, unix.Fadvise(int(f.Fd()), dropped.off, dropped.n, unix.FADV_DONTNEED))
+				sent := c.SendFile(f, 100, int64(len(content)-100))
+				aside(t, ctx, func() { require.True(t, readFull(t, peer, len(content)-100) == string(content[100:])) })
+				n, err := sent.Await(ctx)
+				require.NoError(t, err)
+				require.EqualValues(t, len(content)-100, n)
+			}
+		})
+	}},
+	{name: "SendFile of a File", show: func(t *testing.T, rt *proactor.Runtime) {
+		c, peer := accepted(t, rt)
+		everywhere(t, rt, func(ctx context.Context) { // on the connection's loop, and not
+			f := opened(t, ctx, rt, "content")
+			n, err := c.SendFile(f, 3, 4).Await(ctx)
+			require.NoError(t, err)
+			require.EqualValues(t, 4, n)
+			require.Equal(t, "tent", readFull(t, peer, 4))
+			_, err = f.Close().Await(ctx)
+			require.NoError(t, err)
+			for _, size := range []int64{0, 1} {
+				_, err = c.SendFile(f, 0, size).Await(ctx)
+				require.ErrorIs(t, err, fs.ErrClosed)
+			}
+		})
+	}},
+	{name: "SendFile of a File that is closed meanwhile", show: func(t *testing.T, rt *proactor.Runtime) {
+		c, peer := accepted(t, rt)
+		content := pattern(8 << 20)
+		everywhere(t, rt, func(ctx context.Context) {
+			f := opened(t, ctx, rt, string(content))
+			sent := c.SendFile(f, 0, int64(len(content)))
+			closed := f.Close()
+			aside(t, ctx, func() { require.True(t, readFull(t, peer, len(content)) == string(content)) })
+			n, err := sent.Await(ctx)
+			require.NoError(t, err)
+			require.EqualValues(t, len(content), n)
+			_, err = closed.Await(ctx)
+			require.NoError(t, err)
+			require.Equal(t, -1, f.Fd())
+		})
+	}},
+	{name: "SendFile of a File, and the connection's end", show: func(t *testing.T, rt *proactor.Runtime) {
+		everywhere(t, rt, func(ctx context.Context) {
+			c, _ := accepted(t, rt)
+			f := opened(t, ctx, rt, string(make([]byte, 32<<20)))
+			sent := c.SendFile(f, 0, 32<<20)
+			c.Abort()
+			_, err := sent.Await(ctx)
+			require.ErrorIs(t, err, proactor.ErrClosed)
+			_, err = f.Close().Await(ctx)
+			require.NoError(t, err)
+		})
 	}},
 	{name: "SendFile of a file that ends before", show: func(t *testing.T, rt *proactor.Runtime) {
 		c, peer := accepted(t, rt)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/faultqueue"
 	"github.com/goproactor/goproactor/proactor"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -243,7 +244,7 @@ var forwardingBulk = []behaviour{
 		_, err = back.Await(t.Context())
 		require.ErrorIs(t, err, proactor.ErrClosed)
 	}},
-	{name: "the sockets stay blocking or not as they were", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "the sockets stay blocking or not as they were", without: faultqueue.Interrupts | faultqueue.Delays, show: func(t *testing.T, rt *proactor.Runtime) {
 		_, _, a, b, conns := forwarded(t, rt)
 		raw, err := conns[1].NetConn(context.Background()).(syscall.Conn).SyscallConn()
 		require.NoError(t, err)

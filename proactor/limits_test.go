@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/faultqueue"
 	"github.com/goproactor/goproactor/proactor"
 	"github.com/stretchr/testify/require"
 )
@@ -103,7 +104,7 @@ var limiting = []behaviour{
 			require.Error(t, err, "a reset")
 		}
 	}},
-	{name: "an idle connection ends", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "an idle connection ends", without: faultqueue.Interrupts, show: func(t *testing.T, rt *proactor.Runtime) {
 		eachWay(t, rt, func(ctx context.Context, c *proactor.Conn, peer *net.TCPConn) {
 			c.SetIdleTimeout(briefly)
 			_, err := c.Recv().Await(ctx)

@@ -31,11 +31,12 @@ type Loop struct {
 	files    slotPool // where chains open theirs
 
 	zeroCopies []*zeroCopy // to be used again
-	fileMemory [][]byte    // to be used again
 	transfers  []*transfer // to be used again
 	pipes      pipes       // for Forward
 
 	programs engine.Account // of Buffer
+
+	fileMemories fileMemories // for SendFile
 
 	conns     []*Conn                 // every open connection of this loop
 	residents engine.Roster[resident] // what else is open, and a Shutdown waits for

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/goproactor/goproactor/internal/queuehook"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -32,7 +33,11 @@ type options struct {
 	fileWorkers   int
 	logger        *slog.Logger
 	tracer        Tracer
+	hook          queuehook.Hook
 }
+
+// HookQueue implements queuehook.Hooked, for packages of this module.
+func (o *options) HookQueue(h queuehook.Hook) { o.hook = h }
 
 func defaultOptions() options {
 	return options{

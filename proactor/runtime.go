@@ -92,6 +92,9 @@ func start(o options, c candidate) (*Runtime, error) {
 
 // engineConfig is the configuration of the i-th loop's engine.
 func (o *options) engineConfig(i int, open func() (ring.Queue, error)) engine.Config {
+	if backend := open; o.hook != nil {
+		open = func() (ring.Queue, error) { return o.hook(i, backend) }
+	}
 	return engine.Config{Index: i, Loops: o.loops, Open: open, Budget: o.budget(), Pin: o.pin, BusyPoll: o.busyPoll, Logger: o.logger, TurnLatency: o.turnLatency}
 }
 

@@ -122,7 +122,7 @@ func (s *sender) start() {
 	}
 	n = s.gathered(n)
 	sqe := l.engine.Next()
-	const flags = ring.MsgWaitAll | ring.MsgNoSignal
+	flags := s.flags(n)
 	switch {
 	case s.conn.medium == file:
 		sqe.PrepWrite(s.conn.fd, first.data[:min(len(first.data), maxTransfer)])
@@ -140,6 +140,18 @@ func (s *sender) start() {
 	}
 	s.inFlight = int32(n)
 	s.userData = l.engine.Submit(sqe, s)
+}
+
+// flags are those of a send of n segments. What is in front of a file goes into one packet
+// with the file's first bytes.
+func (s *sender) flags(n int) uint32 {
+	const flags = ring.MsgWaitAll | ring.MsgNoSignal
+	if n < s.queue.Len() {
+		if _, isFile := s.queue.At(n).turn.(*fileSend); isFile {
+			return flags | ring.MsgMore
+		}
+	}
+	return flags
 }
 
 // gathered is how many of the n segments queued go out in one send: each message is a
@@ -251,12 +263,15 @@ type sendable sender
 
 func (w *sendable) Complete(result int32, _ uint32) {
 	s := (*sender)(w)
-	s.inFlight = 0
-	if result < 0 {
+	switch {
+	case s.reason != nil: // it was canceled, perhaps just when there was room
+		s.Complete(-int32(syscall.ECANCELED), 0)
+	case result < 0:
 		s.Complete(result, 0)
-		return
+	default:
+		s.inFlight = 0
+		s.start()
 	}
-	s.start()
 }
 
 // fail ends the sending for good.

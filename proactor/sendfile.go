@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"sync"
 	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
@@ -14,11 +15,12 @@ import (
 	"github.com/goproactor/goproactor/ring"
 )
 
-// A file is sent in pieces through memory of the loop, which pools a few of these
-// pieces.
+// What is not sent out of the page cache (sendCached) is sent in pieces, each read into
+// memory of the loop, which is used again. A send that waits for its client holds one
+// piece, so they are small.
 const (
-	filePiece      = 256 << 10
-	fileMemoryKept = 8
+	filePiece      = 64 << 10
+	smallFilePiece = 4 << 10
 )
 
 var errFileMessages = errors.New("a file can be sent on a stream only, and this connection sends messages")
@@ -27,14 +29,15 @@ var errFileMessages = errors.New("a file can be sent on a stream only, and this 
 // future resolves when the kernel has taken all of them, with their number; an
 // error comes with the number sent before it: io.ErrUnexpectedEOF if the file ends
 // before n bytes (or is truncated while it is being sent), an *fs.PathError of the
-// reading, or an error as of SendBytes. f is an *os.File, for example; the library uses a
-// duplicate of its descriptor, so f may be closed at once.
+// reading, or an error as of SendBytes. f is a *File or an *os.File, for example. It may be
+// closed at once: the library uses a duplicate of its descriptor, and a *File of the same
+// loop is closed when the send has ended.
 //
 // It keeps the order of the connection's sends. A cancel, or a write
 // deadline that passes, after the first byte ends the connection's sending.
 //
-// The bytes go through memory of the loop: splice(2) would save little, and
-// io_uring gives each splice to a worker thread, see docs/performance.md.
+// Bytes in the page cache go from there to the socket, as with sendfile(2); the others, and
+// those of small files, through memory of the loop, see docs/performance.md.
 func (c *Conn) SendFile(f syscall.Conn, off, n int64) futures.Future[int64] {
 	s := &fileSend{longSend: longSend{conn: c}, off: off, left: n}
 	if err := s.take(f); err != nil {
@@ -46,21 +49,46 @@ func (c *Conn) SendFile(f syscall.Conn, off, n int64) futures.Future[int64] {
 // fileSend is a file that is being sent.
 type fileSend struct {
 	longSend
-	fd     int // a duplicate
+	file   *File // on the connection's loop, used as it is; else nil
+	fd     int   // the file's, or a duplicate
 	name   string
 	off    int64
 	left   int64
-	memory []byte
+	memory *fileMemory
 	rest   []byte // the part of it that was read and not sent yet
 	stage  fileStage
 }
+
+// fileMemory is memory for a piece. Its bytes are not cleared for the next use.
+type fileMemory struct {
+	bytes []byte
+	pool  *sync.Pool // of its size
+}
+
+// fileMemories are those of a loop that are not in use. The garbage collector frees those
+// that stay so: as many are kept as there are sends at a time.
+type fileMemories struct{ small, whole sync.Pool }
+
+// take returns memory for a piece of n bytes or less.
+func (m *fileMemories) take(n int64) *fileMemory {
+	pool, size := &m.whole, filePiece
+	if n <= smallFilePiece {
+		pool, size = &m.small, smallFilePiece
+	}
+	if memory, ok := pool.Get().(*fileMemory); ok {
+		return memory
+	}
+	return &fileMemory{make([]byte, size), pool}
+}
+
+func (m *fileMemory) giveBack() { m.pool.Put(m) }
 
 type fileStage uint8
 
 const (
 	fileReading fileStage = iota
 	fileSending
-	fileWaiting // for room in a socket that others have made non-blocking
+	fileWaiting // for room in the socket
 )
 
 // take checks the arguments and duplicates the descriptor.
@@ -74,6 +102,10 @@ func (s *fileSend) take(f syscall.Conn) error {
 	case f == nil:
 		return c.opError("sendfile", os.ErrInvalid)
 	}
+	if ours, ok := f.(*File); ok && ours.loop == c.loop {
+		s.file, s.fd, s.name = ours, -1, ours.name
+		return nil
+	}
 	var err error
 	if s.fd, err = sockets.Duplicate(f); err != nil {
 		return c.opError("sendfile", err)
@@ -85,6 +117,10 @@ func (s *fileSend) take(f syscall.Conn) error {
 }
 
 func (s *fileSend) begin() {
+	if err := s.use(); err != nil {
+		s.refuse(err)
+		return
+	}
 	if s.left == 0 && s.conn.send.refusal() == nil {
 		s.refuse(nil)
 		return
@@ -92,20 +128,33 @@ func (s *fileSend) begin() {
 	s.longSend.begin()
 }
 
-// proceed implements longSender.
-func (s *fileSend) proceed() {
-	l := s.conn.loop
-	if n := len(l.fileMemory); n > 0 {
-		s.memory, l.fileMemory = l.fileMemory[n-1], l.fileMemory[:n-1]
-	} else {
-		s.memory = make([]byte, filePiece)
+// use keeps a file of the loop open.
+func (s *fileSend) use() error {
+	f := s.file
+	if f == nil {
+		return nil
 	}
-	s.read()
+	if f.state != fileOpen {
+		return s.conn.opError("sendfile", f.loop.closedBy(errFileClosed))
+	}
+	f.inFlight++
+	s.fd = f.fd
+	return nil
+}
+
+// proceed implements longSender. It sends what comes next.
+func (s *fileSend) proceed() {
+	if !s.sendCached() {
+		s.read()
+	}
 }
 
 func (s *fileSend) read() {
+	if s.memory == nil {
+		s.memory = s.conn.loop.fileMemories.take(s.left)
+	}
 	sqe := s.conn.loop.engine.Next()
-	sqe.PrepReadAt(s.fd, s.memory[:min(s.left, int64(len(s.memory)))], s.off)
+	sqe.PrepReadAt(s.fd, s.memory.bytes[:min(s.left, int64(len(s.memory.bytes)))], s.off)
 	s.submit(sqe, fileReading)
 }
 
@@ -128,14 +177,13 @@ func (s *fileSend) submit(sqe *ring.SQE, stage fileStage) {
 func (s *fileSend) Complete(result int32, _ uint32) {
 	switch s.ended(); {
 	case s.over: // abandoned
+		s.giveBack()
 	case s.stage == fileReading:
 		s.wasRead(result)
 	case s.stage == fileSending:
 		s.wasSent(result)
-	case s.reason != nil:
-		s.stop()
 	default:
-		s.send()
+		s.hasRoom(result)
 	}
 	s.conn.settled()
 }
@@ -152,7 +200,7 @@ func (s *fileSend) wasRead(result int32) {
 		s.finish(s.conn.opError("sendfile", io.ErrUnexpectedEOF))
 	default:
 		s.off += int64(result)
-		s.rest = s.memory[:result]
+		s.rest = s.memory.bytes[:result]
 		s.send()
 	}
 }
@@ -171,13 +219,11 @@ func (s *fileSend) wasSent(result int32) {
 	case s.reason != nil:
 		s.stop()
 	case result > 0 && len(s.rest) == 0:
-		s.read()
+		s.proceed()
 	case result > 0, e == syscall.EINTR:
 		s.send()
 	case e == syscall.EAGAIN:
-		sqe := c.loop.engine.Next()
-		sqe.PrepPoll(c.fd, ring.PollOut)
-		s.submit(sqe, fileWaiting)
+		s.awaitRoom()
 	case e == syscall.ECANCELED:
 		s.fail(c.closedError("write"))
 	case e == 0:
@@ -187,10 +233,39 @@ func (s *fileSend) wasSent(result int32) {
 	}
 }
 
+// hasRoom goes on after awaitRoom.
+func (s *fileSend) hasRoom(result int32) {
+	switch e := syscall.Errno(-result); {
+	case s.reason != nil:
+		s.stop()
+	case result < 0 && e == syscall.ECANCELED:
+		s.fail(s.conn.closedError("write"))
+	case result < 0:
+		s.fail(s.conn.failed("write", e))
+	case len(s.rest) > 0:
+		s.send()
+	default:
+		s.proceed()
+	}
+}
+
 // free implements longSender.
 func (s *fileSend) free() {
-	sockets.Close(s.fd)
-	if l := s.conn.loop; s.memory != nil && !s.live && len(l.fileMemory) < fileMemoryKept {
-		l.fileMemory = append(l.fileMemory, s.memory)
+	if !s.live {
+		s.giveBack()
+	}
+}
+
+// giveBack gives back the file and the memory, which no operation uses any more.
+func (s *fileSend) giveBack() {
+	switch {
+	case s.file == nil:
+		sockets.Close(s.fd)
+	case s.fd >= 0:
+		s.file.inFlight--
+		s.file.settled()
+	}
+	if s.memory != nil {
+		s.memory.giveBack()
 	}
 }

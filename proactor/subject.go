@@ -39,9 +39,10 @@ func (r *packetRelease) subject() any  { return (*PacketConn)(r) }
 func (a *acceptor) subject() any   { return a.listener }
 func (w *acceptable) subject() any { return w.listener }
 
-func (o *transfer) subject() any    { return o.file }
-func (r *fileRelease) subject() any { return (*File)(r) }
-func (f *scopedFile) subject() any  { return f.file }
+func (o *transfer) subject() any      { return o.file }
+func (w *readyTransfer) subject() any { return w.file }
+func (r *fileRelease) subject() any   { return (*File)(r) }
+func (f *scopedFile) subject() any    { return f.file }
 
 func (c *call[T]) subject() any {
 	if c.file == nil { // it is on a name

@@ -229,6 +229,8 @@ func (o *transfer) Complete(result int32, _ uint32) {
 		o.end(o.file.failed(o.verb.op(), io.ErrUnexpectedEOF))
 	case errno == syscall.EINTR:
 		o.goOn()
+	case errno == syscall.EAGAIN:
+		o.awaitReady()
 	case errno == syscall.ECANCELED && o.reason != nil:
 		o.end(o.reason)
 	case errno == syscall.ECANCELED && o.file.ending:
@@ -273,6 +275,35 @@ func (o *transfer) goOn() {
 	default:
 		o.submit()
 	}
+}
+
+// awaitReady waits with a poll. It is for a pipe or device that others have made
+// non-blocking: a transfer on it does not wait.
+func (o *transfer) awaitReady() {
+	if o.reason != nil || o.file.ending {
+		o.goOn()
+		return
+	}
+	l := o.file.loop
+	sqe := l.engine.Next()
+	if o.verb.isRead() {
+		sqe.PrepPoll(o.file.fd, ring.PollIn)
+	} else {
+		sqe.PrepPoll(o.file.fd, ring.PollOut)
+	}
+	o.userData = l.engine.Submit(sqe, (*readyTransfer)(o))
+}
+
+// readyTransfer is the transfer while it waits.
+type readyTransfer transfer
+
+func (w *readyTransfer) Complete(result int32, _ uint32) {
+	o := (*transfer)(w)
+	if result < 0 {
+		o.Complete(result, 0)
+		return
+	}
+	o.goOn()
 }
 
 // end ends a transfer that was submitted.

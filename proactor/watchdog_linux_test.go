@@ -83,7 +83,10 @@ func selectFrom(c chan struct{}) {
 }
 
 //go:noinline
-func lock(l sync.Locker) { l.Lock(); l.Unlock() }
+func lock(l sync.Locker) {
+	l.Lock()
+	defer l.Unlock()
+}
 
 //go:noinline
 func waitFor(group *sync.WaitGroup) { group.Wait() }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/faultqueue"
 	"github.com/goproactor/goproactor/proactor"
 	"github.com/stretchr/testify/require"
 )
@@ -108,7 +109,7 @@ var zeroCopying = []behaviour{
 		gone(t, err)
 		require.Zero(t, n)
 	}},
-	{name: "SendZeroCopy canceled", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "SendZeroCopy canceled", without: faultqueue.Shortages, show: func(t *testing.T, rt *proactor.Runtime) {
 		for _, where := range []string{"outside", "inside"} {
 			c, peer := slowly(t, rt)
 			check := func(ctx context.Context) {

@@ -62,6 +62,7 @@ const (
 	MsgDontWait    uint32 = 0x40
 	MsgWaitAll     uint32 = 0x100
 	MsgNoSignal    uint32 = 0x4000
+	MsgMore        uint32 = 0x8000 // more follows: no packet for this alone
 	MsgCMsgCloexec uint32 = 0x40000000
 )
 

@@ -6,19 +6,14 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
-	"runtime"
-	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"text/tabwriter"
 	"time"
 
 	"github.com/goproactor/goproactor/internal/exampletest"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 )
 
 var (
@@ -55,17 +50,17 @@ func TestCompare(t *testing.T) {
 		for range *compareRounds {
 			now := map[string]measure{}
 			for name, s := range servers {
-				before := processorTime(t, s.process)
-				out := onProcessor(t, 1, exec.Command(benchmark, "-h", s.host, "-p", s.port, "-q", "-c", "50",
+				before := exampletest.ProcessorTime(t, s.process)
+				out := exampletest.RanPinned(t, 1, exec.Command(benchmark, "-h", s.host, "-p", s.port, "-q", "-c", "50",
 					"-P", strconv.Itoa(cell.depth), "-n", strconv.Itoa(cell.requests), "-t", cell.test))
-				used := processorTime(t, s.process) - before
+				used := exampletest.ProcessorTime(t, s.process) - before
 				now[name] = measure{float64(used) / float64(cell.requests), ratePrinted(t, out)}
 				all[name] = append(all[name], now[name])
 			}
 			ratios = append(ratios, now["kv"].nanoseconds/now["redis"].nanoseconds)
 		}
 		fmt.Fprintf(table, "%d\t%s\t%.0f\t%.0f\t%.2f\t%.0f\t%.0f\n", cell.depth, cell.test,
-			median(all["kv"], measure.cost), median(all["redis"], measure.cost), middle(ratios),
+			median(all["kv"], measure.cost), median(all["redis"], measure.cost), exampletest.Median(ratios),
 			median(all["kv"], measure.rate), median(all["redis"], measure.rate))
 	}
 	table.Flush()
@@ -79,12 +74,7 @@ func median(all []measure, of func(measure) float64) float64 {
 	for _, m := range all {
 		values = append(values, of(m))
 	}
-	return middle(values)
-}
-
-func middle(values []float64) float64 {
-	slices.Sort(values)
-	return values[len(values)/2]
+	return exampletest.Median(values)
 }
 
 // contestant is a server under measurement.
@@ -95,7 +85,7 @@ type contestant struct {
 
 func startKV(t *testing.T) contestant {
 	var s *exampletest.Server
-	pinned(t, 0, func() {
+	exampletest.Pinned(t, 0, func() {
 		s = exampletest.Start(t, "-addr", "127.0.0.1:0", "-loops", "1", "-backend", *compareBackend)
 	})
 	host, port, err := net.SplitHostPort(s.Addr)
@@ -110,7 +100,7 @@ func startRedisOn(t *testing.T) contestant {
 	_, port, _ := net.SplitHostPort(free.Addr().String())
 	free.Close()
 	cmd := exec.Command(program, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir())
-	pinned(t, 0, func() { require.NoError(t, cmd.Start()) })
+	exampletest.Pinned(t, 0, func() { require.NoError(t, cmd.Start()) })
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	require.Eventually(t, func() bool {
 		c, err := net.Dial("tcp", "127.0.0.1:"+port)
@@ -120,43 +110,6 @@ func startRedisOn(t *testing.T) contestant {
 		return err == nil
 	}, patience, 10*time.Millisecond)
 	return contestant{cmd.Process.Pid, "127.0.0.1", port}
-}
-
-func onProcessor(t *testing.T, n int, cmd *exec.Cmd) (out string) {
-	pinned(t, n, func() {
-		p, err := cmd.CombinedOutput()
-		require.NoError(t, err, string(p))
-		out = string(p)
-	})
-	return out
-}
-
-// pinned runs fn on a thread that is bound to a processor, as what it starts is.
-func pinned(t *testing.T, processor int, fn func()) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var before, one unix.CPUSet
-	require.NoError(t, unix.SchedGetaffinity(0, &before))
-	one.Set(processor)
-	require.NoError(t, unix.SchedSetaffinity(0, &one))
-	defer unix.SchedSetaffinity(0, &before)
-	fn()
-}
-
-// processorTime is how long the threads of a process have run, in nanoseconds.
-func processorTime(t *testing.T, pid int) (sum int64) {
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
-	require.NoError(t, err)
-	for _, name := range files {
-		p, err := os.ReadFile(name)
-		if err != nil {
-			continue // the thread has ended
-		}
-		ran, err := strconv.ParseInt(strings.Fields(string(p))[0], 10, 64)
-		require.NoError(t, err)
-		sum += ran
-	}
-	return sum
 }
 
 var ratePattern = regexp.MustCompile(`: ([0-9.]+) requests per second`)

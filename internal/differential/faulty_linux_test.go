@@ -135,7 +135,7 @@ var faults = map[string]func(*faulty){
 // TestFaultsAreFound proves that the test can fail: each fault is found, and
 // shrunk to a few entries.
 func TestFaultsAreFound(t *testing.T) {
-	requireKernel(t)
+	requireKernelOf(t, socketsMajor, socketsMinor)
 	for name, inject := range faults {
 		t.Run(name, func(t *testing.T) {
 			open := func() (ring.Queue, error) {

@@ -56,8 +56,11 @@ func fileReport(t testing.TB, p *FileProgram, other Open) string {
 	return fmt.Sprintf("the queues disagree: %v\n%v", d, small)
 }
 
+// On 6.1 an entry that is linked behind the close of its slot still finds the file.
+const filesMajor, filesMinor = 6, 12
+
 func TestFilePrograms(t *testing.T) {
-	requireKernel(t)
+	requireKernelOf(t, filesMajor, filesMinor)
 	first, n := programs(600)
 	found := 0
 	for i := range n {
@@ -99,7 +102,7 @@ func TestFileProgramsDoSomething(t *testing.T) {
 }
 
 func FuzzFilePrograms(f *testing.F) {
-	requireKernel(f)
+	requireKernelOf(f, filesMajor, filesMinor)
 	f.Add([]byte("a program is a string of choices"))
 	f.Add(slices.Repeat([]byte{7, 31, 2, 64, 0, 9, 81, 3}, 20))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -228,6 +231,9 @@ func TestFileRegressions(t *testing.T) {
 	requireKernel(t)
 	for name, p := range fileRegressions {
 		t.Run(name, func(t *testing.T) {
+			if name == "what follows a close has no descriptor" {
+				requireKernelOf(t, filesMajor, filesMinor)
+			}
 			kernel, other, d := compareFiles(t, p, openFallback)
 			require.Nil(t, d, "%v\n%v\n%v", p, kernel, other)
 		})

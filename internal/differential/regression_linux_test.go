@@ -199,7 +199,7 @@ var regressions = map[string]*Program{
 }
 
 func TestRegressions(t *testing.T) {
-	requireKernel(t)
+	requireKernelOf(t, socketsMajor, socketsMinor)
 	for name, p := range regressions {
 		t.Run(name, func(t *testing.T) {
 			v := judge(t, p, openFallback)

@@ -92,6 +92,7 @@ func (l *Loop) idle() bool {
 // close releases what the loop owns.
 func (l *Loop) close() {
 	l.tasks.Close()
+	l.timers.forget()
 	l.host.Closing()
 	if err := l.queue.Close(); err != nil && l.failure.Load() == nil {
 		l.note(err)

@@ -49,6 +49,13 @@ func (s *timers) drop(reason error) {
 	}
 }
 
+// forget disarms every timer that was armed since drop: by what was ending.
+func (s *timers) forget() {
+	for e := s.heap.First(); e != nil; e = s.heap.First() {
+		s.heap.Remove(e)
+	}
+}
+
 // wait is the time until the next timer: zero if it is due, ring.Forever if
 // there is none.
 func (s *timers) wait(l *Loop) time.Duration {

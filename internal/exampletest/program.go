@@ -75,7 +75,7 @@ type Server struct {
 	stderr *bufio.Reader
 }
 
-var banner = regexp.MustCompile(`^listening on (\w+) (\S+) backend=(\w+) loops=(\d+)( style=\w+)?( reason=".+")?$`)
+var banner = regexp.MustCompile(`^listening on (\w+) (\S+) backend=(\w+) loops=(\d+)( (?:style|engine)=\w+)?( reason=".+")?$`)
 
 // Start runs the program and waits for its banner. It is ended with the test.
 func Start(t testing.TB, args ...string) *Server {
@@ -97,6 +97,14 @@ func Await(t testing.TB, cmd *exec.Cmd) *Server {
 	require.Regexp(t, banner, s.Banner)
 	s.Addr = banner.FindStringSubmatch(s.Banner)[2]
 	return s
+}
+
+// Line is the next line that it says, without its end.
+func (s *Server) Line(t testing.TB) string {
+	t.Helper()
+	line, err := s.stderr.ReadString('\n')
+	require.NoError(t, err, "it said %q", line)
+	return strings.TrimSuffix(line, "\n")
 }
 
 // Stop asks it to end, waits for that, and returns what it said.

@@ -37,6 +37,8 @@ func (t *Thread) Leave() {
 func (t *Thread) Here() bool { return here(t) }
 
 // hereByKernel is Here where descriptors are of no use.
+//
+//lint:ignore U1000 assembly calls it
 func hereByKernel(t *Thread) bool {
 	number := t.kernel.Load()
 	return number != 0 && number == kernelThread()

@@ -25,6 +25,17 @@ func (h *harness) halfMapped() (p []byte, half int) {
 	return p, half
 }
 
+// cut is how many bytes of parts write(2) takes at an offset of a file: before Linux 6.0
+// only whole pages of what an error cuts.
+func (h *harness) cut(at int, parts ...[]byte) int {
+	h.Helper()
+	fd, _ := h.file("")
+	n, err := unix.Pwritev(fd, parts, int64(at))
+	require.NoError(h, err)
+	require.Positive(h, n)
+	return n
+}
+
 // cursorAt requires that the position of a file is there.
 func (h *harness) cursorAt(fd, want int) {
 	h.Helper()
@@ -58,21 +69,24 @@ var cursors = []testCase{
 		p, half := h.halfMapped()
 		h.seek(fd, 3)
 		h.entry(1, func(e *ring.SQE) { e.PrepWrite(fd, p) })
-		h.final(1, half)
-		h.cursorAt(fd, 3+half)
+		n := h.cut(3, p)
+		h.final(1, n)
+		h.cursorAt(fd, 3+n)
 		h.entry(2, func(e *ring.SQE) { e.PrepWrite(fd, p[half:]) })
 		h.fails(2, unix.EFAULT)
-		h.cursorAt(fd, 3+half)
+		h.cursorAt(fd, 3+n)
 		h.entry(3, func(e *ring.SQE) { e.PrepWrite(fd, h.text("end")) })
 		h.final(3, 3)
-		h.cursorAt(fd, 6+half)
+		h.cursorAt(fd, 6+n)
 	}},
 	{"a vector at the cursor that an error cuts moves it", func(h *harness) {
 		fd, _ := h.file("0123456789")
 		p, half := h.halfMapped()
 		h.entry(1, func(e *ring.SQE) { e.PrepWritev(fd, h.vector(h.text("ab"), p), ring.AtCursor) })
-		h.final(1, 2+half)
-		h.cursorAt(fd, 2+half)
+		n := h.cut(0, []byte("ab"), p)
+		h.final(1, n)
+		h.cursorAt(fd, n)
+		h.write(fd, "more")
 		h.seek(fd, 0)
 		one := h.memory(2)
 		h.entry(2, func(e *ring.SQE) { e.PrepReadv(fd, h.vector(one, p[:half-1], p[half:]), ring.AtCursor) })
@@ -105,14 +119,15 @@ var cursors = []testCase{
 	}},
 	{"in a chain, an error behind a whole transfer moves the cursor", func(h *harness) {
 		fd, _ := h.file("")
-		p, half := h.halfMapped()
+		p, _ := h.halfMapped()
 		h.entry(1, func(e *ring.SQE) { e.PrepWrite(fd, h.text("whole")); e.SetFlags(ring.SQELink) })
 		h.entry(2, func(e *ring.SQE) { e.PrepWrite(fd, p); e.SetFlags(ring.SQELink) })
 		h.entry(3, func(e *ring.SQE) { e.PrepWrite(fd, h.text("never")) })
 		h.final(1, 5)
-		h.final(2, half)
+		n := h.cut(5, p)
+		h.final(2, n)
 		h.fails(3, unix.ECANCELED)
-		h.cursorAt(fd, 5+half)
+		h.cursorAt(fd, 5+n)
 	}},
 	{"in a chain, what follows a short transfer moves the cursor once", func(h *harness) {
 		fd, _ := h.file("01234")
@@ -158,10 +173,11 @@ var cursors = []testCase{
 		fd, err := unix.Open(path, unix.O_RDWR|unix.O_APPEND|unix.O_CLOEXEC, 0)
 		require.NoError(h, err)
 		h.owned(fd)
-		p, half := h.halfMapped()
+		p, _ := h.halfMapped()
 		h.entry(1, func(e *ring.SQE) { e.PrepWrite(fd, p) })
-		h.final(1, half)
-		h.cursorAt(fd, 10+half)
+		n := h.cut(10, p)
+		h.final(1, n)
+		h.cursorAt(fd, 10+n)
 	}},
 	{"a write over the limit of a file's size is cut there", func(h *harness) {
 		fd, path := h.file("")

@@ -2,6 +2,7 @@ package queuetest
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/goproactor/goproactor/ring"
 	"github.com/stretchr/testify/require"
@@ -40,6 +41,25 @@ func (h *harness) fill(fd int) (n int) {
 		require.NoError(h, err)
 		n += k
 		acknowledged = ^uint64(0)
+	}
+}
+
+// fillBySplice goes on where fill ends: on 6.1 a splice to a full Unix socket adds to the
+// last message, which a write does not (not seen on 6.12).
+func (h *harness) fillBySplice(fd int) (n int) {
+	require.NoError(h, unix.SetNonblock(fd, true))
+	defer unix.SetNonblock(fd, false)
+	r, w := h.loosePipe()
+	defer unix.Close(r)
+	defer unix.Close(w)
+	for {
+		h.write(w, "x")
+		k, err := unix.Splice(r, nil, fd, nil, 1, unix.SPLICE_F_NONBLOCK)
+		if err == unix.EAGAIN {
+			return n
+		}
+		require.NoError(h, err)
+		n += int(k)
 	}
 }
 
@@ -99,7 +119,7 @@ var waits = []waiting{
 		r, w := h.pipe()
 		h.write(w, "hello")
 		out, peer := h.pair()
-		n := h.fill(out)
+		n := h.fill(out) + h.fillBySplice(out)
 		return r, out, func() { h.read(peer, n) }
 	}},
 	{"full TCP socket", func(h *harness) (int, int, func()) {
@@ -131,15 +151,17 @@ func prepareSplice(e *ring.SQE, in, out int) {
 func prepareTee(e *ring.SQE, in, out int) { e.PrepTee(in, out, 5, 0) }
 
 // canceled ends what a worker of the kernel's waits for. The cancel says that it
-// comes too late, and what is on its way to the worker it may not find yet.
+// comes too late, and what is on its way to the worker it may not find yet: ENOENT, or
+// none of all.
 func (h *harness) canceled(userData uint64, prepare func(*ring.SQE)) {
 	h.Helper()
 	const cancel = 1 << 41
-	for answer := -int32(unix.ENOENT); answer == -int32(unix.ENOENT) && len(h.done[userData]) == 0; {
+	notFound := []int32{0, -int32(unix.ENOENT)}
+	for answer := notFound[0]; slices.Contains(notFound, answer) && len(h.done[userData]) == 0; {
 		h.entry(cancel, prepare)
 		c := h.result(cancel)
 		answer = c.Result()
-		require.Contains(h, []int32{0, 1, -int32(unix.EALREADY), -int32(unix.ENOENT)}, answer)
+		require.Contains(h, append(notFound, 1, -int32(unix.EALREADY)), answer)
 	}
 	h.fails(userData, unix.ECANCELED)
 }

@@ -96,3 +96,7 @@ func WritePipe(int, []byte) (int, error) { return 0, errors.ErrUnsupported }
 func Splice(int, int, int) (int, syscall.Errno) { return 0, syscall.EINVAL }
 
 func SpliceToSocket(int, int, int) (int, syscall.Errno) { return 0, syscall.EINVAL }
+
+func Cached(int, int64, int64) bool { return false }
+
+func SendFile(int, int, int64, int) (int, syscall.Errno) { return 0, syscall.EINVAL }

@@ -93,6 +93,19 @@ func ExampleStart() {
 	}
 }
 
+// A handler whose operations are cut short, late, interrupted and refused.
+func ExampleFaults() {
+	for seed := range uint64(50) {
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			conn := proactortest.Serve(t, greet, proactortest.Faults(seed))
+			fmt.Fprintln(conn, "world")
+			if answer, err := io.ReadAll(conn); string(answer) != "hello, world\n" {
+				t.Fatalf("got %q, %v", answer, err)
+			}
+		})
+	}
+}
+
 // A benchmark on each backend that this machine has.
 func ExampleBackends() {
 	for _, backend := range proactortest.Backends(b) {

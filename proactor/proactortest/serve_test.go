@@ -201,7 +201,7 @@ func TestLeftovers(t *testing.T) {
 			ticker := rt.Every(time.Hour)
 			return ticker.Stop, nil
 		}, "1 timers"},
-		{"a task", func(ctx context.Context, rt *proactor.Runtime, c *proactor.Conn) (func(), error) {
+		{"a task", func(_ context.Context, rt *proactor.Runtime, c *proactor.Conn) (func(), error) {
 			ctx, cancel := context.WithCancel(context.Background())
 			rt.Go(ctx, func(ctx context.Context) error {
 				return never.Wait(ctx)

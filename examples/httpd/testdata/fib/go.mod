@@ -1,0 +1,5 @@
+module github.com/goproactor/goproactor/examples/httpd/testdata/fib
+
+go 1.27.3
+
+require github.com/lesismal/fib v1.7.0
