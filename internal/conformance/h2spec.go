@@ -17,7 +17,7 @@ var h2spec = suite{
 		{test: `TestServer/(h2c|tls)/http2_5\.4\.1_1`,
 			reason: "waits 1 s for net/http to close the connection, which it does 1 s after GOAWAY: over package net it fails in 14 of 20 runs"},
 	},
-	files:       map[string]string{"go.mod": h2specModule, "server_test.go": h2specTest},
+	files: map[string]string{"go.mod": h2specModule, "server_test.go": h2specTest},
 	replace: []replacement{
 		{file: "spec/connection.go", old: "net.DialTimeout(", new: "proactornet.DialTimeout("},
 		{file: "spec/connection.go", old: "tls.DialWithDialer(", new: "proactornet.DialTLS("},
