@@ -21,8 +21,8 @@ var fasthttp = suite{
 	},
 	modeArgs: map[mode][]string{coroutine: {"-parallel=1"}}, // what sleeps in a handler delays others
 	known: []known{
-		{test: "TestRevertPull1233", modes: []mode{shared}, skip: true,
-			reason: "asserts that what it dials is a *net.TCPConn"},
+		{test: "TestRevertPull1233", modes: []mode{shared, coroutine}, skip: true,
+			reason: "asserts that its connection is a *net.TCPConn"},
 		{test: "TestResponseVectoredWriteThroughPerIPConn", modes: []mode{shared, coroutine},
 			reason: "asserts that what it accepts is a *net.TCPConn"},
 		{test: "TestAllocationClient|TestResponseVectoredWriteAllocations", modes: []mode{shared, coroutine},
