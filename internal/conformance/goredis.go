@@ -52,7 +52,7 @@ const (
 	// goredisOtherServers are the tests outside of TestGinkgoSuite that do not ask for
 	// the server, or print its port.
 	goredisOtherServers = "Cluster|Sentinel|Search|TimeSeries|VectorSet|Digest|TestTLS|^Example"
-	goredisQuick        = "^(TestGinkgoSuite|TestFullDuplex.*)$/^(Client|Client_OnConnect|Conn|Hook|pool|pipelining|Tx)_.*$"
+	goredisQuick        = "^TestGinkgoSuite$/^(Client_OnConnect|Conn|Hook|pipelining|Tx)_.*$"
 )
 
 // goredisSpecs chooses the specs, and has each of them count as a test: the lines it
