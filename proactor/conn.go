@@ -497,8 +497,8 @@ func (r *release) Complete(int32, uint32) {
 	if c.acceptor != nil {
 		c.acceptor.left(c)
 	}
-	if m := c.limits; m != nil && m.closed != nil {
-		m.closed.Resolve(struct{}{})
+	if c.limits != nil {
+		c.limits.connClosed()
 	}
 }
 

@@ -1,14 +1,35 @@
 package proactor
 
 import (
+	"slices"
 	"time"
 
+	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/internal/engine"
 )
 
 type deadline struct {
 	timer  engine.Timer
 	passed bool
+	ends   []*futures.Promise[Events] // of those who wait by rawConn, see end
+}
+
+// end fails those who wait by rawConn, because the deadline has passed or the connection
+// is closed.
+func (d *deadline) end(reason error) {
+	ends := d.ends
+	d.ends = nil
+	for _, p := range ends {
+		p.Fail(reason)
+	}
+}
+
+// leave takes p, which nobody waits for any more, from those who wait.
+func (d *deadline) leave(p *futures.Promise[Events]) {
+	if i := slices.Index(d.ends, p); i >= 0 {
+		d.ends = slices.Delete(d.ends, i, i+1)
+	}
+	p.Fail(futures.ErrCanceled)
 }
 
 func (c *Conn) readExpired() bool  { return c.limits != nil && c.limits.read.passed }
@@ -33,6 +54,7 @@ func (d *deadline) set(l *Loop, over bool, t time.Time, pass func()) {
 	expired := func(err error) {
 		if err == nil {
 			d.passed = true
+			d.end(errTimeout)
 			pass()
 		}
 	}

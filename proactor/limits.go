@@ -38,6 +38,15 @@ func (b *limits) stop(l *Loop) {
 	l.engine.StopTimer(&b.idle.timer)
 }
 
+// connClosed tells those who wait for the end of the connection.
+func (b *limits) connClosed() {
+	b.read.end(ErrClosed)
+	b.write.end(ErrClosed)
+	if b.closed != nil {
+		b.closed.Resolve(struct{}{})
+	}
+}
+
 // endsBy ends the connection because of a limit. Operations that wait, and later ones,
 // fail with that reason. A peer that has received everything reads the end of the
 // stream, as after Close; others are sent a reset.

@@ -108,6 +108,8 @@ func (r *packetRelease) Complete(int32, uint32) {
 	c.state = connClosed
 	c.recv.in.results.reclaim()
 	c.loop.residents.Remove(c)
+	c.reading.end(ErrClosed)
+	c.writing.end(ErrClosed)
 	if c.closed != nil {
 		c.closed.Resolve(struct{}{})
 	}

@@ -17,26 +17,41 @@ type rawConn struct {
 	loop        *Loop
 	ctx         context.Context // that Read and Write await with
 	duplicate   func() (fd int, err error)
-	closed      func() futures.Future[struct{}]
-	nonblocking *sync.Mutex // held while the socket is non-blocking
+	state       *connState
+	deadline    func(Events) *deadline // that limits waiting for them; called on the loop
+	nonblocking *sync.Mutex            // held while the socket is non-blocking
 	flushed     func() futures.Future[struct{}]
 	fail        func(op string, cause error) error
 }
 
 func (c *Conn) rawConn(ctx context.Context) *rawConn {
 	fail := func(op string, cause error) error { return c.opError(op, cause) }
-	return &rawConn{c.loop, ctx, c.duplicate, c.Closed, &c.nonblocking, c.flushed, fail}
+	limit := func(ready Events) *deadline {
+		if ready == Readable {
+			return &c.limited().read
+		}
+		return &c.limited().write
+	}
+	return &rawConn{c.loop, ctx, c.duplicate, &c.state, limit, &c.nonblocking, c.flushed, fail}
 }
 
 func (c *PacketConn) rawConn(ctx context.Context) *rawConn {
 	fail := func(op string, cause error) error { return c.opError(op, cause) }
 	flushed := func() futures.Future[struct{}] { return futures.Future[struct{}]{} }
-	return &rawConn{c.loop, ctx, c.duplicate, c.Closed, &c.nonblocking, flushed, fail}
+	limit := func(ready Events) *deadline {
+		if ready == Readable {
+			return &c.reading
+		}
+		return &c.writing
+	}
+	return &rawConn{c.loop, ctx, c.duplicate, &c.state, limit, &c.nonblocking, flushed, fail}
 }
 
 // SyscallConn implements syscall.Conn, for socket options or to test whether the peer has
 // closed. In a function of Read or Write the descriptor is non-blocking, as with package
-// net. Deadlines do not end Read and Write while they wait, Close does.
+// net, and Close and the deadlines end Read and Write. The connection receives what the
+// peer sends by itself: a function of Read may find nothing although the socket was
+// readable.
 func (n *netConn) SyscallConn() (syscall.RawConn, error) {
 	if n.conn.shut.Load() {
 		return nil, n.conn.closedError("raw-control")
@@ -104,13 +119,47 @@ func (r *rawConn) until(op string, ready Events, f func(fd uintptr) bool) error 
 		return r.fail(op, err)
 	}
 	defer sockets.Close(fd)
+	// Behind the deadlines that the caller has set before.
+	if _, err := r.limited(ready, func(p *futures.Promise[Events]) { p.Resolve(0) }).Await(r.ctx); err != nil {
+		return r.fail(op, err)
+	}
 	for !r.withoutBlocking(fd, f) {
-		closed := futures.Map(r.closed(), func(struct{}) (Events, error) { return 0, ErrClosed })
-		if _, err := futures.Race(r.loop.Poll(fd, ready), closed).Await(r.ctx); err != nil {
+		if _, err := futures.Race(r.loop.Poll(fd, ready), r.end(ready)).Await(r.ctx); err != nil {
 			return r.fail(op, err)
 		}
 	}
 	return nil
+}
+
+// end fails when the connection is closed, or the deadline for ready passes.
+func (r *rawConn) end(ready Events) futures.Future[Events] {
+	return r.limited(ready, func(p *futures.Promise[Events]) {
+		if p.Pending() { // a cancel by the loop overtakes what others post
+			d := r.deadline(ready)
+			d.ends = append(d.ends, p)
+		}
+	})
+}
+
+// limited fails if the connection is closed or the deadline for ready has passed. Else it
+// is what open, which runs on the loop, makes of it.
+func (r *rawConn) limited(ready Events, open func(*futures.Promise[Events])) futures.Future[Events] {
+	p := futures.NewPromise[Events]()
+	p.SetCanceler(futures.CancelFunc(func() { r.loop.engine.Perform(func() { r.deadline(ready).leave(p) }) }))
+	ok := r.loop.engine.Perform(func() {
+		switch {
+		case *r.state == connClosed:
+			p.Fail(ErrClosed)
+		case r.deadline(ready).passed:
+			p.Fail(errTimeout)
+		default:
+			open(p)
+		}
+	})
+	if !ok {
+		p.Fail(ErrClosed)
+	}
+	return p.Future()
 }
 
 // withoutBlocking calls f while the socket is non-blocking. Operations that the loop

@@ -2,8 +2,10 @@ package proactor_test
 
 import (
 	"net"
+	"os"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/goproactor/goproactor/proactor"
 	"github.com/stretchr/testify/require"
@@ -64,4 +66,72 @@ func TestSyscallConn(t *testing.T) {
 		_, err = n.(syscall.Conn).SyscallConn()
 		require.ErrorIs(t, err, net.ErrClosed)
 	})
+}
+
+// TestSyscallConnDeadline: deadlines end what waits through SyscallConn, and what begins
+// when they have passed, as with package net. A later deadline lifts them.
+func TestSyscallConnDeadline(t *testing.T) {
+	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		for name, open := range map[string]func(t *testing.T) (conn, peer net.Conn, ready func()){
+			"stream": func(t *testing.T) (net.Conn, net.Conn, func()) {
+				c, peer := accepted(t, rt)
+				// The connection receives data itself.
+				return c.NetConn(t.Context()), peer, func() { require.NoError(t, peer.CloseWrite()) }
+			},
+			"messages": func(t *testing.T) (net.Conn, net.Conn, func()) {
+				pc, err := rt.ListenPacket("udp", "127.0.0.1:0")
+				require.NoError(t, err)
+				made := make(chan net.PacketConn, 1)
+				pc.Loop().Do(func() { made <- pc.NetPacketConn(t.Context()) }) // so that it stays there
+				peer, err := net.Dial("udp", pc.LocalAddr().String())
+				require.NoError(t, err)
+				return (<-made).(net.Conn), peer, func() { wrote(t, peer, "x") }
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				conn, peer, ready := open(t)
+				defer conn.Close()
+				defer peer.Close()
+				deadlinesOfSyscallConn(t, conn, ready)
+			})
+		}
+	})
+}
+
+func deadlinesOfSyscallConn(t *testing.T, conn net.Conn, ready func()) {
+	raw, err := conn.(syscall.Conn).SyscallConn()
+	require.NoError(t, err)
+	ended, passed := make(chan error), time.Now().Add(-time.Second)
+	tried := make(chan bool)
+	read := func(fd uintptr) bool {
+		_, err := syscall.Read(int(fd), make([]byte, 1))
+		tried <- true
+		return err != syscall.EAGAIN
+	}
+	timedOut := func(err error) {
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		var timeout net.Error
+		require.ErrorAs(t, err, &timeout)
+		require.True(t, timeout.Timeout())
+	}
+	never := func(uintptr) bool { t.Error("called after the deadline"); return true }
+
+	go func() { ended <- raw.Read(read) }()
+	<-tried
+	require.NoError(t, conn.SetReadDeadline(passed)) // while it waits
+	timedOut(<-ended)
+	timedOut(raw.Read(never))
+	require.NoError(t, raw.Write(func(uintptr) bool { return true }))
+
+	require.NoError(t, conn.SetWriteDeadline(passed))
+	timedOut(raw.Write(never))
+	require.NoError(t, conn.SetDeadline(time.Time{}))
+	require.NoError(t, raw.Write(func(uintptr) bool { return true }))
+
+	go func() { ended <- raw.Read(read) }()
+	<-tried
+	require.NoError(t, conn.SetReadDeadline(time.Now().Add(time.Hour)))
+	ready()
+	<-tried
+	require.NoError(t, <-ended)
 }

@@ -145,13 +145,28 @@ func TestJudge(t *testing.T) {
 	require.Len(t, judge(s, setting{"epoll", shared}, r, base).steady, 2)
 }
 
+// TestWriteTable: what was not run stays.
 func TestWriteTable(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "doc.md")
 	require.NoError(t, os.WriteFile(file, []byte("a\n"+tableBegins+"old\n"+tableEnds+"b\n"), 0o644))
-	require.NoError(t, writeTable(file, "new\n"))
+	row := func(s suite, cells string) string {
+		return "| " + s.module + " | " + s.version + " | " + cells + " |\n"
+	}
+	first := entry{row(dns, "package net | 1") + "| | | epoll shared | 2 |\n", ""}
+	second := entry{row(redcon, "package net | 3"), "\nredcon:\n\n- Known: `TestA`\n"}
+	third := entry{row(pgx, "not run: no server"), ""}
+	require.NoError(t, writeTable(file, map[string]entry{"redcon": second, "pgx": third}))
+	require.NoError(t, writeTable(file, map[string]entry{"dns": first}))
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)
-	require.Equal(t, "a\n"+tableBegins+"new\n"+tableEnds+"b\n", string(text))
+	require.Equal(t, "a\n"+tableBegins+tableHead+first.rows+second.rows+third.rows+second.notes+tableEnds+"b\n", string(text))
+
+	changed := entry{row(redcon, "package net | 4"), "\nredcon:\n\n- Known: `TestB`\n"}
+	require.NoError(t, writeTable(file, map[string]entry{"redcon": changed}))
+	text, err = os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, "a\n"+tableBegins+tableHead+first.rows+changed.rows+third.rows+changed.notes+tableEnds+"b\n", string(text))
+
 	require.NoError(t, os.WriteFile(file, []byte("nothing"), 0o644))
-	require.Error(t, writeTable(file, "new\n"))
+	require.Error(t, writeTable(file, map[string]entry{"dns": first}))
 }

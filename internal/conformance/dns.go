@@ -24,6 +24,10 @@ var dns = suite{
 	timeout: "1m",
 	quick:   []string{"-run=^(TestServing|TestServeIgnores|TestClient|TestShutdown|TestHandlerClose|TestSingleEnvelopeXfr)"},
 	known: []known{
+		{test: "TestServerReuseaddr/should-succeed-udp",
+			reason: "binds a port that is free at one address at another, where it may be in use; its sockets are not ours: as published, on package net, it fails in 65 of 400 runs"},
+		{test: "TestTimeout/Exchange(Context)?",
+			reason: "has 11 ms for what it waits 10 ms for: with 17 processes for 2 processors it fails in 18 of 120 runs as published, on package net"},
 		{test: "TestMultiEnvelopeXfr", modes: []mode{coroutine}, skip: true,
 			reason: "the handler waits on a channel for a goroutine that writes to the handler's connection"},
 		{test: "TestInProgressQueriesAtShutdown.*", modes: []mode{coroutine}, skip: true,

@@ -21,8 +21,8 @@ var fasthttp = suite{
 	},
 	modeArgs: map[mode][]string{coroutine: {"-parallel=1"}}, // what sleeps in a handler delays others
 	known: []known{
-		{test: "TestRevertPull1233", modes: []mode{shared}, skip: true,
-			reason: "asserts that what it dials is a *net.TCPConn"},
+		{test: "TestRevertPull1233", modes: []mode{shared, coroutine}, skip: true,
+			reason: "asserts that its connection is a *net.TCPConn"},
 		{test: "TestResponseVectoredWriteThroughPerIPConn", modes: []mode{shared, coroutine},
 			reason: "asserts that what it accepts is a *net.TCPConn"},
 		{test: "TestAllocationClient|TestResponseVectoredWriteAllocations", modes: []mode{shared, coroutine},
@@ -33,6 +33,11 @@ var fasthttp = suite{
 			reason: "expects that of two connections the first to be dialed is accepted first; over several sockets (SO_REUSEPORT) there is no order"},
 		{test: "TestHostClientPendingRequests", modes: []mode{coroutine}, skip: true,
 			reason: "all handlers wait on a channel at once, which blocks their loops"},
+		{test: "TestShutdown(Done|Err)", skip: true,
+			reason: "shuts the server down while its connection is being accepted: Server.Shutdown does not wait for one that it has not counted yet, whose handler then waits for ever; over sockets of package net it fails in 2 of 150 runs"},
+		{test: "TestWorkerPoolMaxWorkersCount(Serial|Concurrent)|TestShutdownWithContextTimeoutThenShutdownAgain|TestShutdownWithContext",
+			modes: []mode{coroutine}, skip: true,
+			reason: "a handler waits on a channel until another connection was served or the server shuts down, which blocks its loop, and with it the other connections there"},
 	},
 }
 

@@ -11,7 +11,13 @@ var h2spec = suite{
 	quick:       []string{"-run=^TestServer$/^h2c$/^(generic|hpack)"},
 	onlyPatched: true,
 	modes:       []mode{detached, shared},
-	files:       map[string]string{"go.mod": h2specModule, "server_test.go": h2specTest},
+	known: []known{
+		{test: `TestServer/(h2c|tls)/http2_5\.1_(6|9|12)`,
+			reason: "net/http answers to whichever of two frames it handles first: over package net they fail now in one, now in nine of ten runs"},
+		{test: `TestServer/(h2c|tls)/http2_5\.4\.1_1`,
+			reason: "waits 1 s for net/http to close the connection, which it does 1 s after GOAWAY: over package net it fails in 14 of 20 runs"},
+	},
+	files: map[string]string{"go.mod": h2specModule, "server_test.go": h2specTest},
 	replace: []replacement{
 		{file: "spec/connection.go", old: "net.DialTimeout(", new: "proactornet.DialTimeout("},
 		{file: "spec/connection.go", old: "tls.DialWithDialer(", new: "proactornet.DialTLS("},

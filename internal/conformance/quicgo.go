@@ -1,8 +1,9 @@
 package main
 
-// quicgo runs the integration tests of quic-go. Its sockets are genuine *net.UDPConns, of
-// which it uses the batches, the segmentation and the control messages. QUIC waits on
-// channels: it cannot run in a task.
+// quicgo runs the integration tests of quic-go. Detached, its sockets are genuine
+// *net.UDPConns, of which it uses the batches, the segmentation and the control messages;
+// it uses those of the others, too: it sends by WriteMsgUDP and receives by SyscallConn.
+// QUIC waits on channels: it cannot run in a task.
 var quicgo = suite{
 	name:     "quic-go",
 	module:   "github.com/quic-go/quic-go",
@@ -10,7 +11,7 @@ var quicgo = suite{
 	packages: []string{"./integrationtests/self", "./integrationtests/versionnegotiation", "./integrationtests/tools/proxy"},
 	args:     []string{"-short"},
 	quick:    []string{"-short", "-run=^(TestHandshake|TestDatagram|TestConnectionMigration|TestStatelessReset|TestMultiplex)"},
-	modes:    []mode{detached},
+	modes:    []mode{detached, shared},
 	replace: []replacement{
 		{file: "client.go", old: "net.ListenUDP(", new: "proactornet.ListenUDP("},
 		{file: "server.go", old: "net.ListenUDP(", new: "proactornet.ListenUDP("},

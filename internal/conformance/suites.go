@@ -14,5 +14,6 @@ var suites = []suite{
 	redcon,
 	grpc,
 	quicgo,
+	goredis,
 	pgx,
 }

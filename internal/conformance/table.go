@@ -9,28 +9,66 @@ import (
 	"strings"
 )
 
-// table is the results in Markdown, and below it what the numbers stand for.
-func table(results []*result) string {
-	var b strings.Builder
-	b.WriteString("| Suite | Version | Over | Passed | Failed | Known | On package net too | Skipped |\n")
-	b.WriteString("|---|---|---|---:|---:|---:|---:|---:|\n")
-	for _, r := range results {
-		if r.skipped != "" {
-			fmt.Fprintf(&b, "| %s | %s | not run: %s | | | | | |\n", r.suite.module, r.suite.version, firstLine(r.skipped))
-			continue
-		}
-		base := r.baseline
-		fmt.Fprintf(&b, "| %s | %s | package net | %d | %d | | | %d |\n",
-			r.suite.module, r.suite.version, base.passed, len(base.steady), base.skipped)
-		for _, v := range r.verdicts {
-			fmt.Fprintf(&b, "| | | %v | %d | %d | %d | %d | %d |\n",
-				v.over, v.passed, len(v.steady)+len(v.unsteady), v.knownCount(), len(v.onNet), v.skipped)
-		}
+// entry is what the table says of one suite: its rows, and below the table what the
+// numbers in them stand for.
+type entry struct{ rows, notes string }
+
+const tableHead = "| Suite | Version | Over | Passed | Failed | Known | On package net too | Skipped |\n" +
+	"|---|---|---|---:|---:|---:|---:|---:|\n"
+
+// table is entries in Markdown, in the order of the suites.
+func table(entries map[string]entry) string {
+	var rows, notes strings.Builder
+	for _, s := range suites {
+		rows.WriteString(entries[s.name].rows)
+		notes.WriteString(entries[s.name].notes)
 	}
-	for _, r := range results {
-		b.WriteString(r.notes())
+	return tableHead + rows.String() + notes.String()
+}
+
+func (r *result) entry() entry { return entry{r.rows(), r.notes()} }
+
+func (r *result) rows() string {
+	if r.skipped != "" {
+		return fmt.Sprintf("| %s | %s | not run: %s | | | | | |\n", r.suite.module, r.suite.version, firstLine(r.skipped))
 	}
-	return b.String()
+	base := r.baseline
+	rows := fmt.Sprintf("| %s | %s | package net | %d | %d | | | %d |\n",
+		r.suite.module, r.suite.version, base.passed, len(base.steady), base.skipped)
+	for _, v := range r.verdicts {
+		rows += fmt.Sprintf("| | | %v | %d | %d | %d | %d | %d |\n",
+			v.over, v.passed, len(v.steady)+len(v.unsteady), v.knownCount(), len(v.onNet), v.skipped)
+	}
+	return rows
+}
+
+// entriesOf reads a table: what it says by the names of the suites.
+func entriesOf(text string) map[string]entry {
+	entries := map[string]entry{}
+	name := ""
+	for line := range strings.Lines(text) {
+		begins := func(s suite) bool {
+			return line == s.name+":\n" || strings.HasPrefix(line, "| "+s.module+" | ")
+		}
+		if i := slices.IndexFunc(suites, begins); i >= 0 {
+			name = suites[i].name
+		}
+		e := entries[name]
+		if strings.HasPrefix(line, "|") {
+			e.rows += line
+		} else if e.notes != "" || line != "\n" {
+			e.notes += line
+		}
+		entries[name] = e
+	}
+	delete(entries, "") // the head
+	for name, e := range entries {
+		if e.notes != "" {
+			e.notes = "\n" + strings.TrimRight(e.notes, "\n") + "\n"
+		}
+		entries[name] = e
+	}
+	return entries
 }
 
 // notes name the tests of a suite that did not pass.
@@ -108,16 +146,19 @@ const (
 	tableEnds   = "<!-- end of table -->\n"
 )
 
-// writeTable puts a table into a document.
-func writeTable(file, text string) error {
+// writeTable puts entries into the table of a document. What it says of other suites
+// stays.
+func writeTable(file string, entries map[string]entry) error {
 	document, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
 	before, rest, ok := bytes.Cut(document, []byte(tableBegins))
-	_, after, ended := bytes.Cut(rest, []byte(tableEnds))
+	old, after, ended := bytes.Cut(rest, []byte(tableEnds))
 	if !ok || !ended {
 		return fmt.Errorf("%s: no place for the table: want %q and %q", file, tableBegins, tableEnds)
 	}
-	return os.WriteFile(file, slices.Concat(before, []byte(tableBegins), []byte(text), []byte(tableEnds), after), 0o644)
+	all := entriesOf(string(old))
+	maps.Copy(all, entries)
+	return os.WriteFile(file, slices.Concat(before, []byte(tableBegins), []byte(table(all)), []byte(tableEnds), after), 0o644)
 }

@@ -12,4 +12,8 @@ var yamux = suite{
 		{file: "session_test.go", old: "net.DialTimeout(", new: "proactornet.DialTimeout("},
 	},
 	modes: []mode{detached, shared},
+	known: []known{
+		{test: "TestManyStreams(_PingPong)?",
+			reason: "gives up on a frame after 250 ms, and a busy machine wakes a thread later than that: with 17 processes for 2 processors it fails in 13 of 60 runs as published, on package net"},
+	},
 }
