@@ -59,6 +59,9 @@ func bytesOf(f *queueabi.Entry, kind ring.Op) (n int) {
 	case ring.OpReadv, ring.OpWritev:
 		return sum(vectorOf(f))
 	case ring.OpSendmsg, ring.OpRecvmsg:
+		if f.Flags&ring.SQEBufferSelect != 0 {
+			return 0 // the vector is not used, and may not be there
+		}
 		return sum(messageVector(header(f)))
 	}
 	return 0
