@@ -426,7 +426,7 @@ var listening = []behaviour{
 		require.NoError(t, err)
 		require.Len(t, seen, 20)
 	}},
-	{name: "accepting ahead of Accept has a bound", show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "accepting ahead of Accept has a bound", without: faultqueue.Interrupts | faultqueue.Shortages | faultqueue.Endings, show: func(t *testing.T, rt *proactor.Runtime) {
 		ln := listen(t, rt)
 		defer ln.Close()
 		const peers = 500
