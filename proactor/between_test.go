@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/proactor"
 	"github.com/stretchr/testify/require"
 )
@@ -164,6 +165,37 @@ var betweenLoops = []behaviour{
 		require.Error(t, err)
 		_, err = c.Move(other(rt, c)).Await(t.Context())
 		require.ErrorIs(t, err, net.ErrClosed)
+	}},
+	{name: "a Move that waits for a peer can be canceled, and the connection stays", show: func(t *testing.T, rt *proactor.Runtime) {
+		c, peer := accepted(t, rt)
+		sent := c.SendBytes(make([]byte, stuffed))
+		for range 3 {
+			waits := c.Recv()
+			moving := c.Move(other(rt, c))
+			_, err := waits.Await(t.Context())
+			require.ErrorIs(t, err, proactor.ErrMoved)
+			moving.Cancel()
+			_, err = moving.Await(t.Context())
+			require.ErrorIs(t, err, futures.ErrCanceled)
+			wrote(t, peer, "here")
+			require.Equal(t, "here", received(t, t.Context(), c))
+		}
+		late, cancel := context.WithDeadline(t.Context(), past)
+		_, err := c.Move(other(rt, c)).Await(late)
+		cancel()
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		after := c.SendBytes([]byte("after"))
+		_, err = io.CopyN(io.Discard, peer, stuffed)
+		require.NoError(t, err)
+		for _, f := range []futures.Future[int]{sent, after} {
+			_, err := f.Await(t.Context())
+			require.NoError(t, err)
+		}
+		require.Equal(t, "after", readFull(t, peer, 5))
+		moved, err := c.Move(other(rt, c)).Await(t.Context())
+		require.NoError(t, err)
+		wrote(t, peer, "there")
+		require.Equal(t, "there", received(t, t.Context(), moved))
 	}},
 	{name: "no moves during Shutdown", show: func(t *testing.T, rt *proactor.Runtime) {
 		c, peer := accepted(t, rt)

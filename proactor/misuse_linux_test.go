@@ -99,6 +99,44 @@ var misuse = []behaviour{
 			}
 		}
 	}},
+	{name: "behind a peer that does not read, nothing outlasts its context", show: func(t *testing.T, rt *proactor.Runtime) {
+		c, _ := accepted(t, rt)
+		l, x := c.Loop(), []byte("x")
+		stuck := c.SendBytes(make([]byte, stuffed))
+		file, err := os.Open(os.Args[0])
+		require.NoError(t, err)
+		defer file.Close()
+		endsInTime := func(name string, use func(ctx context.Context) error) {
+			onTime := func(ctx context.Context) {
+				late, cancel := context.WithDeadline(ctx, past)
+				defer cancel()
+				err = use(late)
+			}
+			bounded(t, name, func() { onLoop(t, l, onTime) })
+			require.ErrorIs(t, err, context.DeadlineExceeded, "%s in a task", name)
+			bounded(t, name, func() { onTime(t.Context()) })
+			require.ErrorIs(t, err, context.DeadlineExceeded, "%s on a goroutine", name)
+		}
+		for name, use := range map[string]func(ctx context.Context) error{
+			"SendBytes":        func(ctx context.Context) error { return second(c.SendBytes(x).Await(ctx)) },
+			"a long SendBytes": func(ctx context.Context) error { return second(c.SendBytes(make([]byte, stuffed)).Await(ctx)) },
+			"SendZeroCopy":     func(ctx context.Context) error { return second(c.SendZeroCopy(x).Await(ctx)) },
+			"SendVector":       func(ctx context.Context) error { return second(c.SendVector(x, x).Await(ctx)) },
+			"SendFile":         func(ctx context.Context) error { return second(c.SendFile(file, 0, 1<<16).Await(ctx)) },
+			"SendStep":         func(ctx context.Context) error { return second(rt.Chain(c.SendStep(x)).Await(ctx)) },
+			"Recv":             func(ctx context.Context) error { return second(c.Recv().Await(ctx)) },
+			"RecvInto":         func(ctx context.Context) error { return second(c.RecvInto(make([]byte, 1)).Await(ctx)) },
+			"RecvStep":         func(ctx context.Context) error { return second(rt.Chain(c.RecvStep(make([]byte, 1))).Await(ctx)) },
+			"Move":             func(ctx context.Context) error { return second(c.Move(l).Await(ctx)) },
+			"Closed":           func(ctx context.Context) error { return second(c.Closed().Await(ctx)) },
+		} {
+			endsInTime(name, use)
+		}
+		endsInTime("CloseWrite", func(ctx context.Context) error { return second(c.CloseWrite().Await(ctx)) })
+		c.Abort()
+		_, err = stuck.Await(t.Context())
+		require.Error(t, err)
+	}},
 	{name: "a huge send goes out piece by piece", show: func(t *testing.T, rt *proactor.Runtime) {
 		p := huge(t)
 		c, peer := accepted(t, rt)

@@ -30,16 +30,16 @@ var errMoving = errors.New("proactor: the connection is being moved already")
 //
 // A Move that fails leaves c as it was, but ends the receives that waited. It fails
 // with syscall.EMFILE if there is no descriptor for the duplicate that it needs, with the
-// error that ended c's sending, or because the runtime shuts down. Canceling does
-// nothing: a Move ends when the sends before it have ended. A Move to c's own loop makes
-// a new Conn, too.
+// error that ended c's sending, or because the runtime shuts down. A Move waits until the
+// peer has taken enough for the sends before it; one that is canceled while it waits has
+// failed with futures.ErrCanceled. A Move to c's own loop makes a new Conn, too.
 func (c *Conn) Move(to *Loop) futures.Future[*Conn] {
-	p := futures.NewPromise[*Conn]()
-	p.SetCanceler(futures.CancelFunc(func() {}))
 	if to == nil {
 		return futures.Failed[*Conn](c.opError("move", fmt.Errorf("to a nil loop: %w", syscall.EINVAL)))
 	}
+	p := futures.NewPromise[*Conn]()
 	m := &move{conn: c, to: loopArrival{to, p}}
+	p.SetCanceler(m)
 	if !c.loop.engine.Perform(m.begin) {
 		p.Fail(c.closedError("move"))
 	}
@@ -129,6 +129,20 @@ func (m *move) begin() {
 		c.loop.engine.Cancel(c.recv.hangupData)
 	}
 	c.settled()
+}
+
+// Cancel implements futures.Canceler, on any goroutine.
+func (m *move) Cancel() { m.conn.loop.engine.Perform(m.withdraw) }
+
+// withdraw ends a move that waits for the sends before it.
+func (m *move) withdraw() {
+	c := m.conn
+	if c.move != m {
+		return // it has the socket, or has failed
+	}
+	c.move = m.before
+	m.to.fail(futures.ErrCanceled)
+	c.recv.arm()
 }
 
 // ready gives the socket to the taker, now that nothing is in flight on it.
