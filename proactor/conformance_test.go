@@ -795,6 +795,7 @@ var sending = []behaviour{
 		show: func(t *testing.T, rt *proactor.Runtime) {
 			from, source := accepted(t, rt)
 			to, sink := accepted(t, rt)
+			require.NoError(t, sink.SetReadBuffer(64<<10)) // or the sockets may take all of it
 			var fed atomic.Int64
 			go func() {
 				piece := make([]byte, 32<<10)

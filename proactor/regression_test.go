@@ -414,3 +414,21 @@ func TestServeEndsHandlersOfAClosedListener(t *testing.T) {
 		require.ErrorIs(t, <-served, context.Canceled)
 	})
 }
+
+func TestLeasesThatOutliveTheRuntimeAreCounted(t *testing.T) {
+	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		c, peer := accepted(t, rt)
+		wrote(t, peer, "lent")
+		b, err := c.Recv().Await(t.Context())
+		require.NoError(t, err)
+		shared := b.Retain()
+		require.NoError(t, rt.Close())
+		require.Equal(t, 1, rt.Stats().Total().BuffersOut)
+		b.Release()
+		require.Equal(t, 1, rt.Stats().Total().BuffersOut, "another holds it")
+		require.Equal(t, "lent", string(shared.Bytes()))
+		shared.Release()
+		require.Zero(t, rt.Stats().Total().BuffersOut)
+		require.Zero(t, rt.Stats().Total().Held)
+	})
+}

@@ -127,6 +127,9 @@ func (l *Loop) lastStats() LoopStats {
 	defer p.mu.Unlock()
 	stats := p.stats
 	stats.LongestTurn = l.engine.LongestTurn()
+	buffers, bytes := l.engine.EndedLate()
+	stats.BuffersOut -= buffers
+	stats.Held -= bytes
 	return stats
 }
 

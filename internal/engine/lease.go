@@ -124,16 +124,43 @@ func (l *Lease) End() {
 }
 
 // EndAnywhere is End from any goroutine. When the loop has ended its buffers are
-// garbage, not to be given back.
+// garbage, not to be given back, and the end is only counted.
 func (l *Lease) EndAnywhere() {
 	if !l.isLast() {
 		return
 	}
-	if on := l.pool.loop; on.Inside() {
+	on := l.pool.loop
+	if on.Inside() {
 		l.pool.release(l)
-	} else {
-		on.Post((*returningLease)(l))
+		return
 	}
+	if !on.Post((*returningLease)(l)) {
+		on.ended.note(l)
+	}
+}
+
+// endedLeases counts leases that ended when their loop had ended.
+type endedLeases struct{ buffers, bytes atomic.Int64 }
+
+// note counts l, which nobody else holds.
+func (e *endedLeases) note(l *Lease) {
+	if root := l.root; root != nil {
+		root.EndAnywhere()
+		return
+	}
+	if l.uncharged {
+		return
+	}
+	if l.block != nil {
+		e.buffers.Add(1)
+	}
+	e.bytes.Add(l.size)
+}
+
+// EndedLate is how many of the buffers that were lent when the loop ended, and of the
+// bytes held, have been given back since. Any goroutine may call it.
+func (l *Loop) EndedLate() (buffers int, bytes int64) {
+	return int(l.ended.buffers.Load()), l.ended.bytes.Load()
 }
 
 // returningLease is a lease on its way home from another goroutine. Nobody else

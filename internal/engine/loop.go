@@ -49,8 +49,9 @@ type Loop struct {
 	longest  atomic.Int64 // turn in nanoseconds, as far as the watchdog saw
 	late     uint64       // completions of operations that were over
 	held     int64        // bytes of received data, see Account
-	stopping bool         // end once nothing is in flight
-	refusing atomic.Bool  // nothing is to begin any more
+	ended    endedLeases
+	stopping bool        // end once nothing is in flight
+	refusing atomic.Bool // nothing is to begin any more
 	stopped  chan struct{}
 	failure  atomic.Pointer[failureError] // why the queue failed, if it did
 }
