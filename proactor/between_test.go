@@ -178,7 +178,7 @@ var betweenLoops = []behaviour{
 			_, err = moving.Await(t.Context())
 			require.ErrorIs(t, err, futures.ErrCanceled)
 			wrote(t, peer, "here")
-			require.Equal(t, "here", received(t, t.Context(), c))
+			require.Equal(t, "here", receivedAll(t, t.Context(), c, 4))
 		}
 		late, cancel := context.WithDeadline(t.Context(), past)
 		_, err := c.Move(other(rt, c)).Await(late)
@@ -195,7 +195,7 @@ var betweenLoops = []behaviour{
 		moved, err := c.Move(other(rt, c)).Await(t.Context())
 		require.NoError(t, err)
 		wrote(t, peer, "there")
-		require.Equal(t, "there", received(t, t.Context(), moved))
+		require.Equal(t, "there", receivedAll(t, t.Context(), moved, 5))
 	}},
 	{name: "no moves during Shutdown", show: func(t *testing.T, rt *proactor.Runtime) {
 		c, peer := accepted(t, rt)
@@ -259,7 +259,7 @@ var betweenLoops = []behaviour{
 		c, err = f.Await(t.Context())
 		require.NoError(t, err)
 		wrote(t, peer, "in")
-		require.Equal(t, "in", received(t, t.Context(), c))
+		require.Equal(t, "in", receivedAll(t, t.Context(), c, 2))
 	}},
 	{name: "connections are spread as asked", show: func(t *testing.T, rt *proactor.Runtime) {
 		for _, network := range []string{"tcp", "unix", "unixpacket"} {

@@ -22,7 +22,7 @@ func TestBusyPoll(t *testing.T) {
 			c, peer := accepted(t, rt)
 			for range 20 {
 				wrote(t, peer, "question")
-				require.Equal(t, "question", received(t, t.Context(), c))
+				require.Equal(t, "question", receivedAll(t, t.Context(), c, 8))
 			}
 			_, err := rt.Loops()[1].Go(t.Context(), func(ctx context.Context) error {
 				_, err := rt.Sleep(time.Millisecond).Await(ctx)
@@ -45,7 +45,7 @@ func TestBusyPollEnds(t *testing.T) {
 		c, peer := accepted(t, rt)
 		eventually(t, func() bool { return proactor.Asleep(c.Loop()) }, func() string { return "the loop never sleeps" })
 		wrote(t, peer, "awake")
-		require.Equal(t, "awake", received(t, t.Context(), c))
+		require.Equal(t, "awake", receivedAll(t, t.Context(), c, 5))
 		closedDown(t, c)
 	}, proactor.WithBusyPoll(50*time.Microsecond))
 }

@@ -87,7 +87,7 @@ var awaiting = []behaviour{
 		for _, other := range []context.Context{context.Background(), <-lent} {
 			inTask(t, rt, c, func(context.Context) {
 				c.Loop().Do(func() { go wrote(t, peer, "data") })
-				require.Equal(t, "data", received(t, other, c))
+				require.Equal(t, "data", receivedAll(t, other, c, 4))
 			})
 		}
 		stop()

@@ -225,7 +225,7 @@ var expiring = []behaviour{
 				_, err = c.RecvInto(make([]byte, 10)).Await(ctx)
 				timedOut(t, err)
 				require.NoError(t, c.SetReadDeadline(never))
-				require.Equal(t, "kept", received(t, ctx, c))
+				require.Equal(t, "kept", receivedAll(t, ctx, c, 4))
 			}
 		}
 		check(t.Context())
@@ -1073,13 +1073,13 @@ var running = []behaviour{
 			// The losers lost nothing.
 			for i, c := range cs {
 				wrote(t, peers[i], "next")
-				require.Equal(t, "next", received(t, ctx, c))
+				require.Equal(t, "next", receivedAll(t, ctx, c, 4))
 			}
 			_, err = futures.WithTimeout(futures.All(recvs()...), time.Millisecond).Await(ctx)
 			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 			for i, c := range cs {
 				wrote(t, peers[i], "again")
-				require.Equal(t, "again", received(t, ctx, c))
+				require.Equal(t, "again", receivedAll(t, ctx, c, 5))
 			}
 			n := 0
 			fs := recvs()
@@ -1245,7 +1245,7 @@ var running = []behaviour{
 		require.NoError(t, err)
 		for c, peer := range map[*proactor.Conn]net.Conn{moved: peer, unconnected: other} {
 			wrote(t, peer, "begun, ")
-			require.Equal(t, "begun, ", received(t, t.Context(), c))
+			require.Equal(t, "begun, ", receivedAll(t, t.Context(), c, 7))
 		}
 		served, client := accepted(t, rt)
 		ctx, cancel := context.WithCancel(t.Context())

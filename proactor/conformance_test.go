@@ -204,7 +204,7 @@ var receiving = []behaviour{
 			require.NoError(t, err)
 			copy(b.Bytes(), bytes.ToUpper(b.Bytes()))
 			wrote(t, peer, "next")
-			require.Equal(t, "next", received(t, ctx, c))
+			require.Equal(t, "next", receivedAll(t, ctx, c, 4))
 			_, err = c.Send(b).Await(ctx)
 			require.NoError(t, err)
 		})
@@ -252,19 +252,19 @@ var receiving = []behaviour{
 	{name: "any goroutine may receive", show: func(t *testing.T, rt *proactor.Runtime) {
 		c, peer := accepted(t, rt)
 		wrote(t, peer, "here")
-		require.Equal(t, "here", received(t, t.Context(), c))
+		require.Equal(t, "here", receivedAll(t, t.Context(), c, 4))
 		other, otherPeer := acceptedOn(t, rt, 1)
 		mine, _ := acceptedOn(t, rt, 0)
 		wrote(t, otherPeer, "from another loop")
 		inTask(t, rt, mine, func(ctx context.Context) {
-			require.Equal(t, "from another loop", received(t, ctx, other))
+			require.Equal(t, "from another loop", receivedAll(t, ctx, other, 17))
 		})
 	}},
 	{name: "io.EOF, again and again", show: func(t *testing.T, rt *proactor.Runtime) {
 		c, peer := accepted(t, rt)
 		wrote(t, peer, "last")
 		require.NoError(t, peer.CloseWrite())
-		require.Equal(t, "last", received(t, t.Context(), c))
+		require.Equal(t, "last", receivedAll(t, t.Context(), c, 4))
 		for range 3 {
 			_, err := c.Recv().Await(t.Context())
 			require.True(t, err == io.EOF, "%v", err)
@@ -355,7 +355,7 @@ var receiving = []behaviour{
 			_, err = c.RecvInto(make([]byte, 8)).Await(short)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			wrote(t, peer, "still there")
-			require.Equal(t, "still there", received(t, ctx, c))
+			require.Equal(t, "still there", receivedAll(t, ctx, c, 11))
 
 			own, stop := context.WithCancelCause(ctx)
 			why := errors.New("changed my mind")
@@ -364,7 +364,7 @@ var receiving = []behaviour{
 			require.ErrorIs(t, err, context.Canceled)
 			require.ErrorIs(t, err, why)
 			wrote(t, peer, "this too")
-			require.Equal(t, "this too", received(t, ctx, c))
+			require.Equal(t, "this too", receivedAll(t, ctx, c, 8))
 		}
 		check(t.Context())
 		inTask(t, rt, c, check)
@@ -428,7 +428,7 @@ var receiving = []behaviour{
 				n, err = third.Await(ctx)
 				require.NoError(t, err)
 				require.Equal(t, "ef", string(q[:n]))
-				require.Equal(t, "gh", received(t, ctx, c))
+				require.Equal(t, "gh", receivedAll(t, ctx, c, 2))
 			}
 		}
 		check(t.Context())
@@ -872,7 +872,7 @@ var sending = []behaviour{
 			require.ErrorIs(t, err, syscall.EPIPE)
 			require.Zero(t, n)
 			wrote(t, peer, "answer")
-			require.Equal(t, "answer", received(t, ctx, c))
+			require.Equal(t, "answer", receivedAll(t, ctx, c, 6))
 		}
 		c, peer := accepted(t, rt)
 		check(t.Context(), c, peer)

@@ -85,7 +85,7 @@ func serveWithFew(t *testing.T, backend, limit string) {
 	require.NoError(t, err)
 	_, err = served.Send(b).Await(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, "echo", received(t, t.Context(), c))
+	require.Equal(t, "echo", receivedAll(t, t.Context(), c, 4))
 	require.NoError(t, rt.Close())
 	require.LessOrEqual(t, len(inUse()), len(before)+2, "all but the poller's are closed")
 	t.Log("served")

@@ -76,7 +76,7 @@ var sendingFiles = []behaviour{
 		n, err = w.SendFile(f, 0, 3).Await(t.Context())
 		require.NoError(t, err)
 		require.EqualValues(t, 3, n)
-		require.Equal(t, "con", received(t, t.Context(), r))
+		require.Equal(t, "con", receivedAll(t, t.Context(), r, 3))
 	}},
 	{name: "SendFile of what is in the page cache in part", show: func(t *testing.T, rt *proactor.Runtime) {
 		c, peer := accepted(t, rt)
@@ -403,7 +403,7 @@ var forwarding = []behaviour{
 		require.ErrorIs(t, err, futures.ErrCanceled)
 		require.EqualValues(t, 5, n)
 		wrote(t, a, "kept")
-		require.Equal(t, "kept", received(t, t.Context(), conns[0]), "what comes later is there")
+		require.Equal(t, "kept", receivedAll(t, t.Context(), conns[0], 4), "what comes later is there")
 		wrote(t, b, "back")
 		require.Equal(t, "back", readFull(t, a, 4))
 		back.Cancel()

@@ -17,7 +17,7 @@ func pipeWorks(t *testing.T, ctx context.Context, r, w *proactor.Conn) {
 	t.Helper()
 	_, err := w.SendBytes([]byte("through")).Await(ctx)
 	require.NoError(t, err)
-	require.Equal(t, "through", received(t, ctx, r))
+	require.Equal(t, "through", receivedAll(t, ctx, r, 7))
 	r.Close()
 	w.Close()
 }

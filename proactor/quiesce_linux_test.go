@@ -67,7 +67,7 @@ var quiet = []struct {
 		p := untouched(64)
 		await(func() futures.Future[int] { return c.RecvInto(p) })
 		wrote(t, peer, "for the next")
-		require.Equal(t, "for the next", received(t, t.Context(), c))
+		require.Equal(t, "for the next", receivedAll(t, t.Context(), c, 12))
 		require.Equal(t, untouched(64), p)
 	}},
 	{"RecvInto in line", func(t *testing.T, rt *proactor.Runtime, await func(func() futures.Future[int])) {
@@ -79,7 +79,7 @@ var quiet = []struct {
 		n, err := f.Await(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, "one", string(first[:n]))
-		require.Equal(t, " and more", received(t, t.Context(), c))
+		require.Equal(t, " and more", receivedAll(t, t.Context(), c, 9))
 		require.Equal(t, untouched(64), p)
 	}},
 	{"RecvFiles", func(t *testing.T, rt *proactor.Runtime, await func(func() futures.Future[int])) {
@@ -91,7 +91,7 @@ var quiet = []struct {
 		})
 		_, err = other.SendBytes([]byte("for the next")).Await(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, "for the next", received(t, t.Context(), c))
+		require.Equal(t, "for the next", receivedAll(t, t.Context(), c, 12))
 		require.Equal(t, untouched(64), p)
 	}},
 	{"a chain that receives", func(t *testing.T, rt *proactor.Runtime, await func(func() futures.Future[int])) {
@@ -102,7 +102,7 @@ var quiet = []struct {
 			return futures.Map(chain, func(r []proactor.StepResult) (int, error) { return len(r), nil })
 		})
 		wrote(t, peer, "for the next")
-		require.Equal(t, "for the next", received(t, t.Context(), c))
+		require.Equal(t, "for the next", receivedAll(t, t.Context(), c, 12))
 		require.Equal(t, untouched(64), p)
 		require.Equal(t, untouched(64), q)
 	}},

@@ -93,7 +93,7 @@ func TestStatsOfALoopThatDoesNotTurn(t *testing.T) {
 	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
 		c, peer := acceptedOn(t, rt, 0)
 		wrote(t, peer, "counted")
-		require.Equal(t, "counted", received(t, t.Context(), c))
+		require.Equal(t, "counted", receivedAll(t, t.Context(), c, 7))
 		held, holds := make(chan struct{}), make(chan struct{})
 		require.True(t, rt.Loops()[0].Do(func() { close(holds); <-held }))
 		<-holds
