@@ -192,8 +192,8 @@ func (q *Queue) stopResuming() {
 	for d := q.resumable.pop(); d != nil; d = q.resumable.pop() {
 		d.again = 0
 		for way := range d.queues {
-			if op := d.queues[way].head; op != nil && !op.registered {
-				q.registry.add(op)
+			if op := d.queues[way].head; op != nil {
+				q.findable(op)
 			}
 		}
 		q.leave(d)

@@ -181,18 +181,26 @@ func (q *Queue) run(d *descriptor, way direction) {
 		case finished:
 			q.finish(op)
 		case yielded:
+			q.findable(op)
 			q.resumeLater(d, way)
 			return
 		case moved:
 		default:
-			if !op.registered {
-				q.registry.add(op)
-			}
+			q.findable(op)
 			if d.queues[way].head == op {
 				return
 			}
 			// It has gone to the workers.
 		}
+	}
+}
+
+// findable lets a cancel find op, which it does not after op's first attempt. As in the
+// kernel's ring that ends with the second, whatever that leaves to do: a peer that sends
+// without end keeps no receive from being canceled.
+func (q *Queue) findable(op *operation) {
+	if !op.registered {
+		q.registry.add(op)
 	}
 }
 

@@ -3,6 +3,7 @@ package queuetest
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/goproactor/goproactor/ring"
@@ -668,6 +669,21 @@ var cancels = []testCase{
 		h.entry(2, func(e *ring.SQE) { e.PrepCancel(1, 0) })
 		h.final(2, 0)
 		h.fails(1, unix.ECANCELED)
+	}},
+	{"a multishot receive that always has more to do can be canceled", func(h *harness) {
+		ours, peer := h.tcpPair()
+		g := h.group(1024, 16, false)
+		h.write(peer, strings.Repeat("more", 4*1024))
+		h.entry(1, func(e *ring.SQE) { e.PrepMultishotRecv(ours, groupID, 0) })
+		for range 3 {
+			require.Equal(h, "more", g.bytes(h, h.result(1))[:4])
+			require.NoError(h, h.Enter(0))
+		}
+		h.entry(2, func(e *ring.SQE) { e.PrepCancel(1, 0) })
+		h.final(2, 0)
+		for c := h.result(1); c.Result() != -int32(unix.ECANCELED); c = h.result(1) {
+			require.True(h, c.More(), "%v", errnoOf(c))
+		}
 	}},
 }
 
