@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -646,4 +648,84 @@ func serveUntilEOF(t *testing.T, name string) {
 	defer rt.Close()
 	fmt.Println("address", serveEcho(t, rt, "queue"))
 	io.Copy(io.Discard, os.Stdin)
+}
+
+// With -hostile=10s TestHostileLatency measures for that long. It is no test of every
+// run, since it asserts a time.
+var hostileFor = flag.Duration("hostile", 0, "measure for this long how others are served while clients attack")
+
+// TestHostileLatency measures how long others wait for an answer while 300 clients never
+// read, and have filled every buffer on their way, and 3,000 are idle.
+func TestHostileLatency(t *testing.T) {
+	if *hostileFor == 0 {
+		t.Skip("it asserts a time: run it alone, with -hostile=10s")
+	}
+	const deaf, idle, others, limit = 300, 3000, 20, 50 * time.Millisecond
+	if need := uint64(2*(deaf+idle+others) + 300); descriptorLimit(t) < need {
+		t.Skipf("needs %d descriptors: raise the limit with ulimit -n", need)
+	}
+	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		addr := serveEcho(t, rt, "await")
+		var attackers []*net.TCPConn
+		for range idle {
+			attackers = append(attackers, dial(t, addr))
+		}
+		var attack, full sync.WaitGroup
+		for range deaf {
+			c := narrow(t, addr)
+			attackers = append(attackers, c)
+			full.Add(1)
+			attack.Go(func() {
+				flood(c, make([]byte, 64<<10))
+				full.Done()
+				c.SetWriteDeadline(never)
+				for err := error(nil); err == nil; { // what the server takes in the meantime
+					_, err = c.Write(make([]byte, 4096))
+				}
+			})
+		}
+		full.Wait()
+		var mu sync.Mutex
+		var waited []time.Duration
+		var served sync.WaitGroup
+		begun := time.Now()
+		for range others {
+			c := dial(t, addr)
+			attackers = append(attackers, c)
+			served.Go(func() {
+				for time.Since(begun) < *hostileFor {
+					asked := time.Now()
+					if err := hello(c); err != nil {
+						t.Error(err)
+						return
+					}
+					mu.Lock()
+					waited = append(waited, time.Since(asked))
+					mu.Unlock()
+					time.Sleep(time.Millisecond) // the pace of the measurement
+				}
+			})
+		}
+		var held int64
+		for time.Since(begun) < *hostileFor {
+			withinBounds(t, rt)
+			held = max(held, rt.Stats().Total().Held)
+			time.Sleep(50 * time.Millisecond)
+		}
+		served.Wait()
+		descriptors, s := openDescriptors(t), rt.Stats().Total()
+		require.LessOrEqual(t, descriptors, 2*(deaf+idle+others)+100)
+		slices.Sort(waited)
+		at := func(percent int) time.Duration { return waited[len(waited)*percent/100].Round(10 * time.Microsecond) }
+		t.Logf("%d answers: 50%% within %v, 90%% within %v, 99%% within %v; at most %d KiB held, %d descriptors, %d buffers, %d connections ended over budget",
+			len(waited), at(50), at(90), at(99), held>>10, descriptors, s.Buffers, s.OverBudget)
+		require.Less(t, at(90), limit)
+		for _, c := range attackers {
+			c.Close()
+		}
+		attack.Wait()
+		recovered(t, rt, 0)
+		late := dial(t, addr)
+		require.NoError(t, hello(late))
+	}, defended...)
 }
