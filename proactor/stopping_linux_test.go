@@ -338,6 +338,24 @@ var stopping = []behaviour{
 	}},
 }
 
+// TestOpenOfALeasedFileWaits has an open wait until the lease of another ends.
+func TestOpenOfALeasedFileWaits(t *testing.T) {
+	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		name, end := leased(t)
+		t.Cleanup(end)
+		opens := rt.OpenFile(name, os.O_RDONLY, 0)
+		for range 20 { // other work goes on, and takes longer than a refusal would
+			_, err := rt.Stat(name).Await(t.Context())
+			require.NoError(t, err)
+		}
+		require.False(t, opens.Ready())
+		end()
+		f, err := opens.Await(t.Context())
+		require.NoError(t, err)
+		closed(t, t.Context(), f)
+	})
+}
+
 // silent is the address of a unix listener whose queue is full, and the connections that
 // have filled it.
 func silent(t *testing.T, rt *proactor.Runtime) (address string, dials []futures.Future[*proactor.Conn]) {
