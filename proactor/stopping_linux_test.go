@@ -110,7 +110,7 @@ func underLoad(t *testing.T, rt *proactor.Runtime) (wait func()) {
 		return errorOf(rt.Go(ctx, func(ctx context.Context) error { return errorOf(rt.Sleep(0).Await(ctx)) }).Await(ctx))
 	})
 	for _, n := range load.rounds {
-		eventually(t, func() bool { return n.Load() > 20 }, rt.Describe)
+		eventually(t, func() bool { return n.Load() > 5 }, rt.Describe)
 	}
 	return func() { t.Helper(); bounded(t, "the load", load.all.Wait) }
 }
