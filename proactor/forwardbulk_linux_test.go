@@ -254,7 +254,7 @@ var forwardingBulk = []behaviour{
 		}
 		before := blocking()
 		passesBulk(t, a, b)
-		require.Equal(t, before, blocking())
+		eventually(t, func() bool { return blocking() == before }, rt.Describe)
 	}},
 }
 

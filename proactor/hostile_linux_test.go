@@ -88,10 +88,10 @@ func narrow(t *testing.T, addr net.Addr) *net.TCPConn {
 	return c.(*net.TCPConn)
 }
 
-// flood writes until nothing has been taken for a while. How long that while is makes the
-// attack stronger or weaker, and nothing else.
+// flood writes until nothing has been taken for a while, or for a second. These times
+// make the attack stronger or weaker, and nothing else.
 func flood(c *net.TCPConn, p []byte) {
-	for {
+	for begun := time.Now(); time.Since(begun) < time.Second; {
 		c.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
 		if n, err := c.Write(p); err != nil && n == 0 {
 			return

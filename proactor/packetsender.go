@@ -22,8 +22,9 @@ const roomRetry = time.Millisecond
 
 // packetSender is the sending side of a PacketConn: an ordered queue. No send
 // waits in the kernel: a message that the socket has no room for is put back in its
-// place, and all wait until there is room. So the order holds, and what is in flight
-// ends by itself.
+// place, and all wait until there is room. What is in flight ends by itself. On a Unix
+// socket the order holds, see start. On others a message that found no room may be
+// overtaken by those submitted with it, as it may be on a network.
 type packetSender struct {
 	outgoing
 	conn     *PacketConn

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 
 	"github.com/goproactor/goproactor/futures"
@@ -20,7 +19,6 @@ type Runtime struct {
 	backend BackendInfo
 	next    atomic.Uint32 // the next loop for calls from other goroutines
 
-	closing  sync.Once
 	begun    atomic.Bool // Close has begun
 	closed   chan struct{}
 	closeErr error
@@ -199,21 +197,27 @@ func (rt *Runtime) Close() error {
 	if rt.currentLoop() != nil {
 		return ErrOnLoop
 	}
-	rt.closing.Do(func() {
-		rt.begun.Store(true)
-		for _, l := range rt.loops {
-			l.engine.Refuse()
-		}
-		for _, l := range rt.loops {
-			l.engine.Do(func() { l.engine.Stop(ErrClosed) })
-		}
-		for _, l := range rt.loops {
-			<-l.engine.Stopped()
-			rt.closeErr = errors.Join(rt.closeErr, l.engine.Err())
-		}
-		rt.watch.Stop()
-		close(rt.closed)
-	})
+	if rt.begun.CompareAndSwap(false, true) {
+		rt.end()
+	}
 	<-rt.closed
 	return rt.closeErr
+}
+
+// end ends the loops. It runs once. A second Close waits for a channel, not for a lock: in
+// a bubble of testing/synctest the fake clock stands still while a goroutine waits for a
+// lock.
+func (rt *Runtime) end() {
+	for _, l := range rt.loops {
+		l.engine.Refuse()
+	}
+	for _, l := range rt.loops {
+		l.engine.Do(func() { l.engine.Stop(ErrClosed) })
+	}
+	for _, l := range rt.loops {
+		<-l.engine.Stopped()
+		rt.closeErr = errors.Join(rt.closeErr, l.engine.Err())
+	}
+	rt.watch.Stop()
+	close(rt.closed)
 }

@@ -75,10 +75,12 @@ var zeroCopying = []behaviour{
 		bothWays(t, rt, c, func(ctx context.Context) {
 			c.SendBytes([]byte("one "))
 			f := c.SendZeroCopy([]byte("two "))
-			c.SendBytes([]byte("three"))
+			last := c.SendBytes([]byte("three"))
 			n, err := f.Await(ctx)
 			require.NoError(t, err)
 			require.Equal(t, 4, n)
+			_, err = last.Await(ctx)
+			require.NoError(t, err)
 			require.Equal(t, "one two three", readFull(t, peer, 13))
 		})
 		bothWays(t, rt, packets, func(ctx context.Context) {

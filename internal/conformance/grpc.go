@@ -67,6 +67,7 @@ func interop(t *testing.T, dir string, secure bool) {
 	}
 	defer server.Wait()
 	defer server.Process.Kill()
+	awaitListener(t, port)
 	for _, c := range cases {
 		t.Run(c, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -83,6 +84,20 @@ func interop(t *testing.T, dir string, secure bool) {
 				t.Errorf("%v: %s", err, out)
 			}
 		})
+	}
+}
+
+// awaitListener returns when the server has begun to listen.
+func awaitListener(t *testing.T, port string) {
+	for begun := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		c, err := net.Dial("tcp", "127.0.0.1:"+port)
+		if err == nil {
+			c.Close()
+			return
+		}
+		if time.Since(begun) > time.Minute {
+			t.Fatal(err)
+		}
 	}
 }
 

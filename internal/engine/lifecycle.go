@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 
 	"github.com/goproactor/goproactor/futures"
+	"github.com/goproactor/goproactor/internal/queuehook"
 )
 
 // open sets the loop up, on its own thread: the queue belongs to the thread
@@ -17,13 +18,15 @@ func (l *Loop) open() (err error) {
 			return err
 		}
 	}
-	if l.queue, err = l.config.Open(); err != nil {
+	queue, err := l.config.Open()
+	if err != nil {
 		return err
 	}
-	l.queue = l.traced(l.queue)
+	l.queue = l.traced(queue)
 	l.fairness.open()
 	if err = l.host.Opened(); err == nil {
-		err = l.wake.open(l)
+		waker, _ := queue.(queuehook.Waker)
+		err = l.wake.open(l, waker)
 	}
 	if err != nil {
 		return errors.Join(err, l.queue.Close())

@@ -6,6 +6,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/goproactor/goproactor/internal/queuehook"
 	"golang.org/x/sys/unix"
 )
 
@@ -23,16 +24,18 @@ type wakeup struct {
 	loop  *Loop
 	count []byte
 	armed bool
-	mu    sync.Mutex // a poster must not write to a number that is another file's by then
-	fd    int        // -1 once closed
+	mu    sync.Mutex      // a poster must not write to a number that is another file's by then
+	fd    int             // -1 once closed
+	waker queuehook.Waker // the queue, if it has to be told of a write; else nil
 }
 
-func (w *wakeup) open(l *Loop) error {
+// open opens it. waker may be nil.
+func (w *wakeup) open(l *Loop, waker queuehook.Waker) error {
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
 	if err != nil {
 		return os.NewSyscallError("eventfd", err)
 	}
-	w.loop, w.fd, w.count = l, fd, make([]byte, 8)
+	w.loop, w.fd, w.count, w.waker = l, fd, make([]byte, 8), waker
 	w.arm()
 	return nil
 }
@@ -82,6 +85,9 @@ func (w *wakeup) signal() {
 		return
 	}
 	unix.Write(w.fd, unsafe.Slice((*byte)(unsafe.Pointer(&one)), 8))
+	if w.waker != nil {
+		w.waker.Wake()
+	}
 }
 
 func (w *wakeup) close() {

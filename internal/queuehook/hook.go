@@ -8,6 +8,13 @@ import "github.com/goproactor/goproactor/ring"
 // called.
 type Hook func(loop int, open func() (ring.Queue, error)) (ring.Queue, error)
 
+// Waker is a queue whose Enter does not wait in the kernel, so that a write to the
+// eventfd of its loop does not end that wait.
+type Waker interface {
+	// Wake has Enter look whether the eventfd can be read. Any goroutine may call it.
+	Wake()
+}
+
 // Hooked is the options of a runtime, which are private to package proactor.
 type Hooked interface{ HookQueue(Hook) }
 

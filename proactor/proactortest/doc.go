@@ -1,5 +1,5 @@
 // Package proactortest tests handlers that are written with package proactor,
-// over real sockets and on both backends.
+// over real sockets and on both backends, or on a network that [Simulate] makes.
 //
 // The three functions to know:
 //

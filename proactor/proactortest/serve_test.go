@@ -81,6 +81,7 @@ type trial struct {
 }
 
 func (r *trial) Helper()           {}
+func (r *trial) Failed() bool      { return r.failure != "" }
 func (r *trial) Cleanup(fn func()) { r.cleanup = append(r.cleanup, fn) }
 func (r *trial) Output() io.Writer { return r }
 func (r *trial) Fatal(args ...any) { r.Error(args...); runtime.Goexit() }
