@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"crypto/tls"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -26,12 +25,7 @@ func TestGarbage(t *testing.T) {
 		"nothing":              func(w io.Writer) {},
 		"a status without end": func(w io.Writer) { io.WriteString(w, "HTTP/1.1 200 "+strings.Repeat("x", 4<<20)) },
 		"headers without end": func(w io.Writer) {
-			io.WriteString(w, "HTTP/1.1 200 OK\r\n")
-			for i := 0; i < 1<<20; i++ {
-				if _, err := fmt.Fprintf(w, "A%d: b\r\n", i); err != nil {
-					return
-				}
-			}
+			io.WriteString(w, "HTTP/1.1 200 OK\r\n"+strings.Repeat("A: b\r\n", 4<<20))
 		},
 		"a bad length": func(w io.Writer) { io.WriteString(w, "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nhello") },
 		"a bad chunk":  func(w io.Writer) { io.WriteString(w, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n") },
