@@ -255,8 +255,11 @@ func (op *operation) workOpenat(scratch *workspace) (int, unix.Errno) {
 		return sleep(unix.SYS_OPENAT, uintptr(op.fd), path, uintptr(flags), uintptr(op.len), 0)
 	}
 	fd, errno := sleep(unix.SYS_OPENAT, uintptr(op.fd), path, uintptr(flags|unix.O_NONBLOCK), uintptr(op.len), 0)
-	if errno == 0 {
+	switch errno {
+	case 0:
 		unix.SetNonblock(fd, false)
+	case unix.EAGAIN: // another has a lease on the file, and is asked to end it (fcntl(2), F_SETLEASE)
+		return sleep(unix.SYS_OPENAT, uintptr(op.fd), path, uintptr(flags), uintptr(op.len), 0)
 	}
 	return fd, errno
 }

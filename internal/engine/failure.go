@@ -33,11 +33,12 @@ func (l *Loop) fail(err error) {
 	l.Stop(l.Failure())
 }
 
-// Err is why the loop ended other than by Stop, nil if for no such reason. Call it
-// when the loop has ended.
+// Err is why the loop ended other than by Stop, nil if for no such reason. It is no
+// net.ErrClosed, unlike Failure: nobody has closed the loop. Call it when the loop has
+// ended.
 func (l *Loop) Err() error {
 	if f := l.failure.Load(); f != nil {
-		return f.cause
+		return fmt.Errorf("event loop %d failed: %w", f.loop, f.cause)
 	}
 	return nil
 }
