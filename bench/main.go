@@ -8,6 +8,7 @@
 //	go -C bench run . files               random reads of a file against os.File
 //	go -C bench run . ratios              net/http, fasthttp, gRPC and others on package net and on this library;
 //	                                      with -o FILE the table for docs/performance.md
+//	go -C bench run . soak -for 10m       all kinds of traffic at once, every byte compared, memory flat
 //	go -C bench run . compare A.json B.json
 //	go -C bench run . report A.json       the tables of a report again; with -o DIR its page and charts,
 //	                                      with -summary the table in the README
@@ -82,6 +83,8 @@ func dispatch(ctx context.Context, args []string) error {
 		return generate()
 	case "ratios":
 		return compareWithNet(ctx, args[1:])
+	case "soak":
+		return runSoak(ctx, args[1:])
 	case "program":
 		return serveProgram(args[1:])
 	case "program-client":

@@ -61,3 +61,39 @@ func (p *progress) finish() {
 		p.bar.Finish()
 	}
 }
+
+// elapsed shows how much of a given time is over.
+type elapsed struct {
+	bar  *progressbar.ProgressBar // nil if there is no terminal
+	of   time.Duration
+	said time.Time
+}
+
+func newElapsed(of time.Duration) *elapsed {
+	e := &elapsed{of: of, said: time.Now()}
+	if term.IsTerminal(int(os.Stderr.Fd())) {
+		e.bar = progressbar.NewOptions(int(of/time.Second),
+			progressbar.OptionSetWriter(os.Stderr),
+			progressbar.OptionFullWidth(),
+			progressbar.OptionClearOnFinish())
+	}
+	return e
+}
+
+// tick says what is so after some of the time.
+func (e *elapsed) tick(after time.Duration, text string) {
+	switch {
+	case e.bar != nil:
+		e.bar.Describe(text)
+		e.bar.Set(int(min(after, e.of) / time.Second))
+	case time.Since(e.said) >= every:
+		e.said = time.Now()
+		fmt.Fprintf(os.Stderr, "%v: %s\n", after.Round(time.Second), text)
+	}
+}
+
+func (e *elapsed) finish() {
+	if e.bar != nil {
+		e.bar.Finish()
+	}
+}
