@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/goproactor/goproactor/futures"
-	"github.com/goproactor/goproactor/proactor"
 )
 
 // episode is a kind of thing that clients do.
@@ -32,6 +31,7 @@ var episodes = []episode{
 	{"echo through a forward", func(c *client) error { return c.echo("forward", 1<<20) }},
 	{"echo by TLS", (*client).echoTLS},
 	{"echo by the library", (*client).echoByLibrary},
+	{"ways to part", (*client).partByLibrary},
 	{"echo cut off", (*client).cutOff},
 	{"connections one after another", (*client).churn},
 	{"ranges of a file", (*client).ranges},
@@ -39,6 +39,7 @@ var episodes = []episode{
 	{"one who never reads", (*client).neverRead},
 	{"datagrams", (*client).datagrams},
 	{"a file of its own", (*client).ownFile},
+	{"a journal", (*client).journal},
 	{"dials that fail", (*client).failingDials},
 	{"timers and tasks", (*client).timers},
 }
@@ -250,7 +251,30 @@ func (c *client) neverRead() error {
 	}
 	defer conn.Close()
 	time.Sleep(time.Duration(c.random.Int64N(int64(300 * time.Millisecond))))
-	return nil
+	if c.random.IntN(2) == 0 {
+		return nil
+	}
+	return readFlood(conn)
+}
+
+// readFlood reads what a flood has left. It ends with a reset.
+func readFlood(conn net.Conn) error {
+	p := make([]byte, floodPiece)
+	for at := int64(0); ; {
+		n, err := conn.Read(p)
+		for i, b := range p[:n] {
+			if want := patternAt(0, (at+int64(i))%floodPiece); b != want {
+				return wrongBytes{fmt.Sprintf("byte %d of the flood is %#02x, expected %#02x", at+int64(i), b, want)}
+			}
+		}
+		at += int64(n)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return fmt.Errorf("after %d bytes of a flood, expected a reset: %w", at, err)
+		}
+		if err != nil {
+			return nil
+		}
+	}
 }
 
 // datagrams sends some and waits for the answer to each. One that is lost is sent again.
@@ -343,51 +367,6 @@ func (c *client) ownFile() (err error) {
 	}
 	_, err = rt.Remove(name).Await(ctx)
 	return err
-}
-
-// deadEnds are addresses that nobody answers at.
-type deadEnds struct {
-	refusing string       // nobody listens
-	missing  string       // no such socket
-	full     net.Listener // nobody accepts
-}
-
-func openDeadEnds(dir string) (*deadEnds, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	refusing := ln.Addr().String()
-	ln.Close()
-	if ln, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-		return nil, err
-	}
-	return &deadEnds{refusing: refusing, missing: filepath.Join(dir, "missing"), full: ln}, nil
-}
-
-func (d *deadEnds) close() { d.full.Close() }
-
-func (c *client) failingDials() error {
-	dead, rt := c.world.soak.dead, c.life.rt
-	if conn, err := rt.Dial(c.ctx, "tcp", dead.refusing).Await(c.ctx); !errors.Is(err, syscall.ECONNREFUSED) {
-		return unexpected(conn, err, syscall.ECONNREFUSED)
-	}
-	if conn, err := rt.Dial(c.ctx, "unix", dead.missing).Await(c.ctx); !errors.Is(err, syscall.ENOENT) {
-		return unexpected(conn, err, syscall.ENOENT)
-	}
-	late, cancel := context.WithCancel(c.ctx)
-	cancel()
-	if conn, err := rt.Dial(late, "tcp", dead.full.Addr().String()).Await(late); !errors.Is(err, context.Canceled) {
-		return unexpected(conn, err, context.Canceled)
-	}
-	return nil
-}
-
-func unexpected(conn *proactor.Conn, err, want error) error {
-	if conn != nil {
-		conn.Abort()
-	}
-	return fmt.Errorf("a dial ended with %w, expected %v", err, want)
 }
 
 // timers sleeps in many tasks, and cancels half of them.

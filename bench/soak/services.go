@@ -313,10 +313,13 @@ func room(l *life, ctx context.Context, c *proactor.Conn) error {
 	return nil
 }
 
+// floodPiece is how many bytes a flood has before they come again.
+const floodPiece = 64 << 10
+
 // flood sends without end to those who do not read, until a deadline.
 func flood(_ *life, ctx context.Context, c *proactor.Conn) error {
 	c.SetWriteDeadline(time.Now().Add(time.Duration(1+rand.IntN(200)) * time.Millisecond))
-	p := fill(make([]byte, 64<<10), 0, 0)
+	p := fill(make([]byte, floodPiece), 0, 0)
 	for {
 		if _, err := c.SendBytes(p).Await(ctx); err != nil {
 			c.Abort()

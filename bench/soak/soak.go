@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -55,7 +56,10 @@ const fileSeed = 7
 // Run soaks until the time is up or ctx ends, and reports. The error is of what kept it
 // from running; what it found is in the report.
 func Run(ctx context.Context, c Config) (*Report, error) {
-	before := Sample{Goroutines: int64(runtime.NumGoroutine()), Descriptors: descriptors()}
+	before, err := beginning()
+	if err != nil {
+		return nil, err
+	}
 	s := &soak{Config: c, began: time.Now(), tally: make(map[string]*Tally)}
 	running, stop := context.WithCancel(ctx)
 	defer stop()
@@ -72,6 +76,18 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	s.close()
 	s.expectNothing(before)
 	return s.report(samples, replaced, ctx.Err() != nil), nil
+}
+
+// beginning counts what there is before.
+func beginning() (Sample, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0") // Go keeps an epoll and an eventfd from its first socket on
+	if err != nil {
+		return Sample{}, err
+	}
+	if err := ln.Close(); err != nil {
+		return Sample{}, err
+	}
+	return Sample{Goroutines: int64(runtime.NumGoroutine()), Descriptors: descriptors()}, nil
 }
 
 func (s *soak) open() (err error) {
@@ -123,20 +139,16 @@ func (s *soak) expectNothing(before Sample) {
 	settle(func() bool {
 		runtime.GC() // package net keeps pipes for its own splices until they are garbage
 		goroutines, fds = int64(runtime.NumGoroutine()), descriptors()
-		return goroutines <= before.Goroutines && fds <= before.Descriptors+s.ofPoller()
+		return goroutines <= before.Goroutines && fds <= before.Descriptors
 	})
 	if goroutines > before.Goroutines {
 		stacks := make([]byte, 1<<20)
 		s.fail(fmt.Sprintf("at the end there are %d goroutines, expected %d:\n%s", goroutines, before.Goroutines, stacks[:runtime.Stack(stacks, true)]))
 	}
-	if fds > before.Descriptors+s.ofPoller() {
-		s.fail(fmt.Sprintf("at the end there are %d descriptors, expected %d", fds, before.Descriptors+s.ofPoller()))
+	if fds > before.Descriptors {
+		s.fail(fmt.Sprintf("at the end there are %d descriptors, expected %d", fds, before.Descriptors))
 	}
 }
-
-// ofPoller is how many descriptors the runtime of Go keeps from the first use of package
-// net on: an epoll and an eventfd.
-func (*soak) ofPoller() int64 { return 2 }
 
 // replaceEvery is about how long a runtime lives.
 const replaceEvery = 4 * time.Second

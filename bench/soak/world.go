@@ -65,9 +65,6 @@ func (s *soak) newWorld(at Place) (*world, error) {
 	if w.life, err = w.start(nil); err != nil {
 		return nil, fmt.Errorf("%v: %w", at, err)
 	}
-	for name, ln := range w.life.listeners {
-		w.addresses[name] = ln.Addr().String()
-	}
 	return w, nil
 }
 
@@ -86,6 +83,9 @@ func (w *world) start(before *life) (*life, error) {
 			return nil, fmt.Errorf("listener %q: %w", v.name, err)
 		}
 		l.listeners[v.name] = ln
+		if before == nil { // nobody is served yet
+			w.addresses[v.name] = ln.Addr().String()
+		}
 	}
 	if l.packets, err = rt.ListenPacket("udp4", "127.0.0.1:0", proactor.WithSocketBuffers(1<<20, 1<<20)); err != nil {
 		rt.Close()
