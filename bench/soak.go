@@ -57,7 +57,7 @@ func runSoak(ctx context.Context, args []string) error {
 	if !report.Passed() {
 		return errSoaked
 	}
-	return nil
+	return ctx.Err()
 }
 
 func parseSoak(args []string) (*soakOptions, error) {
