@@ -302,9 +302,9 @@ var expiring = []behaviour{
 		check := func(ctx context.Context) {
 			for _, to := range []time.Time{time.Now().Add(time.Hour), never} {
 				f := c.Recv()
-				require.NoError(t, c.SetDeadline(time.Now().Add(20*time.Millisecond)))
+				require.NoError(t, c.SetDeadline(time.Now().Add(200*time.Millisecond)))
 				require.NoError(t, c.SetDeadline(to))
-				_, err := rt.Sleep(40 * time.Millisecond).Await(ctx)
+				_, err := rt.Sleep(250 * time.Millisecond).Await(ctx)
 				require.NoError(t, err)
 				wrote(t, peer, "in time")
 				b, err := f.Await(ctx)
