@@ -61,6 +61,10 @@ func TestBadFlags(t *testing.T) {
 		"ratios -rounds 0":                 "-rounds 0",
 		"ratios -duration 0s":              "-duration 0s",
 		"ratios extra":                     `unexpected argument "extra"`,
+		"soak extra":                       `unexpected argument "extra"`,
+		"soak -for 1ms":                    "-for 1ms",
+		"soak -clients 0":                  "-clients 0",
+		"soak -backend nothing":            `-backend "nothing"`,
 		"program":                          "a name and a place",
 		"program nothing net":              `"nothing"`,
 	} {
