@@ -42,10 +42,10 @@ func (r *BufferRing) Cap() int { return len(r.entries) }
 // Address is where the ring begins, for the kernel.
 func (r *BufferRing) Address() uint64 { return uint64(uintptr(unsafe.Pointer(&r.entries[0]))) }
 
-// Add provides p as buffer id, once it is published.
-func (r *BufferRing) Add(p []byte, id uint16) {
+// Add provides the n bytes at an address as buffer id, once it is published.
+func (r *BufferRing) Add(addr uint64, n int, id uint16) {
 	e := &r.entries[r.tail&r.mask]
-	e.addr, e.len, e.bid = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(p)))), uint32(len(p)), id
+	e.addr, e.len, e.bid = addr, uint32(n), id
 	r.tail++
 }
 

@@ -42,12 +42,13 @@ func TestNewCQE(t *testing.T) {
 func TestBufferRing(t *testing.T) {
 	r := NewBufferRing(4)
 	require.Zero(t, uintptr(unsafe.Pointer(&r.entries[0]))%4096, "the kernel wants a page boundary")
-	p := make([]byte, 10)
+	p := new([10]byte)
+	at := uint64(uintptr(unsafe.Pointer(p)))
 	// More rounds than the 16-bit positions have values.
 	for i := range 1<<16 + 10 {
 		head := uint16(i)
 		before := r.Available(head)
-		r.Add(p, head)
+		r.Add(at, len(p), head)
 		unpublished := r.Available(head)
 		r.Publish()
 		if after := r.Available(head); before != 0 || unpublished != 0 || after != 1 {
@@ -55,7 +56,7 @@ func TestBufferRing(t *testing.T) {
 		}
 	}
 	addr, n, id := r.At(9)
-	require.Equal(t, uint64(uintptr(unsafe.Pointer(&p[0]))), addr)
+	require.Equal(t, at, addr)
 	require.EqualValues(t, 10, n)
 	require.EqualValues(t, 9, id)
 	require.EqualValues(t, 7, r.Consume(9, 3))

@@ -339,6 +339,20 @@ var buffers = []testCase{
 		h.entry(1, func(e *ring.SQE) { e.PrepRecvProvided(ours, groupID, 0) })
 		require.Equal(h, "first", g.bytes(h, h.final(1, 5)))
 	}},
+	{"a buffer in a local variable stays where it is", func(h *harness) {
+		ours, peer := h.pair()
+		r, err := ring.NewBufferRing(1)
+		require.NoError(h, err)
+		require.NoError(h, h.RegisterBufferRing(groupID, r))
+		var p [64]byte
+		r.Add(p[:], 0)
+		r.Publish()
+		growStack(1 << 12)
+		h.write(peer, "first")
+		h.entry(1, func(e *ring.SQE) { e.PrepRecvProvided(ours, groupID, 0) })
+		h.final(1, 5)
+		require.Equal(h, "first", string(p[:5]))
+	}},
 	{"a multishot receive goes on until the end", func(h *harness) {
 		ours, peer := h.tcpPair()
 		g := h.group(8, 64, false)
@@ -754,4 +768,15 @@ var endings = []testCase{
 		require.NoError(h, h.Enter(0))
 		// run closes the queue and then counts descriptors.
 	}},
+}
+
+// growStack has the stack grow, which moves it.
+//
+//go:noinline
+func growStack(calls int) byte {
+	var p [512]byte
+	if calls > 0 {
+		p[calls%len(p)] = growStack(calls - 1)
+	}
+	return p[0]
 }
