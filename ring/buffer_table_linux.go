@@ -3,6 +3,7 @@ package ring
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"syscall"
 	"unsafe"
 
@@ -73,6 +74,7 @@ func (r *Ring) UpdateBuffer(index int, p []byte) error {
 		n:      1,
 	}
 	_, err := register(r.fd, registerBuffersUpdate, unsafe.Pointer(update), uint32(unsafe.Sizeof(*update)))
+	runtime.KeepAlive(piece) // update does not keep it
 	if err != nil {
 		return bufferError(index, len(p), err)
 	}

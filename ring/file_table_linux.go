@@ -3,6 +3,7 @@ package ring
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"syscall"
 	"unsafe"
 
@@ -55,6 +56,7 @@ func (r *Ring) UpdateFiles(first int, fds []int32) (int, error) {
 	}
 	update := &fileUpdate{first: uint32(first), fds: pinned(uintptr(unsafe.Pointer(unsafe.SliceData(fds))))}
 	n, err := register(r.fd, uint32(iouring_syscall.IORING_REGISTER_FILES_UPDATE), unsafe.Pointer(update), uint32(len(fds)))
+	runtime.KeepAlive(fds) // update does not keep it
 	if err != nil {
 		return 0, fileUpdateError(first, len(fds), err)
 	}

@@ -28,7 +28,8 @@ var trials = []trial{
 		return tryReceive(r, func(e *SQE, fd int) { e.PrepMultishotRecv(fd, trialGroup, 0) })
 	}},
 	{name: FeatureMultishotMessages, since: "6.0", needed: true, try: func(r *Ring) error {
-		return tryReceive(r, func(e *SQE, fd int) { e.PrepMultishotRecvmsg(fd, new(Msghdr), trialGroup, 0) })
+		shape := new(Msghdr)
+		return tryReceive(r, func(e *SQE, fd int) { e.PrepMultishotRecvmsg(fd, shape, trialGroup, 0) })
 	}},
 	{name: FeatureBundle, since: "6.10", try: func(r *Ring) error {
 		return tryReceive(r, func(e *SQE, fd int) {
@@ -94,6 +95,7 @@ func tryReceive(r *Ring, prepare func(e *SQE, fd int)) error {
 	}
 	defer r.UnregisterBufferRing(trialGroup)
 	p := make([]byte, 64)
+	defer runtime.KeepAlive(p)
 	b.Add(p, 0)
 	b.Publish()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -216,8 +218,10 @@ func withDescriptor(flags uint32, f func(fd int) error) error {
 const trialData = 1
 
 // perform submits what prepare makes of an entry, and waits for the completion
-// that carries trialData.
+// that carries trialData. An entry does not keep what it points to: prepare does, until
+// perform returns, if it has that memory from outside.
 func (r *Ring) perform(prepare func(*SQE)) (CQE, error) {
+	defer runtime.KeepAlive(prepare)
 	prepare(r.Next())
 	var c [1]CQE
 	for start := time.Now(); time.Since(start) < time.Second; {

@@ -2,6 +2,7 @@ package ring
 
 import (
 	"fmt"
+	"runtime"
 	"syscall"
 	"unsafe"
 
@@ -44,7 +45,8 @@ func (r *Ring) reuse(emptied *int, n int, unregister uint8) (done bool, err erro
 // emptyFiles closes what is in the table of direct descriptors.
 func (r *Ring) emptyFiles() {
 	const batch = 256
-	var none [batch]int32
+	none := make([]int32, batch)
+	defer runtime.KeepAlive(none) // update does not keep it
 	for i := range none {
 		none[i] = EmptySlot
 	}

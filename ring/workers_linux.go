@@ -72,7 +72,8 @@ func (r *Ring) ensureWorkers() {
 	// opens of named pipes keep from all else. It makes them when the others wait.
 	limits := &[2]uint32{maxWorkers, 0}
 	register(temporary.fd, registerMaxWorkers, unsafe.Pointer(limits), 2)
-	r.workersReady = temporary.runsOnWorker((*SQE).PrepNop) && temporary.runsOnWorker(func(e *SQE) { e.PrepRead(counter, make([]byte, 8)) })
+	count := make([]byte, 8)
+	r.workersReady = temporary.runsOnWorker((*SQE).PrepNop) && temporary.runsOnWorker(func(e *SQE) { e.PrepRead(counter, count) })
 }
 
 // runsOnWorker reports whether a worker has performed an operation.
