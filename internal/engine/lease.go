@@ -16,11 +16,11 @@ type Lease struct {
 	block      *block   // nil when data is memory of its own
 	account    *Account // that it is charged to
 	size       int64    // bytes charged
-	uncharged  bool     // the charge is still on its way to the loop
 	pool       *Pool
 	next       *Lease // in the pool's list of free leases
 	generation atomic.Uint32
-	whole      int // of a message of which data is only a part: its length
+	uncharged  atomic.Bool // the charge is still on its way to the loop, see charge
+	whole      int         // of a message of which data is only a part: its length
 
 	root   *Lease       // whose memory it shares, see Retain
 	others atomic.Int32 // holders besides one
@@ -148,7 +148,7 @@ func (e *endedLeases) note(l *Lease) {
 		root.EndAnywhere()
 		return
 	}
-	if l.uncharged {
+	if l.uncharged.CompareAndSwap(true, false) {
 		return
 	}
 	if l.block != nil {

@@ -15,13 +15,15 @@ func (p *Pool) Memory(n int, a *Account) *Lease {
 
 func (p *Pool) memoryElsewhere(n int, a *Account) *Lease {
 	data := make([]byte, n)
-	l := &Lease{pool: p, data: data, memory: data, uncharged: true}
+	l := &Lease{pool: p, data: data, memory: data}
+	l.uncharged.Store(true)
 	p.loop.Post(&charge{l, a})
 	return l
 }
 
 // charge is on its way to the loop. The lease may come there sooner, by a way that
-// another goroutine knows, and may even be over by then.
+// another goroutine knows, and may even be over by then. While the loop ends, it may
+// also end elsewhere at the same time: who clears uncharged decides whether it counts.
 type charge struct {
 	lease   *Lease
 	account *Account
@@ -29,11 +31,13 @@ type charge struct {
 
 func (c *charge) Run() {
 	l := c.lease
-	if !l.uncharged {
+	if !l.uncharged.Load() {
+		return // it is over here, and may already be used again
+	}
+	l.size = int64(cap(l.memory))
+	if !l.uncharged.CompareAndSwap(true, false) {
 		return
 	}
-	l.uncharged = false
-	l.size = int64(cap(l.memory))
 	l.account = c.account
 	c.account.held += l.size
 	l.pool.loop.held += l.size

@@ -290,7 +290,7 @@ func (p *Pool) release(l *Lease) {
 		p.copies.keep(l.memory)
 	}
 	l.data, l.memory, l.block, l.root, l.whole, l.kept = nil, nil, nil, nil, 0, false
-	l.uncharged = false
+	l.uncharged.Store(false)
 	l.next, p.free = p.free, l
 	if root != nil {
 		root.EndAnywhere()
