@@ -123,7 +123,7 @@ func (m *match) prepare(ctx context.Context) error {
 			return err
 		}
 		run := &cellRun{
-			Cell:    &report.Cell{Cell: cell, Name: cell.ID(), Unit: w.Unit},
+			Cell:    &report.Cell{Cell: cell, Name: cell.ID(), Unit: w.Unit, Section: w.Section},
 			static:  w.Static,
 			entries: make(map[string]*entryRun),
 		}

@@ -59,9 +59,10 @@ type Contestant struct {
 // Cell is one point of a workload, with every contestant's figures.
 type Cell struct {
 	workload.Cell
-	Name    string   `json:"name"`
-	Unit    string   `json:"unit"`
-	Entries []*Entry `json:"entries"`
+	Name    string           `json:"name"`
+	Unit    string           `json:"unit"`
+	Section workload.Section `json:"section,omitempty"`
+	Entries []*Entry         `json:"entries"`
 }
 
 // Entry is one contestant's figures in a cell.

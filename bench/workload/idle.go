@@ -1,13 +1,14 @@
 package workload
 
 var _ = register(Workload{
-	Name:   "idle",
-	About:  "an echo on some connections while others are open and silent",
-	Unit:   "messages",
-	Cells:  idleCells(),
-	Custom: idleCell,
-	Rated:  true,
-	drive:  driveEcho,
+	Name:    "idle",
+	About:   "an echo on some connections while others are open and silent",
+	Unit:    "messages",
+	Section: Idle,
+	Cells:   idleCells(),
+	Custom:  idleCell,
+	Rated:   true,
+	drive:   driveEcho,
 })
 
 func idleCells() []Cell {

@@ -12,13 +12,14 @@ import (
 )
 
 var _ = register(Workload{
-	Name:   "memory",
-	About:  "connections that have echoed one message and are silent since: what each costs the server in resident memory",
-	Unit:   "connections",
-	Cells:  []Cell{memoryCell(0, 0, 0, 0)},
-	Custom: memoryCell,
-	Static: true,
-	drive:  driveMemory,
+	Name:    "memory",
+	About:   "connections that have echoed one message and are silent since: what each costs the server in resident memory",
+	Unit:    "connections",
+	Section: Idle,
+	Cells:   []Cell{memoryCell(0, 0, 0, 0)},
+	Custom:  memoryCell,
+	Static:  true,
+	drive:   driveMemory,
 })
 
 func memoryCell(size, conns, _, idle int) Cell {

@@ -16,11 +16,25 @@ import (
 	"github.com/goproactor/goproactor/bench/load"
 )
 
+// Section is a part of the report.
+type Section string
+
+// The sections, in the order of the report.
+const (
+	Echo     Section = ""         // what echo servers do
+	Idle     Section = "idle"     // what idle connections cost
+	Loops    Section = "loops"    // several loops, skew, neighbors
+	Programs Section = "programs" // what people run
+)
+
 // Workload is one kind of work.
 type Workload struct {
 	Name  string
 	About string // one line for the report
 	Unit  string // what requests are: messages
+
+	// Section is the part of the report that shows it.
+	Section Section
 
 	// Cells are the points measured by default. Those of the quick run have
 	// Quick set.
@@ -40,7 +54,7 @@ type Workload struct {
 	// Broadcast starts the servers with it.
 	Broadcast bool
 
-	// Messages starts the servers that echo UDP messages.
+	// Datagrams starts the servers that echo UDP messages.
 	Messages bool
 
 	drive func(load.Job) (load.Result, error)
