@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,21 +42,26 @@ func compete(ctx context.Context, args []string) error {
 
 	m := newMatch(h, o)
 	m.report.Command = strings.Join(append([]string{"bench"}, args...), " ")
-	if err := m.prepare(ctx); err != nil {
-		return err
-	}
-	release, err := process.Confine(o.clientCore)
-	if err != nil {
-		return err
-	}
-	defer release()
-	if err := m.play(ctx); err != nil {
+	if err := m.measure(ctx); err != nil {
 		return err
 	}
 	if err := m.report.Table(os.Stdout); err != nil {
 		return err
 	}
 	return m.write()
+}
+
+// measure prepares and plays.
+func (m *match) measure(ctx context.Context) error {
+	if err := m.prepare(ctx); err != nil {
+		return err
+	}
+	release, err := process.Confine(m.clientCore)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return m.play(ctx)
 }
 
 // match is a benchmark under way.
@@ -70,24 +78,37 @@ type match struct {
 // cellRun is what has been measured of a cell.
 type cellRun struct {
 	*report.Cell
-	playing []contestant.Contestant // those not left out
-	entries map[string]*entryRun
-	rate    float64 // of the open loop, once known
-	static  bool    // see workload.Workload
+	workload workload.Workload
+	playing  []contestant.Contestant // those not left out
+	entries  map[string]*entryRun
+	rate     float64 // of the open loop, once known
 }
 
 // entryRun is what has been measured of a contestant in a cell.
 type entryRun struct {
 	*report.Entry
-	closed, open []*load.Result // by round, nil where it failed
-	openFailures []string
+	closed []*load.Result // by round, nil where it failed
+	open   rated
+	steady []*rated // by share
 }
+
+// rated is what has been measured at a constant rate.
+type rated struct {
+	share    float64 // of the contestant's own maximum, zero for a common rate
+	rate     float64 // once known
+	results  []*load.Result
+	failures []string
+}
+
+// shares of its own maximum at which a contestant's latency is measured.
+var shares = []float64{0.5, 0.8}
 
 func newMatch(h *harness, o *options) *match {
 	return &match{options: o, harness: h, perRun: usualOverhead, report: &report.Report{
 		Schema:  report.Schema,
 		Date:    time.Now().Truncate(time.Second),
 		Machine: report.ThisMachine(o.serverCore, o.clientCore),
+		Ring:    report.ThisRing(),
 		Rounds:  o.rounds,
 		Seconds: o.seconds.Seconds(),
 	}}
@@ -97,46 +118,99 @@ func (m *match) notef(format string, args ...any) {
 	m.report.Notes = append(m.report.Notes, fmt.Sprintf(format, args...))
 }
 
-// prepare builds the contestants and decides who plays where.
+// prepare decides who plays where, and makes ready what that needs.
 func (m *match) prepare(ctx context.Context) error {
-	var ready []contestant.Contestant
-	for _, c := range m.contestants {
-		if err := m.harness.prepare(ctx, c); err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			m.notef("%s is left out: %v", c.Name, err)
-			fmt.Fprintf(os.Stderr, "%s is left out: %v\n", c.Name, err)
-			continue
-		}
-		ready = append(ready, c)
-		m.report.Contestants = append(m.report.Contestants, report.Contestant{
-			Name: c.Name, Family: string(c.Family), About: c.About, Ceiling: c.Against,
-		})
+	if err := m.plan(); err != nil {
+		return err
 	}
-	if len(ready) == 0 {
+	for _, c := range m.cells {
+		if err := m.harness.prepareWorkload(c.workload); err != nil {
+			return fmt.Errorf("workload %s: %w", c.workload.Name, err)
+		}
+	}
+	for _, k := range m.report.Contestants {
+		if err := m.build(ctx, k.Name); err != nil {
+			return err
+		}
+	}
+	m.report.Contestants = slices.DeleteFunc(m.report.Contestants, func(k report.Contestant) bool { return !m.harness.ready(k.Name) })
+	if len(m.report.Contestants) == 0 {
 		return fmt.Errorf("no contestant is left")
 	}
+	return nil
+}
+
+// plan makes the cells.
+func (m *match) plan() error {
 	for _, cell := range m.options.cells {
 		w, err := workload.Find(cell.Workload)
 		if err != nil {
 			return err
 		}
 		run := &cellRun{
-			Cell:    &report.Cell{Cell: cell, Name: cell.ID(), Unit: w.Unit, Section: w.Section},
-			static:  w.Static,
-			entries: make(map[string]*entryRun),
+			Cell:     &report.Cell{Cell: cell, Name: cell.ID(), Unit: w.Unit, Section: w.Section},
+			workload: w,
+			entries:  make(map[string]*entryRun),
 		}
-		for _, c := range ready {
-			e := &entryRun{Entry: &report.Entry{Contestant: c.Name, LeftOut: leftOut(c, w, cell)}}
-			run.Entries = append(run.Entries, e.Entry)
-			run.entries[c.Name] = e
-			if e.LeftOut == "" {
-				run.playing = append(run.playing, c)
-			}
+		if w.Baseline != contestant.Baseline {
+			run.Baseline = w.Baseline
+		}
+		_, _, run.Shared = m.harness.cores(cell.Processors())
+		for _, c := range m.choose(w.Servers()) {
+			m.enter(run, c)
 		}
 		m.cells = append(m.cells, run)
 		m.report.Cells = append(m.report.Cells, run.Cell)
+	}
+	m.order()
+	return nil
+}
+
+// enter has a contestant take part in a cell, or says why it does not.
+func (m *match) enter(run *cellRun, c contestant.Contestant) {
+	e := &entryRun{Entry: &report.Entry{Contestant: c.Name, LeftOut: leftOut(c, run.workload, run.Cell.Cell)}}
+	run.Entries = append(run.Entries, e.Entry)
+	run.entries[c.Name] = e
+	if e.LeftOut == "" {
+		run.playing = append(run.playing, c)
+	}
+	if _, ok := m.report.Find(c.Name); !ok {
+		m.report.Contestants = append(m.report.Contestants, report.Contestant{
+			Name: c.Name, Family: string(c.Family), About: c.About, Ceiling: c.Against,
+			Program: c.Program, Place: string(c.Place),
+		})
+	}
+}
+
+// order sorts the contestants by family; those of one stay in the order of the workloads.
+func (m *match) order() {
+	slices.SortStableFunc(m.report.Contestants, func(a, b report.Contestant) int {
+		return slices.Index(contestant.Families, contestant.Family(a.Family)) - slices.Index(contestant.Families, contestant.Family(b.Family))
+	})
+}
+
+// build makes a contestant ready. One that cannot be built is left out of all cells.
+func (m *match) build(ctx context.Context, name string) error {
+	for _, run := range m.cells {
+		i := slices.IndexFunc(run.playing, func(c contestant.Contestant) bool { return c.Name == name })
+		if i < 0 {
+			continue
+		}
+		err := m.harness.prepare(ctx, run.playing[i])
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err == nil {
+			return nil
+		}
+		m.notef("%s is left out: %v", name, err)
+		fmt.Fprintf(os.Stderr, "%s is left out: %v\n", name, err)
+		break
+	}
+	for _, run := range m.cells {
+		isNamed := func(c contestant.Contestant) bool { return c.Name == name }
+		run.playing = slices.DeleteFunc(run.playing, isNamed)
+		run.Entries = slices.DeleteFunc(run.Entries, func(e *report.Entry) bool { return e.Contestant == name && e.LeftOut == "" })
 	}
 	return nil
 }
@@ -150,6 +224,10 @@ func leftOut(c contestant.Contestant, w workload.Workload, cell workload.Cell) s
 	switch {
 	case uint64(cell.Total()+spareFiles) > files.Max:
 		return fmt.Sprintf("%d connections do not fit the limit of %d descriptors", cell.Total(), files.Max)
+	case cell.Processors() > runtime.NumCPU():
+		return fmt.Sprintf("there are %d processors", runtime.NumCPU())
+	case cell.Loops > 1 && !c.MultiLoop:
+		return "its server has one loop, as it is compared here"
 	case c.MaxConns > 0 && cell.Total() > c.MaxConns:
 		return c.Limit
 	case w.Broadcast && c.NoBroadcast != "":
@@ -165,21 +243,22 @@ func leftOut(c contestant.Contestant, w workload.Workload, cell workload.Cell) s
 const usualOverhead = 100 * time.Millisecond
 
 // overhead adds the connections.
-func (m *match) overhead(c workload.Cell) time.Duration {
-	return m.perRun + time.Duration(c.Total())*200*time.Microsecond
+func (m *match) overhead(c *cellRun) time.Duration {
+	return m.perRun + time.Duration(c.Total())*cmp.Or(c.workload.Connect, 200*time.Microsecond)
 }
 
 // try runs once, to see how long that takes on this machine today.
 func (m *match) try(ctx context.Context) error {
 	const interval = 20 * time.Millisecond
-	echo := load.Job{Workload: "echo", Size: 64, Conns: 1, Window: 1, Duration: interval}
 	for _, c := range m.cells {
+		if c.workload.Static {
+			continue
+		}
+		job := c.Job()
+		job.Conns, job.Idle, job.Window, job.Duration = 1, 0, 1, interval
 		for _, k := range c.playing {
-			if c.Workload != echo.Workload {
-				continue
-			}
 			began := time.Now()
-			_, err := m.harness.run(ctx, k, echo)
+			_, err := m.harness.run(ctx, k, c.Cell.Cell, job)
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -192,18 +271,37 @@ func (m *match) try(ctx context.Context) error {
 	return nil
 }
 
-func (m *match) counted(c *cellRun) bool { return m.count && !c.static }
+func (m *match) counted(c *cellRun) bool { return m.count && !c.workload.Static }
+
+// roundsOf is in how many rounds a cell is measured: memory does not drift.
+func (m *match) roundsOf(c *cellRun) int {
+	if c.workload.Static {
+		return 1
+	}
+	return m.rounds
+}
 
 func (m *match) opens(c *cellRun) bool { return m.open && c.OpenLoop }
+
+func (m *match) steadies(c *cellRun) bool { return m.open && c.Steady }
+
+// ratedRuns is how many runs at a constant rate a contestant has in a round.
+func (m *match) ratedRuns(c *cellRun) (runs int) {
+	if m.opens(c) {
+		runs++
+	}
+	if m.steadies(c) {
+		runs += len(shares)
+	}
+	return runs
+}
 
 // estimate is what a round of a cell takes.
 func (m *match) estimate(c *cellRun) time.Duration {
 	job := c.Job()
 	job.Warmup, job.Duration = m.warmup, m.seconds
-	one := job.Expected() + m.overhead(c.Cell.Cell)
-	if m.opens(c) {
-		one += m.warmup + m.seconds + m.overhead(c.Cell.Cell)
-	}
+	one := job.Expected() + m.overhead(c)
+	one += time.Duration(m.ratedRuns(c)) * (m.warmup + m.seconds + m.overhead(c))
 	return time.Duration(len(c.playing)) * one
 }
 
@@ -216,14 +314,14 @@ func (m *match) estimateCount(c *cellRun) time.Duration {
 	}
 	job := c.Job()
 	job.Warmup, job.Duration = m.warmup, countSeconds
-	return time.Duration(len(c.playing)) * (job.Expected() + m.overhead(c.Cell.Cell))
+	return time.Duration(len(c.playing)) * (job.Expected() + m.overhead(c))
 }
 
 // announce is how many runs there are, and how long they may take.
 func (m *match) announce() (runs int, total time.Duration) {
 	for _, c := range m.cells {
-		total += time.Duration(m.rounds)*m.estimate(c) + m.estimateCount(c)
-		runs += m.rounds*len(c.playing)*(1+b2i(m.opens(c))) + len(c.playing)*b2i(m.counted(c))
+		total += time.Duration(m.roundsOf(c))*m.estimate(c) + m.estimateCount(c)
+		runs += m.roundsOf(c)*len(c.playing)*(1+m.ratedRuns(c)) + len(c.playing)*b2i(m.counted(c))
 	}
 	return runs, total + total/10 + m.busy
 }
@@ -251,6 +349,9 @@ func (m *match) play(ctx context.Context) error {
 	// out.
 	for round := range m.rounds {
 		for _, c := range m.cells {
+			if round >= m.roundsOf(c) {
+				continue
+			}
 			err := error(errLate)
 			if !m.out(m.estimate(c)) {
 				err = m.round(ctx, c, round)
@@ -282,13 +383,13 @@ var errLate = errors.New("time ran out")
 
 // run runs a contestant once, unless the announced time is over. The error is
 // the match's, not the contestant's: that is in failure.
-func (m *match) run(ctx context.Context, c contestant.Contestant, job load.Job) (result *load.Result, failure, err error) {
+func (m *match) run(ctx context.Context, c contestant.Contestant, cell workload.Cell, job load.Job) (result *load.Result, failure, err error) {
 	if m.out(0) {
 		return nil, nil, errLate
 	}
 	limited, cancel := context.WithDeadline(ctx, m.deadline)
 	defer cancel()
-	result, failure = m.harness.run(limited, c, job)
+	result, failure = m.harness.run(limited, c, cell, job)
 	if ctx.Err() != nil {
 		return nil, nil, ctx.Err()
 	}
@@ -316,7 +417,7 @@ func (m *match) round(ctx context.Context, c *cellRun, round int) error {
 			e.closed = append(e.closed, nil)
 			continue
 		}
-		result, failure, err := m.run(ctx, k, job)
+		result, failure, err := m.run(ctx, k, c.Cell.Cell, job)
 		if err != nil {
 			return err
 		}
@@ -325,31 +426,75 @@ func (m *match) round(ctx context.Context, c *cellRun, round int) error {
 		}
 		e.closed = append(e.closed, result)
 	}
-	if !m.opens(c) {
-		return nil
-	}
-	if job.Rate = m.openRate(c); job.Rate == 0 {
-		m.progress.skip(len(order))
-		return nil
+	return m.rated(ctx, c, round, job, order)
+}
+
+// rated measures latency at a constant rate: at the same one for all, and at shares of what
+// each can do.
+func (m *match) rated(ctx context.Context, c *cellRun, round int, job load.Job, order []int) error {
+	common := 0.0
+	if m.opens(c) {
+		common = m.openRate(c)
 	}
 	for _, i := range order {
-		k := c.playing[i]
-		e := c.entries[k.Name]
-		m.progress.step(round+1, c.Name+" at a constant rate", e.Contestant)
-		if len(e.Failures)+len(e.openFailures) >= mostFailures {
-			continue
+		e := c.entries[c.playing[i].Name]
+		if m.opens(c) {
+			e.open.rate = common
+			if err := m.atRate(ctx, c, round, job, c.playing[i], &e.open); err != nil {
+				return err
+			}
 		}
-		result, failure, err := m.run(ctx, k, job)
-		if err != nil {
-			return err
+	}
+	if !m.steadies(c) {
+		return nil
+	}
+	for s, share := range shares {
+		for _, i := range order {
+			e := c.entries[c.playing[i].Name]
+			if len(e.steady) == s {
+				e.steady = append(e.steady, &rated{share: share, rate: share * e.throughput()})
+			}
+			if err := m.atRate(ctx, c, round, job, c.playing[i], e.steady[s]); err != nil {
+				return err
+			}
 		}
-		if failure != nil {
-			e.openFailures = append(e.openFailures, failure.Error())
-			continue
-		}
-		e.open = append(e.open, result)
 	}
 	return nil
+}
+
+// atRate runs a contestant at a constant rate, unless that is unknown or it has failed.
+func (m *match) atRate(ctx context.Context, c *cellRun, round int, job load.Job, k contestant.Contestant, to *rated) error {
+	e := c.entries[k.Name]
+	what := c.Name + " at a constant rate"
+	if to.share > 0 {
+		what = fmt.Sprintf("%s at %.0f %%", c.Name, 100*to.share)
+	}
+	m.progress.step(round+1, what, k.Name)
+	if to.rate == 0 || len(e.Failures)+len(to.failures) >= mostFailures {
+		return nil
+	}
+	job.Rate = to.rate
+	result, failure, err := m.run(ctx, k, c.Cell.Cell, job)
+	switch {
+	case err != nil:
+		return err
+	case failure != nil:
+		to.failures = append(to.failures, failure.Error())
+	default:
+		to.results = append(to.results, result)
+	}
+	return nil
+}
+
+// throughput is what the contestant does at full load.
+func (e *entryRun) throughput() float64 {
+	var rates []float64
+	for _, r := range e.closed {
+		if r != nil {
+			rates = append(rates, r.Requests/r.Elapsed.Seconds())
+		}
+	}
+	return stats.Median(rates)
 }
 
 // openRate is the rate of a cell's open loop, the same for all contestants and
@@ -364,16 +509,10 @@ func (m *match) openRate(c *cellRun) float64 {
 	}
 	slowest := 0.0
 	for name, e := range c.entries {
-		var rates []float64
-		for _, r := range e.closed {
-			if r != nil {
-				rates = append(rates, r.Requests/r.Elapsed.Seconds())
-			}
-		}
-		rate := stats.Median(rates)
+		rate := e.throughput()
 		switch {
 		case rate == 0:
-		case name == contestant.Baseline:
+		case name == c.workload.Baseline:
 			c.rate = rate / 2
 			return c.rate
 		case slowest == 0 || rate < slowest:
@@ -394,7 +533,7 @@ func (m *match) counts(ctx context.Context, c *cellRun) error {
 		if len(e.Failures) > 0 {
 			continue
 		}
-		result, failure, err := m.run(ctx, k, job)
+		result, failure, err := m.run(ctx, k, c.Cell.Cell, job)
 		if err != nil {
 			return err
 		}
@@ -423,16 +562,28 @@ func (m *match) finish(start time.Time) error {
 		for _, k := range c.playing {
 			e := c.entries[k.Name]
 			e.Fill(e.closed)
-			if len(e.open)+len(e.openFailures) > 0 {
-				e.Open = &report.OpenLoop{Rate: m.openRate(c), Latency: report.PercentilesOf(e.open), Failures: e.openFailures}
-				for _, r := range e.open {
-					e.Open.Missed += r.Missed
+			e.Open = e.open.figures()
+			for _, at := range e.steady {
+				if o := at.figures(); o != nil {
+					e.Steady = append(e.Steady, o)
 				}
 			}
 		}
 	}
 	m.report.Took = time.Since(start).Round(time.Millisecond)
 	return nil
+}
+
+// figures are those at a constant rate, nil if there are none.
+func (r *rated) figures() *report.OpenLoop {
+	if len(r.results)+len(r.failures) == 0 {
+		return nil
+	}
+	o := &report.OpenLoop{Rate: r.rate, Share: r.share, Latency: report.PercentilesOf(r.results), Failures: r.failures}
+	for _, result := range r.results {
+		o.Missed += result.Missed
+	}
+	return o
 }
 
 func (m *match) write() error {

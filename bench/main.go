@@ -26,12 +26,14 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"runtime/pprof"
+	"strconv"
 	"syscall"
 
 	"github.com/goproactor/goproactor/bench/contestant"
 	"github.com/goproactor/goproactor/bench/heapstats"
 	"github.com/goproactor/goproactor/bench/load"
-	"github.com/goproactor/goproactor/bench/program"
+	_ "github.com/goproactor/goproactor/bench/program" // its workloads
 	"github.com/goproactor/goproactor/bench/report"
 	"github.com/goproactor/goproactor/bench/workload"
 )
@@ -81,14 +83,12 @@ func dispatch(ctx context.Context, args []string) error {
 		return serve(args[1:])
 	case "client":
 		return generate()
+	case "upstream":
+		return serveUpstream(args[1:])
 	case "ratios":
 		return compareWithNet(ctx, args[1:])
 	case "soak":
 		return runSoak(ctx, args[1:])
-	case "program":
-		return serveProgram(args[1:])
-	case "program-client":
-		return generateProgram()
 	default:
 		return compete(ctx, args)
 	}
@@ -96,46 +96,107 @@ func dispatch(ctx context.Context, args []string) error {
 
 func listAll() error {
 	fmt.Println("contestants (-only takes names, families, or a prefix*):")
-	for _, c := range contestant.All() {
-		fmt.Printf("  %-30s %-9s %s\n", c.Name, c.Family, c.About)
-	}
-	fmt.Println("workloads (-work):")
+	listContestants("  ", contestant.All())
+	fmt.Println("workloads (-work), and the contestants of those that have their own")
+	fmt.Println("(-only takes programs and places, too: net, detached, io_uring, epoll):")
 	for _, w := range workload.All() {
 		fmt.Printf("  %-30s %3d cells  %s\n", w.Name, len(w.Cells), w.About)
-	}
-	fmt.Println("programs (ratios -only):")
-	for _, p := range program.All() {
-		fmt.Printf("  %-30s %s\n", p.Name, p.About)
+		listContestants("    ", w.Contestants)
 	}
 	return nil
 }
 
-// serve is a server's process: bench server NAME -addr HOST:PORT.
+func listContestants(indent string, all []contestant.Contestant) {
+	for _, c := range all {
+		fmt.Printf("%s%-30s %-9s %s\n", indent, c.Name, c.Family, c.About)
+	}
+}
+
+// ownFlags are the arguments that tell a server of this program its options.
+func ownFlags(o contestant.Options) []string {
+	return []string{"-addr", o.Addr, "-loops", strconv.Itoa(o.Loops), "-dir", o.Dir, "-upstream", o.Upstream}
+}
+
+// serve is a server's process: bench server NAME -work WORKLOAD -addr HOST:PORT.
 func serve(args []string) error {
 	if len(args) == 0 {
 		return usagef("server: which contestant?")
 	}
-	c, err := contestant.Find(args[0])
-	if err != nil {
-		return usageError{err}
-	}
 	flags := flag.NewFlagSet("server", flag.ContinueOnError)
-	o := contestant.Options{Listening: func(addr string) { fmt.Fprintln(os.Stderr, "listening on tcp", addr) }}
+	o := contestant.Options{Listening: listening}
+	work := flags.String("work", "echo", "workload")
 	flags.StringVar(&o.Addr, "addr", "127.0.0.1:0", "address to listen on")
-	flags.BoolVar(&o.Broadcast, "broadcast", false, "send what comes in to every connection")
-	messages := flags.Bool("messages", false, "echo UDP messages")
+	flags.IntVar(&o.Loops, "loops", 0, "event loops, 0 for one")
+	flags.StringVar(&o.Dir, "dir", os.TempDir(), "folder with what the workload needs")
+	flags.StringVar(&o.Upstream, "upstream", "", "address of the upstream, for a proxy")
+	profile := flags.String("cpuprofile", "", "write a processor profile to this file, on an interrupt")
 	if err := parseFlags(flags, args[1:]); err != nil {
 		return err
 	}
+	w, err := workload.Find(*work)
+	if err != nil {
+		return usageError{err}
+	}
+	c, err := w.Server(args[0])
+	if err != nil {
+		return usageError{err}
+	}
+	o.Broadcast = w.Broadcast
 	serve := c.Serve
-	if *messages {
+	if w.Messages {
 		serve = c.ServeMessages
 	}
 	if serve == nil {
 		return usagef("server: %s is a program of its own, or does not do that", c.Name)
 	}
+	if *profile != "" {
+		if err := profileUntilInterrupt(*profile); err != nil {
+			return err
+		}
+	}
 	heapstats.Publish()
 	return serve(o)
+}
+
+// listening tells the benchmark where a server listens.
+func listening(addr string) { fmt.Fprintln(os.Stderr, "listening on tcp", addr) }
+
+// profileUntilInterrupt ends the process with the profile.
+func profileUntilInterrupt(path string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return err
+	}
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-interrupted
+		pprof.StopCPUProfile()
+		f.Close()
+		os.Exit(0)
+	}()
+	return nil
+}
+
+// serveUpstream is the process that the proxies of a workload are for: bench upstream -work WORKLOAD.
+func serveUpstream(args []string) error {
+	flags := flag.NewFlagSet("upstream", flag.ContinueOnError)
+	work := flags.String("work", "proxy", "workload")
+	addr := flags.String("addr", "127.0.0.1:0", "address to listen on")
+	if err := parseFlags(flags, args); err != nil {
+		return err
+	}
+	w, err := workload.Find(*work)
+	if err != nil {
+		return usageError{err}
+	}
+	if w.Upstream == nil {
+		return usagef("upstream: workload %s has none", w.Name)
+	}
+	return w.Upstream(contestant.Options{Addr: *addr, Listening: listening})
 }
 
 // generate is the load generator's process: a job comes in on standard input,

@@ -19,7 +19,7 @@ import (
 
 // TestMain is also the processes that a benchmark starts.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && slices.Contains([]string{"server", "client", "program", "program-client"}, os.Args[1]) {
+	if len(os.Args) > 1 && slices.Contains([]string{"server", "client", "upstream"}, os.Args[1]) {
 		if err := dispatch(context.Background(), os.Args[1:]); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			os.Exit(1)
@@ -65,8 +65,13 @@ func TestBadFlags(t *testing.T) {
 		"soak -for 1ms":                    "-for 1ms",
 		"soak -clients 0":                  "-clients 0",
 		"soak -backend nothing":            `-backend "nothing"`,
-		"program":                          "a name and a place",
-		"program nothing net":              `"nothing"`,
+		"server net -work nothing":         `"nothing"`,
+		"server nethttp-net":               `"nethttp-net"`,
+		"upstream -work echo":              "has none",
+		"-work http -only netpoll":         `"netpoll"`,
+		"-work http -only nethttp -skip net,detached": "leaves no contestant",
+		"-loops 0":          `-loops "0"`,
+		"-size 64 -loops x": `-loops "x"`,
 	} {
 		t.Run(args, func(t *testing.T) {
 			err := dispatch(t.Context(), strings.Fields(args))
@@ -102,10 +107,7 @@ func TestQuickIsQuick(t *testing.T) {
 	o, err := parse([]string{"-quick"})
 	require.NoError(t, err)
 	m := newMatch(&harness{argv: make(map[string][]string)}, o)
-	for i := range m.contestants {
-		m.contestants[i].Build = nil // not built here
-	}
-	require.NoError(t, m.prepare(t.Context()))
+	require.NoError(t, m.plan())
 	_, total := m.announce()
 	require.Less(t, total, 110*time.Second)
 }
@@ -153,15 +155,14 @@ func TestCompete(t *testing.T) {
 // TestRatios: each program runs wherever it can, whatever that costs.
 func TestRatios(t *testing.T) {
 	table := filepath.Join(t.TempDir(), "ratios.md")
-	args := "ratios -only fasthttp,grpc*,net/http,net.Buffers,quic-go,redcon*,tls* -rounds 1 -duration 20ms -warmup 10ms -o " + table
+	args := "ratios -work buffers,files,grpc,http,kv,quic,tls,tls-receive,tls-send -rounds 1 -duration 20ms -warmup 10ms -busy 120s -o " + table
 	require.NoError(t, dispatch(t.Context(), strings.Fields(args)))
 	text, err := os.ReadFile(table)
 	require.NoError(t, err)
 	require.NotContains(t, string(text), "failed")
-	for _, name := range []string{"fasthttp", "grpc", "net.Buffers", "net/http", "quic-go", "redcon", "tls-send"} {
+	for _, name := range []string{"fasthttp", "grpc", "buffers", "nethttp", "quic", "redcon", "tls-send"} {
 		require.Contains(t, string(text), "| "+name+" |")
 	}
-	require.Contains(t, string(text), "net/http does not run in a coroutine: it waits on channels and locks.")
 	require.Empty(t, children(t))
 }
 

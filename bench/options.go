@@ -20,13 +20,15 @@ import (
 
 // options is what the command line asks for.
 type options struct {
-	contestants []contestant.Contestant
-	cells       []workload.Cell
+	only, skip []string // patterns of contestants
+	cells      []workload.Cell
 
 	rounds  int
 	seconds time.Duration // measured in each run
 	warmup  time.Duration
 	busy    time.Duration // added to the time announced
+
+	placed bool // only programs that run on package net and elsewhere
 
 	open  bool    // measure latency at a constant rate, too
 	rate  float64 // that rate, zero for half of what the baseline did
@@ -67,6 +69,7 @@ func parse(args []string) (*options, error) {
 	conns := f.String("conns", "", "numbers of active connections, separated by commas")
 	windows := f.String("window", "", "messages on the way on each connection, separated by commas")
 	idles := f.String("idle", "", "numbers of idle connections besides, separated by commas")
+	loops := f.String("loops", "", "numbers of event loops, each on a processor of its own: in the workloads of several loops, or, with -size, -conns, -window or -idle, in the cells given (default 1,2 there)")
 	quick := f.Bool("quick", false, "a selection, in under two minutes")
 	f.IntVar(&o.rounds, "rounds", 5, "rounds; in each, every contestant has its turn")
 	seconds := f.Float64("seconds", 0.4, "seconds measured in each run; longer where much is on the way at once")
@@ -111,9 +114,6 @@ func parse(args []string) (*options, error) {
 	}
 
 	var err error
-	if o.contestants, err = choose(*only, *skip); err != nil {
-		return nil, usageError{err}
-	}
 	custom := given["size"] || given["conns"] || given["window"] || given["idle"]
 	if custom {
 		o.cells, err = customCells(*work, *sizes, *conns, *windows, *idles)
@@ -121,6 +121,15 @@ func parse(args []string) (*options, error) {
 		o.cells, err = standardCells(*work, *quick)
 	}
 	if err != nil {
+		return nil, usageError{err}
+	}
+	if given["loops"] {
+		if o.cells, err = onLoops(o.cells, *loops, custom); err != nil {
+			return nil, usageError{err}
+		}
+	}
+	o.only, o.skip = list(*only), list(*skip)
+	if err := o.checkPatterns(); err != nil {
 		return nil, usageError{err}
 	}
 	if custom && (given["open"] || given["rate"]) {
@@ -170,34 +179,36 @@ func list(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
-func choose(only, skip string) ([]contestant.Contestant, error) {
-	chosen, err := contestant.Select(list(only))
-	if err != nil || skip == "" {
-		return chosen, err
+// checkPatterns reports patterns that no contestant of the cells matches, and a choice that
+// leaves none.
+func (o *options) checkPatterns() error {
+	var all []contestant.Contestant
+	for _, c := range o.cells {
+		w, err := workload.Find(c.Workload)
+		if err != nil {
+			return err
+		}
+		all = append(all, w.Servers()...)
 	}
-	out, err := contestant.Select(list(skip))
-	if err != nil {
-		return nil, err
-	}
-	var kept []contestant.Contestant
-	for _, c := range chosen {
-		if !contains(out, c.Name) {
-			kept = append(kept, c)
+	for _, patterns := range [][]string{o.only, o.skip} {
+		if _, err := contestant.Select(all, patterns); err != nil {
+			return err
 		}
 	}
-	if len(kept) == 0 {
-		return nil, errors.New("-skip leaves no contestant")
+	if len(o.choose(all)) == 0 {
+		return errors.New("-skip leaves no contestant")
 	}
-	return kept, nil
+	return nil
 }
 
-func contains(cs []contestant.Contestant, name string) bool {
-	for _, c := range cs {
-		if c.Name == name {
-			return true
+// choose returns those that take part.
+func (o *options) choose(all []contestant.Contestant) (chosen []contestant.Contestant) {
+	for _, c := range all {
+		if (len(o.only) == 0 || c.Matches(o.only)) && !c.Matches(o.skip) && (!o.placed || isPlaced(c, all)) {
+			chosen = append(chosen, c)
 		}
 	}
-	return false
+	return chosen
 }
 
 func chooseWork(names string, none []workload.Workload) ([]workload.Workload, error) {
@@ -271,6 +282,29 @@ func customCells(work, sizes, conns, windows, idles string) ([]workload.Cell, er
 		}
 	}
 	return cells, nil
+}
+
+// onLoops has cells measured with so many loops each: those that have a number of loops, or,
+// if they are custom, all.
+func onLoops(cells []workload.Cell, text string, custom bool) (all []workload.Cell, err error) {
+	counts, err := numbers("loops", text, 1)
+	if err != nil {
+		return nil, err
+	}
+	seen := make(map[string]bool)
+	for _, c := range cells {
+		if !custom && c.Loops == 0 {
+			all = append(all, c)
+			continue
+		}
+		for _, c.Loops = range counts {
+			if !seen[c.ID()] {
+				seen[c.ID()] = true
+				all = append(all, c)
+			}
+		}
+	}
+	return all, nil
 }
 
 // openLoops has cells measured at a constant rate, too, where that is possible.

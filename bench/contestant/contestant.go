@@ -21,7 +21,7 @@ type Family string
 
 const (
 	Ours     Family = "ours"     // this library
-	Peer     Family = "peer"     // Go servers by others, standard net among them
+	Peer     Family = "peer"     // servers by others, standard net among them
 	Textbook Family = "textbook" // the models of the history books
 	Ceiling  Family = "ceiling"  // C, what the kernel lets one do
 )
@@ -29,13 +29,31 @@ const (
 // Families in the order in which tables list them.
 var Families = []Family{Ours, Peer, Textbook, Ceiling}
 
-// Baseline is the contestant that every ratio within a round refers to.
+// Baseline is the contestant that every ratio within a round refers to, unless a workload
+// names another.
 const Baseline = "net"
+
+// Place is where a program's connections come from.
+type Place string
+
+// The places.
+const (
+	OnNet     Place = "net"      // package net
+	Detached  Place = "detached" // this library, for goroutines
+	OnIOUring Place = "io_uring" // this library, in coroutines
+	OnEpoll   Place = "epoll"    // likewise
+)
+
+// Places in the order of tables. The first is what the others are compared with.
+var Places = []Place{OnNet, Detached, OnIOUring, OnEpoll}
 
 // Options start a server.
 type Options struct {
 	Addr      string            // host:port, port 0 for a free one
 	Broadcast bool              // send what comes in to every connection instead of back
+	Loops     int               // event loops, zero for one
+	Dir       string            // folder with what the workload has prepared
+	Upstream  string            // host:port of what a proxy is before
 	Listening func(addr string) // to be called once the address is bound
 }
 
@@ -52,12 +70,30 @@ type Contestant struct {
 	// ServeMessages echoes UDP messages, likewise; nil if the server cannot.
 	ServeMessages func(Options) error
 
+	// Program is the server and Place where its connections come from, for a
+	// workload that compares programs on package net and on this library. The name
+	// is made of both.
+	Program string
+	Place   Place
+
 	// Build, for a server that is a program, makes the program in dir and
-	// returns the command line, to which "-addr host:port" (and "-broadcast")
-	// is appended. The program prints a line on standard error:
+	// returns the command line, to which Args is appended. The program prints a line on standard error:
 	// "listening on tcp HOST:PORT". Where there is Serve too, the program
 	// echoes and Serve broadcasts.
 	Build func(ctx context.Context, dir string) (argv []string, err error)
+
+	// Args are the flags that tell the program its options, nil for -addr,
+	// -broadcast and -loops.
+	Args func(Options) []string
+
+	// Silent says that the program prints no such line, and cannot choose a port.
+	Silent bool
+
+	// MultiLoop says that the server can have several loops.
+	MultiLoop bool
+
+	// Foreign says that the program is not in Go.
+	Foreign bool
 
 	// MaxConns is the number of connections the server can hold, zero for no
 	// limit of its own, and Limit says why.
@@ -87,7 +123,7 @@ func register(c Contestant) struct{} {
 
 // InGo reports whether the server is a Go program and answers to package
 // heapstats.
-func (c Contestant) InGo() bool { return c.Family != Ceiling }
+func (c Contestant) InGo() bool { return c.Family != Ceiling && !c.Foreign }
 
 // All returns the contestants by family, then by name.
 func All() []Contestant {
@@ -111,30 +147,29 @@ func Find(name string) (Contestant, error) {
 	return Contestant{}, fmt.Errorf("no contestant %q: see 'bench list'", name)
 }
 
-// Select returns the contestants that the patterns name: a name, a family, or
+// Select returns those that the patterns name: a name, a family, a place, a program, or
 // a prefix ended by "*". No pattern selects all.
-func Select(patterns []string) ([]Contestant, error) {
-	all := All()
+func Select(all []Contestant, patterns []string) ([]Contestant, error) {
 	if len(patterns) == 0 {
 		return all, nil
 	}
-	var chosen []Contestant
 	for _, p := range patterns {
 		if !slices.ContainsFunc(all, func(c Contestant) bool { return c.matches(p) }) {
 			return nil, fmt.Errorf("no contestant or family matches %q: see 'bench list'", p)
 		}
 	}
-	for _, c := range all {
-		if slices.ContainsFunc(patterns, c.matches) {
-			chosen = append(chosen, c)
-		}
-	}
-	return chosen, nil
+	return slices.DeleteFunc(slices.Clone(all), func(c Contestant) bool { return !c.Matches(patterns) }), nil
 }
 
+// Matches reports whether one of the patterns names it.
+func (c Contestant) Matches(patterns []string) bool { return slices.ContainsFunc(patterns, c.matches) }
+
 func (c Contestant) matches(pattern string) bool {
+	if pattern == "" {
+		return false
+	}
 	if prefix, ok := strings.CutSuffix(pattern, "*"); ok {
 		return strings.HasPrefix(c.Name, prefix)
 	}
-	return pattern == c.Name || pattern == string(c.Family)
+	return pattern == c.Name || pattern == string(c.Family) || pattern == string(c.Place) || pattern == c.Program
 }

@@ -55,7 +55,7 @@ func start(t *testing.T, c contestant.Contestant, args ...string) string {
 		require.NoError(t, err)
 		args = append([]string{"-addr", "127.0.0.1:0"}, args...)
 	}
-	p, err := process.Start(process.Spec{Argv: append(argv, args...), Core: -1})
+	p, err := process.Start(process.Spec{Argv: append(argv, args...)})
 	require.NoError(t, err)
 	t.Cleanup(p.Stop)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -234,7 +234,7 @@ func TestSelectRefuses(t *testing.T) {
 
 func TestSelection(t *testing.T) {
 	names := func(patterns ...string) []string {
-		chosen, err := contestant.Select(patterns)
+		chosen, err := contestant.Select(contestant.All(), patterns)
 		require.NoError(t, err)
 		var names []string
 		for _, c := range chosen {
@@ -245,6 +245,6 @@ func TestSelection(t *testing.T) {
 	require.Equal(t, []string{"net", "c-epoll", "c-io_uring"}, names("ceiling", "net"))
 	require.Equal(t, []string{"gnet-et", "gnet-lt"}, names("gnet*"))
 	require.Len(t, names(), len(contestant.All()))
-	_, err := contestant.Select([]string{"nobody"})
+	_, err := contestant.Select(contestant.All(), []string{"nobody"})
 	require.ErrorContains(t, err, `"nobody"`)
 }

@@ -18,6 +18,7 @@ var (
 
 		ServeMessages: func(o Options) error { return serveGnet(o, "udp", false) },
 		DropsOnEOF:    true,
+		MultiLoop:     true,
 	})
 	_ = register(Contestant{
 		Name:       "gnet-et",
@@ -25,16 +26,17 @@ var (
 		About:      "gnet 2.9.8, edge-triggered, one event loop",
 		Serve:      func(o Options) error { return serveGnet(o, "tcp", true) },
 		DropsOnEOF: true,
+		MultiLoop:  true,
 	})
 )
 
 func serveGnet(o Options, network string, edge bool) error {
-	addr, err := freeAddr(o.Addr)
+	addr, err := FreeAddr(o.Addr)
 	if err != nil {
 		return err
 	}
 	return gnet.Run(&gnetHandler{Options: o, addr: addr, conns: make(map[gnet.Conn]bool)}, network+"://"+addr,
-		gnet.WithNumEventLoop(1),
+		gnet.WithNumEventLoop(max(o.Loops, 1)),
 		gnet.WithReusePort(true),
 		gnet.WithEdgeTriggeredIO(edge),
 		gnet.WithLogLevel(logging.ErrorLevel))

@@ -17,10 +17,11 @@ var _ = register(Contestant{
 	About:      "CloudWeGo netpoll 0.7.2, one poller and its goroutine pool",
 	Serve:      serveNetpoll,
 	DropsOnEOF: true,
+	MultiLoop:  true,
 })
 
 func serveNetpoll(o Options) error {
-	if err := netpoll.Configure(netpoll.Config{PollerNum: 1, LoggerOutput: io.Discard}); err != nil {
+	if err := netpoll.Configure(netpoll.Config{PollerNum: max(o.Loops, 1), LoggerOutput: io.Discard}); err != nil {
 		return err
 	}
 	l, err := netpoll.CreateListener("tcp", o.Addr)

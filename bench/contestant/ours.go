@@ -4,13 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
-	"strings"
 
-	"github.com/goproactor/goproactor/bench/heapstats"
 	"github.com/goproactor/goproactor/proactor"
 )
 
@@ -47,35 +41,20 @@ func ours(backend, style, against string) Contestant {
 	return Contestant{
 		Name:    "goproactor-" + backend + "-" + style,
 		Family:  Ours,
-		About:   fmt.Sprintf("this library on %s, %s style, one loop", backend, style),
+		About:   fmt.Sprintf("this library on %s, %s style, one loop unless told otherwise", backend, style),
 		Against: against,
 		Build: func(ctx context.Context, dir string) ([]string, error) {
-			program, err := buildEcho(ctx, dir)
-			return []string{program, "-network", "tcp", "-backend", backend, "-style", style, "-loops", "1"}, err
+			program, err := BuildExample(ctx, dir, "echo")
+			return []string{program, "-network", "tcp", "-backend", backend, "-style", style}, err
 		},
+		Args: func(o Options) []string {
+			o.Loops = max(o.Loops, 1)
+			return standardArgs(o)
+		},
+		MultiLoop:     true,
 		Serve:         func(o Options) error { return serveOurs(o, backend, style) },
 		ServeMessages: func(o Options) error { return messagesOurs(o, backend, style) },
 	}
-}
-
-// buildEcho builds examples/echo, with an addition that tells allocations when
-// asked.
-func buildEcho(ctx context.Context, dir string) (program string, err error) {
-	_, here, _, ok := runtime.Caller(0)
-	if !ok {
-		return "", errors.New("this program does not know where its source is")
-	}
-	bench := filepath.Dir(filepath.Dir(here))
-	folder := filepath.Join(filepath.Dir(bench), "examples", "echo")
-	if _, err := os.Stat(folder); err != nil {
-		return "", err
-	}
-	overlay, err := heapstats.Overlay(dir, folder)
-	if err != nil {
-		return "", err
-	}
-	program = filepath.Join(dir, "echo")
-	return program, run(ctx, folder, "go", "build", "-overlay", overlay, "-o", program, ".")
 }
 
 // serveOurs broadcasts.
@@ -179,20 +158,4 @@ func (r ourRoom) await(ctx context.Context, c *proactor.Conn) error {
 		r.say(buf.Bytes())
 		buf.Release()
 	}
-}
-
-// run runs a build step in a folder; its error is one line.
-func run(ctx context.Context, folder, name string, args ...string) error {
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir = folder
-	out, err := cmd.CombinedOutput()
-	if err == nil {
-		return nil
-	}
-	for line := range strings.Lines(string(out)) {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
-			return fmt.Errorf("%s: %s", name, line)
-		}
-	}
-	return fmt.Errorf("%s: %w", name, err)
 }

@@ -55,9 +55,9 @@ func accept(listener, flags int) (int, error) {
 	}
 }
 
-// freeAddr turns port 0 into a port that was free a moment ago, for libraries
+// FreeAddr turns port 0 into a port that was free a moment ago, for libraries
 // that do not tell which one they bound.
-func freeAddr(addr string) (string, error) {
+func FreeAddr(addr string) (string, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return "", err

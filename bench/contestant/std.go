@@ -17,6 +17,7 @@ var _ = register(Contestant{
 	About:  "standard net, a goroutine a connection",
 	Serve:  serveNet,
 
+	MultiLoop:     true, // the scheduler has them
 	ServeMessages: messagesNet,
 })
 

@@ -1,15 +1,17 @@
-// Command fib is an echo server on fib, for the benchmark: a module of its own, for fib
-// needs a newer Go than the rest. One event loop and fib's own pool of workers; everything
-// else is its default.
+// Command fib is a server on fib, for the benchmark: a module of its own, for fib needs a
+// newer Go than the rest. It has event loops and fib's own pool of workers; everything else
+// is its default.
 package main
 
 import (
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
 	"sync"
 
 	"github.com/lesismal/fib"
+	fibhttp "github.com/lesismal/fib/http"
 )
 
 func main() {
@@ -21,19 +23,33 @@ func main() {
 
 func serve() error {
 	addr := flag.String("addr", "127.0.0.1:0", "listen on this `host:port`")
+	what := flag.String("serve", "echo", "echo, http or proxy")
 	broadcast := flag.Bool("broadcast", false, "send what comes in to every connection instead of back")
+	loops := flag.Int("loops", 1, "event loops")
+	upstream := flag.String("upstream", "", "what the proxy is for, `host:port`")
 	flag.Parse()
-	handler := fib.Handler(fib.HandlerFuncs{Data: func(c *fib.Connection, p []byte) { c.Send(p) }})
-	if *broadcast {
-		handler = newRoom()
-	}
 	config := fib.DefaultConfig()
-	config.IOPollers, config.IOPollerCount = true, 1
+	config.IOPollers, config.IOPollerCount = true, *loops
+	p := &proxy{upstream: *upstream}
+	var handler fib.Handler
+	switch {
+	case *broadcast:
+		handler = newRoom()
+	case *what == "echo":
+		handler = fib.HandlerFuncs{Data: func(c *fib.Connection, p []byte) { c.Send(p) }}
+	case *what == "http":
+		handler = fibhttp.NewHandler(fibhttp.HandlerFunc(greet))
+	case *what == "proxy":
+		handler = p.client()
+	default:
+		return fmt.Errorf("-serve %q: want echo, http or proxy", *what)
+	}
 	engine, err := fib.New(config, fib.Binding{Network: "tcp", Addr: *addr, Handler: handler})
 	if err != nil {
 		return err
 	}
 	defer engine.Close()
+	p.engine = engine
 	addrs, err := engine.BindingAddrs(0)
 	if err != nil {
 		return err
@@ -41,6 +57,10 @@ func serve() error {
 	fmt.Fprintf(os.Stderr, "listening on tcp %s\n", addrs[0])
 	return engine.Run()
 }
+
+var greeting = []byte("Hello, World!")
+
+func greet(c *fibhttp.Context) { c.Respond(http.StatusOK, "text/plain; charset=utf-8", greeting) }
 
 // newRoom sends what one connection says to all.
 func newRoom() fib.Handler {

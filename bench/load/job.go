@@ -16,10 +16,11 @@ type Job struct {
 	Addr     string `json:"addr"`
 	PID      int    `json:"pid"` // the server's
 
-	Size   int `json:"size"`           // bytes a message
-	Conns  int `json:"conns"`          // active connections
-	Window int `json:"window"`         // messages outstanding on each
-	Idle   int `json:"idle,omitempty"` // connections that do nothing
+	Size   int `json:"size"`            // bytes a message
+	Conns  int `json:"conns"`           // active connections
+	Window int `json:"window"`          // messages outstanding on each
+	Idle   int `json:"idle,omitempty"`  // connections that do nothing
+	Light  int `json:"light,omitempty"` // connections that ask for little
 
 	// Rate, messages a second over all connections, makes an open loop: a
 	// message is due at its time whether or not earlier ones have been

@@ -1,4 +1,4 @@
-// Package process starts the programs of a benchmark, each pinned to one core,
+// Package process starts the programs of a benchmark, each pinned to processors of its own,
 // and reads what the kernel counts about them.
 //
 //   - [Start] starts a program; [Process.Stop] kills and reaps it. A program
@@ -27,7 +27,7 @@ import (
 type Spec struct {
 	Argv   []string
 	Env    []string  // beyond this process's own
-	Core   int       // the one processor it may run on, -1 for any
+	Cores  []int     // the processors it may run on, none for any
 	Stdin  io.Reader // may be nil
 	Stdout io.Writer // may be nil
 }
@@ -52,7 +52,7 @@ func Start(s Spec) (*Process, error) {
 	// programs. Should it die first, the kernel kills them.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	p.cmd.WaitDelay = time.Second
-	if err := startOn(s.Core, p.cmd); err != nil {
+	if err := startOn(s.Cores, p.cmd); err != nil {
 		return nil, fmt.Errorf("start %s: %w", s.Argv[0], err)
 	}
 	p.PID = p.cmd.Process.Pid
@@ -63,21 +63,23 @@ func Start(s Spec) (*Process, error) {
 	return p, nil
 }
 
-// startOn starts cmd from a thread that is bound to the core, which the child
+// startOn starts cmd from a thread that is bound to the processors, which the child
 // inherits before its first instruction.
-func startOn(core int, cmd *exec.Cmd) error {
-	if core < 0 {
+func startOn(cores []int, cmd *exec.Cmd) error {
+	if len(cores) == 0 {
 		return cmd.Start()
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	var before, one unix.CPUSet
+	var before, chosen unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &before); err != nil {
 		return fmt.Errorf("sched_getaffinity: %w", err)
 	}
-	one.Set(core)
-	if err := unix.SchedSetaffinity(0, &one); err != nil {
-		return fmt.Errorf("pin to core %d: %w", core, err)
+	for _, core := range cores {
+		chosen.Set(core)
+	}
+	if err := unix.SchedSetaffinity(0, &chosen); err != nil {
+		return fmt.Errorf("pin to processors %v: %w", cores, err)
 	}
 	defer unix.SchedSetaffinity(0, &before)
 	return cmd.Start()

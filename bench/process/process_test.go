@@ -29,7 +29,7 @@ func TestPinned(t *testing.T) {
 	for !may.IsSet(core) {
 		core++
 	}
-	p := start(t, process.Spec{Argv: []string{"sleep", "1000"}, Core: core})
+	p := start(t, process.Spec{Argv: []string{"sleep", "1000"}, Cores: []int{core}})
 	var has, want, now unix.CPUSet
 	want.Set(core)
 	require.NoError(t, unix.SchedGetaffinity(p.PID, &has))
@@ -39,7 +39,7 @@ func TestPinned(t *testing.T) {
 }
 
 func TestStopReaps(t *testing.T) {
-	p := start(t, process.Spec{Argv: []string{"sleep", "1000"}, Core: -1})
+	p := start(t, process.Spec{Argv: []string{"sleep", "1000"}})
 	require.NoError(t, p.Running())
 	p.Stop()
 	require.Error(t, p.Running())
@@ -48,14 +48,14 @@ func TestStopReaps(t *testing.T) {
 }
 
 func TestFirstLine(t *testing.T) {
-	p := start(t, process.Spec{Argv: []string{"sh", "-c", "echo here I am >&2; echo more >&2; sleep 1000"}, Core: -1})
+	p := start(t, process.Spec{Argv: []string{"sh", "-c", "echo here I am >&2; echo more >&2; sleep 1000"}})
 	line, err := p.FirstLine(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "here I am", line)
 }
 
 func TestFirstLineLimit(t *testing.T) {
-	p := start(t, process.Spec{Argv: []string{"sleep", "1000"}, Core: -1})
+	p := start(t, process.Spec{Argv: []string{"sleep", "1000"}})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := p.FirstLine(ctx)
@@ -68,13 +68,13 @@ func TestFailureIsOneLine(t *testing.T) {
 		"echo 'panic: oh' >&2; echo >&2; echo trace >&2; exit 2": "panic: oh (exit status 2)",
 		"exit 4": "exit status 4",
 	} {
-		p := start(t, process.Spec{Argv: []string{"sh", "-c", script}, Core: -1})
+		p := start(t, process.Spec{Argv: []string{"sh", "-c", script}})
 		require.EqualError(t, p.Wait(t.Context()), want)
 	}
 }
 
 func TestWaitCanceled(t *testing.T) {
-	p := start(t, process.Spec{Argv: []string{"sleep", "1000"}, Core: -1})
+	p := start(t, process.Spec{Argv: []string{"sleep", "1000"}})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.ErrorIs(t, p.Wait(ctx), context.Canceled)
@@ -85,7 +85,7 @@ func TestStreamsAndEnvironment(t *testing.T) {
 	var out bytes.Buffer
 	p := start(t, process.Spec{
 		Argv: []string{"sh", "-c", "cat; echo $BENCH_TEST"}, Env: []string{"BENCH_TEST=told"},
-		Core: -1, Stdin: strings.NewReader("in,"), Stdout: &out,
+		Stdin: strings.NewReader("in,"), Stdout: &out,
 	})
 	require.NoError(t, p.Wait(t.Context()))
 	require.Equal(t, "in,told\n", out.String())

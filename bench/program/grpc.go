@@ -3,44 +3,46 @@ package program
 import (
 	"context"
 	"net"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 
+	"github.com/goproactor/goproactor/bench/contestant"
 	"github.com/goproactor/goproactor/bench/load"
+	"github.com/goproactor/goproactor/bench/workload"
 )
 
-var _ = register(Program{
-	Name:   "grpc",
-	About:  "unary calls, 4 connections, 16 calls on the way on each",
-	Unit:   "request",
-	Listen: serveGRPC,
-
-	NoCoroutine: "it waits on channels and locks",
-
-	Load:  load.Job{Conns: 4, Window: 16},
-	drive: driveGRPC,
+var _ = workload.Register(workload.Workload{
+	Name:        "grpc",
+	About:       "unary calls of gRPC; 16 deep, 16 are on the way on each connection",
+	Unit:        "requests",
+	Section:     workload.Programs,
+	Cells:       []workload.Cell{grpcCell(0, 4, 16, 0), grpcCell(0, 1, 1, 0)},
+	Custom:      grpcCell,
+	Contestants: grpcServer.contestants(),
+	Baseline:    "grpc-net",
+	Drive:       driveGRPC,
 })
 
-var _ = register(Program{
-	Name:   "grpc-serial",
-	About:  "unary calls, one after the other on one connection",
-	Unit:   "request",
-	Listen: serveGRPC,
+// An answer of the health check is two bytes before it is framed.
+func grpcCell(_, conns, window, _ int) workload.Cell {
+	return workload.Cell{Workload: "grpc", Size: 2, Conns: or(conns, 4), Window: or(window, 1)}
+}
 
-	NoCoroutine: "it waits on channels and locks",
-
-	Load:  load.Job{Conns: 1, Window: 1},
-	drive: driveGRPC,
-})
-
-// serveGRPC serves the health check, a unary call that comes with the library.
-func serveGRPC(ln net.Listener, _ Options) error {
-	s := grpc.NewServer()
-	grpc_health_v1.RegisterHealthServer(s, health.NewServer())
-	return s.Serve(ln)
+// grpcServer serves the health check, a unary call that comes with the library. It cannot
+// run in a coroutine: it waits on channels and locks.
+var grpcServer = server{
+	name:     "grpc",
+	about:    "grpc-go",
+	detached: true,
+	listen: func(ln net.Listener, _ contestant.Options) error {
+		s := grpc.NewServer()
+		grpc_health_v1.RegisterHealthServer(s, health.NewServer())
+		return s.Serve(ln)
+	},
 }
 
 func driveGRPC(job load.Job) (load.Result, error) {
@@ -53,13 +55,14 @@ func driveGRPC(job load.Job) (load.Result, error) {
 		defer c.Close()
 		clients[i] = grpc_health_v1.NewHealthClient(c)
 	}
-	return driveWorkers(job, func(ctx context.Context, worker int, count func(float64)) error {
+	return driveWorkers(job, func(ctx context.Context, worker int, done *tally) error {
 		client := clients[worker%len(clients)]
 		for ctx.Err() == nil {
+			began := time.Now()
 			if _, err := client.Check(ctx, &grpc_health_v1.HealthCheckRequest{}); err != nil {
 				return err
 			}
-			count(1)
+			done.took(began)
 		}
 		return nil
 	})

@@ -1,48 +1,54 @@
 package program
 
 import (
-	"context"
+	"bytes"
+	"io"
 	"net"
 
 	"github.com/goproactor/goproactor/bench/load"
+	"github.com/goproactor/goproactor/bench/workload"
 )
 
-// A message of net.Buffers has so many pieces of so many bytes.
+var _ = workload.Register(workload.Workload{
+	Name:        "buffers",
+	About:       "answers written as one net.Buffers, in pieces of 1 KiB",
+	Unit:        "requests",
+	Section:     workload.Programs,
+	Cells:       []workload.Cell{buffersCell(0, 0, 0, 0)},
+	Custom:      buffersCell,
+	Contestants: buffersServer().contestants(),
+	Baseline:    "buffers-net",
+	Drive: workload.Requests{
+		Request: func(load.Job) []byte { return []byte{1} },
+		Probe: func(conn net.Conn, job load.Job, request []byte) (int, error) {
+			return workload.Expect(conn, request, bytes.Repeat([]byte{vectorByte}, job.Size))
+		},
+	}.Drive,
+})
+
+// A message has so many pieces of so many bytes of this value.
 const (
 	vectorPieces = 64
 	vectorPiece  = 1 << 10
+	vectorByte   = 'v'
 )
 
-var _ = register(Program{
-	Name:  "net.Buffers",
-	About: "64 pieces of 1 KiB written as one net.Buffers, 16 connections",
-	Unit:  "request",
-	Bulk:  true,
-	Listen: func(ln net.Listener, _ Options) error {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return err
-			}
-			go func() {
-				defer c.Close()
-				writeVectors(c)
-			}()
-		}
-	},
-	Handler: func(Options) (Handler, error) {
-		return func(_ context.Context, c net.Conn) error { return writeVectors(c) }, nil
-	},
-	Load:  load.Job{Conns: 16, Window: 1},
-	drive: driveRequests([]byte{1}, func(c net.Conn) (int, error) { return readVector(c) }),
-})
+func buffersCell(_, conns, window, _ int) workload.Cell {
+	return workload.Cell{Workload: "buffers", Size: vectorPieces * vectorPiece, Conns: or(conns, 16), Window: or(window, 1)}
+}
+
+func buffersServer() server {
+	s := server{name: "buffers", about: "net.Buffers", detached: true}
+	s.listen, s.handler = both(writeVectors)
+	return s
+}
 
 // writeVectors answers each byte with a message.
 func writeVectors(c net.Conn) error {
-	request, memory := make([]byte, 1), make([]byte, vectorPiece)
+	request, memory := make([]byte, 1), bytes.Repeat([]byte{vectorByte}, vectorPiece)
 	pieces := make([][]byte, vectorPieces)
 	for {
-		if _, err := c.Read(request); err != nil {
+		if _, err := io.ReadFull(c, request); err != nil {
 			return err
 		}
 		for i := range pieces {
@@ -53,9 +59,4 @@ func writeVectors(c net.Conn) error {
 			return err
 		}
 	}
-}
-
-func readVector(c net.Conn) (int, error) {
-	const all = vectorPieces * vectorPiece
-	return all, discard(c, all, make([]byte, all), func(float64) {})
 }

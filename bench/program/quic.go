@@ -2,42 +2,50 @@ package program
 
 import (
 	"context"
+	"io"
 	"net"
 
 	"github.com/quic-go/quic-go"
 
+	"github.com/goproactor/goproactor/bench/contestant"
 	"github.com/goproactor/goproactor/bench/load"
+	"github.com/goproactor/goproactor/bench/workload"
 )
 
-var _ = register(Program{
-	Name:    "quic-go",
-	About:   "the server sends on one stream",
-	Unit:    "MiB",
-	Bulk:    true,
-	Packets: serveQUIC,
-
-	NoCoroutine: "it waits on channels and locks",
-
-	Load:  load.Job{Conns: 1, Window: 1},
-	drive: driveQUIC,
+var _ = workload.Register(workload.Workload{
+	Name:        "quic",
+	About:       "quic-go, the server sends on one stream",
+	Unit:        "MiB",
+	Section:     workload.Programs,
+	Cells:       []workload.Cell{bulkCell("quic", 1)},
+	Custom:      customBulk("quic", 1),
+	Contestants: quicServer.contestants(),
+	Baseline:    "quic-net",
+	Drive:       driveQUIC,
 })
 
-func serveQUIC(pc net.PacketConn, _ Options) error {
-	config, err := serverTLS()
-	if err != nil {
-		return err
-	}
-	ln, err := quic.Listen(pc, config, nil)
-	if err != nil {
-		return err
-	}
-	for {
-		c, err := ln.Accept(context.Background())
+// quicServer cannot run in a coroutine: quic-go waits on channels and locks.
+var quicServer = server{
+	name:     "quic",
+	about:    "quic-go",
+	detached: true,
+	packets: func(pc net.PacketConn, _ contestant.Options) error {
+		config, err := serverTLS()
 		if err != nil {
 			return err
 		}
-		go sendOnStreams(c)
-	}
+		ln, err := quic.Listen(pc, config, nil)
+		if err != nil {
+			return err
+		}
+		for {
+			c, err := ln.Accept(context.Background())
+			if err != nil {
+				return err
+			}
+			go sendOnStreams(c)
+		}
+	},
 }
 
 // sendOnStreams sends on each stream so much for each byte that it receives.
@@ -55,10 +63,10 @@ func sendOnStream(s *quic.Stream) error {
 	defer s.Close()
 	request, memory := make([]byte, 1), make([]byte, 64<<10)
 	for {
-		if _, err := s.Read(request); err != nil {
+		if _, err := io.ReadFull(s, request); err != nil {
 			return err
 		}
-		for left := tlsBulk; left > 0; left -= len(memory) {
+		for left := bulk; left > 0; left -= len(memory) {
 			if _, err := s.Write(memory); err != nil {
 				return err
 			}
@@ -67,7 +75,7 @@ func sendOnStream(s *quic.Stream) error {
 }
 
 func driveQUIC(job load.Job) (load.Result, error) {
-	return driveWorkers(job, func(ctx context.Context, _ int, count func(float64)) error {
+	return driveWorkers(job, func(ctx context.Context, _ int, done *tally) error {
 		c, err := quic.DialAddr(ctx, job.Addr, clientTLS(), nil)
 		if err != nil {
 			return err
@@ -83,7 +91,7 @@ func driveQUIC(job load.Job) (load.Result, error) {
 			if _, err := s.Write(memory[:1]); err != nil {
 				return err
 			}
-			if err := discard(s, tlsBulk, memory, count); err != nil {
+			if err := discard(s, bulk, memory, done); err != nil {
 				return err
 			}
 		}

@@ -2,36 +2,34 @@ package program
 
 import (
 	"crypto/tls"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"runtime/debug"
 	"time"
 
 	"github.com/goproactor/goproactor/bench/load"
 	"github.com/goproactor/goproactor/bench/process"
+	"github.com/goproactor/goproactor/bench/workload"
 )
 
-// Connections that have shaken hands, echoed one message and are silent since: so many
-// that the memory which a server takes once, such as its receive buffers, does not count.
-var (
-	_ = register(tlsIdle("tls-idle", "crypto/tls, 2,000 silent connections after an echo of 64 bytes", 64))
-	_ = register(tlsIdle("tls-idle-bulk", "the same after an echo of 64 KiB", 64<<10))
-)
+// So many connections that the memory which a server takes once, such as its receive
+// buffers, does not count.
+var _ = workload.Register(workload.Workload{
+	Name:        "tls-idle",
+	About:       "connections of crypto/tls that have echoed one message and are silent since: what each costs in resident memory",
+	Unit:        "connections",
+	Section:     workload.Programs,
+	Cells:       []workload.Cell{tlsIdleCell(64, 0, 0, 0), tlsIdleCell(64<<10, 0, 0, 0)},
+	Custom:      tlsIdleCell,
+	Static:      true,
+	Connect:     2 * time.Millisecond,
+	Contestants: tlsServer("tls-idle", "crypto/tls", echoOrCollect).contestants(),
+	Baseline:    "tls-idle-net",
+	Drive:       driveTLSIdle,
+})
 
-func tlsIdle(name, about string, size int) Program {
-	return Program{
-		Name:    name,
-		About:   about,
-		Unit:    "connection",
-		Bulk:    true,
-		Idle:    true,
-		Listen:  listenTLS(echoOrCollect),
-		Handler: handlerTLS(echoOrCollect),
-		Load:    load.Job{Conns: 2000, Window: 1, Size: size},
-		drive:   driveTLSIdle,
-	}
+func tlsIdleCell(size, conns, _, idle int) workload.Cell {
+	return workload.Cell{Workload: "tls-idle", Size: or(size, 64), Conns: or(max(conns, idle), 2000), Window: 1}
 }
 
 // collect asks the server to collect its garbage, of which handshakes leave much.
@@ -102,14 +100,4 @@ func collectedRSS(asks net.Conn, pid int) (int64, error) {
 		}
 	}
 	return process.RSS(pid)
-}
-
-func roundTrip(c net.Conn, message []byte) error {
-	written := make(chan error, 1)
-	go func() {
-		_, err := c.Write(message)
-		written <- err
-	}()
-	_, err := io.ReadFull(c, make([]byte, len(message)))
-	return errors.Join(err, <-written)
 }

@@ -62,6 +62,12 @@ func (r *Report) columns(c *Cell) []column {
 		{"steady p50 µs", open(func(p Percentiles) stats.Spread { return p.P50 })},
 		{"p99", open(func(p Percentiles) stats.Spread { return p.P99 })},
 		{"p99.9", open(func(p Percentiles) stats.Spread { return p.P999 })},
+		{"50 %: p50 µs", steady(0.5, func(p Percentiles) stats.Spread { return p.P50 })},
+		{"p99", steady(0.5, func(p Percentiles) stats.Spread { return p.P99 })},
+		{"p99.9", steady(0.5, func(p Percentiles) stats.Spread { return p.P999 })},
+		{"80 %: p50 µs", steady(0.8, func(p Percentiles) stats.Spread { return p.P50 })},
+		{"p99", steady(0.8, func(p Percentiles) stats.Spread { return p.P99 })},
+		{"p99.9", steady(0.8, func(p Percentiles) stats.Spread { return p.P999 })},
 		{"syscalls", func(e *Entry) string { return some(e.Syscalls, "%.2f") }},
 		{"allocs", func(e *Entry) string {
 			if e.Allocs == nil {
@@ -73,6 +79,18 @@ func (r *Report) columns(c *Cell) []column {
 		{"RSS MiB", func(e *Entry) string { return some(e.RSS.Median/(1<<20), "%.1f") }},
 		{"bytes/connection", func(e *Entry) string { return some(e.PerConn.Median, "%.0f") }},
 		{"load %", func(e *Entry) string { return some(100*e.ClientBusy.Median, "%.0f") }},
+	}
+}
+
+// steady is the latency at a share of the contestant's own maximum.
+func steady(share float64, f func(Percentiles) stats.Spread) func(*Entry) string {
+	return func(e *Entry) string {
+		for _, o := range e.Steady {
+			if o.Share == share {
+				return micro(f(o.Latency).Median)
+			}
+		}
+		return none
 	}
 }
 
@@ -108,17 +126,29 @@ func (r *Report) grid(c *Cell) grid {
 		case len(e.Failures) > 0:
 			g.Below = append(g.Below, fmt.Sprintf("%s failed in %d of %d rounds: %s", e.Contestant, len(e.Failures), max(len(e.CPU), len(e.Failures)), e.Failures[0]))
 		}
-		if o := e.Open; o != nil {
-			if len(o.Failures) > 0 {
-				g.Below = append(g.Below, fmt.Sprintf("%s failed at %s %s a second: %s", e.Contestant, count(o.Rate), c.Unit, o.Failures[0]))
-			}
-			// A few are always on the way.
-			if r.Rounds > 0 && float64(o.Missed) > 0.01*o.Rate*r.Seconds*float64(r.Rounds) {
-				g.Below = append(g.Below, fmt.Sprintf("%s fell behind %s %s a second: %d had no answer when a round ended", e.Contestant, count(o.Rate), c.Unit, o.Missed/r.Rounds))
-			}
+		for _, o := range append([]*OpenLoop{e.Open}, e.Steady...) {
+			g.Below = append(g.Below, r.openLoopRemarks(c, e, o)...)
 		}
 	}
+	if c.Shared {
+		g.Below = append(g.Below, "the server and the load generator shared their processors: there are no more")
+	}
 	return g
+}
+
+// openLoopRemarks say how an open loop went wrong.
+func (r *Report) openLoopRemarks(c *Cell, e *Entry, o *OpenLoop) (lines []string) {
+	if o == nil {
+		return nil
+	}
+	if len(o.Failures) > 0 {
+		lines = append(lines, fmt.Sprintf("%s failed at %s %s a second: %s", e.Contestant, count(o.Rate), c.Unit, o.Failures[0]))
+	}
+	// A few are always on the way.
+	if r.Rounds > 0 && float64(o.Missed) > 0.01*o.Rate*r.Seconds*float64(r.Rounds) {
+		lines = append(lines, fmt.Sprintf("%s fell behind %s %s a second: %d had no answer when a round ended", e.Contestant, count(o.Rate), c.Unit, o.Missed/r.Rounds))
+	}
+	return lines
 }
 
 // means makes the table of the geometric means over a workload's cells; without
@@ -168,13 +198,14 @@ func (r *Report) workloads() []string {
 // legend says what the tables show.
 func (r *Report) legend() []string {
 	m := r.Machine
-	return []string{
+	lines := []string{
 		fmt.Sprintf("%s, %d cores, %.0f GiB, Linux %s, %s, %s", m.CPU, m.Cores, float64(m.Memory)/(1<<30), m.Kernel, m.Go, r.Date.Format("2006-01-02 15:04")),
 		fmt.Sprintf("Server alone on core %d, load on core %d; %d rounds of %.2g s, all contestants in turn in each.", m.Server, m.Client, r.Rounds, r.Seconds),
 		"CPU µs: processor time of the server per request, median over the rounds. Ratios are taken within a round, then their median:",
 		"×net to standard net, ×peer to the best Go peer of the cell, ×C to the C server on the same interface (io_uring or epoll).",
-		"p50 … p99.9: latency under full load; steady: at a constant rate, counted from when each message was due. Per request: syscalls, allocs, switches (context switches).",
+		"p50 … p99.9: latency under full load; steady: at a constant rate, counted from when each message was due; 50 % and 80 %: likewise, at that share of the server's own maximum. Per request: syscalls, allocs, switches (context switches).",
 	}
+	return append(lines, r.Ring.lines()...)
 }
 
 func micro(ns float64) string {

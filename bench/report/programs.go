@@ -4,133 +4,131 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
-	"time"
 
-	"github.com/goproactor/goproactor/bench/load"
-	"github.com/goproactor/goproactor/bench/program"
+	"github.com/goproactor/goproactor/bench/contestant"
 	"github.com/goproactor/goproactor/bench/stats"
 )
 
-// Programs is what was measured of the programs of package program.
-type Programs struct {
-	machine Machine
-	rounds  int
-	seconds time.Duration
-	rows    []*programRow
-}
+// bulkSize is from which size on a request is one that moves bytes.
+const bulkSize = 64 << 10
 
-type programRow struct {
-	program.Program
-	costs    map[program.Place][]float64 // processor time for a request by round, zero where it failed
-	failures map[program.Place]string
-}
-
-// NewPrograms returns an empty table.
-func NewPrograms(m Machine, rounds int, seconds time.Duration) *Programs {
-	return &Programs{machine: m, rounds: rounds, seconds: seconds}
-}
-
-// Add adds a row.
-func (t *Programs) Add(p program.Program) {
-	row := &programRow{Program: p, costs: make(map[program.Place][]float64), failures: make(map[program.Place]string)}
-	for _, at := range program.Places {
-		row.costs[at] = make([]float64, t.rounds)
-	}
-	t.rows = append(t.rows, row)
-}
-
-// Measured records a run.
-func (t *Programs) Measured(p program.Program, at program.Place, round int, r *load.Result, err error) {
-	row := t.rows[slices.IndexFunc(t.rows, func(row *programRow) bool { return row.Name == p.Name })]
-	if err != nil {
-		row.failures[at] = err.Error()
-		return
-	}
-	row.costs[at][round] = r.CPU.Seconds() / r.Requests
-	if row.Idle {
-		row.costs[at][round] = float64(r.PerConn)
-	}
-}
-
-// Goal is the ratio to package net that a program is to keep to.
-func Goal(p program.Program, at program.Place) float64 {
+// Goal is the ratio to package net that a program is to keep to in a place.
+func (c *Cell) Goal(at contestant.Place) float64 {
+	bulk := c.Unit == "MiB" || c.Unit == "connections" || c.Size >= bulkSize
 	switch {
-	case at == program.Net:
+	case at == contestant.OnNet:
 		return 1
-	case at == program.Detached:
+	case at == contestant.Detached:
 		return 1.03
-	case at == program.IOUring && !p.Bulk:
+	case at == contestant.OnIOUring && !bulk:
 		return 0.90
 	default:
 		return 1.00
 	}
 }
 
-// Markdown writes the table. A ratio beyond its goal is in bold.
-func (t *Programs) Markdown(w io.Writer) error {
+// ProgramTable writes, as a table in Markdown, what each program costs in the other places in
+// relation to package net. A ratio beyond its goal is in bold.
+func (r *Report) ProgramTable(w io.Writer) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "Processor time of the server for a request or a MiB, or its memory for a silent connection, as a ratio to the same program on package net: median over %d rounds of the ratio within the round, lowest and highest in brackets. ", t.rounds)
-	fmt.Fprintf(&b, "%v measured in each run; server alone on one core, load on another; %s, Linux %s, %s. In bold what is beyond its goal: detached 1.03, in coroutines 0.90 on io_uring and 1.00 on epoll, for MiB and memory 1.00 on both.\n\n",
-		t.seconds, t.machine.CPU, t.machine.Kernel, t.machine.Go)
+	m := r.Machine
+	fmt.Fprintf(&b, "Processor time of the server for a request or a MiB, or its memory for a silent connection, as a ratio to the same program on package net: median over %d rounds of the ratio within the round, lowest and highest in brackets. ", r.Rounds)
+	fmt.Fprintf(&b, "%.2g s measured in each run; server alone on one core, load on another; %s, Linux %s, %s. In bold what is beyond its goal: detached 1.03, in coroutines 0.90 on io_uring and 1.00 on epoll, for what moves bytes and for memory 1.00 on both.\n\n",
+		r.Seconds, m.CPU, m.Kernel, m.Go)
 	fmt.Fprintln(&b, "| program | | net | detached | coroutine, io_uring | coroutine, epoll |")
 	fmt.Fprintln(&b, "|---|---|---|---|---|---|")
-	for _, row := range t.rows {
-		cells := []string{row.Name, row.About, row.cost()}
-		for _, at := range program.Places[1:] {
-			cells = append(cells, row.ratio(at))
+	for _, c := range r.Cells {
+		for _, p := range r.programs(c) {
+			fields := []string{p.name, c.Name, p.cost(c)}
+			for _, at := range contestant.Places[1:] {
+				fields = append(fields, p.ratio(c, at))
+			}
+			fmt.Fprintln(&b, "| "+strings.Join(fields, " | ")+" |")
 		}
-		fmt.Fprintln(&b, "| "+strings.Join(cells, " | ")+" |")
 	}
-	t.notes(&b)
+	for i, line := range r.failures() {
+		if i == 0 {
+			fmt.Fprintln(&b)
+		}
+		fmt.Fprintln(&b, line)
+	}
 	_, err := w.Write(b.Bytes())
 	return err
 }
 
-// cost is what a request costs on package net.
-func (row *programRow) cost() string {
-	if failure := row.failures[program.Net]; failure != "" {
-		return "failed"
-	}
-	measured := slices.DeleteFunc(slices.Clone(row.costs[program.Net]), func(c float64) bool { return c == 0 })
-	median := stats.Median(measured)
-	if row.Idle {
-		return fmt.Sprintf("%.1f KiB/%s", median/(1<<10), row.Unit)
-	}
-	cost := time.Duration(median * float64(time.Second))
-	return fmt.Sprintf("%.1f µs/%s", float64(cost)/float64(time.Microsecond), row.Unit)
+// placed is a program of a cell.
+type placed struct {
+	name string
+	at   map[contestant.Place]*Entry
 }
 
-func (row *programRow) ratio(at program.Place) string {
-	if _, ok := row.Runs(at); !ok {
-		return "–"
+// programs are those of a cell that run on package net and in other places.
+func (r *Report) programs(c *Cell) (all []placed) {
+	byName := make(map[string]int)
+	for _, e := range c.Entries {
+		k, ok := r.Find(e.Contestant)
+		if !ok || k.Program == "" {
+			continue
+		}
+		i, seen := byName[k.Program]
+		if !seen {
+			i = len(all)
+			byName[k.Program] = i
+			all = append(all, placed{k.Program, make(map[contestant.Place]*Entry)})
+		}
+		all[i].at[contestant.Place(k.Place)] = e
 	}
-	spread := stats.Of(stats.Ratios(row.costs[at], row.costs[program.Net]))
+	kept := all[:0]
+	for _, p := range all {
+		if p.at[contestant.OnNet] != nil && len(p.at) > 1 {
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}
+
+// cost is what a request costs on package net.
+func (p placed) cost(c *Cell) string {
+	e := p.at[contestant.OnNet]
+	unit := strings.TrimSuffix(c.Unit, "s")
+	switch {
+	case !e.Measured():
+		return "failed"
+	case e.PerConn.Median > 0:
+		return fmt.Sprintf("%.1f KiB/%s", e.PerConn.Median/(1<<10), unit)
+	default:
+		return fmt.Sprintf("%.1f µs/%s", e.CPUSpread().Median/1000, unit)
+	}
+}
+
+func (p placed) ratio(c *Cell, at contestant.Place) string {
+	e, net := p.at[at], p.at[contestant.OnNet]
+	if e == nil {
+		return none
+	}
+	spread := stats.Of(stats.Ratios(e.CPU, net.CPU))
+	if e.PerConn.Median > 0 && net.PerConn.Median > 0 {
+		spread = stats.Of([]float64{e.PerConn.Median / net.PerConn.Median})
+	}
 	if spread.Median == 0 {
 		return "failed"
 	}
 	text := fmt.Sprintf("%.2f", spread.Median)
-	if spread.Median > Goal(row.Program, at) {
+	if spread.Median > c.Goal(at) {
 		text = "**" + text + "**"
 	}
 	return fmt.Sprintf("%s (%.2f–%.2f)", text, spread.Min, spread.Max)
 }
 
-// notes says what failed, and what does not run in a coroutine.
-func (t *Programs) notes(w io.Writer) {
-	var lines []string
-	for _, row := range t.rows {
-		for _, at := range program.Places {
-			if failure := row.failures[at]; failure != "" {
-				lines = append(lines, fmt.Sprintf("%s, %s, failed: %s.", row.Name, at, failure))
+// failures says what failed.
+func (r *Report) failures() (lines []string) {
+	for _, c := range r.Cells {
+		for _, e := range c.Entries {
+			if len(e.Failures) > 0 {
+				lines = append(lines, fmt.Sprintf("%s, %s, failed: %s.", c.Name, e.Contestant, e.Failures[0]))
 			}
 		}
-		if why, ok := row.Runs(program.IOUring); !ok {
-			lines = append(lines, fmt.Sprintf("%s does not run in a coroutine: %s.", row.Name, why))
-		}
 	}
-	if len(lines) > 0 {
-		fmt.Fprintf(w, "\n%s\n", strings.Join(lines, "\n"))
-	}
+	return lines
 }

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/goproactor/goproactor/bench/contestant"
 	"github.com/goproactor/goproactor/bench/load"
 	"github.com/goproactor/goproactor/bench/stats"
 	"github.com/goproactor/goproactor/bench/workload"
@@ -34,6 +35,7 @@ type Report struct {
 	Contestants []Contestant  `json:"contestants"`
 	Cells       []*Cell       `json:"cells"`
 	Notes       []string      `json:"notes,omitempty"` // what was left out, and why
+	Ring        Ring          `json:"ring"`
 	Took        time.Duration `json:"took"`
 }
 
@@ -54,6 +56,8 @@ type Contestant struct {
 	Family  string `json:"family"`
 	About   string `json:"about"`
 	Ceiling string `json:"ceiling,omitempty"` // the contestant of the ceiling it is held against
+	Program string `json:"program,omitempty"` // which server it is, of those that run in several places
+	Place   string `json:"place,omitempty"`   // where it runs: net, detached, io_uring, epoll
 }
 
 // Cell is one point of a workload, with every contestant's figures.
@@ -62,7 +66,14 @@ type Cell struct {
 	Name    string           `json:"name"`
 	Unit    string           `json:"unit"`
 	Section workload.Section `json:"section,omitempty"`
-	Entries []*Entry         `json:"entries"`
+
+	// Baseline is the contestant that ratios refer to, empty for the usual one.
+	Baseline string `json:"baseline,omitempty"`
+
+	// Shared says that server and load generator had to share their processors.
+	Shared bool `json:"shared,omitempty"`
+
+	Entries []*Entry `json:"entries"`
 }
 
 // Entry is one contestant's figures in a cell.
@@ -80,8 +91,9 @@ type Entry struct {
 	Throughput stats.Spread `json:"per_second"`
 	Closed     Percentiles  `json:"latency"` // under full load, from sending to answer
 	Open       *OpenLoop    `json:"open_loop,omitempty"`
-	Switches   stats.Spread `json:"switches"` // context switches per request
-	RSS        stats.Spread `json:"rss"`      // bytes
+	Steady     []*OpenLoop  `json:"steady,omitempty"` // at shares of the contestant's own maximum
+	Switches   stats.Spread `json:"switches"`         // context switches per request
+	RSS        stats.Spread `json:"rss"`              // bytes
 	PerConn    stats.Spread `json:"bytes_per_conn"`
 	ClientBusy stats.Spread `json:"client_busy"`           // share of its core that the generator used
 	Syscalls   float64      `json:"syscalls,omitempty"`    // per request
@@ -99,7 +111,8 @@ type Percentiles struct {
 // OpenLoop is the latency at a constant rate, counted from when each message
 // was due.
 type OpenLoop struct {
-	Rate     float64     `json:"rate"` // messages a second
+	Rate     float64     `json:"rate"`            // messages a second
+	Share    float64     `json:"share,omitempty"` // of the contestant's own maximum
 	Latency  Percentiles `json:"latency"`
 	Missed   int         `json:"missed,omitempty"` // messages without an answer when their round ended
 	Failures []string    `json:"failures,omitempty"`
@@ -165,10 +178,14 @@ func PercentilesOf(rounds []*load.Result) Percentiles {
 	return Percentiles{stats.Of(p50), stats.Of(p99), stats.Of(p999)}
 }
 
-// Entry finds a contestant's figures, nil if it has none.
-func (c *Cell) Entry(contestant string) *Entry {
+// Entry finds a contestant's figures, nil if it has none. The name of the usual baseline
+// finds the cell's own.
+func (c *Cell) Entry(name string) *Entry {
+	if name == contestant.Baseline && c.Baseline != "" {
+		name = c.Baseline
+	}
 	for _, e := range c.Entries {
-		if e.Contestant == contestant && e.Measured() {
+		if e.Contestant == name && e.Measured() {
 			return e
 		}
 	}

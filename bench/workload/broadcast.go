@@ -7,14 +7,14 @@ import (
 	"github.com/goproactor/goproactor/bench/load"
 )
 
-var _ = register(Workload{
+var _ = Register(Workload{
 	Name:      "broadcast",
 	About:     "one connection says something, and all connections hear it; the next message follows when all have",
 	Unit:      "deliveries",
 	Cells:     []Cell{broadcastCell(0, 0, 0, 0)},
 	Custom:    broadcastCell,
 	Broadcast: true,
-	drive:     driveBroadcast,
+	Drive:     driveBroadcast,
 })
 
 func broadcastCell(size, conns, _, _ int) Cell {

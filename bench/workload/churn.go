@@ -10,13 +10,13 @@ import (
 	"github.com/goproactor/goproactor/bench/load"
 )
 
-var _ = register(Workload{
+var _ = Register(Workload{
 	Name:   "churn",
 	About:  "connect, one message and its echo, close; so many connections at a time",
 	Unit:   "connections",
 	Cells:  []Cell{churnCell(0, 0, 0, 0)},
 	Custom: churnCell,
-	drive:  driveChurn,
+	Drive:  driveChurn,
 })
 
 func churnCell(size, conns, _, _ int) Cell {

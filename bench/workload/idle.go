@@ -1,6 +1,6 @@
 package workload
 
-var _ = register(Workload{
+var _ = Register(Workload{
 	Name:    "idle",
 	About:   "an echo on some connections while others are open and silent",
 	Unit:    "messages",
@@ -8,7 +8,7 @@ var _ = register(Workload{
 	Cells:   idleCells(),
 	Custom:  idleCell,
 	Rated:   true,
-	drive:   driveEcho,
+	Drive:   DriveEcho,
 })
 
 func idleCells() []Cell {

@@ -11,7 +11,7 @@ import (
 	"github.com/goproactor/goproactor/bench/process"
 )
 
-var _ = register(Workload{
+var _ = Register(Workload{
 	Name:    "memory",
 	About:   "connections that have echoed one message and are silent since: what each costs the server in resident memory",
 	Unit:    "connections",
@@ -19,7 +19,7 @@ var _ = register(Workload{
 	Cells:   []Cell{memoryCell(0, 0, 0, 0)},
 	Custom:  memoryCell,
 	Static:  true,
-	drive:   driveMemory,
+	Drive:   driveMemory,
 })
 
 func memoryCell(size, conns, _, idle int) Cell {

@@ -11,14 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var _ = register(Workload{
+var _ = Register(Workload{
 	Name:     "udp",
 	About:    "UDP messages sent and received back, by so many sockets; 8 deep, 8 of them are on the way from each",
 	Unit:     "messages",
 	Cells:    []Cell{udpCell(64, 1, 1, 0), quick(udpCell(64, 64, 1, 0)), udpCell(64, 16, 8, 0), udpCell(1400, 32, 1, 0)},
 	Custom:   udpCell,
 	Messages: true,
-	drive:    driveUDP,
+	Drive:    driveUDP,
 })
 
 func quick(c Cell) Cell {

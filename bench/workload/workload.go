@@ -12,7 +12,9 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/goproactor/goproactor/bench/contestant"
 	"github.com/goproactor/goproactor/bench/load"
 )
 
@@ -51,13 +53,29 @@ type Workload struct {
 	// is as good as many, and nothing is counted.
 	Static bool
 
+	// Connect is what one connection takes to open, zero for the usual.
+	Connect time.Duration
+
 	// Broadcast starts the servers with it.
 	Broadcast bool
 
 	// Datagrams starts the servers that echo UDP messages.
 	Messages bool
 
-	drive func(load.Job) (load.Result, error)
+	// Contestants are the servers of a workload that is not for echo servers, and
+	// Baseline is the one of them that ratios refer to.
+	Contestants []contestant.Contestant
+	Baseline    string
+
+	// Prepare makes in a folder what the servers read there; nil for nothing.
+	Prepare func(dir string) error
+
+	// Upstream is what the servers are proxies for: a process beside the load
+	// generator. Nil for nothing.
+	Upstream func(contestant.Options) error
+
+	// Drive does a job: it loads the server and measures it.
+	Drive func(load.Job) (load.Result, error)
 }
 
 // Cell is one point of a workload.
@@ -69,6 +87,15 @@ type Cell struct {
 	Idle     int    `json:"idle"`
 	OpenLoop bool   `json:"open_loop,omitempty"` // measured at a constant rate, too
 	Quick    bool   `json:"-"`
+
+	// Light is the number of connections that ask for little, beside Conns.
+	Light int `json:"light,omitempty"`
+	// Loops and Procs are of the server: event loops, and processors that it may run on
+	// (GOMAXPROCS). Zero is one.
+	Loops int `json:"loops,omitempty"`
+	Procs int `json:"procs,omitempty"`
+	// Steady says that it is measured at shares of each server's own maximum, too.
+	Steady bool `json:"steady,omitempty"`
 }
 
 // ID names the cell, the same in every report.
@@ -80,15 +107,30 @@ func (c Cell) ID() string {
 	if c.Idle > 0 {
 		id += fmt.Sprintf(", %d idle", c.Idle)
 	}
+	if c.Light > 0 {
+		id += fmt.Sprintf(", %d light", c.Light)
+	}
+	switch {
+	case c.Loops == 1:
+		id += ", 1 loop"
+	case c.Loops > 1:
+		id += fmt.Sprintf(", %d loops", c.Loops)
+	}
+	if c.Procs > 0 {
+		id += fmt.Sprintf(", GOMAXPROCS %d", c.Procs)
+	}
 	return id
 }
 
 // Total is the number of connections that the server holds.
-func (c Cell) Total() int { return c.Conns + c.Idle }
+func (c Cell) Total() int { return c.Conns + c.Idle + c.Light }
+
+// Processors is how many the server may run on.
+func (c Cell) Processors() int { return max(c.Loops, c.Procs, 1) }
 
 // Job is what the load generator is told.
 func (c Cell) Job() load.Job {
-	return load.Job{Workload: c.Workload, Size: c.Size, Conns: c.Conns, Window: c.Window, Idle: c.Idle}
+	return load.Job{Workload: c.Workload, Size: c.Size, Conns: c.Conns, Window: c.Window, Idle: c.Idle, Light: c.Light}
 }
 
 // Bytes writes a number of bytes: 64 B, 16 KiB.
@@ -105,7 +147,11 @@ func Bytes(n int) string {
 
 var registered []Workload
 
-func register(w Workload) struct{} {
+// Register adds a workload.
+func Register(w Workload) struct{} {
+	if w.Baseline == "" {
+		w.Baseline = contestant.Baseline
+	}
 	registered = append(registered, w)
 	return struct{}{}
 }
@@ -132,7 +178,25 @@ func Drive(job load.Job) (load.Result, error) {
 	if err != nil {
 		return load.Result{}, err
 	}
-	return w.drive(job)
+	return w.Drive(job)
+}
+
+// Servers are the contestants of the workload.
+func (w Workload) Servers() []contestant.Contestant {
+	if w.Contestants != nil {
+		return w.Contestants
+	}
+	return contestant.All()
+}
+
+// Server returns the contestant of that name.
+func (w Workload) Server(name string) (contestant.Contestant, error) {
+	for _, c := range w.Servers() {
+		if c.Name == name {
+			return c, nil
+		}
+	}
+	return contestant.Contestant{}, fmt.Errorf("workload %s has no contestant %q: see 'bench list'", w.Name, name)
 }
 
 func dialAll(n *load.Net, job load.Job) error {
