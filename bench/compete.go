@@ -271,7 +271,7 @@ func (m *match) try(ctx context.Context) error {
 	return nil
 }
 
-func (m *match) counted(c *cellRun) bool { return m.count && !c.workload.Static }
+func (m *match) isCounted(c *cellRun) bool { return m.count && !c.workload.Static }
 
 // roundsOf is in how many rounds a cell is measured: memory does not drift.
 func (m *match) roundsOf(c *cellRun) int {
@@ -297,31 +297,34 @@ func (m *match) ratedRuns(c *cellRun) (runs int) {
 }
 
 // estimate is what a round of a cell takes.
-func (m *match) estimate(c *cellRun) time.Duration {
+func (m *match) estimate(c *cellRun, round int) time.Duration {
 	job := c.Job()
 	job.Warmup, job.Duration = m.warmup, m.seconds
 	one := job.Expected() + m.overhead(c)
-	one += time.Duration(m.ratedRuns(c)) * (m.warmup + m.seconds + m.overhead(c))
+	if round < m.options.rated {
+		one += time.Duration(m.ratedRuns(c)) * (m.warmup + m.seconds + m.overhead(c))
+	}
 	return time.Duration(len(c.playing)) * one
 }
 
-// countSeconds is the interval of a run that counts.
-const countSeconds = 250 * time.Millisecond
-
 func (m *match) estimateCount(c *cellRun) time.Duration {
-	if !m.counted(c) {
+	if !m.isCounted(c) {
 		return 0
 	}
 	job := c.Job()
-	job.Warmup, job.Duration = m.warmup, countSeconds
+	job.Warmup, job.Duration = m.warmup, m.counted
 	return time.Duration(len(c.playing)) * (job.Expected() + m.overhead(c))
 }
 
 // announce is how many runs there are, and how long they may take.
 func (m *match) announce() (runs int, total time.Duration) {
 	for _, c := range m.cells {
-		total += time.Duration(m.roundsOf(c))*m.estimate(c) + m.estimateCount(c)
-		runs += m.roundsOf(c)*len(c.playing)*(1+m.ratedRuns(c)) + len(c.playing)*b2i(m.counted(c))
+		rounds := m.roundsOf(c)
+		for round := range rounds {
+			total += m.estimate(c, round)
+		}
+		total += m.estimateCount(c)
+		runs += len(c.playing) * (rounds + min(rounds, m.options.rated)*m.ratedRuns(c) + b2i(m.isCounted(c)))
 	}
 	return runs, total + total/10 + m.busy
 }
@@ -353,10 +356,10 @@ func (m *match) play(ctx context.Context) error {
 				continue
 			}
 			err := error(errLate)
-			if !m.out(m.estimate(c)) {
+			if !m.out(m.estimate(c, round)) {
 				err = m.round(ctx, c, round)
 			}
-			if err == nil && round == 0 && m.counted(c) {
+			if err == nil && round == 0 && m.isCounted(c) {
 				err = m.counts(ctx, c)
 			}
 			if errors.Is(err, errLate) {
@@ -426,12 +429,15 @@ func (m *match) round(ctx context.Context, c *cellRun, round int) error {
 		}
 		e.closed = append(e.closed, result)
 	}
-	return m.rated(ctx, c, round, job, order)
+	if round >= m.options.rated {
+		return nil
+	}
+	return m.atRates(ctx, c, round, job, order)
 }
 
-// rated measures latency at a constant rate: at the same one for all, and at shares of what
+// atRates measures latency at a constant rate: at the same one for all, and at shares of what
 // each can do.
-func (m *match) rated(ctx context.Context, c *cellRun, round int, job load.Job, order []int) error {
+func (m *match) atRates(ctx context.Context, c *cellRun, round int, job load.Job, order []int) error {
 	common := 0.0
 	if m.opens(c) {
 		common = m.openRate(c)
@@ -526,7 +532,7 @@ func (m *match) openRate(c *cellRun) float64 {
 // counts counts what slows a server down when counted.
 func (m *match) counts(ctx context.Context, c *cellRun) error {
 	job := c.Job()
-	job.Warmup, job.Duration, job.Count = m.warmup, countSeconds, true
+	job.Warmup, job.Duration, job.Count = m.warmup, m.counted, true
 	for _, k := range c.playing {
 		e := c.entries[k.Name]
 		m.progress.step(1, c.Name+", counting", k.Name)

@@ -27,6 +27,8 @@ type options struct {
 	seconds time.Duration // measured in each run
 	warmup  time.Duration
 	busy    time.Duration // added to the time announced
+	rated   int           // rounds that have runs at a constant rate
+	counted time.Duration // measured in a run that counts
 
 	placed bool // only programs that run on package net and elsewhere
 
@@ -57,7 +59,16 @@ func parseFlags(f *flag.FlagSet, args []string) error {
 }
 
 // quickContestants is who takes part in a quick run.
-var quickContestants = []string{"ours", contestant.Baseline, "gnet-lt", "netpoll", "select", "poll", "epoll-lt", "ceiling"}
+var (
+	quickContestants = []string{"ours", contestant.Baseline, "gnet-lt", "netpoll", "select", "poll", "ceiling"}
+	quickSkip        = []string{string(contestant.Detached)}
+)
+
+// countSeconds is the interval of a run that counts.
+const (
+	countSeconds      = 250 * time.Millisecond
+	quickCountSeconds = 100 * time.Millisecond
+)
 
 func parse(args []string) (*options, error) {
 	o := new(options)
@@ -93,7 +104,7 @@ func parse(args []string) (*options, error) {
 	}
 
 	if *quick {
-		quickly(given, o, only, seconds, warmup)
+		quickly(given, o, only, skip, seconds, warmup)
 	}
 	for name, v := range map[string]float64{"seconds": *seconds, "warmup": *warmup, "busy": *busy, "rate": o.rate} {
 		if v < 0 || math.IsNaN(v) || math.IsInf(v, 0) || name == "seconds" && v == 0 {
@@ -105,6 +116,9 @@ func parse(args []string) (*options, error) {
 	}
 	if o.rounds < 1 || o.rounds > 1000 {
 		return nil, usagef("-rounds %d: want 1 to 1000", o.rounds)
+	}
+	if o.rated, o.counted = o.rounds, countSeconds; *quick {
+		o.rated, o.counted = 1, quickCountSeconds
 	}
 	o.seconds = time.Duration(*seconds * float64(time.Second))
 	o.warmup = time.Duration(*warmup * float64(time.Second))
@@ -144,18 +158,21 @@ func parse(args []string) (*options, error) {
 }
 
 // quickly sets what the command line does not.
-func quickly(given map[string]bool, o *options, only *string, seconds, warmup *float64) {
+func quickly(given map[string]bool, o *options, only, skip *string, seconds, warmup *float64) {
 	if !given["only"] {
 		*only = strings.Join(quickContestants, ",")
+	}
+	if !given["only"] && !given["skip"] {
+		*skip = strings.Join(quickSkip, ",")
 	}
 	if !given["rounds"] {
 		o.rounds = 3
 	}
 	if !given["seconds"] {
-		*seconds = 0.2
+		*seconds = 0.15
 	}
 	if !given["warmup"] {
-		*warmup = 0.1
+		*warmup = 0.06
 	}
 }
 

@@ -27,7 +27,7 @@ func standardArgs(o Options) []string {
 	if o.Broadcast {
 		args = append(args, "-broadcast")
 	}
-	if o.Loops > 0 {
+	if o.Loops > 1 {
 		args = append(args, "-loops", strconv.Itoa(o.Loops))
 	}
 	return args

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/goproactor/goproactor/proactor"
 )
@@ -48,8 +49,7 @@ func ours(backend, style, against string) Contestant {
 			return []string{program, "-network", "tcp", "-backend", backend, "-style", style}, err
 		},
 		Args: func(o Options) []string {
-			o.Loops = max(o.Loops, 1)
-			return standardArgs(o)
+			return append(standardArgs(o), "-loops", strconv.Itoa(max(o.Loops, 1)))
 		},
 		MultiLoop:     true,
 		Serve:         func(o Options) error { return serveOurs(o, backend, style) },

@@ -22,7 +22,7 @@ var _ = workload.Register(workload.Workload{
 	About:   "static files over HTTP/1.1, from the page cache",
 	Unit:    "requests",
 	Section: workload.Programs,
-	Cells:   []workload.Cell{filesCell(3, 64, 1, 0), quick(filesCell(64<<10, 16, 1, 0)), filesCell(16<<20, 4, 1, 0)},
+	Cells:   []workload.Cell{filesCell(3, 64, 1, 0), filesCell(64<<10, 16, 1, 0), filesCell(16<<20, 4, 1, 0)},
 	Custom:  filesCell,
 	Contestants: slices.Concat(netHTTP(serveFiles).contestants(), fastHTTP(serveFilesFast).contestants(),
 		example("httpd", "fasthttp in coroutines, files by SendFile", func(o contestant.Options) []string {

@@ -133,7 +133,9 @@ var redisServer = contestant.Contestant{
 		if err != nil {
 			return nil, errors.New("redis-server is not in PATH")
 		}
-		return []string{program, "--save", "", "--appendonly", "no"}, nil
+		// The load generator comes from several addresses of 127.0.0.0/8, which its
+		// protected mode takes for strangers.
+		return []string{program, "--save", "", "--appendonly", "no", "--protected-mode", "no"}, nil
 	},
 	Args: func(o contestant.Options) []string {
 		host, port, _ := net.SplitHostPort(o.Addr)

@@ -180,19 +180,19 @@ func askForBulk(ctx context.Context, c net.Conn, _ int, done *tally) error {
 
 // roundTrip sends a message and receives it back.
 func roundTrip(c net.Conn, message []byte) error {
-	answer := make([]byte, len(message))
-	if len(message) <= 16<<10 { // it fits the sockets' memory
-		if _, err := c.Write(message); err != nil {
-			return err
-		}
-		_, err := io.ReadFull(c, answer)
-		return err
-	}
-	written := make(chan error, 1)
-	go func() {
+	answer, written := make([]byte, len(message)), make(chan error, 1)
+	write := func() {
 		_, err := c.Write(message)
 		written <- err
-	}()
+	}
+	if len(message) <= 16<<10 { // it fits the memory of the sockets
+		write()
+	} else {
+		go write()
+	}
 	_, err := io.ReadFull(c, answer)
+	if err == nil && !bytes.Equal(answer, message) {
+		err = errors.New("what came back differs from what was sent")
+	}
 	return errors.Join(err, <-written)
 }
