@@ -31,6 +31,7 @@ func polling(c Contestant) Contestant {
 	c.MaxConns, c.Limit = 1, "busy polling is for latency, and compared with one connection"
 	c.NoBroadcast = c.Limit
 	c.Serve, c.ServeMessages = nil, nil
+	c.MultiLoop = false
 	c.Build = func(ctx context.Context, dir string) ([]string, error) {
 		argv, err := build(ctx, dir)
 		return append(argv, "-busypoll", "1s"), err

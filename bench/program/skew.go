@@ -49,8 +49,8 @@ const (
 	skewMessage = 64
 	skewHeavy   = 'H'    // the first byte of a heavy message
 	skewLight   = 'L'    // of a light one
-	skewWork    = 32     // KiB that the server hashes for a heavy one
-	skewRate    = 4000.0 // light messages a second
+	skewWork    = 128    // KiB that the server hashes for a heavy one
+	skewRate    = 2000.0 // light messages a second
 )
 
 // skewServer is made with more options for a contestant that differs in them.

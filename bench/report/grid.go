@@ -202,7 +202,7 @@ func (r *Report) legend() []string {
 		fmt.Sprintf("%s, %d cores, %.0f GiB, Linux %s, %s, %s", m.CPU, m.Cores, float64(m.Memory)/(1<<30), m.Kernel, m.Go, r.Date.Format("2006-01-02 15:04")),
 		fmt.Sprintf("Server alone on core %d, load on core %d; %d rounds of %.2g s, all contestants in turn in each.", m.Server, m.Client, r.Rounds, r.Seconds),
 		"CPU µs: processor time of the server per request, median over the rounds. Ratios are taken within a round, then their median:",
-		"×net to standard net, ×peer to the best Go peer of the cell, ×C to the C server on the same interface (io_uring or epoll).",
+		"×net to standard net, ×peer to the best peer of the cell, ×C to the C server on the same interface (io_uring or epoll).",
 		"p50 … p99.9: latency under full load; steady: at a constant rate, counted from when each message was due; 50 % and 80 %: likewise, at that share of the server's own maximum. Per request: syscalls, allocs, switches (context switches).",
 	}
 	return append(lines, r.Ring.lines()...)

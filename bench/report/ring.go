@@ -47,9 +47,12 @@ func (r Ring) lines() (lines []string) {
 	}
 	var there, missing []string
 	for _, f := range r.Features {
-		if f.Missing == "" {
+		switch {
+		case f.Missing == "" && strings.HasPrefix(f.Name, "IORING_FEAT_"):
+			// Older than what the library needs, or named by what it does below.
+		case f.Missing == "":
 			there = append(there, f.Name)
-		} else {
+		default:
 			missing = append(missing, fmt.Sprintf("%s (Linux %s: %s)", f.Name, f.Since, f.Missing))
 		}
 	}
