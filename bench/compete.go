@@ -156,7 +156,11 @@ func (m *match) plan() error {
 			run.Baseline = w.Baseline
 		}
 		_, _, run.Shared = m.harness.cores(cell.Processors())
-		for _, c := range m.choose(w.Servers()) {
+		chosen := m.choose(w.Servers())
+		if len(chosen) == 0 {
+			continue // the contestants asked for have other workloads
+		}
+		for _, c := range chosen {
 			m.enter(run, c)
 		}
 		m.cells = append(m.cells, run)

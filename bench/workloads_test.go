@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/goproactor/goproactor/bench/contestant"
+	"github.com/goproactor/goproactor/bench/load"
 	"github.com/goproactor/goproactor/bench/workload"
 	"github.com/goproactor/goproactor/proactor"
 )
@@ -65,26 +66,37 @@ func short(t *testing.T, m *match, c *cellRun, k contestant.Contestant) {
 	job := c.Job()
 	job.Conns = min(job.Conns, 16)
 	job.Warmup, job.Duration, job.Check = time.Millisecond, 5*time.Millisecond, true
-	result, err := m.harness.run(t.Context(), k, c.Cell.Cell, job)
-	for err != nil && strings.Contains(err.Error(), "no request was answered") && job.Duration < 10*time.Second {
-		job.Duration *= 4 // a machine that does something else
-		result, err = m.harness.run(t.Context(), k, c.Cell.Cell, job)
-	}
-	require.NoError(t, err)
-	require.Positive(t, result.Requests)
 	if c.workload.Static {
+		result, err := m.harness.run(t.Context(), k, c.Cell.Cell, job)
+		require.NoError(t, err)
 		require.Positive(t, result.PerConn)
 		return
 	}
+	result := measured(t, m, c, k, job)
+	require.Positive(t, result.Requests)
 	require.Positive(t, result.CPU)
-	if c.Unit != "MiB" {
-		require.Positive(t, result.Latency.P50)
-	}
 	if c.Steady {
 		job.Rate = 500
-		result, err := m.harness.run(t.Context(), k, c.Cell.Cell, job)
-		require.NoError(t, err)
+		result := measured(t, m, c, k, job)
 		require.Positive(t, result.Requests)
+	}
+}
+
+// measured does a job in which a request is answered. That takes longer on a machine that
+// does something else.
+func measured(t *testing.T, m *match, c *cellRun, k contestant.Contestant, job load.Job) *load.Result {
+	for ; ; job.Duration *= 4 {
+		result, err := m.harness.run(t.Context(), k, c.Cell.Cell, job)
+		if job.Duration < 10*time.Second {
+			if err != nil && strings.Contains(err.Error(), "no request was answered") {
+				continue
+			}
+			if err == nil && result.Latency.P50 == 0 && c.Unit != "MiB" { // none from its beginning
+				continue
+			}
+		}
+		require.NoError(t, err)
+		return result
 	}
 }
 
