@@ -1,12 +1,14 @@
-// Command bench compares the servers of package contestant: it starts each as a
-// process of its own on one core, loads it from another, and measures.
+// Command bench compares servers, those of package contestant and of package program: it
+// starts each as a process of its own on one core, loads it from another, and measures.
 //
 //	go -C bench run .                     the whole comparison
 //	go -C bench run . -quick              in under two minutes
 //	go -C bench run . -only net,ours -work echo -size 64 -conns 64 -rounds 7
+//	go -C bench run . -work http,kv,proxy what people run; 'list' has more
+//	go -C bench run . -work loops -loops 1,2,4
 //	go -C bench run . list                what there is to choose from
 //	go -C bench run . files               random reads of a file against os.File
-//	go -C bench run . ratios              net/http, fasthttp, gRPC and others on package net and on this library;
+//	go -C bench run . ratios              programs that run on package net and on this library, in a table of their own;
 //	                                      with -o FILE the table for docs/performance.md
 //	go -C bench run . soak -for 10m       all kinds of traffic at once, every byte compared, memory flat
 //	go -C bench run . compare A.json B.json

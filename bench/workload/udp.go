@@ -15,16 +15,11 @@ var _ = Register(Workload{
 	Name:     "udp",
 	About:    "UDP messages sent and received back, by so many sockets; 8 deep, 8 of them are on the way from each",
 	Unit:     "messages",
-	Cells:    []Cell{udpCell(64, 1, 1, 0), quick(udpCell(64, 64, 1, 0)), udpCell(64, 16, 8, 0), udpCell(1400, 32, 1, 0)},
+	Cells:    []Cell{udpCell(64, 1, 1, 0), udpCell(64, 64, 1, 0), udpCell(64, 16, 8, 0), udpCell(1400, 32, 1, 0)},
 	Custom:   udpCell,
 	Messages: true,
 	Drive:    driveUDP,
 })
-
-func quick(c Cell) Cell {
-	c.Quick = true
-	return c
-}
 
 // The kernel drops what does not fit a socket's buffer, 208 KiB unless told
 // otherwise (net.core.rmem_default), in which a small message counts as 768
