@@ -48,6 +48,12 @@ func compete(ctx context.Context, args []string) error {
 	if err := m.report.Table(os.Stdout); err != nil {
 		return err
 	}
+	if o.against != nil {
+		fmt.Println()
+		if err := report.Compare(os.Stdout, o.against, m.report); err != nil {
+			return err
+		}
+	}
 	return m.write()
 }
 

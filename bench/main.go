@@ -11,7 +11,8 @@
 //	go -C bench run . ratios              programs that run on package net and on this library, in a table of their own;
 //	                                      with -o FILE the table for docs/performance.md
 //	go -C bench run . soak -for 10m       all kinds of traffic at once, every byte compared, memory flat
-//	go -C bench run . compare A.json B.json
+//	go -C bench run . -only ours -work echo -against OLD.json    did my change help?
+//	go -C bench run . compare A.json B.json                      the same of two reports
 //	go -C bench run . report A.json       the tables of a report again; with -o DIR its page and charts,
 //	                                      with -summary the table in the README
 //

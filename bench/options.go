@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/goproactor/goproactor/bench/contestant"
+	"github.com/goproactor/goproactor/bench/report"
 	"github.com/goproactor/goproactor/bench/workload"
 )
 
@@ -38,7 +40,8 @@ type options struct {
 	check bool
 	spin  bool
 
-	dir                    string // for report.json and report.html, empty for none
+	against                *report.Report // an earlier one to compare with, or nil
+	dir                    string         // for report.json and report.html, empty for none
 	serverCore, clientCore int
 }
 
@@ -93,6 +96,7 @@ func parse(args []string) (*options, error) {
 	f.BoolVar(&o.spin, "spin", false, "never let the load generator sleep, so that its waking up is not part of the latency")
 	f.StringVar(&o.dir, "o", "", "folder for report.json and report.html (default results, none when cells are given by -size, -conns, -window or -idle)")
 	f.IntVar(&o.serverCore, "server-core", 0, "processor of the server")
+	against := f.String("against", "", "report.json of an earlier run: measure its cells, or those given, again and say what has changed, with 95 % intervals")
 	f.IntVar(&o.clientCore, "client-core", 1, "processor of the load generator")
 	if err := parseFlags(f, args); err != nil {
 		return nil, err
@@ -117,9 +121,6 @@ func parse(args []string) (*options, error) {
 	if o.rounds < 1 || o.rounds > 1000 {
 		return nil, usagef("-rounds %d: want 1 to 1000", o.rounds)
 	}
-	if o.rated, o.counted = o.rounds, countSeconds; *quick {
-		o.rated, o.counted = 1, quickCountSeconds
-	}
 	o.seconds = time.Duration(*seconds * float64(time.Second))
 	o.warmup = time.Duration(*warmup * float64(time.Second))
 	o.busy = time.Duration(*busy * float64(time.Second))
@@ -128,6 +129,11 @@ func parse(args []string) (*options, error) {
 	}
 
 	var err error
+	if *against != "" {
+		if o.against, err = report.Load(*against); err != nil {
+			return nil, usageError{fmt.Errorf("-against: %w", err)}
+		}
+	}
 	custom := given["size"] || given["conns"] || given["window"] || given["idle"]
 	if custom {
 		o.cells, err = customCells(*work, *sizes, *conns, *windows, *idles)
@@ -136,6 +142,14 @@ func parse(args []string) (*options, error) {
 	}
 	if err != nil {
 		return nil, usageError{err}
+	}
+	if o.against != nil {
+		if err := o.asBefore(given, only); err != nil {
+			return nil, usageError{err}
+		}
+	}
+	if o.rated, o.counted = o.rounds, countSeconds; *quick {
+		o.rated, o.counted = 1, quickCountSeconds
 	}
 	if given["loops"] {
 		if o.cells, err = onLoops(o.cells, *loops, custom); err != nil {
@@ -156,6 +170,25 @@ func parse(args []string) (*options, error) {
 	}
 	return o, nil
 }
+
+// asBefore has the cells measured that the earlier report has, and the baseline beside
+// whoever is chosen: ratios to it are compared, in which the machine's drift cancels.
+func (o *options) asBefore(given map[string]bool, only *string) error {
+	o.cells = slices.DeleteFunc(o.cells, func(c workload.Cell) bool { return o.against.Cell(c.ID()) == nil })
+	if len(o.cells) == 0 {
+		return errors.New("-against: the report has none of these cells")
+	}
+	if *only != "" {
+		*only += "," + contestant.Baseline
+	}
+	if !given["rounds"] {
+		o.rounds = againstRounds
+	}
+	return nil
+}
+
+// againstRounds is how many rounds tell a change of a few percent from noise.
+const againstRounds = 9
 
 // quickly sets what the command line does not.
 func quickly(given map[string]bool, o *options, only, skip *string, seconds, warmup *float64) {

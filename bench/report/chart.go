@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"html/template"
 	"math"
 	"slices"
 	"strings"
@@ -19,177 +20,105 @@ type Chart struct {
 
 const chartWidth = 900
 
-// lineColors are as many as there are contestants, or nearly.
-var lineColors = func() []charts.Color {
-	var colors []charts.Color
-	for _, hex := range []string{
-		"#1f4e9c", "#3a86ff", "#00a6a6", "#66c2a5", "#e6ab02", "#d95f02", "#f4845f", "#b22222", "#a6761d", "#7570b3",
-		"#c77dff", "#ff70a6", "#8d99ae", "#4d9221", "#a1d76a", "#5e3c99", "#2b2d42", "#111111", "#777777", "#bb9900",
-	} {
-		colors = append(colors, charts.ColorFromHex(hex))
-	}
-	return colors
-}()
+// surroundings are what a chart is drawn for.
+type surroundings struct {
+	suffix            string // of the file's name
+	theme             charts.ColorPalette
+	ours, other, text charts.Color
+}
 
-// Charts draws the report: the means, each cell, and for the idle workload the
-// lines over the number of idle connections.
+var (
+	light = surroundings{
+		theme: charts.GetTheme(charts.ThemeLight).WithBackgroundColor(charts.ColorTransparent),
+		ours:  charts.ColorFromHex("#0b5cad"), other: charts.ColorFromHex("#a9b4c0"), text: charts.ColorFromHex("#1d232b"),
+	}
+	dark = surroundings{
+		suffix: "-dark",
+		theme:  charts.GetTheme(charts.ThemeDark).WithBackgroundColor(charts.ColorTransparent),
+		ours:   charts.ColorFromHex("#5aa9f2"), other: charts.ColorFromHex("#66727f"), text: charts.ColorFromHex("#e6eaef"),
+	}
+)
+
+// Charts draws what the README shows, each for light and for dark surroundings: the means
+// of the echo, and the lines over the number of idle connections.
 func (r *Report) Charts() ([]Chart, error) {
 	var all []Chart
-	add := func(name string, draw func() ([]byte, error)) error {
-		svg, err := draw()
-		if err != nil {
-			return fmt.Errorf("chart %s: %w", name, err)
-		}
-		if svg != nil {
-			all = append(all, Chart{name, svg})
-		}
-		return nil
-	}
-	for _, name := range r.workloads() {
-		if err := add(name+"-mean", func() ([]byte, error) { return r.meanChart(name) }); err != nil {
-			return nil, err
+	for _, s := range []surroundings{light, dark} {
+		for name, draw := range map[string]func(surroundings) ([]byte, error){"echo-mean": r.meanChart, "idle-scaling": r.idleChart} {
+			svg, err := draw(s)
+			if err != nil {
+				return nil, fmt.Errorf("chart %s: %w", name, err)
+			}
+			if svg != nil {
+				all = append(all, Chart{name + s.suffix, svg})
+			}
 		}
 	}
-	if err := add("idle-scaling", r.idleChart); err != nil {
-		return nil, err
-	}
-	for _, c := range r.Cells {
-		id := fileName(c.Name)
-		if err := add(id, func() ([]byte, error) { return r.cellChart(c) }); err != nil {
-			return nil, err
-		}
-		if err := add(id+"-latency", func() ([]byte, error) { return r.latencyChart(c) }); err != nil {
-			return nil, err
-		}
-		if err := add(id+"-bytes", func() ([]byte, error) { return r.memoryChart(c) }); err != nil {
-			return nil, err
-		}
-	}
+	slices.SortFunc(all, func(a, b Chart) int { return strings.Compare(a.Name, b.Name) })
 	return all, nil
 }
 
-// fileName turns a cell's name into that of a file: echo-64-b-x-1000-16-deep.
-func fileName(cell string) string {
-	cell = strings.ReplaceAll(strings.ToLower(cell), "×", "x")
-	return strings.Join(strings.FieldsFunc(cell, func(r rune) bool { return r == ' ' || r == ',' }), "-")
-}
-
-// bars draws horizontal bars, one group a label, the first label on top.
-func bars(title, unit string, labels []string, names []string, values [][]float64, stacked bool, format func(float64) string) ([]byte, error) {
-	if len(labels) == 0 {
+// meanChart draws the means of the echo, the best on top, this library's in their own color.
+func (r *Report) meanChart(s surroundings) ([]byte, error) {
+	list := r.meanBars()
+	if len(list.Bars) < 2 {
 		return nil, nil
 	}
-	labels = slices.Clone(labels)
-	slices.Reverse(labels)
-	for i := range values {
-		values[i] = slices.Clone(values[i])
-		slices.Reverse(values[i])
+	var labels []string
+	ours, others := []float64{}, []float64{}
+	for _, b := range slices.Backward(list.Bars) { // the first label is at the bottom
+		labels = append(labels, b.Name)
+		mine, other := b.value, 0.0
+		if !b.Ours {
+			mine, other = other, mine
+		}
+		ours, others = append(ours, mine), append(others, other)
 	}
-	opt := charts.NewBarChartOptionWithData(values)
+	opt := charts.NewBarChartOptionWithData([][]float64{ours, others})
 	opt.Horizontal = true
-	opt.StackSeries = charts.Ptr(stacked)
-	opt.Title.Text = title + ": " + unit
+	opt.StackSeries = charts.Ptr(true)
+	opt.Theme = s.theme.WithSeriesColors([]charts.Color{s.ours, s.other}).WithTextColor(s.text)
+	opt.Title.Text = "Processor time of an echo relative to package net, mean of the cells"
 	opt.Title.FontStyle.FontSize = 11
 	opt.Padding = charts.NewBoxEqual(16)
 	opt.Padding.Right = 48
 	opt.CategoryAxis.Labels = labels
 	opt.CategoryAxis.LabelCount = len(labels)
-	opt.ValueFormatter = format
-	if len(names) > 1 {
-		opt.Legend.SeriesNames = names
-		opt.Legend.Offset = charts.OffsetRight
+	opt.ValueFormatter = func(v float64) string { return fmt.Sprintf("%.1f", v) }
+	opt.ValueAxis = []charts.ValueAxisOption{{Min: charts.Ptr(0.0), RangeValuePaddingScale: charts.Ptr(0.0)}}
+	opt.Legend.SeriesNames = []string{"this library", "others"}
+	opt.Legend.Offset = charts.OffsetRight
+	for i := range opt.SeriesList {
+		opt.SeriesList[i].Label.Show = charts.Ptr(true)
+		opt.SeriesList[i].Label.ValueFormatter = func(v float64) string { return strings.TrimSuffix(fmt.Sprintf("%.2f", v), "0.00") }
 	}
-	if !stacked {
-		for i := range opt.SeriesList {
-			opt.SeriesList[i].Label.Show = charts.Ptr(true)
-			opt.SeriesList[i].Label.ValueFormatter = format
-		}
-	}
-	perLabel := 22
-	if !stacked {
-		perLabel = 6 + 16*len(values)
-	}
-	p := charts.NewPainter(charts.PainterOptions{
-		OutputFormat: charts.ChartOutputSVG,
-		Width:        chartWidth,
-		Height:       120 + perLabel*len(labels),
-	})
+	p := charts.NewPainter(charts.PainterOptions{OutputFormat: charts.ChartOutputSVG, Width: chartWidth, Height: 110 + 24*len(labels)})
 	if err := p.BarChart(opt); err != nil {
 		return nil, err
 	}
 	return p.Bytes()
 }
 
-func (r *Report) meanChart(workload string) ([]byte, error) {
-	var labels []string
-	var values []float64
-	cells := 0
-	for _, c := range r.Cells {
-		cells += b2i(c.Workload == workload)
-	}
-	for _, k := range r.Contestants {
-		if mean, n := r.Mean(workload, k.Name, func(*Cell) string { return contestant.Baseline }); n >= 2 {
-			label := k.Name
-			if n < cells {
-				label += fmt.Sprintf(" (%d of %d cells)", n, cells)
-			}
-			labels, values = append(labels, label), append(values, mean)
+// idlePictures are the chart of the idle connections for the page.
+func (r *Report) idlePictures() ([]picture, error) {
+	var p picture
+	for _, s := range []surroundings{light, dark} {
+		svg, err := r.idleChart(s)
+		if err != nil || svg == nil {
+			return nil, err
+		}
+		if s.suffix == "" {
+			p.Light = template.HTML(svg)
+		} else {
+			p.Dark = template.HTML(svg)
 		}
 	}
-	return bars(workload, "CPU per request relative to standard net, geometric mean over the cells; less is better",
-		labels, []string{"×net"}, [][]float64{values}, false, func(v float64) string { return fmt.Sprintf("%.2f", v) })
+	return []picture{p}, nil
 }
 
-func (r *Report) cellChart(c *Cell) ([]byte, error) {
-	var labels []string
-	var user, system []float64
-	for _, e := range c.Entries {
-		cpu := e.CPUSpread().Median
-		if cpu == 0 {
-			continue
-		}
-		// The split is sampled, the sum exact: split the sum.
-		share := e.User.Median / max(e.User.Median+e.System.Median, 1)
-		labels = append(labels, fmt.Sprintf("%s  %s", e.Contestant, micro(cpu)))
-		user, system = append(user, share*cpu/1000), append(system, (1-share)*cpu/1000)
-	}
-	return bars(c.Name, "server CPU per request, µs; less is better", labels,
-		[]string{"user", "kernel"}, [][]float64{user, system}, true, plain)
-}
-
-func (r *Report) latencyChart(c *Cell) ([]byte, error) {
-	var labels []string
-	values := make([][]float64, 3)
-	rate := 0.0
-	for _, e := range c.Entries {
-		if e.Open == nil || e.Open.Latency.P50.Median == 0 {
-			continue
-		}
-		labels = append(labels, e.Contestant)
-		rate = e.Open.Rate
-		l := e.Open.Latency
-		for i, p := range []float64{l.P50.Median, l.P99.Median, l.P999.Median} {
-			values[i] = append(values[i], logMicro(p))
-		}
-	}
-	return bars(c.Name, "latency in µs (logarithmic) at "+count(rate)+" "+c.Unit+" a second; less is better", labels,
-		[]string{"p50", "p99", "p99.9"}, values, false, unlog)
-}
-
-func (r *Report) memoryChart(c *Cell) ([]byte, error) {
-	var labels []string
-	var values []float64
-	for _, e := range c.Entries {
-		if e.PerConn.Median > 0 {
-			labels, values = append(labels, e.Contestant), append(values, math.Log10(e.PerConn.Median))
-		}
-	}
-	return bars("Memory of an idle connection", "bytes of the server process (logarithmic); less is better", labels,
-		[]string{"bytes"}, [][]float64{values}, false, unlog)
-}
-
-// idleChart draws processor time over the number of idle connections.
-func (r *Report) idleChart() ([]byte, error) {
+// idleChart draws processor time over the number of idle connections: this library's and
+// the servers of history by name, the others as a crowd.
+func (r *Report) idleChart(s surroundings) ([]byte, error) {
 	var cells []*Cell
 	for _, c := range r.Cells {
 		if c.Workload == "idle" {
@@ -205,37 +134,68 @@ func (r *Report) idleChart() ([]byte, error) {
 		labels = append(labels, fmt.Sprint(c.Idle))
 	}
 	var values [][]float64
-	for _, k := range r.Contestants {
+	var colors []charts.Color
+	for _, k := range r.idleLines(cells) {
 		var line []float64
-		measured := 0
 		for _, c := range cells {
 			if e := c.Entry(k.Name); e != nil {
 				line = append(line, logMicro(e.CPUSpread().Median))
-				measured++
 			} else {
 				line = append(line, charts.GetNullValue())
 			}
 		}
-		if measured > 0 {
-			names, values = append(names, k.Name), append(values, line)
-		}
+		names, values = append(names, k.short()), append(values, line)
+		colors = append(colors, s.lineColor(k, len(names)))
 	}
 	opt := charts.NewLineChartOptionWithData(values)
-	opt.Title.Text = "64 active connections: CPU per request, µs (logarithmic), over the number of idle ones; less is better"
+	opt.Title.Text = "Processor time per message, µs (logarithmic), over the number of idle connections; less is better"
 	opt.Title.FontStyle.FontSize = 11
 	opt.Padding = charts.NewBoxEqual(16)
-	opt.Padding.Right = 280
-	opt.Theme = charts.GetDefaultTheme().WithSeriesColors(lineColors)
+	opt.Padding.Right = 210
+	opt.Theme = s.theme.WithSeriesColors(colors).WithTextColor(s.text)
 	opt.XAxis.Labels = labels
 	opt.ValueFormatter = unlog
 	opt.Legend.SeriesNames = names
 	opt.Legend.Vertical = charts.Ptr(true)
-	opt.Legend.Offset = charts.OffsetStr{Left: fmt.Sprint(chartWidth - 275), Top: "40"}
-	p := charts.NewPainter(charts.PainterOptions{OutputFormat: charts.ChartOutputSVG, Width: chartWidth, Height: max(420, 80+21*len(names))})
+	opt.Legend.Offset = charts.OffsetStr{Left: fmt.Sprint(chartWidth - 205), Top: "40"}
+	p := charts.NewPainter(charts.PainterOptions{OutputFormat: charts.ChartOutputSVG, Width: chartWidth, Height: max(400, 80+21*len(names))})
 	if err := p.LineChart(opt); err != nil {
 		return nil, err
 	}
 	return p.Bytes()
+}
+
+// idleLines are the servers that the chart shows: this library's, package net, the best of
+// the other peers and of C, and the textbook's, which are what the chart is about.
+func (r *Report) idleLines(cells []*Cell) (all []Contestant) {
+	last := cells[len(cells)-1]
+	best := r.BestPeer(last)
+	for _, k := range r.Contestants {
+		if !slices.ContainsFunc(cells, func(c *Cell) bool { return c.Entry(k.Name) != nil }) {
+			continue
+		}
+		switch contestant.Family(k.Family) {
+		case contestant.Ours, contestant.Textbook:
+			all = append(all, k)
+		case contestant.Peer:
+			if k.Name == best || k.Name == contestant.Baseline {
+				all = append(all, k)
+			}
+		case contestant.Ceiling:
+			all = append(all, k)
+		}
+	}
+	return all
+}
+
+// lineColor tells this library's lines by blues, the others' by the rest.
+func (s surroundings) lineColor(k Contestant, n int) charts.Color {
+	blues := []string{"#0b5cad", "#3f8fd9", "#12a0a0", "#63c4c4"}
+	others := []string{"#d95f02", "#e6ab02", "#b22222", "#a6761d", "#c77dff", "#8d99ae", "#ff70a6", "#4d9221", "#7d6ba8"}
+	if k.ours() {
+		return charts.ColorFromHex(blues[n%len(blues)])
+	}
+	return charts.ColorFromHex(others[n%len(others)])
 }
 
 func b2i(b bool) int {

@@ -3,22 +3,21 @@ package report
 import (
 	"fmt"
 	"io"
-	"math"
 
 	"github.com/goproactor/goproactor/bench/contestant"
 	"github.com/goproactor/goproactor/bench/stats"
 )
 
-// Compare writes what has changed from a to b. It compares ratios to the
-// baseline, which outlast another day and, to a degree, another machine; where
-// a report has no baseline, the figures themselves. A change is clear when the
-// rounds of the one and of the other do not overlap.
+// Compare writes what has changed from a to b. It compares ratios to the baseline within
+// each round, in which the machine's drift cancels, and which outlast another day and, to a
+// degree, another machine; where a report has no baseline, the figures themselves. A change
+// has an interval of 95 %, and is one only if that leaves out none.
 func Compare(w io.Writer, a, b *Report) error {
 	if a.Machine != b.Machine {
 		fmt.Fprintf(w, "the machines differ: %s, Linux %s, %s; then %s, Linux %s, %s\n",
 			a.Machine.CPU, a.Machine.Kernel, a.Machine.Go, b.Machine.CPU, b.Machine.Kernel, b.Machine.Go)
 	}
-	fmt.Fprintf(w, "CPU per request relative to %s, from %s to %s; clear where the rounds do not overlap\n",
+	fmt.Fprintf(w, "CPU per request relative to %s, from %s to %s, and the change with its 95 %% interval\n",
 		contestant.Baseline, a.Date.Format("2006-01-02 15:04"), b.Date.Format("2006-01-02 15:04"))
 	changes := make(map[string][]float64) // by contestant
 	compared := 0
@@ -27,18 +26,18 @@ func Compare(w io.Writer, a, b *Report) error {
 		if ca == nil {
 			continue
 		}
-		g := grid{Title: cb.Name, Heads: []string{"", "before", "after", "change", "", "CPU µs before", "after"}}
+		g := grid{Title: cb.Name, Heads: []string{"", "before", "after", "change", "interval", ""}}
 		for _, k := range b.Contestants {
-			before, after, ok := figures(ca, cb, k.Name)
-			if !ok {
+			before, after := figures(ca, cb, k.Name)
+			change, interval := stats.Change(before, after)
+			if change == 0 {
 				continue
 			}
-			change := after.Median / before.Median
 			changes[k.Name] = append(changes[k.Name], change)
 			g.Rows = append(g.Rows, []string{
-				k.Name, fmt.Sprintf("%.3g", before.Median), fmt.Sprintf("%.3g", after.Median),
-				fmt.Sprintf("%+.1f %%", 100*(change-1)), verdict(before, after),
-				micro(ca.Entry(k.Name).CPUSpread().Median), micro(cb.Entry(k.Name).CPUSpread().Median),
+				k.Name, figure(stats.Median(before)), figure(stats.Median(after)),
+				fmt.Sprintf("%+.1f %%", 100*(change-1)),
+				fmt.Sprintf("%+.1f to %+.1f %%", 100*(interval.Low-1), 100*(interval.High-1)), verdict(interval),
 			})
 		}
 		if len(g.Rows) > 0 {
@@ -61,30 +60,48 @@ func Compare(w io.Writer, a, b *Report) error {
 	return nil
 }
 
-// figures are what is compared of a contestant in a cell.
-func figures(a, b *Cell, name string) (before, after stats.Spread, ok bool) {
-	if a.Entry(name) == nil || b.Entry(name) == nil {
-		return before, after, false
+// figure writes a ratio, or processor time, or bytes: what is not a ratio is much larger.
+func figure(v float64) string {
+	if v >= 20 {
+		return fmt.Sprintf("%.0f", v)
 	}
-	if name != contestant.Baseline {
-		before, after = a.Ratio(name, contestant.Baseline), b.Ratio(name, contestant.Baseline)
-	}
-	if before.Median == 0 || after.Median == 0 {
-		before, after = a.Entry(name).CPUSpread(), b.Entry(name).CPUSpread()
-	}
-	if before.Median == 0 || after.Median == 0 { // memory
-		before, after = a.Entry(name).PerConn, b.Entry(name).PerConn
-	}
-	return before, after, before.Median > 0 && after.Median > 0 && !math.IsInf(before.Median, 0)
+	return fmt.Sprintf("%.3g", v)
 }
 
-func verdict(before, after stats.Spread) string {
+// figures are what is compared of a contestant in a cell, round by round.
+func figures(a, b *Cell, name string) (before, after []float64) {
+	ea, eb := a.Entry(name), b.Entry(name)
+	if ea == nil || eb == nil {
+		return nil, nil
+	}
+	if name != contestant.Baseline && name != b.baselineName() {
+		before, after = a.ratios(name), b.ratios(name)
+	}
+	if len(before) == 0 || len(after) == 0 {
+		before, after = ea.positiveCPU(), eb.positiveCPU()
+	}
+	if len(before) == 0 || len(after) == 0 { // memory
+		before, after = []float64{ea.PerConn.Median}, []float64{eb.PerConn.Median}
+	}
+	return before, after
+}
+
+// ratios are those to the baseline, round by round.
+func (c *Cell) ratios(name string) []float64 {
+	base := c.Entry(contestant.Baseline)
+	if base == nil {
+		return nil
+	}
+	return stats.Ratios(c.Entry(name).CPU, base.CPU)
+}
+
+func verdict(i stats.Interval) string {
 	switch {
-	case after.Max < before.Min:
+	case i.High < 1:
 		return "better"
-	case after.Min > before.Max:
+	case i.Low > 1:
 		return "worse"
 	default:
-		return ""
+		return "no difference seen"
 	}
 }
