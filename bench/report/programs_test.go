@@ -41,7 +41,7 @@ func TestProgramTable(t *testing.T) {
 	r := programs(workload.Cell{Workload: "http", Size: 13, Conns: 64, Window: 1}, "requests", costs)
 	require.NoError(t, r.ProgramTable(&table))
 	require.Contains(t, table.String(), "| p | http 13 B × 64 | 15.0 µs/request | 1.00 (1.00–1.00) | **0.93** (0.90–0.95) | – |\n")
-	require.NotContains(t, table.String(), "alone")
+	require.NotContains(t, table.String(), "| alone |")
 
 	// What moves bytes has another goal.
 	table.Reset()
@@ -66,6 +66,21 @@ func TestBaseline(t *testing.T) {
 	require.InDelta(t, 0.5, c.Ratio("p-io_uring", contestant.Baseline).Median, 1e-6)
 	require.Same(t, c.Entry("p-net"), c.Entry(contestant.Baseline))
 	require.Equal(t, "p-net", r.BestPeer(c))
+}
+
+// TestByRate: where that counts ratios are of the time that passed.
+func TestByRate(t *testing.T) {
+	r := programs(workload.Cell{Workload: "neighbor", Size: 64, Conns: 1, Window: 1}, "messages",
+		map[string][]float64{"p-net": {10}, "p-io_uring": {10}})
+	c := r.Cells[0]
+	c.ByRate = true
+	for name, elapsed := range map[string]time.Duration{"p-net": time.Second, "p-io_uring": 2 * time.Second} {
+		c.Entry(name).FillWall([]*load.Result{{Requests: 1000, Elapsed: elapsed}})
+	}
+	require.InDelta(t, 2.0, c.Ratio("p-io_uring", contestant.Baseline).Median, 1e-6)
+	var table bytes.Buffer
+	require.NoError(t, r.Table(&table))
+	require.Contains(t, table.String(), "what counts is messages a second")
 }
 
 // TestSteady: latency at shares of its own maximum, the ring's features and shared
