@@ -154,7 +154,7 @@ func (m *match) plan() error {
 			return err
 		}
 		run := &cellRun{
-			Cell:     &report.Cell{Cell: cell, Name: cell.ID(), Unit: w.Unit, Section: w.Section},
+			Cell:     &report.Cell{Cell: cell, Name: cell.ID(), Unit: w.Unit, Section: w.Section, ByRate: w.ByRate},
 			workload: w,
 			entries:  make(map[string]*entryRun),
 		}
@@ -578,6 +578,9 @@ func (m *match) finish(start time.Time) error {
 		for _, k := range c.playing {
 			e := c.entries[k.Name]
 			e.Fill(e.closed)
+			if c.ByRate {
+				e.FillWall(e.closed)
+			}
 			e.Open = e.open.figures()
 			for _, at := range e.steady {
 				if o := at.figures(); o != nil {

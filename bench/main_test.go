@@ -26,6 +26,8 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	// A process with the race detector sleeps a second before it ends, see its options.
+	os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0")
 	os.Exit(m.Run())
 }
 

@@ -11,7 +11,7 @@ import (
 // tells nothing: what counts is how many messages there are, and how long they take.
 var _ = workload.Register(workload.Workload{
 	Name:    "neighbor",
-	About:   "messages sent and received back, in a process where another goroutine computes all the time: see messages a second",
+	About:   "messages sent and received back, in a process where another goroutine computes all the time",
 	Unit:    "messages",
 	Section: workload.Loops,
 	Cells: []workload.Cell{
@@ -20,6 +20,7 @@ var _ = workload.Register(workload.Workload{
 	Custom: func(size, conns, window, _ int) workload.Cell {
 		return workload.Cell{Workload: "neighbor", Size: or(size, 64), Conns: or(conns, 64), Window: or(window, 1), Procs: 1}
 	},
+	ByRate:      true,
 	Contestants: neighborServer().contestants(),
 	Baseline:    "neighbor-net",
 	Drive:       workload.DriveEcho,

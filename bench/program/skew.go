@@ -17,7 +17,7 @@ import (
 // the load generator opens them in such an order that all that are heavy come to one loop
 // (skew) or half of them to each (even).
 var (
-	_ = workload.Register(skewed("skew", "connections whose messages make the server compute, all on one loop, beside light ones at a constant rate: messages a second, and latency of the light ones",
+	_ = workload.Register(skewed("skew", "connections whose messages make the server compute, all on one loop, beside light ones at a constant rate; latency is that of the light ones",
 		[]workload.Cell{skewCell("skew", 1), skewCell("skew", 2)}))
 	_ = workload.Register(skewed("even", "the same with the heavy connections spread over the loops",
 		[]workload.Cell{skewCell("even", 2)}))
@@ -35,6 +35,7 @@ func skewed(name, about string, cells []workload.Cell) workload.Workload {
 			c.Conns, c.Light = or(conns, c.Conns), or(idle, c.Light)
 			return c
 		},
+		ByRate:      true,
 		Contestants: skewServer("skew").contestants(),
 		Baseline:    "skew-net",
 		Drive:       driveSkew,

@@ -130,6 +130,9 @@ func (r *Report) grid(c *Cell) grid {
 			g.Below = append(g.Below, r.openLoopRemarks(c, e, o)...)
 		}
 	}
+	if c.ByRate {
+		g.Below = append(g.Below, fmt.Sprintf("ratios are of the time that passed, not of processor time: what counts is %s a second", c.Unit))
+	}
 	if c.Shared {
 		g.Below = append(g.Below, "the server and the load generator shared their processors: there are no more")
 	}

@@ -19,7 +19,7 @@ func programs(cell workload.Cell, unit string, costs map[string][]float64) *repo
 		{Name: "p-io_uring", Family: "ours", Program: "p", Place: "io_uring"},
 		{Name: "p-detached", Family: "ours", Program: "p", Place: "detached"},
 		{Name: "p-net", Family: "peer", Program: "p", Place: "net"},
-		{Name: "solitary", Family: "peer"},
+		{Name: "alone", Family: "peer"},
 	}}
 	c := &report.Cell{Cell: cell, Name: cell.ID(), Unit: unit, Section: workload.Programs, Baseline: "p-net"}
 	for _, k := range r.Contestants {
@@ -36,12 +36,12 @@ func programs(cell workload.Cell, unit string, costs map[string][]float64) *repo
 }
 
 func TestProgramTable(t *testing.T) {
-	costs := map[string][]float64{"p-net": {10, 20}, "p-io_uring": {9.5, 18}, "p-detached": {10, 20}, "solitary": {5, 10}}
+	costs := map[string][]float64{"p-net": {10, 20}, "p-io_uring": {9.5, 18}, "p-detached": {10, 20}, "alone": {5, 10}}
 	var table bytes.Buffer
 	r := programs(workload.Cell{Workload: "http", Size: 13, Conns: 64, Window: 1}, "requests", costs)
 	require.NoError(t, r.ProgramTable(&table))
 	require.Contains(t, table.String(), "| p | http 13 B × 64 | 15.0 µs/request | 1.00 (1.00–1.00) | **0.93** (0.90–0.95) | – |\n")
-	require.NotContains(t, table.String(), "solitary")
+	require.NotContains(t, table.String(), "| alone |")
 
 	// What moves bytes has another goal.
 	table.Reset()
@@ -61,11 +61,26 @@ func TestProgramTable(t *testing.T) {
 // TestBaseline: the usual name finds the baseline of each cell.
 func TestBaseline(t *testing.T) {
 	r := programs(workload.Cell{Workload: "http", Size: 13, Conns: 64, Window: 1}, "requests",
-		map[string][]float64{"p-net": {10, 20}, "p-io_uring": {5, 10}, "solitary": {20, 30}})
+		map[string][]float64{"p-net": {10, 20}, "p-io_uring": {5, 10}, "alone": {20, 30}})
 	c := r.Cells[0]
 	require.InDelta(t, 0.5, c.Ratio("p-io_uring", contestant.Baseline).Median, 1e-6)
 	require.Same(t, c.Entry("p-net"), c.Entry(contestant.Baseline))
 	require.Equal(t, "p-net", r.BestPeer(c))
+}
+
+// TestByRate: where that counts ratios are of the time that passed.
+func TestByRate(t *testing.T) {
+	r := programs(workload.Cell{Workload: "neighbor", Size: 64, Conns: 1, Window: 1}, "messages",
+		map[string][]float64{"p-net": {10}, "p-io_uring": {10}})
+	c := r.Cells[0]
+	c.ByRate = true
+	for name, elapsed := range map[string]time.Duration{"p-net": time.Second, "p-io_uring": 2 * time.Second} {
+		c.Entry(name).FillWall([]*load.Result{{Requests: 1000, Elapsed: elapsed}})
+	}
+	require.InDelta(t, 2.0, c.Ratio("p-io_uring", contestant.Baseline).Median, 1e-6)
+	var table bytes.Buffer
+	require.NoError(t, r.Table(&table))
+	require.Contains(t, table.String(), "what counts is messages a second")
 }
 
 // TestSteady: latency at shares of its own maximum, the ring's features and shared

@@ -5,13 +5,17 @@ import (
 	"github.com/goproactor/goproactor/bench/stats"
 )
 
-// Ratio is a contestant's processor time per request relative to another's:
+// Ratio is a contestant's processor time per request relative to another's (or,
+// where that counts, the time that passed):
 // round by round, so that the machine's drift cancels, then the spread over
 // the rounds. Zero if there is none.
 func (c *Cell) Ratio(name, to string) stats.Spread {
 	a, b := c.Entry(name), c.Entry(to)
 	if a == nil || b == nil {
 		return stats.Spread{}
+	}
+	if c.ByRate {
+		return stats.Of(stats.Ratios(a.Wall, b.Wall))
 	}
 	return stats.Of(stats.Ratios(a.CPU, b.CPU))
 }

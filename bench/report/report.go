@@ -70,6 +70,9 @@ type Cell struct {
 	// Baseline is the contestant that ratios refer to, empty for the usual one.
 	Baseline string `json:"baseline,omitempty"`
 
+	// ByRate says that ratios are of Entry.Wall, not of Entry.CPU.
+	ByRate bool `json:"by_rate,omitempty"`
+
 	// Shared says that server and load generator had to share their processors.
 	Shared bool `json:"shared,omitempty"`
 
@@ -85,6 +88,10 @@ type Entry struct {
 	// CPU is the server's processor time per request in nanoseconds, round by
 	// round; zero for a round that failed.
 	CPU []float64 `json:"cpu_ns"`
+
+	// Wall is the time in nanoseconds that passed for a request, likewise, where that
+	// is what counts: see Cell.ByRate.
+	Wall []float64 `json:"wall_ns,omitempty"`
 
 	User       stats.Spread `json:"user_ns"`
 	System     stats.Spread `json:"system_ns"`
@@ -152,7 +159,7 @@ func (e *Entry) Fill(rounds []*load.Result) {
 	}
 	for i, r := range rounds {
 		if r != nil && r.Requests > 0 {
-			e.CPU[i] = math.Round(100*float64(r.CPU)/r.Requests) / 100
+			e.CPU[i] = perRequest(r.CPU, r)
 		}
 	}
 	e.User = request(func(r *load.Result) float64 { return float64(r.User) })
@@ -163,6 +170,21 @@ func (e *Entry) Fill(rounds []*load.Result) {
 	e.PerConn = per(func(r *load.Result) float64 { return float64(r.PerConn) })
 	e.ClientBusy = per(func(r *load.Result) float64 { return float64(r.ClientCPU) / float64(max(r.Elapsed, 1)) })
 	e.Closed = PercentilesOf(rounds)
+}
+
+// FillWall sets Wall.
+func (e *Entry) FillWall(rounds []*load.Result) {
+	e.Wall = make([]float64, len(rounds))
+	for i, r := range rounds {
+		if r != nil && r.Requests > 0 {
+			e.Wall[i] = perRequest(r.Elapsed, r)
+		}
+	}
+}
+
+// perRequest is in nanoseconds, to two decimals.
+func perRequest(d time.Duration, r *load.Result) float64 {
+	return math.Round(100*float64(d)/r.Requests) / 100
 }
 
 // PercentilesOf gathers the latencies of the rounds.

@@ -53,6 +53,10 @@ type Workload struct {
 	// is as good as many, and nothing is counted.
 	Static bool
 
+	// ByRate says that ratios are of the time that passes for a request, not of the
+	// server's processor time: how many requests it gets done is what counts.
+	ByRate bool
+
 	// Connect is what one connection takes to open, zero for the usual.
 	Connect time.Duration
 
