@@ -75,7 +75,7 @@ func figures(a, b *Cell, name string) (before, after []float64) {
 		return nil, nil
 	}
 	if name != contestant.Baseline && name != b.baselineName() {
-		before, after = a.ratios(name), b.ratios(name)
+		before, after = a.ratios(name, contestant.Baseline), b.ratios(name, contestant.Baseline)
 	}
 	if len(before) == 0 || len(after) == 0 {
 		before, after = ea.positiveCPU(), eb.positiveCPU()
@@ -84,15 +84,6 @@ func figures(a, b *Cell, name string) (before, after []float64) {
 		before, after = []float64{ea.PerConn.Median}, []float64{eb.PerConn.Median}
 	}
 	return before, after
-}
-
-// ratios are those to the baseline, round by round.
-func (c *Cell) ratios(name string) []float64 {
-	base := c.Entry(contestant.Baseline)
-	if base == nil {
-		return nil
-	}
-	return stats.Ratios(c.Entry(name).CPU, base.CPU)
 }
 
 func verdict(i stats.Interval) string {

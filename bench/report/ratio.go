@@ -9,15 +9,18 @@ import (
 // where that counts, the time that passed):
 // round by round, so that the machine's drift cancels, then the spread over
 // the rounds. Zero if there is none.
-func (c *Cell) Ratio(name, to string) stats.Spread {
+func (c *Cell) Ratio(name, to string) stats.Spread { return stats.Of(c.ratios(name, to)) }
+
+// ratios are those of Ratio, round by round.
+func (c *Cell) ratios(name, to string) []float64 {
 	a, b := c.Entry(name), c.Entry(to)
 	if a == nil || b == nil {
-		return stats.Spread{}
+		return nil
 	}
 	if c.ByRate {
-		return stats.Of(stats.Ratios(a.Wall, b.Wall))
+		return stats.Ratios(a.Wall, b.Wall)
 	}
-	return stats.Of(stats.Ratios(a.CPU, b.CPU))
+	return stats.Ratios(a.CPU, b.CPU)
 }
 
 // BestPeer is the Go server by others that needs the least processor time in
