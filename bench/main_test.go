@@ -73,6 +73,7 @@ func TestBadFlags(t *testing.T) {
 		"-work http -only netpoll":         `"netpoll"`,
 		"-work http -only nethttp -skip net,detached": "leaves no contestant",
 		"-loops 0":          `-loops "0"`,
+		"-against missing":  "-against: open missing",
 		"-size 64 -loops x": `-loops "x"`,
 	} {
 		t.Run(args, func(t *testing.T) {
@@ -150,8 +151,16 @@ func TestCompete(t *testing.T) {
 	require.Empty(t, children(t))
 
 	require.NoError(t, dispatch(t.Context(), []string{"report", "-o", dir, filepath.Join(dir, "report.json")}))
-	require.FileExists(t, filepath.Join(dir, "echo-64-b-x-4.svg"))
+	require.FileExists(t, filepath.Join(dir, "report.html"))
 	require.NoError(t, dispatch(t.Context(), []string{"compare", filepath.Join(dir, "report.json"), filepath.Join(dir, "report.json")}))
+
+	again := "-only epoll-lt -size 64 -conns 4,9 -rounds 1 -seconds 0.05 -warmup 0.02 -busy 60 -against " + filepath.Join(dir, "report.json")
+	o, err := parse(strings.Fields(again))
+	require.NoError(t, err)
+	require.Len(t, o.cells, 1, "those that the report has")
+	require.Equal(t, []string{"epoll-lt", "net"}, o.only, "the baseline is measured, too")
+	require.NoError(t, dispatch(t.Context(), strings.Fields(again)))
+	require.ErrorContains(t, dispatch(t.Context(), strings.Fields(again+" -work udp")), "none of these cells")
 }
 
 // TestRatios: the table has each program where it can run, whatever that costs.
