@@ -20,6 +20,7 @@ type limits struct {
 	closed      *futures.Promise[struct{}]
 	movable     *movable // rebalancing may move the connection
 	work        int64    // what it has received and sent, see workOfOperation
+	rest        rest
 }
 
 // limited returns the connection's limits, which it makes if there are none.

@@ -57,6 +57,9 @@ func RebalanceLimit(moves int) RebalancingOption {
 // Conn.AllowMove. For a coroutine cannot leave the thread that it was created on: what
 // moves is the connection, and its handler begins anew on the other loop.
 //
+// A connection that was moved stays for ten intervals at least, and after each further move
+// for twice as long, up to a minute.
+//
 // With WithBusyPoll a loop always wants its processor, so that all look alike and nothing
 // is moved. LoopStats.Rebalanced counts the moves; the logger gets a line for each, at
 // debug level. The default is off.
@@ -185,6 +188,24 @@ func (m *movable) waitsToReceive(c *Conn) bool {
 // workOfOperation is what a receive or send costs besides its bytes, as a number of bytes:
 // a small message costs as much processor time as copying about this much.
 const workOfOperation = 16 << 10
+
+// rest is for how long a connection that was moved stays where it is. It is twice as long
+// after each further move, so that no connection moves to and fro for long.
+type rest struct {
+	length time.Duration
+	until  time.Duration // on the loop's clock
+}
+
+const (
+	restIntervals = 10
+	longestRest   = time.Minute
+)
+
+// begin begins a rest, after one of that length.
+func (r *rest) begin(l *Loop, before time.Duration) {
+	r.length = min(max(2*before, restIntervals*l.rt.options.rebalancing.interval), longestRest)
+	r.until = l.engine.Now() + r.length
+}
 
 // rebalance is the state of one loop for it.
 type rebalance struct {
@@ -338,16 +359,18 @@ func (b *balance) judge(loads []float64) verdict {
 
 // measureWork begins a measurement of what each connection that may be moved does.
 func (l *Loop) measureWork() (list []mover, total int64) {
+	now := l.engine.Now()
 	for _, c := range l.conns {
 		if c.limits == nil || c.limits.movable == nil {
 			continue
 		}
 		m := c.limits.movable
-		if work := c.limits.work - m.measured; work > 0 {
-			list = append(list, mover{c, work})
-			total += work
-		}
+		work := c.limits.work - m.measured
 		m.measured = c.limits.work
+		total += work
+		if work > 0 && now >= c.limits.rest.until {
+			list = append(list, mover{c, work})
+		}
 	}
 	return list, total
 }

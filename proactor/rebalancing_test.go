@@ -119,12 +119,12 @@ func TestRebalancingToAndFro(t *testing.T) {
 			onEachRebalanced(t, 1, func(t *testing.T, rt *proactor.Runtime, hand *proactor.Hand) {
 				ln := movable(t, rt, proactor.WithSpread(proactor.SpreadRoundRobin))
 				begin(t, ln)
-				const conns, moves = 100, 300
+				const conns, moves = 100, 200
 				var done atomic.Bool
 				var clients sync.WaitGroup
 				for i := range conns {
 					clients.Go(func() {
-						roundTrips(t, ln.Addr(), uint64(i), 1<<(6+i%11), func() bool { return done.Load() || t.Failed() })
+						roundTrips(t, ln.Addr(), uint64(i), 1<<(6+i%10), func() bool { return done.Load() || t.Failed() })
 					})
 				}
 				eventually(t, func() bool {
@@ -201,7 +201,7 @@ func TestRebalancingTakesStateAlong(t *testing.T) {
 		})
 		peer := dial(t, ln.Addr())
 		lines := bufio.NewReader(peer)
-		for i := 0; rebalanced(rt) < 6; i++ {
+		for i := 0; rebalanced(rt) < 4; i++ {
 			hand.Heat(int(hand.Looks() / 11 % 2))
 			wrote(t, peer, "next\n")
 			line, err := lines.ReadString('\n')

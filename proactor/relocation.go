@@ -228,6 +228,7 @@ type keptLimits struct {
 	idled       time.Duration // of it, passed
 	queue       int
 	policy      QueuePolicy
+	rested      time.Duration // the length of its last rest
 }
 
 // keep copies the limits, to restore them on another loop.
@@ -235,7 +236,7 @@ func (b *limits) keep(l *Loop) keptLimits {
 	return keptLimits{
 		read: b.read.moment(l), write: b.write.moment(l),
 		idle: b.idle.after, idled: l.engine.Now() - b.idle.last,
-		queue: b.queue, policy: b.policy,
+		queue: b.queue, policy: b.policy, rested: b.rest.length,
 	}
 }
 
@@ -251,6 +252,7 @@ func (d *deadline) moment(l *Loop) time.Time {
 func (k *keptLimits) restore(c *Conn) {
 	b := c.limited()
 	b.queue, b.policy = k.queue, k.policy
+	b.rest.begin(c.loop, k.rested)
 	c.setReadDeadline(k.read)
 	c.setWriteDeadline(k.write)
 	if k.idle > 0 {
