@@ -136,11 +136,11 @@ var emulations = [256]emulation{
 		prepare: (*Queue).prepareStatx, perform: (*Queue).giveToWorkers, keep: (*Queue).keepPath, work: (*operation).workStatx, queue: neither,
 	},
 	ring.OpRead: {
-		forms:   []form{{name: "read", calls: "preadv2(2) with RWF_NOWAIT at once; what does not know it is polled, and read once it is ready, a terminal or named pipe by a description of its own; parks on EAGAIN until EPOLLIN, or goes to a worker if it is a file"}},
+		forms:   []form{{name: "read", calls: "preadv2(2) with RWF_NOWAIT at once; what does not know it is polled, and read once it is ready, a terminal or named pipe by a description of its own; parks on EAGAIN until EPOLLIN, or goes to a worker if it is a file; past the page cache (O_DIRECT) by io_submit(2), or by a worker where that would wait"}},
 		prepare: (*Queue).prepareReadWrite, perform: (*Queue).read, work: (*operation).blockTransfer, queue: reading, ioprio: true, buffers: true, file: true,
 	},
 	ring.OpWrite: {
-		forms:   []form{{name: "write", calls: "pwritev2(2) with RWF_NOWAIT at once; what does not know it, as for read; parks on EAGAIN until EPOLLOUT, or goes to a worker if it is a file"}},
+		forms:   []form{{name: "write", calls: "pwritev2(2) with RWF_NOWAIT at once; what does not know it, as for read; parks on EAGAIN until EPOLLOUT, or goes to a worker if it is a file; past the page cache as for read"}},
 		prepare: (*Queue).prepareReadWrite, perform: (*Queue).write, work: (*operation).blockTransfer, queue: writing, ioprio: true, file: true,
 	},
 	ring.OpFadvise: {

@@ -342,15 +342,24 @@ func (op *operation) wants() uint64 {
 // giveTransferToWorkers leaves a read or write to the workers. One that takes a
 // provided buffer takes it now.
 func (q *Queue) giveTransferToWorkers(op *operation) outcome {
-	if op.provided() && !op.holding {
-		addr, n, ok := q.choose(op)
-		if !ok {
-			return op.endError(unix.ENOBUFS)
-		}
-		q.reserve(op)
-		op.addr, op.len = addr, n
+	if errno := q.takeBuffer(op); errno != 0 {
+		return op.endError(errno)
 	}
 	return q.giveToWorkers(op)
+}
+
+// takeBuffer takes the provided buffer that op asks for, if it does.
+func (q *Queue) takeBuffer(op *operation) unix.Errno {
+	if !op.provided() || op.holding {
+		return 0
+	}
+	addr, n, ok := q.choose(op)
+	if !ok {
+		return unix.ENOBUFS
+	}
+	q.reserve(op)
+	op.addr, op.len = addr, n
+	return 0
 }
 
 // isPlain reports whether a number stands for something that is not waited for

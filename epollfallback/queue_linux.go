@@ -48,6 +48,7 @@ type Queue struct {
 	deferred   opList        // heads of chains behind a drain
 	heldBack   int           // operations in deferred, chains included
 	workers    workers
+	aio        aioContext
 	draining   bool
 	drainNext  bool
 
@@ -248,6 +249,7 @@ func (q *Queue) advance() {
 			q.fetch(0) // whom their predecessors woke comes first
 		}
 		q.work.append(&q.successors)
+		q.submitAIO()
 		switch {
 		case !q.work.empty():
 			q.runWork()
@@ -279,7 +281,7 @@ func (q *Queue) Close() error {
 	}
 	q.submit()
 	q.cancelEverything()
-	q.endWorkers()
+	q.endHandedOver()
 	q.discard()
 	q.closeFiles()
 	q.closed = true

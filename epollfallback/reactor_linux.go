@@ -151,6 +151,7 @@ func (q *Queue) wait(timeout time.Duration) (int, unix.Errno) {
 func (q *Queue) serve(e *unix.EpollEvent) {
 	if e.Fd == q.workers.wakeup && e.Pad == wakeupGeneration {
 		q.harvest()
+		q.harvestAIO(false)
 		return
 	}
 	d := q.lookup(e.Fd)

@@ -33,7 +33,7 @@ func TestRefusedCalls(t *testing.T) {
 		strconv.Itoa(unix.SYS_STATX), strconv.Itoa(unix.SYS_RENAMEAT2), strconv.Itoa(unix.SYS_SENDMMSG),
 		strconv.Itoa(unix.SYS_RECVMMSG), strconv.Itoa(unix.SYS_OPENAT2), strconv.Itoa(unix.SYS_FACCESSAT2),
 		strconv.Itoa(unix.SYS_COPY_FILE_RANGE), strconv.Itoa(unix.SYS_IO_URING_SETUP), strconv.Itoa(unix.SYS_CLOSE_RANGE),
-		strconv.Itoa(unix.SYS_PIDFD_OPEN),
+		strconv.Itoa(unix.SYS_PIDFD_OPEN), strconv.Itoa(unix.SYS_IO_SETUP),
 	}
 	cases := map[string]string{}
 	for _, errno := range []unix.Errno{unix.EPERM, unix.ENOSYS, unix.EACCES} {

@@ -64,7 +64,7 @@ func (q *Queue) transferVector(op *operation, call uintptr) outcome {
 // asked for breaks a chain.
 func (q *Queue) transfer(op *operation, call uintptr, vector *iovec, n int) outcome {
 	if !op.dontWait() && q.goesAround(op) {
-		return q.giveTransferToWorkers(op)
+		return q.goAround(op)
 	}
 	want := op.wants()
 	if n == 1 {

@@ -250,27 +250,38 @@ func (q *Queue) giveToWorkers(op *operation) outcome {
 		}
 	}
 	e := &q.emulations[op.opcode]
-	if e.file && op.d == nil && !op.splices() {
-		if !q.isOpen(op.fd) {
-			return op.endError(unix.EBADF)
+	if e.file {
+		if errno := q.keepNumber(op); errno != 0 {
+			return op.endError(errno)
 		}
-		d := q.lookup(op.fd)
-		if d == nil {
-			d = q.adopt(op.fd)
-		}
-		d.users++
-		d.jobs++
-		op.d, op.withWorkers = d, true
 	}
 	if !e.file {
 		q.hideDirectories(op)
 	}
 	q.keep(op)
-	q.registry.add(op)
+	q.findable(op)
 	q.workers.backlog.push(op)
 	op.state = queued
 	q.feed()
 	return held
+}
+
+// keepNumber keeps the number of op's descriptor from being closed before op ends.
+func (q *Queue) keepNumber(op *operation) unix.Errno {
+	if op.d != nil || op.splices() {
+		return 0
+	}
+	if !q.isOpen(op.fd) {
+		return unix.EBADF
+	}
+	d := q.lookup(op.fd)
+	if d == nil {
+		d = q.adopt(op.fd)
+	}
+	d.users++
+	d.jobs++
+	op.d, op.withWorkers = d, true
+	return 0
 }
 
 // feed hands over what the workers have room for.
@@ -292,18 +303,22 @@ func (q *Queue) harvest() {
 	q.workers.take()
 	q.feed()
 	for op := q.workers.taken.pop(); op != nil; op = q.workers.taken.pop() {
-		if q.resumeSplice(op) {
-			continue
+		if !q.resumeSplice(op) {
+			q.endHanded(op)
 		}
-		op.state = ending
-		if op.opcode == ring.OpOpenat && op.result >= 0 {
-			op.end(q.bring(op, op.result))
-		}
-		if op.holding {
-			op.flags |= q.commit(op, uint32(max(op.result, 0)))
-		}
-		q.finish(op)
 	}
+}
+
+// endHanded ends an operation that was handed over, whose result is set.
+func (q *Queue) endHanded(op *operation) {
+	op.state = ending
+	if op.opcode == ring.OpOpenat && op.result >= 0 {
+		op.end(q.bring(op, op.result))
+	}
+	if op.holding {
+		op.flags |= q.commit(op, uint32(max(op.result, 0)))
+	}
+	q.finish(op)
 }
 
 // endJob ends what op's descriptor had to wait for.
@@ -323,13 +338,15 @@ func (q *Queue) closeIfIdle(d *descriptor) {
 	}
 }
 
-// endWorkers is the pool's end: what runs is waited for, and what follows it in
-// chains is canceled.
-func (q *Queue) endWorkers() {
-	for q.workers.handed > 0 {
+// endHandedOver waits for what runs in the pool and in the kernel's queue, and ends both.
+// What follows in chains is canceled.
+func (q *Queue) endHandedOver() {
+	for q.workers.handed > 0 || q.aio.inFlight() > 0 {
+		q.harvestAIO(true)
 		q.workers.rest()
 		q.harvest()
 		q.cancelEverything()
 	}
+	q.closeAIO()
 	q.workers.close()
 }

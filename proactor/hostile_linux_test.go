@@ -575,7 +575,10 @@ var hostile = []behaviour{
 				case <-over:
 					return
 				default:
-					attacker.WriteTo(nil, c.LocalAddr())
+					for range 64 { // of the 270 or so that the socket keeps
+						attacker.WriteTo(nil, c.LocalAddr())
+					}
+					runtime.Gosched() // with one processor the loop runs now, or never finds room
 				}
 			}
 		})

@@ -15,7 +15,7 @@ import (
 
 // Run runs the suite on queues that open makes.
 func Run(t *testing.T, open func() (ring.Queue, error)) {
-	for _, list := range [][]testCase{basics, streams, socketOptions, buffers, accepts, polls, timeouts, links, brokenLinks, cancels, endings, messages, files, cursors, shared, registeredBuffers, directDescriptors, zeroCopies, splices, pipes, multishotReads} {
+	for _, list := range [][]testCase{basics, streams, socketOptions, buffers, accepts, polls, timeouts, links, brokenLinks, cancels, endings, messages, files, aroundCache, cursors, shared, registeredBuffers, directDescriptors, zeroCopies, splices, pipes, multishotReads} {
 		for _, c := range list {
 			t.Run(c.name, func(t *testing.T) { run(t, open, c.run) })
 		}
