@@ -213,6 +213,19 @@ func (p *Promise[T]) Taken() bool { return p.given || p.word.Load()&taken != 0 }
 // Pending reports whether there is no result yet. Any goroutine may call it.
 func (p *Promise[T]) Pending() bool { return p.word.Load()&resolved == 0 }
 
+// AwaitedBy reports whether the operation is pending and t, in Await, is the only one who
+// waits for it. Only the executor may call it.
+func (p *Promise[T]) AwaitedBy(t *Task) bool {
+	if !p.Pending() || p.then != nil {
+		return false
+	}
+	w := p.others.first
+	if w == nil {
+		return t != nil && p.task == t
+	}
+	return p.task == nil && w.next == w && w.task == t && w.call == nil
+}
+
 func (p *Promise[T]) settle(v T, err error) bool {
 	switch {
 	case p.exec == nil:

@@ -102,6 +102,9 @@ func (t *Task) watch(ctx context.Context) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { t.wake() })
 }
 
+// Job is what the task does, nil when it has ended. Only the executor may call it.
+func (t *Task) Job() Job { return t.job }
+
 // Ended reports whether the task's function has returned, panicked or exited.
 // Only the executor may call it.
 func (t *Task) Ended() bool { return t.phase == finished }

@@ -176,6 +176,14 @@ func (a *acceptor) accepted(fd int) {
 	a.loop.counts.accepted++
 	c := a.loop.adopt(fd, a.listener.network)
 	c.acceptor = a
+	a.begin(c)
+	if len(a.loop.draining) > 0 {
+		c.stopReceiving() // it was accepted while the listener was being closed
+	}
+}
+
+// begin calls the handler with a connection.
+func (a *acceptor) begin(c *Conn) {
 	started := false
 	defer func() {
 		if !started { // the handler panicked or called Goexit
@@ -184,9 +192,6 @@ func (a *acceptor) accepted(fd int) {
 	}()
 	a.handler(c)
 	started = true
-	if len(a.loop.draining) > 0 {
-		c.stopReceiving() // it was accepted while the listener was being closed
-	}
 }
 
 // pause stops accepting until there is room for another connection. The accept may have

@@ -299,7 +299,7 @@ func (o *chainOp) Complete(result int32, flags uint32) {
 	if s := &c.steps[o.step]; s.conn != nil {
 		s.conn.others--
 		if result > 0 {
-			s.conn.touch()
+			s.conn.touch(int(result))
 		}
 		defer s.conn.settled()
 	}

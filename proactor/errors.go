@@ -5,6 +5,8 @@ import (
 	"net"
 	"os"
 	"syscall"
+
+	"github.com/goproactor/goproactor/futures"
 )
 
 var (
@@ -25,8 +27,10 @@ var (
 // closedError has the text of net.ErrClosed, for which some programs search.
 type closedError struct{}
 
-func (closedError) Error() string        { return net.ErrClosed.Error() }
-func (closedError) Is(target error) bool { return errors.Is(target, net.ErrClosed) }
+func (closedError) Error() string { return net.ErrClosed.Error() }
+func (closedError) Is(target error) bool {
+	return target == net.ErrClosed || target == futures.ErrClosed
+}
 
 // errShutdownDone is the error of operations that begin after a shutdown. It is
 // ErrClosed, too.

@@ -2,6 +2,7 @@ package proactor
 
 import (
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -104,4 +105,70 @@ func (c *Conn) PassIdle(d time.Duration) {
 		close(done)
 	})
 	<-done
+}
+
+// Hand stands for the measurement of rebalancing: a test says which loop is saturated.
+type Hand struct {
+	portion float64
+	hot     atomic.Int32 // the loop, -1 for none
+	looks   atomic.Int64
+	demands []time.Duration // of the rebalancer's goroutine
+}
+
+// NewHand has no loop saturated. portion is how much of the difference between two loops is
+// moved at once; with 1 a loop gives its only connection away.
+func NewHand(portion float64) *Hand {
+	h := &Hand{portion: portion}
+	h.Heat(-1)
+	return h
+}
+
+// Heat has the i-th loop be saturated from now on, -1 none.
+func (h *Hand) Heat(i int) { h.hot.Store(int32(i)) }
+
+// Looks is how often the loads were compared.
+func (h *Hand) Looks() int64 { return h.looks.Load() }
+
+// RebalanceBy has the loads be those of h.
+func RebalanceBy(h *Hand) RebalancingOption {
+	return func(r *rebalancing) error {
+		r.portion = h.portion
+		r.demand = func(l *Loop) time.Duration {
+			i := l.index()
+			if i == 0 {
+				h.looks.Add(1)
+			}
+			if i >= len(h.demands) {
+				h.demands = append(h.demands, 0)
+			}
+			if int32(i) == h.hot.Load() {
+				h.demands[i] += time.Hour
+			}
+			return h.demands[i]
+		}
+		return nil
+	}
+}
+
+// JudgeLoads is what rebalancing does with the loads of successive intervals: for each
+// "", "observe FROM", or "give FROM TO".
+func JudgeLoads(intervals [][]float64) (verdicts []string) {
+	var b balance
+	for _, loads := range intervals {
+		switch v := b.judge(loads); v.action {
+		case leaveAlone:
+			verdicts = append(verdicts, "")
+		case observe:
+			verdicts = append(verdicts, fmt.Sprintf("observe %d", v.from))
+		case giveAway:
+			verdicts = append(verdicts, fmt.Sprintf("give %d %d", v.from, v.to))
+		}
+	}
+	return verdicts
+}
+
+// LimitsOf are the time until the read deadline, and the queue limit. Only the loop may
+// call it.
+func LimitsOf(c *Conn) (deadline time.Duration, queue int) {
+	return time.Until(c.limits.read.moment(c.loop)), c.limits.queue
 }

@@ -61,10 +61,11 @@ func (t *idleTimeout) touch(l *Loop) {
 	}
 }
 
-// touch notes that the connection has received or sent.
-func (c *Conn) touch() {
+// touch notes that the connection has received or sent n bytes.
+func (c *Conn) touch(n int) {
 	if c.limits != nil {
 		c.limits.idle.touch(c.loop)
+		c.limits.work += int64(n) + workOfOperation
 	}
 }
 
@@ -77,7 +78,11 @@ func (c *Conn) touch() {
 func (c *Conn) SetIdleTimeout(d time.Duration) {
 	c.loop.engine.Perform(func() {
 		if c.state < connEnding && (d > 0 || c.limits != nil) {
-			c.limited().idle.set(c.loop, d, func() { c.endsBy(ErrIdle) })
+			c.setIdleTimeout(d)
 		}
 	})
+}
+
+func (c *Conn) setIdleTimeout(d time.Duration) {
+	c.limited().idle.set(c.loop, d, func() { c.endsBy(ErrIdle) })
 }

@@ -225,10 +225,10 @@ func (o *into) Complete(result int32, _ uint32) {
 	}
 	switch {
 	case result > 0 && o.piped != nil:
-		o.conn.touch()
+		o.conn.touch(int(result))
 		o.promise.Resolve(int(result))
 	case result > 0:
-		o.conn.touch()
+		o.conn.touch(int(result))
 		n := min(int(result), len(o.memory))
 		engine.RaceWrote(o.memory[:n])
 		o.answer(n, int(result))

@@ -98,7 +98,7 @@ func (r *readShutdown) Complete(int32, uint32) {
 
 // drained calls the functions that wait until everything has ended by itself.
 func (l *Loop) drained() {
-	if len(l.conns) > 0 || len(l.residents) > 0 || l.engine.Tasks().Len() > 0 {
+	if len(l.conns) > 0 || len(l.residents) > 0 || l.engine.Tasks().Len() > 0 || l.rebalance.arriving.Load() > 0 {
 		return
 	}
 	waiting := l.draining

@@ -7,9 +7,9 @@ import (
 	"github.com/goproactor/goproactor/internal/engine"
 )
 
-// limits are what a program has set for a connection: its deadlines, its idle timeout
-// and its queue limit. Most connections have none of them, so they are made when the
-// first is set.
+// limits are what a program has set for a connection: its deadlines, its idle timeout,
+// its queue limit, and that it may be moved. Most connections have none of them, so they
+// are made when the first is set.
 type limits struct {
 	read, write deadline
 	drain       engine.Timer
@@ -18,6 +18,9 @@ type limits struct {
 	policy      QueuePolicy
 	exceeded    error // the limit that ended the connection, if one has
 	closed      *futures.Promise[struct{}]
+	movable     *movable // rebalancing may move the connection
+	work        int64    // what it has received and sent, see workOfOperation
+	rest        rest
 }
 
 // limited returns the connection's limits, which it makes if there are none.

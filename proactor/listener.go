@@ -32,6 +32,7 @@ type Listener struct {
 	quotas quotas
 	unlink atomic.Bool // Close removes the file of a Unix socket
 
+	movable     bool      // rebalancing may move its connections
 	arming      sync.Once // the first Accept arms the acceptors
 	mu          sync.Mutex
 	mode        string                    // how it accepts: the method first called
@@ -99,7 +100,7 @@ func (ln *Listener) begin(fds []int, network string, addr net.Addr) error {
 	for i, fd := range fds {
 		ln.acceptors = append(ln.acceptors, newAcceptor(ln, rt.loops[i%len(rt.loops)], fd))
 	}
-	if ln.spread != SpreadByKernel && len(fds) < len(rt.loops) {
+	if (ln.spread != SpreadByKernel || rt.rebalancer != nil) && len(fds) < len(rt.loops) {
 		for _, l := range rt.loops[len(fds):] { // they get connections that other loops accept
 			ln.acceptors = append(ln.acceptors, newAcceptor(ln, l, -1))
 		}
@@ -162,7 +163,12 @@ func (ln *Listener) OnConn(fn func(*Conn)) error {
 	if err := ln.use("OnConn"); err != nil {
 		return err
 	}
-	ln.accept(fn)
+	ln.accept(func(c *Conn) {
+		if ln.movable {
+			c.setMovable(&movable{})
+		}
+		fn(c)
+	})
 	return nil
 }
 
@@ -222,17 +228,24 @@ type server struct {
 }
 
 // serve starts the handler of one connection, on its loop.
-func (s *server) serve(c *Conn) {
+func (s *server) serve(c *Conn) { s.start(c, s.handler) }
+
+func (s *server) start(c *Conn, handler func(context.Context, *Conn) error) *futures.Task {
 	s.running.Add(1)
-	v := &service{server: s, conn: c, acceptor: c.acceptor}
+	v := &service{server: s, handler: handler, conn: c, acceptor: c.acceptor}
 	v.task = c.loop.engine.Tasks().StartJob(s.ctx, v)
 	v.acceptor.services.Add(v)
+	if s.listener.movable {
+		c.setMovable(&movable{service: v, resume: s.handler})
+	}
+	return v.task
 }
 
 // service is the handler of one connection. It implements futures.Job.
 type service struct {
 	engine.RosterPlace
 	server   *server
+	handler  func(context.Context, *Conn) error
 	conn     *Conn
 	acceptor *acceptor
 	task     *futures.Task
@@ -243,15 +256,19 @@ func (v *service) Run(ctx context.Context) error {
 		trace.Log(ctx, "peer", v.conn.RemoteAddr().String())
 		trace.Log(ctx, "listener", v.server.listener.Addr().String())
 	}
-	return v.server.handler(ctx, v.conn)
+	return v.handler(ctx, v.conn)
 }
 
 // TraceName implements futures.NamedJob.
-func (v *service) TraceName() string { return futures.FunctionName(v.server.handler) }
+func (v *service) TraceName() string { return futures.FunctionName(v.handler) }
 
 func (v *service) Done(err error) {
 	v.acceptor.services.Remove(v)
 	v.conn.handlerEnded(err)
+	if r := v.conn.relocation(); r != nil && r.there != nil {
+		r.handlerEnded(err)
+		return
+	}
 	v.conn.beginClose()
 	v.server.running.Done()
 }

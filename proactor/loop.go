@@ -46,7 +46,8 @@ type Loop struct {
 	overBudget bool                      // more is held than may be
 	noticed    [scarcities]time.Duration // when each was logged last
 	draining   []func()                  // to call when everything has ended by itself
-	published  publication               // the counters, as they were at the end of the last turn
+	rebalance  rebalance
+	published  publication // the counters, as they were at the end of the last turn
 
 	postsDelayed atomic.Uint64 // by others
 }
@@ -95,6 +96,9 @@ func (h *host) Turned() {
 	h.messages.Publish()
 	if h.overBudget {
 		(*Loop)(h).enforceBudget()
+	}
+	if len(h.rebalance.leaving) > 0 {
+		(*Loop)(h).pursueRelocations()
 	}
 	if len(h.draining) > 0 {
 		(*Loop)(h).drained()

@@ -199,13 +199,24 @@ func (a loopArrival) prepare(c *Conn) (taker, error) {
 	if err != nil {
 		return nil, c.opError("move", err)
 	}
-	there := a.loop.newConn(fd, c.network)
-	there.acceptor, c.acceptor, there.dialed = c.acceptor, nil, c.dialed
-	if c.recv.in.results.first != nil || c.move != nil {
+	there := c.successor(a.loop, fd)
+	there.acceptor, c.acceptor = c.acceptor, nil
+	if c.recv.in.results.first != nil {
+		there.move = &move{conn: c}
+	}
+	return &arrival{there, a.promise}, nil
+}
+
+// successor is the Conn that is to stand for c on another loop. fd is a duplicate of c's
+// descriptor.
+func (c *Conn) successor(on *Loop, fd int) *Conn {
+	there := on.newConn(fd, c.network)
+	there.dialed = c.dialed
+	if c.move != nil {
 		there.move = &move{conn: c}
 	}
 	there.recv.err, there.recv.filesCome = c.recv.err, c.recv.filesCome
-	return &arrival{there, a.promise}, nil
+	return there
 }
 
 // arrival is a connection that is posted to its new loop.
@@ -223,6 +234,14 @@ func (a *arrival) take(unread [][]byte) {
 
 // arrive makes the new Conn, on the new loop.
 func (c *Conn) arrive(unread [][]byte, p *futures.Promise[*Conn]) {
+	c.settle(unread)
+	if !p.Resolve(c) {
+		c.beginClose() // nobody awaits it
+	}
+}
+
+// settle makes c a connection of its loop. unread is data that was received before.
+func (c *Conn) settle(unread [][]byte) {
 	c.join()
 	c.bring(unread)
 	switch {
@@ -230,9 +249,6 @@ func (c *Conn) arrive(unread [][]byte, p *futures.Promise[*Conn]) {
 		c.abort(c.closedError("write"))
 	case len(c.loop.draining) > 0 && !c.dialed:
 		c.stopReceiving()
-	}
-	if !p.Resolve(c) {
-		c.beginClose() // nobody awaits it
 	}
 }
 

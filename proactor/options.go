@@ -30,6 +30,7 @@ type options struct {
 	stallLimit    time.Duration
 	busyPoll      time.Duration
 	turnLatency   bool
+	rebalancing   *rebalancing
 	fileWorkers   int
 	logger        *slog.Logger
 	tracer        Tracer

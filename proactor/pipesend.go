@@ -34,7 +34,7 @@ func (s *pipeSend) drain() {
 		switch {
 		case n > 0:
 			s.sent += int64(n)
-			c.touch()
+			c.touch(int(n))
 		case errno == syscall.EINTR:
 		case errno == syscall.EAGAIN:
 			sqe := c.loop.engine.Next()

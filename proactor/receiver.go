@@ -35,6 +35,7 @@ type receiver struct {
 	watching  bool  // a hangup is armed
 	hungUp    bool  // the hangup has fired
 	starved   bool  // waits for buffers
+	leaving   bool  // rebalancing waits until it is not armed
 	bulk      bool  // the last receive filled its buffer: the next uses a larger one
 	inBulk    bool  // the armed receive uses a larger buffer
 	filesCome bool  // RecvFiles is used: no multishot, which would drop them
@@ -87,7 +88,7 @@ func (r *receiver) arm() {
 		r.claim.quiet()
 		return
 	}
-	if r.starved || !r.wanted() {
+	if r.starved || r.leaving || !r.wanted() {
 		return
 	}
 	c := r.conn
@@ -168,7 +169,7 @@ func (h *hangup) Complete(result int32, _ uint32) {
 func (r *receiver) Complete(result int32, flags uint32) {
 	pool := r.pool()
 	if result > 0 {
-		r.conn.touch()
+		r.conn.touch(int(result))
 	}
 	if flags&ring.CQEFMore == 0 {
 		r.armed, r.pausing = false, false

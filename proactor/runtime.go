@@ -23,6 +23,9 @@ type Runtime struct {
 	closed   chan struct{}
 	closeErr error
 	watch    *engine.Watchdog
+
+	rebalancer *rebalancer // nil without WithRebalancing
+	draining   atomic.Bool // Shutdown has begun
 }
 
 // New starts a runtime, by default with the best backend of the system and a loop
@@ -84,6 +87,9 @@ func start(o options, c candidate) (*Runtime, error) {
 	}
 	if o.stallLimit > 0 {
 		rt.watch = engine.StartWatchdog(rt.engines(), o.stallLimit)
+	}
+	if o.rebalancing != nil && o.loops > 1 {
+		rt.rebalancer = startRebalancer(rt)
 	}
 	return rt, nil
 }
@@ -169,6 +175,7 @@ func (rt *Runtime) Shutdown(ctx context.Context) error {
 	if rt.currentLoop() != nil {
 		return ErrOnLoop
 	}
+	rt.draining.Store(true)
 	empty := make(chan struct{}, len(rt.loops))
 	for _, l := range rt.loops {
 		if !l.engine.Do(func() { l.beginDrain(func() { empty <- struct{}{} }) }) {
@@ -219,5 +226,6 @@ func (rt *Runtime) end() {
 		rt.closeErr = errors.Join(rt.closeErr, l.engine.Err())
 	}
 	rt.watch.Stop()
+	rt.rebalancer.stop()
 	close(rt.closed)
 }

@@ -25,7 +25,7 @@ func (s *fileSend) sendCached() bool {
 	}
 	moved, errno := s.transmit(int(n))
 	if moved > 0 {
-		c.touch()
+		c.touch(int(moved))
 		s.off += int64(moved)
 		s.sent += int64(moved)
 		s.left -= int64(moved)

@@ -215,7 +215,7 @@ func (s *sender) Complete(result int32, _ uint32) {
 // more does not start a send in between.
 func (s *sender) account(n int) (concluded int) {
 	s.pending.Add(-int64(n))
-	s.conn.touch()
+	s.conn.touch(n)
 	for n > 0 {
 		g := s.queue.At(0)
 		if n < len(g.data) {

@@ -208,7 +208,7 @@ func (s *fileSend) wasRead(result int32) {
 func (s *fileSend) wasSent(result int32) {
 	c := s.conn
 	if result > 0 {
-		c.touch()
+		c.touch(int(result))
 		s.sent += int64(result)
 		s.left -= int64(result)
 		s.rest = s.rest[result:]

@@ -12,7 +12,8 @@ const (
 	// SpreadByKernel leaves a connection on the loop that accepted it. For TCP
 	// each loop has a socket of its own and the kernel chooses by a hash of the
 	// addresses (SO_REUSEPORT): cheap, even over many connections, uneven over
-	// few. A Unix listener has one socket, and one loop then has all connections.
+	// few. A Unix listener has one socket, and one loop then has all connections. With
+	// WithRebalancing a loop that is saturated gives new connections to an idle one.
 	SpreadByKernel Spread = iota
 
 	// SpreadRoundRobin gives each loop a connection in turn.
@@ -43,10 +44,24 @@ func WithSpread(s Spread) ListenOption {
 	}
 }
 
+// acceptorOn is the acceptor on a loop. With rebalancing each loop has one.
+func (ln *Listener) acceptorOn(l *Loop) *acceptor {
+	for _, a := range ln.acceptors {
+		if a.loop == l {
+			return a
+		}
+	}
+	return nil
+}
+
 // place chooses the acceptor whose loop gets a connection, and counts it there.
 func (ln *Listener) place(here *acceptor) *acceptor {
 	to := here
 	switch ln.spread {
+	case SpreadByKernel:
+		if l := here.loop.rebalance.relief.Load(); l != nil {
+			to = ln.acceptorOn(l)
+		}
 	case SpreadRoundRobin:
 		to = ln.acceptors[int(ln.turn.Add(1)-1)%len(ln.acceptors)]
 	case SpreadLeastConns:

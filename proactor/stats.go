@@ -16,6 +16,7 @@ type counters struct {
 	noBuffers       uint64
 	paused          uint64
 	overBudget      uint64
+	rebalanced      uint64
 }
 
 // LoopStats are the counters of one loop since it started.
@@ -40,6 +41,7 @@ type LoopStats struct {
 	Held            int64  // bytes held: received data, Loop.Buffer, Reader and Writer, see WithMemoryBudget
 	Copied          uint64 // receives copied out of their buffer at once: the connection held its share of buffers, or nobody waited
 	OverBudget      uint64 // connections ended with ErrOverBudget
+	Rebalanced      uint64 // connections that rebalancing has moved to another loop, see WithRebalancing
 	Late            uint64 // completions of operations that had ended before
 	PostsDelayed    uint64 // calls of Loop.Do that waited because the loop did not keep up
 
@@ -162,6 +164,7 @@ func (s Stats) Total() LoopStats {
 		t.Held += l.Held
 		t.Copied += l.Copied
 		t.OverBudget += l.OverBudget
+		t.Rebalanced += l.Rebalanced
 		t.Late += l.Late
 		t.PostsDelayed += l.PostsDelayed
 		t.LongestTurn = max(t.LongestTurn, l.LongestTurn)
@@ -192,6 +195,7 @@ func (l *Loop) snapshot() LoopStats {
 		Held:            l.engine.Held(),
 		Copied:          l.buffers.Copied() + l.bulk.Copied() + l.messages.Copied(),
 		OverBudget:      l.counts.overBudget,
+		Rebalanced:      l.counts.rebalanced,
 		Late:            l.engine.Late(),
 		PostsDelayed:    l.postsDelayed.Load(),
 		LongestTurn:     l.engine.LongestTurn(),

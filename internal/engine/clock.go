@@ -57,3 +57,8 @@ func (l *Loop) AfterFunc(d time.Duration, fn func()) (stop func() bool) {
 		return true
 	}
 }
+
+// Until is the time until t expires, false if it is not armed.
+func (l *Loop) Until(t *Timer) (time.Duration, bool) {
+	return time.Duration(t.entry.At()) - l.Now(), t.Armed()
+}

@@ -13,6 +13,7 @@ import (
 // that opened it.
 func (l *Loop) open() (err error) {
 	l.thread.Enter()
+	l.noteThread()
 	if l.config.Pin {
 		if err := pinThread(l.config.Index); err != nil {
 			return err
@@ -101,6 +102,7 @@ func (l *Loop) close() {
 		l.note(err)
 	}
 	l.wake.close()
+	l.kernel.Store(0)
 	l.thread.Leave()
 }
 

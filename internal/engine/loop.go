@@ -40,6 +40,7 @@ type Loop struct {
 	thread goroutine.Thread // that the loop is locked to
 
 	goroutine atomic.Int64 // its number, for the watchdog
+	kernel    atomic.Int64 // the kernel's number of its thread, for Demand
 
 	start    time.Time
 	turnTime time.Duration // see TurnTime

@@ -77,6 +77,7 @@ var loopMetrics = []loopMetric{
 	{"receives_without_buffer_total", "Receives refused for want of a buffer (ENOBUFS), and armed again.", counter, func(s *proactor.LoopStats) float64 { return float64(s.NoBuffers) }},
 	{"receive_pauses_total", "Receives paused because nobody read.", counter, func(s *proactor.LoopStats) float64 { return float64(s.ReceivesPaused) }},
 	{"held_bytes", "Received data, and memory to send, that is held.", gauge, func(s *proactor.LoopStats) float64 { return float64(s.Held) }},
+	{"conns_rebalanced_total", "Connections that rebalancing has moved to another loop.", counter, func(s *proactor.LoopStats) float64 { return float64(s.Rebalanced) }},
 	{"receives_copied_total", "Receives copied out of their buffer at once.", counter, func(s *proactor.LoopStats) float64 { return float64(s.Copied) }},
 	{"connections_over_budget_total", "Connections ended because more was held than may be.", counter, func(s *proactor.LoopStats) float64 { return float64(s.OverBudget) }},
 	{"late_completions_total", "Completions of operations that were over.", counter, func(s *proactor.LoopStats) float64 { return float64(s.Late) }},
