@@ -1,6 +1,7 @@
 package program
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/goproactor/goproactor/bench/contestant"
 	"github.com/goproactor/goproactor/bench/load"
 	"github.com/goproactor/goproactor/bench/workload"
 	"github.com/goproactor/goproactor/proactor"
@@ -36,7 +38,7 @@ func skewed(name, about string, cells []workload.Cell) workload.Workload {
 			return c
 		},
 		ByRate:      true,
-		Contestants: skewServer("skew").contestants(),
+		Contestants: append(skewServer("skew").contestants(), rebalancing().contestants()...),
 		Baseline:    "skew-net",
 		Drive:       driveSkew,
 	}
@@ -67,16 +69,45 @@ func skewServer(name string, options ...proactor.Option) server {
 	return s
 }
 
+// rebalancing is the same server on connections that may move: its handler keeps nothing
+// between two messages.
+func rebalancing() server {
+	s := skewServer("skew-rebalancing", proactor.WithRebalancing())
+	s.about = "the same, whose connections move to idle loops,"
+	s.listening = append(s.listening, proactor.WithMovableHandlers())
+	s.listen, s.handler = nil, nil
+	s.onLoop = func(*proactor.Runtime, contestant.Options) (connHandler, error) {
+		return func(ctx context.Context, c *proactor.Conn) error {
+			message, memory, r := make([]byte, skewMessage), make([]byte, skewWork<<10), c.Reader()
+			for {
+				if _, err := r.ReadFull(ctx, message); err != nil {
+					return err
+				}
+				answer(message, memory)
+				if _, err := c.SendBytes(message).Await(ctx); err != nil {
+					return err
+				}
+			}
+		}, nil
+	}
+	return s
+}
+
+// answer makes a message its answer.
+func answer(message, memory []byte) {
+	if message[0] == skewHeavy {
+		sum := sha256.Sum256(memory)
+		copy(message[1:], sum[:])
+	}
+}
+
 func computeAndEcho(c net.Conn) error {
 	message, memory := make([]byte, skewMessage), make([]byte, skewWork<<10)
 	for {
 		if _, err := io.ReadFull(c, message); err != nil {
 			return err
 		}
-		if message[0] == skewHeavy {
-			sum := sha256.Sum256(memory)
-			copy(message[1:], sum[:])
-		}
+		answer(message, memory)
 		if _, err := c.Write(message); err != nil {
 			return err
 		}
