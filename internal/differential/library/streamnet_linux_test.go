@@ -223,7 +223,8 @@ func standardStreams(p *Program) (*streamPlayer, error) {
 func standardForward(one, other net.Conn) func() {
 	var both sync.WaitGroup
 	copyTo := func(dst, src net.Conn) {
-		if _, err := io.Copy(dst, src); err == nil {
+		// Without splice(2): package net keeps the pipes that it makes for that.
+		if _, err := io.Copy(struct{ io.Writer }{dst}, struct{ io.Reader }{src}); err == nil {
 			dst.(halfCloser).CloseWrite()
 		}
 	}
