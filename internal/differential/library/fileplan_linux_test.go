@@ -7,7 +7,7 @@ import "os"
 // at offsets; writes of different ranges.
 type filePlan struct {
 	late   []*Step
-	opened map[int]int // flags of the handle
+	opened map[int]int // flags of the handle; -1 once it is closed, -2 if it was one to append to
 }
 
 func planFiles(p *Program) []planned {
@@ -57,10 +57,15 @@ func (f *filePlan) runs(s *Step) bool {
 		return false
 	case flags < 0 && (s.N == 0 || s.Off < 0) && (s.class() == readsAtOffset || s.class() == writesAtOffset):
 		return false // package os does not look whether the file is open
+	case flags == -2 && s.class() == writesAtOffset:
+		return false // there are two reasons to refuse it
 	case s.Verb == WriteNext && s.N == 0:
 		return false // the library makes no system call, which for /dev/full tells ENOSPC
 	case s.Verb == CloseFile:
 		f.opened[s.On] = -1 // may be opened again
+		if flags&os.O_APPEND != 0 {
+			f.opened[s.On] = -2
+		}
 	case s.Verb == Chain:
 		// A chain with a step that cannot be right does not begin, where single calls would
 		// get as far as that one. Package os does not make calls for no bytes.

@@ -13,7 +13,7 @@ import (
 
 var (
 	seedsFlag = flag.Int("seeds", 0, "how many programs to run; 0 for the default")
-	fromFlag  = flag.Uint64("from", 0, "the first seed; 0 for a fresh one")
+	fromFlag  = flag.Uint64("from", 1, "the first seed; 0 for a fresh one")
 	triesFlag = flag.Int("tries", 200, "how many smaller programs to try when one has failed")
 )
 
