@@ -396,6 +396,9 @@ func (c *Conn) beginClose() {
 	}
 	c.shut.Store(true)
 	c.state = connDraining
+	if c.send.err != nil { // from now on that it is closed comes first
+		c.send.err = c.closedError("write")
+	}
 	if c.send.idle() {
 		c.beginEnd()
 		return

@@ -23,8 +23,9 @@ func (c *Conn) RecvStep(p []byte) Step {
 }
 
 // RecvFullStep receives exactly len(p) bytes; if the stream ends before that,
-// the error is io.ErrUnexpectedEOF. p belongs to the library until the chain has
-// ended.
+// the error is io.ErrUnexpectedEOF. So it is after a reset that comes behind a part of
+// them; the next receive has the error of the reset then. p belongs to the library until
+// the chain has ended.
 func (c *Conn) RecvFullStep(p []byte) Step {
 	s := c.step(stepReads, p)
 	s.flags = ring.MsgWaitAll

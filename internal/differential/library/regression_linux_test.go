@@ -1,0 +1,35 @@
+package library
+
+// regressions are the smallest programs that have failed.
+var regressions = map[string]*Program{
+	"a send after Close says that it is closed, whatever failed before": {Medium: Unix, Steps: []Step{
+		{ID: 1, Verb: CloseRead, On: 1},
+		{ID: 2, Verb: Write, N: 1},
+		{ID: 3, Verb: Close},
+		{ID: 4, Verb: Write, N: 1},
+	}},
+	"a send after Close of a connection that was reset": {Medium: TCP, Steps: []Step{
+		{ID: 1, Verb: Abort, On: 1},
+		{ID: 2, Verb: Write, N: 1},
+		{ID: 3, Verb: Close},
+		{ID: 4, Verb: Write, Way: 1, N: 3},
+	}},
+	"a chain that receives a part, and then a reset": {Medium: TCP, Steps: []Step{
+		{ID: 1, Verb: Read, Way: 2, N: 8000},
+		{ID: 2, Verb: Write, On: 1, N: 1000},
+		{ID: 3, Verb: Abort, On: 1},
+	}},
+	"calls whose context has ended lose nothing and send nothing twice": {Medium: Unix, Steps: []Step{
+		{ID: 1, Verb: Write, N: 100, Ended: true},
+		{ID: 2, Verb: Read, On: 1, N: 40, Ended: true},
+		{ID: 3, Verb: Write, Way: 6, N: 100, Ended: true},
+		{ID: 4, Verb: Read, On: 1, Way: 3, N: 160, Ended: true},
+		{ID: 5, Verb: Read, On: 1, N: 1, Ended: true},
+	}},
+	"of two receives that wait the first is canceled": {Medium: Unixgram, Steps: []Step{
+		{ID: 1, Verb: Read, On: 1},
+		{ID: 2, Verb: Read, On: 1},
+		{ID: 3, Verb: Cancel, Target: 1},
+		{ID: 4, Verb: Write, N: 10},
+	}},
+}
