@@ -159,6 +159,7 @@ func TestCompete(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, o.cells, 1, "those that the report has")
 	require.Equal(t, []string{"epoll-lt", "net"}, o.only, "the baseline is measured, too")
+	require.Empty(t, o.dir, "the earlier report may be where reports go, and stays")
 	require.NoError(t, dispatch(t.Context(), strings.Fields(again)))
 	require.ErrorContains(t, dispatch(t.Context(), strings.Fields(again+" -work udp")), "none of these cells")
 }

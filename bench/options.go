@@ -63,7 +63,7 @@ func parseFlags(f *flag.FlagSet, args []string) error {
 
 // quickContestants is who takes part in a quick run.
 var (
-	quickContestants = []string{"ours", contestant.Baseline, "gnet-lt", "netpoll", "select", "poll", "ceiling"}
+	quickContestants = []string{"ours", contestant.Baseline, "gnet-lt", "netpoll", "fib", "select", "poll", "epoll-lt", "ceiling"}
 	quickSkip        = []string{string(contestant.Detached)}
 )
 
@@ -94,7 +94,7 @@ func parse(args []string) (*options, error) {
 	f.BoolVar(&o.count, "count", true, "also count system calls and allocations, in a run of their own")
 	f.BoolVar(&o.check, "check", false, "compare every byte that comes back (costs the load generator time)")
 	f.BoolVar(&o.spin, "spin", false, "never let the load generator sleep, so that its waking up is not part of the latency")
-	f.StringVar(&o.dir, "o", "", "folder for report.json and report.html (default results, none when cells are given by -size, -conns, -window or -idle)")
+	f.StringVar(&o.dir, "o", "", "folder for report.json and report.html (default results, none with -against, or when cells are given by -size, -conns, -window or -idle)")
 	f.IntVar(&o.serverCore, "server-core", 0, "processor of the server")
 	against := f.String("against", "", "report.json of an earlier run: measure its cells, or those given, again and say what has changed, with 95 % intervals")
 	f.IntVar(&o.clientCore, "client-core", 1, "processor of the load generator")
@@ -143,6 +143,11 @@ func parse(args []string) (*options, error) {
 	if err != nil {
 		return nil, usageError{err}
 	}
+	if given["loops"] {
+		if o.cells, err = onLoops(o.cells, *loops, custom); err != nil {
+			return nil, usageError{err}
+		}
+	}
 	if o.against != nil {
 		if err := o.asBefore(given, only); err != nil {
 			return nil, usageError{err}
@@ -150,11 +155,6 @@ func parse(args []string) (*options, error) {
 	}
 	if o.rated, o.counted = o.rounds, countSeconds; *quick {
 		o.rated, o.counted = 1, quickCountSeconds
-	}
-	if given["loops"] {
-		if o.cells, err = onLoops(o.cells, *loops, custom); err != nil {
-			return nil, usageError{err}
-		}
 	}
 	o.only, o.skip = list(*only), list(*skip)
 	if err := o.checkPatterns(); err != nil {
@@ -165,7 +165,8 @@ func parse(args []string) (*options, error) {
 			return nil, usageError{err}
 		}
 	}
-	if o.dir == "" && !custom {
+	// A comparison must not replace the report that it compares with.
+	if o.dir == "" && !custom && o.against == nil {
 		o.dir = "results"
 	}
 	return o, nil
@@ -202,7 +203,7 @@ func quickly(given map[string]bool, o *options, only, skip *string, seconds, war
 		o.rounds = 3
 	}
 	if !given["seconds"] {
-		*seconds = 0.15
+		*seconds = 0.13
 	}
 	if !given["warmup"] {
 		*warmup = 0.06

@@ -67,6 +67,15 @@ func (l *barList) finish(descending, logarithmic bool, mark float64) {
 	}
 }
 
+// inWords tells the bars, for those who do not see them.
+func (l *barList) inWords() string {
+	var all []string
+	for _, b := range l.Bars {
+		all = append(all, b.Name+" "+b.Figures[0])
+	}
+	return strings.Join(all, ", ")
+}
+
 // meanBars are the means over the cells of the echo.
 func (r *Report) meanBars() (l barList) {
 	l = barList{

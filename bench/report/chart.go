@@ -1,7 +1,11 @@
 package report
 
 import (
+	"bytes"
+	"cmp"
+	"errors"
 	"fmt"
+	"html"
 	"html/template"
 	"math"
 	"slices"
@@ -96,7 +100,7 @@ func (r *Report) meanChart(s surroundings) ([]byte, error) {
 	if err := p.BarChart(opt); err != nil {
 		return nil, err
 	}
-	return p.Bytes()
+	return described(p, opt.Title.Text, list.inWords())
 }
 
 // idlePictures are the chart of the idle connections for the page.
@@ -135,17 +139,28 @@ func (r *Report) idleChart(s surroundings) ([]byte, error) {
 	}
 	var values [][]float64
 	var colors []charts.Color
+	var words []string
+	most := 0.0
+	ours, others := 0, 0
 	for _, k := range r.idleLines(cells) {
 		var line []float64
+		in := k.short() + ":"
 		for _, c := range cells {
 			if e := c.Entry(k.Name); e != nil {
-				line = append(line, logMicro(e.CPUSpread().Median))
+				cost := e.CPUSpread().Median
+				line = append(line, logMicro(cost))
+				most = max(most, logMicro(cost))
+				in += fmt.Sprintf(" %s µs with %d idle", micro(cost), c.Idle)
 			} else {
 				line = append(line, charts.GetNullValue())
 			}
 		}
-		names, values = append(names, k.short()), append(values, line)
-		colors = append(colors, s.lineColor(k, len(names)))
+		names, values, words = append(names, k.short()), append(values, line), append(words, in)
+		if k.ours() {
+			colors = append(colors, lineColor(ourLines, &ours))
+		} else {
+			colors = append(colors, lineColor(otherLines, &others))
+		}
 	}
 	opt := charts.NewLineChartOptionWithData(values)
 	opt.Title.Text = "Processor time per message, µs (logarithmic), over the number of idle connections; less is better"
@@ -154,6 +169,7 @@ func (r *Report) idleChart(s surroundings) ([]byte, error) {
 	opt.Padding.Right = 210
 	opt.Theme = s.theme.WithSeriesColors(colors).WithTextColor(s.text)
 	opt.XAxis.Labels = labels
+	opt.YAxis = []charts.YAxisOption{{Min: charts.Ptr(0.0), Max: charts.Ptr(max(math.Ceil(most), 1)), Unit: 1, RangeValuePaddingScale: charts.Ptr(0.0)}}
 	opt.ValueFormatter = unlog
 	opt.Legend.SeriesNames = names
 	opt.Legend.Vertical = charts.Ptr(true)
@@ -162,11 +178,12 @@ func (r *Report) idleChart(s surroundings) ([]byte, error) {
 	if err := p.LineChart(opt); err != nil {
 		return nil, err
 	}
-	return p.Bytes()
+	return described(p, opt.Title.Text, strings.Join(words, "; "))
 }
 
 // idleLines are the servers that the chart shows: this library's, package net, the best of
-// the other peers and of C, and the textbook's, which are what the chart is about.
+// the other peers and of C, and the textbook's, which are what the chart is about. Whoever
+// pays most for the most idle connections is first, as in the chart from top to bottom.
 func (r *Report) idleLines(cells []*Cell) (all []Contestant) {
 	last := cells[len(cells)-1]
 	best := r.BestPeer(last)
@@ -185,17 +202,43 @@ func (r *Report) idleLines(cells []*Cell) (all []Contestant) {
 			all = append(all, k)
 		}
 	}
+	slices.SortStableFunc(all, func(a, b Contestant) int { return cmp.Compare(cost(last, b), cost(last, a)) })
 	return all
 }
 
-// lineColor tells this library's lines by blues, the others' by the rest.
-func (s surroundings) lineColor(k Contestant, n int) charts.Color {
-	blues := []string{"#0b5cad", "#3f8fd9", "#12a0a0", "#63c4c4"}
-	others := []string{"#d95f02", "#e6ab02", "#b22222", "#a6761d", "#c77dff", "#8d99ae", "#ff70a6", "#4d9221", "#7d6ba8"}
-	if k.ours() {
-		return charts.ColorFromHex(blues[n%len(blues)])
+// cost is a contestant's in a cell, zero if it has none.
+func cost(c *Cell, k Contestant) float64 {
+	if e := c.Entry(k.Name); e != nil {
+		return e.CPUSpread().Median
 	}
-	return charts.ColorFromHex(others[n%len(others)])
+	return 0
+}
+
+// This library's lines are in blues, the others in the rest, each in its own.
+var (
+	ourLines   = []string{"#0b5cad", "#3f8fd9", "#12a0a0", "#63c4c4", "#5a6fd8", "#86c5f4"}
+	otherLines = []string{"#d95f02", "#e6ab02", "#a6761d", "#ff70a6", "#7d6ba8", "#c77dff", "#4d9221", "#b22222", "#8d99ae", "#a1d76a", "#f4845f"}
+)
+
+// lineColor is the next color of the list.
+func lineColor(list []string, n *int) charts.Color {
+	*n++
+	return charts.ColorFromHex(list[(*n-1)%len(list)])
+}
+
+// described is the chart with a title and a description for those who do not see it.
+func described(p *charts.Painter, title, text string) ([]byte, error) {
+	svg, err := p.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	head, rest, ok := bytes.Cut(svg, []byte(">"))
+	if !ok || !bytes.HasPrefix(head, []byte("<svg")) {
+		return nil, errors.New("not SVG")
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, `%s role="img"><title>%s</title><desc>%s</desc>%s`, head, html.EscapeString(title), html.EscapeString(text), rest)
+	return b.Bytes(), nil
 }
 
 func b2i(b bool) int {

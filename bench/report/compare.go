@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/goproactor/goproactor/bench/contestant"
 	"github.com/goproactor/goproactor/bench/stats"
@@ -10,12 +11,11 @@ import (
 
 // Compare writes what has changed from a to b. It compares ratios to the baseline within
 // each round, in which the machine's drift cancels, and which outlast another day and, to a
-// degree, another machine; where a report has no baseline, the figures themselves. A change
-// has an interval of 95 %, and is one only if that leaves out none.
+// degree, another machine; where there are none, the figures themselves. A change has an
+// interval of 95 %, and is one only if that leaves out 1.
 func Compare(w io.Writer, a, b *Report) error {
-	if a.Machine != b.Machine {
-		fmt.Fprintf(w, "the machines differ: %s, Linux %s, %s; then %s, Linux %s, %s\n",
-			a.Machine.CPU, a.Machine.Kernel, a.Machine.Go, b.Machine.CPU, b.Machine.Kernel, b.Machine.Go)
+	if differ := a.Machine.differences(b.Machine); len(differ) > 0 {
+		fmt.Fprintf(w, "the machines differ: %s; a change may be theirs\n", strings.Join(differ, "; "))
 	}
 	fmt.Fprintf(w, "CPU per request relative to %s, from %s to %s, and the change with its 95 %% interval\n",
 		contestant.Baseline, a.Date.Format("2006-01-02 15:04"), b.Date.Format("2006-01-02 15:04"))
@@ -26,18 +26,16 @@ func Compare(w io.Writer, a, b *Report) error {
 		if ca == nil {
 			continue
 		}
-		g := grid{Title: cb.Name, Heads: []string{"", "before", "after", "change", "interval", ""}}
+		g := grid{Title: cb.Name, Heads: []string{"", "before", "after", "after/before", ""}}
 		for _, k := range b.Contestants {
-			before, after := figures(ca, cb, k.Name)
+			before, after, unit := figures(ca, cb, k.Name)
 			change, interval := stats.Change(before, after)
 			if change == 0 {
 				continue
 			}
 			changes[k.Name] = append(changes[k.Name], change)
 			g.Rows = append(g.Rows, []string{
-				k.Name, figure(stats.Median(before)), figure(stats.Median(after)),
-				fmt.Sprintf("%+.1f %%", 100*(change-1)),
-				fmt.Sprintf("%+.1f to %+.1f %%", 100*(interval.Low-1), 100*(interval.High-1)), verdict(interval),
+				k.Name, figure(stats.Median(before), unit), figure(stats.Median(after), unit), fmt.Sprintf("%.3f", change), verdict(interval),
 			})
 		}
 		if len(g.Rows) > 0 {
@@ -48,10 +46,10 @@ func Compare(w io.Writer, a, b *Report) error {
 	if compared == 0 {
 		return fmt.Errorf("the reports have no cell and contestant in common")
 	}
-	g := grid{Title: "geometric mean of the changes", Heads: []string{"", "change", "cells"}}
+	g := grid{Title: "geometric mean of the changes", Heads: []string{"", "after/before", "cells"}}
 	for _, k := range b.Contestants {
 		if c := changes[k.Name]; len(c) > 1 {
-			g.Rows = append(g.Rows, []string{k.Name, fmt.Sprintf("%+.1f %%", 100*(stats.GeoMean(c)-1)), fmt.Sprint(len(c))})
+			g.Rows = append(g.Rows, []string{k.Name, fmt.Sprintf("%.3f", stats.GeoMean(c)), fmt.Sprint(len(c))})
 		}
 	}
 	if len(g.Rows) > 0 {
@@ -60,39 +58,64 @@ func Compare(w io.Writer, a, b *Report) error {
 	return nil
 }
 
-// figure writes a ratio, or processor time, or bytes: what is not a ratio is much larger.
-func figure(v float64) string {
-	if v >= 20 {
-		return fmt.Sprintf("%.0f", v)
+// differences are what two machines differ in that a measurement may show. Memory is told
+// in GiB: a kernel keeps more or less of it for itself.
+func (m Machine) differences(later Machine) (all []string) {
+	gib := func(m Machine) string { return fmt.Sprintf("%.0f GiB", float64(m.Memory)/(1<<30)) }
+	cores := func(m Machine) string { return fmt.Sprintf("server on core %d and load on %d", m.Server, m.Client) }
+	for _, d := range []struct{ before, after string }{
+		{m.CPU, later.CPU},
+		{fmt.Sprintf("%d cores", m.Cores), fmt.Sprintf("%d cores", later.Cores)},
+		{gib(m), gib(later)},
+		{"Linux " + m.Kernel, "Linux " + later.Kernel},
+		{m.Go, later.Go},
+		{cores(m), cores(later)},
+	} {
+		if d.before != d.after {
+			all = append(all, d.before+", then "+d.after)
+		}
 	}
-	return fmt.Sprintf("%.3g", v)
+	return all
+}
+
+// figure writes a ratio, which has no unit, or something else.
+func figure(v float64, unit string) string {
+	if unit == "" {
+		return fmt.Sprintf("%.3f", v)
+	}
+	return plain(v) + " " + unit
 }
 
 // figures are what is compared of a contestant in a cell, round by round.
-func figures(a, b *Cell, name string) (before, after []float64) {
+func figures(a, b *Cell, name string) (before, after []float64, unit string) {
 	ea, eb := a.Entry(name), b.Entry(name)
 	if ea == nil || eb == nil {
-		return nil, nil
+		return nil, nil, ""
 	}
 	if name != contestant.Baseline && name != b.baselineName() {
 		before, after = a.ratios(name, contestant.Baseline), b.ratios(name, contestant.Baseline)
+		if len(before) > 0 && len(after) > 0 {
+			return before, after, ""
+		}
 	}
-	if len(before) == 0 || len(after) == 0 {
-		before, after = ea.positiveCPU(), eb.positiveCPU()
+	before, after = ea.positiveCPU(), eb.positiveCPU()
+	if len(before) > 0 && len(after) > 0 {
+		return before, after, "ns"
 	}
-	if len(before) == 0 || len(after) == 0 { // memory
-		before, after = []float64{ea.PerConn.Median}, []float64{eb.PerConn.Median}
-	}
-	return before, after
+	return []float64{ea.PerConn.Median}, []float64{eb.PerConn.Median}, "bytes"
 }
 
+// verdict says what an interval means.
 func verdict(i stats.Interval) string {
+	text := fmt.Sprintf("%.3f to %.3f of before: ", i.Low, i.High)
 	switch {
+	case !i.Known():
+		return "too few rounds to tell"
 	case i.High < 1:
-		return "better"
+		return text + "better"
 	case i.Low > 1:
-		return "worse"
+		return text + "worse"
 	default:
-		return "no difference seen"
+		return text + "no difference seen"
 	}
 }

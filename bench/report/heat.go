@@ -162,13 +162,13 @@ func (row *heatRow) add(r *Report, c *Cell, k Contestant) {
 	})
 }
 
-// bestInGo is the Go server that needs the least processor time in a cell, this library
-// included.
+// bestInGo is the Go server that needs the least processor time in a cell, this library and
+// the textbook's servers included.
 func (r *Report) bestInGo(c *Cell) string {
-	best := r.BestPeer(c)
-	least := 1.0
+	peer := r.BestPeer(c)
+	best, least := peer, 1.0
 	for _, k := range r.Contestants {
-		if v := c.Ratio(k.Name, r.BestPeer(c)).Median; k.ours() && v > 0 && v < least {
+		if v := c.Ratio(k.Name, peer).Median; k.Family != string(contestant.Ceiling) && v > 0 && v < least {
 			best, least = k.Name, v
 		}
 	}

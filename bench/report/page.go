@@ -69,7 +69,7 @@ func (r *Report) WritePage(path string) error {
 // chapters tell the story after the heat map.
 func (r *Report) chapters() (all []chapter, err error) {
 	idle := chapter{ID: "idle", Title: "What idle connections cost", Lists: r.memoryBars(),
-		Text: "64 connections talk while others are open and silent. Servers that ask for every descriptor again and again (select, poll) pay for the silent ones; the others do not."}
+		Text: "64 connections talk while others are open and silent. Servers that ask for every descriptor again and again (select, poll, busy-poll) pay for the silent ones; the others do not."}
 	if idle.Pictures, err = r.idlePictures(); err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func (r *Report) claims() (lines []string) {
 		}
 	}
 	if ours.name != "" && cells > 1 {
-		lines = append(lines, fmt.Sprintf("Of all Go servers it takes the least in %d of %d cells.", first, cells))
+		lines = append(lines, fmt.Sprintf("In %d of %d cells one of its servers takes the least of all Go servers.", first, cells))
 	}
 	return lines
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,8 +54,11 @@ func TestPageStandsAlone(t *testing.T) {
 	for _, outside := range []string{"src=", "href=\"http", "url(", "@import", "<script"} {
 		require.NotContains(t, page, outside)
 	}
-	for _, svg := range regexp.MustCompile("(?s)<svg.*?</svg>").FindAllString(page, -1) {
+	pictures := regexp.MustCompile("(?s)<svg.*?</svg>").FindAllString(page, -1)
+	require.NotEmpty(t, pictures)
+	for _, svg := range pictures {
 		wellFormed(t, []byte(svg))
+		require.Regexp(t, `^<svg [^>]*role="img"><title>Processor time .*</title><desc>.*mine: .* with 1000 idle.*</desc>`, svg)
 	}
 }
 
@@ -63,7 +67,7 @@ func TestPageTellsItsStory(t *testing.T) {
 	_, page := written(t, whole())
 	at := 0
 	for _, part := range []string{
-		"this library (mine) takes 0.80", "the best other Go server, other, takes 0.90", "the least in 2 of 2 cells",
+		"this library (mine) takes 0.80", "the best other Go server, other, takes 0.90", "In 2 of 2 cells one of its servers takes the least",
 		`id="heat"`, `id="mean"`, `id="latency"`, `80 % of each server&#39;s own maximum`, `id="idle"`, "<svg", "Memory of an idle connection",
 		`id="loops"`, "loops 64 B × 8, 2 loops", `id="programs"`, "programs 64 B × 8, 2 loops", `id="tables"`, "<details>", "nobody is left out",
 	} {
@@ -84,6 +88,92 @@ func TestHeatMap(t *testing.T) {
 	require.Contains(t, row, `class="s0">1.00<`)
 	require.Contains(t, row, `class="s-4">0.67<`)
 	require.Equal(t, 1, strings.Count(row, "best\""))
+}
+
+// A server of the textbook is a Go server, too: where it takes the least it is marked, and
+// the page does not claim the cell.
+func TestBestIsTheTextbooks(t *testing.T) {
+	r := whole()
+	r.Contestants[3].Family = "textbook"
+	_, page := written(t, r)
+	row := regexp.MustCompile(`<tr><th scope="row">64 B × 64</th>.*?</tr>`).FindString(page)
+	require.Contains(t, row, `class="s-4 best">0.67<`)
+	require.Equal(t, 1, strings.Count(row, "best\""))
+	require.Contains(t, page, "In 0 of 2 cells")
+}
+
+// The best peer is the one that no other beats when the two are compared: none of the row's
+// peers is then below 1.
+func TestBestPeerIsNotBeaten(t *testing.T) {
+	r := sample(1, 1, 1)
+	r.Contestants = append(r.Contestants, report.Contestant{Name: "third", Family: "peer"})
+	c := r.Cells[0]
+	c.Entries = append(c.Entries, &report.Entry{Contestant: "third"})
+	set := func(name string, cpu ...float64) {
+		for _, e := range c.Entries {
+			if e.Contestant == name {
+				e.CPU = cpu
+			}
+		}
+	}
+	// In the median other is 0.80 of net and third 0.81, yet third is below other in two
+	// of three rounds.
+	set("net", 100, 100, 100)
+	set("other", 95, 80, 79)
+	set("third", 81, 79.5, 90)
+	require.Less(t, c.Ratio("other", "net").Median, c.Ratio("third", "net").Median)
+	require.Less(t, c.Ratio("third", "other").Median, 1.0)
+	require.Equal(t, "third", r.BestPeer(c))
+}
+
+// What is written on a color can be read: a contrast of 4.5 (WCAG 2), light and dark.
+func TestContrast(t *testing.T) {
+	_, page := written(t, whole())
+	schemes := regexp.MustCompile(`(?s):root \{(.*?)\}`).FindAllStringSubmatch(page, 2)
+	require.Len(t, schemes, 2)
+	for _, scheme := range schemes {
+		colors := make(map[string]string)
+		for _, c := range regexp.MustCompile(`--(\w+): #(\w+);`).FindAllStringSubmatch(scheme[1], -1) {
+			colors[c[1]] = c[2]
+		}
+		for on, back := range map[string][]string{
+			"on":     {"b3", "b2", "b1", "n", "o1", "o2", "o3"},
+			"strong": {"b4", "o4"},
+			"ink":    {"paper", "band"},
+			"soft":   {"paper"},
+			"ours":   {"paper"},
+		} {
+			for _, b := range back {
+				require.GreaterOrEqual(t, contrast(t, colors[on], colors[b]), 4.5, "--%s on --%s, %v", on, b, colors)
+			}
+		}
+	}
+}
+
+func contrast(t *testing.T, a, b string) float64 {
+	t.Helper()
+	x, y := luminance(t, a), luminance(t, b)
+	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
+}
+
+// luminance is that of a color of three or six hexadecimal digits.
+func luminance(t *testing.T, hex string) (sum float64) {
+	t.Helper()
+	if len(hex) == 3 {
+		hex = string([]byte{hex[0], hex[0], hex[1], hex[1], hex[2], hex[2]})
+	}
+	require.Len(t, hex, 6)
+	for i, weight := range []float64{0.2126, 0.7152, 0.0722} {
+		part, err := strconv.ParseUint(hex[2*i:2*i+2], 16, 8)
+		require.NoError(t, err)
+		v := float64(part) / 255
+		if v <= 0.04045 {
+			sum += weight * v / 12.92
+		} else {
+			sum += weight * math.Pow((v+0.055)/1.055, 2.4)
+		}
+	}
+	return sum
 }
 
 // A report without a peer, or of one cell, has a page, too.

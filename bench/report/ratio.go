@@ -45,6 +45,21 @@ func (r *Report) BestPeer(c *Cell) string {
 			best, least = k.Name, cost
 		}
 	}
+	return r.beaten(c, best)
+}
+
+// beaten is the peer that needs less than the one given when the two are compared with each
+// other, if there is such a one: medians of ratios to a third may order them otherwise. None
+// is asked twice, so that peers that beat each other in a circle do not matter.
+func (r *Report) beaten(c *Cell, best string) string {
+	for _, k := range r.Contestants {
+		if k.Family != string(contestant.Peer) || k.Name == best {
+			continue
+		}
+		if v := c.Ratio(k.Name, best).Median; v > 0 && v < 1 {
+			best = k.Name
+		}
+	}
 	return best
 }
 

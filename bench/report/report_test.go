@@ -2,6 +2,7 @@ package report_test
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -141,27 +142,57 @@ func TestCharts(t *testing.T) {
 }
 
 func TestCompare(t *testing.T) {
-	var b bytes.Buffer
-	require.NoError(t, report.Compare(&b, sample(0.8, 0.82, 0.81), sample(0.6, 0.61, 0.59)))
-	require.Contains(t, b.String(), "-25.9 %")
-	require.Contains(t, b.String(), "better")
-	require.NotContains(t, b.String(), "worse")
-	require.NotContains(t, b.String(), "machines differ")
-
-	b.Reset()
-	slower := sample(0.9, 0.91, 0.92)
-	slower.Machine.Kernel = "9.9"
-	require.NoError(t, report.Compare(&b, sample(0.8, 0.82, 0.81), slower))
-	require.Contains(t, b.String(), "worse")
-	require.Contains(t, b.String(), "machines differ")
-
-	b.Reset()
-	require.NoError(t, report.Compare(&b, sample(0.8, 0.9), sample(0.85, 0.86)))
-	require.NotContains(t, b.String(), "better")
-
+	for name, c := range map[string]struct {
+		before, after []float64
+		want          []string
+		not           []string
+	}{
+		"better": {[]float64{0.8, 0.82, 0.81, 0.8}, []float64{0.6, 0.61, 0.59, 0.6},
+			[]string{"0.742", "of before: better"}, []string{"worse", "machines differ"}},
+		"worse": {[]float64{0.8, 0.82, 0.81, 0.8}, []float64{0.9, 0.91, 0.92, 0.9},
+			[]string{"of before: worse"}, []string{"better"}},
+		"the same": {[]float64{0.8, 0.9, 0.85, 0.84}, []float64{0.85, 0.86, 0.84, 0.83},
+			[]string{"of before: no difference seen"}, []string{"better", "worse"}},
+		"one round": {[]float64{0.8}, []float64{0.4},
+			[]string{"too few rounds to tell"}, []string{"better", "worse", "no difference"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var b bytes.Buffer
+			require.NoError(t, report.Compare(&b, sample(c.before...), sample(c.after...)))
+			for _, want := range c.want {
+				require.Contains(t, b.String(), want)
+			}
+			for _, not := range c.not {
+				require.NotContains(t, b.String(), not)
+			}
+		})
+	}
 	other := sample(0.8)
 	other.Cells = nil
-	require.ErrorContains(t, report.Compare(&b, sample(0.8), other), "in common")
+	require.ErrorContains(t, report.Compare(io.Discard, sample(0.8), other), "in common")
+}
+
+// A comparison says in what the machines differ, and only if they do.
+func TestCompareNamesMachines(t *testing.T) {
+	for want, change := range map[string]func(*report.Machine){
+		", then Linux 9.9;":    func(m *report.Machine) { m.Kernel = "9.9" },
+		", then go9;":          func(m *report.Machine) { m.Go = "go9" },
+		", then a faster one;": func(m *report.Machine) { m.CPU = "a faster one" },
+		", then 99 cores;":     func(m *report.Machine) { m.Cores = 99 },
+		"load on 1, then server on core 0 and load on 5;": func(m *report.Machine) { m.Client = 5 },
+	} {
+		var b bytes.Buffer
+		later := sample(0.8)
+		change(&later.Machine)
+		require.NoError(t, report.Compare(&b, sample(0.8), later))
+		require.Contains(t, b.String(), "the machines differ: ")
+		require.Contains(t, b.String(), want)
+	}
+	var b bytes.Buffer
+	later := sample(0.8)
+	later.Machine.Memory += 1 << 20
+	require.NoError(t, report.Compare(&b, sample(0.8), later))
+	require.NotContains(t, b.String(), "machines differ")
 }
 
 // The README's table is the committed report's, and so are its charts.

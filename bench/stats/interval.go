@@ -1,38 +1,75 @@
 package stats
 
 import (
-	"math/rand/v2"
+	"math"
 	"slices"
 )
 
-// Interval is where a value lies with a confidence of 95 %.
+// Interval is where a value lies with a confidence of at least 95 %. Where a sample is too
+// small for that, High is infinite and Low zero.
 type Interval struct{ Low, High float64 }
 
-// Change is the ratio of the medians of two samples, later to earlier, with the interval
-// that the bootstrap gives: both samples are drawn anew many times, with replacement, and
-// the middle 95 % of the ratios are kept. The same samples give the same interval. Zero if
-// a sample is empty or its median not positive.
+// Known reports whether the samples were large enough for an interval.
+func (i Interval) Known() bool { return !math.IsInf(i.High, 1) }
+
+// Change is the ratio of two samples, later to earlier: the median of the ratios of each
+// value of the one to each of the other (Hodges and Lehmann), with the interval that belongs
+// to the test of Mann and Whitney. It assumes nothing about the values but that they are
+// independent, and is exact in small samples. Zero if a sample is empty or has a value that
+// is not positive.
 func Change(earlier, later []float64) (ratio float64, i Interval) {
 	before, after := numbers(earlier), numbers(later)
-	if len(before) == 0 || len(after) == 0 || before[0] <= 0 {
+	if len(before) == 0 || len(after) == 0 || before[0] <= 0 || after[0] <= 0 {
 		return 0, Interval{}
 	}
-	const draws = 4000
-	dice := rand.New(rand.NewPCG(uint64(len(before)), uint64(len(after))))
-	ratios := make([]float64, draws)
-	for n := range ratios {
-		ratios[n] = drawn(after, dice) / drawn(before, dice)
+	ratios := make([]float64, 0, len(before)*len(after))
+	for _, b := range before {
+		for _, a := range after {
+			ratios = append(ratios, a/b)
+		}
 	}
 	slices.Sort(ratios)
-	return median(after) / median(before), Interval{ratios[draws*25/1000], ratios[draws*975/1000-1]}
+	out := tail(len(before), len(after), 0.025)
+	if out == 0 {
+		return median(ratios), Interval{0, math.Inf(1)}
+	}
+	return median(ratios), Interval{ratios[out-1], ratios[len(ratios)-out]}
 }
 
-// drawn is the median of a sample drawn from s with replacement.
-func drawn(s []float64, dice *rand.Rand) float64 {
-	again := make([]float64, len(s))
-	for i := range again {
-		again[i] = s[dice.IntN(len(s))]
+// tail is how many values of the statistic U of Mann and Whitney, from zero, together have at
+// most the probability p if nothing differs, for samples of n and m.
+func tail(n, m int, p float64) (values int) {
+	sum := 0.0
+	for _, probability := range mannWhitney(n, m) {
+		if sum += probability; sum > p {
+			break
+		}
+		values++
 	}
-	slices.Sort(again)
-	return median(again)
+	return values
+}
+
+// mannWhitney is the distribution of U for samples of n and m of which nothing differs. The
+// greatest value is in the one sample or in the other: if in the first, it exceeds all m.
+func mannWhitney(n, m int) []float64 {
+	rows := make([][]float64, m+1) // of the first sample's size so far, by that of the second
+	for j := range rows {
+		rows[j] = []float64{1}
+	}
+	for i := 1; i <= n; i++ {
+		next := [][]float64{{1}}
+		for j := 1; j <= m; j++ {
+			u := make([]float64, i*j+1)
+			first := float64(i) / float64(i+j)
+			for v, probability := range rows[j] {
+				u[v+j] += first * probability
+			}
+			for v, probability := range next[j-1] {
+				u[v] += (1 - first) * probability
+			}
+			next = append(next, u)
+		}
+		rows = next
+	}
+	return rows[m]
 }

@@ -1,6 +1,7 @@
 package stats_test
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -29,22 +30,50 @@ func TestChange(t *testing.T) {
 	require.InDelta(t, 0.5, ratio, 1e-9)
 }
 
-// Where nothing changed, the interval holds 1 about as often as it says.
+// Where nothing changed, the interval says so at least 95 times in 100, however few rounds
+// there were.
 func TestChangeIsHonest(t *testing.T) {
 	dice := rand.New(rand.NewPCG(1, 2))
-	sample := func() []float64 {
-		s := make([]float64, 9)
-		for i := range s {
-			s[i] = 1 + 0.05*dice.NormFloat64()
-		}
-		return s
+	for _, c := range []struct {
+		earlier, later int
+		known          bool
+	}{{1, 1, false}, {1, 9, false}, {2, 2, false}, {3, 3, false}, {3, 9, true}, {4, 4, true}, {5, 9, true}, {9, 9, true}, {40, 60, true}} {
+		t.Run(fmt.Sprintf("%d and %d", c.earlier, c.later), func(t *testing.T) {
+			sample := func(n int) (s []float64) {
+				for range n {
+					s = append(s, 1+0.05*dice.NormFloat64())
+				}
+				return s
+			}
+			const trials = 400
+			wrong := 0
+			for range trials {
+				ratio, i := stats.Change(sample(c.earlier), sample(c.later))
+				require.Equal(t, c.known, i.Known())
+				require.LessOrEqual(t, i.Low, ratio)
+				require.GreaterOrEqual(t, i.High, ratio)
+				if i.Low > 1 || i.High < 1 {
+					wrong++
+				}
+			}
+			require.Less(t, wrong, trials*8/100) // 5 in 100, and what chance adds
+		})
 	}
-	const trials = 300
-	wrong := 0
-	for range trials {
-		if _, i := stats.Change(sample(), sample()); i.Low > 1 || i.High < 1 {
-			wrong++
+}
+
+// A table of Mann and Whitney's test (two sides, 5 %) has these: the interval leaves out as
+// many ratios on each side, and one.
+func TestChangeKeepsToTheTable(t *testing.T) {
+	for _, c := range []struct{ n, m, critical int }{{4, 4, 0}, {5, 5, 2}, {5, 9, 7}, {7, 7, 8}, {9, 9, 17}, {10, 10, 23}, {20, 20, 127}} {
+		var earlier, later []float64
+		for i := range c.n {
+			earlier = append(earlier, math.Pow(2, float64(i*c.m)))
 		}
+		for j := range c.m {
+			later = append(later, math.Pow(2, float64(j)))
+		}
+		_, i := stats.Change(earlier, later) // the ratios are powers of two, each a different one
+		require.InDelta(t, float64(c.critical-(c.n-1)*c.m), math.Log2(i.Low), 1e-9, "%d and %d", c.n, c.m)
+		require.InDelta(t, float64(c.m-1-c.critical), math.Log2(i.High), 1e-9, "%d and %d", c.n, c.m)
 	}
-	require.Less(t, wrong, trials/10)
 }
