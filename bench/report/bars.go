@@ -154,6 +154,43 @@ func (r *Report) latencyAt(c *Cell, share float64) barList {
 	return l
 }
 
+// idleBars are the costs of a message beside the most idle connections.
+func (r *Report) idleBars() (all []barList) {
+	cells := r.idleCells()
+	if len(cells) == 0 {
+		return nil
+	}
+	first, last := cells[0], cells[len(cells)-1]
+	l := barList{
+		Title: fmt.Sprintf("Beside %d idle connections", last.Idle),
+		Note:  "Processor time of the server per message, on a logarithmic scale. Less is better.",
+		Heads: []string{"µs"},
+	}
+	if first != last {
+		l.Heads = append(l.Heads, fmt.Sprintf("beside %d", first.Idle))
+	}
+	for _, e := range last.Entries {
+		k, _ := r.Find(e.Contestant)
+		l.add(k, cost(last, k), micro(cost(last, k)), micro(cost(first, k)))
+	}
+	for i := range l.Bars {
+		l.Bars[i].Figures = l.Bars[i].Figures[:len(l.Heads)]
+	}
+	l.finish(false, true, 0)
+	return nonEmpty(l)
+}
+
+// idleCells are those with more and more idle connections.
+func (r *Report) idleCells() (cells []*Cell) {
+	for _, c := range r.Cells {
+		if c.Workload == "idle" {
+			cells = append(cells, c)
+		}
+	}
+	slices.SortStableFunc(cells, func(a, b *Cell) int { return a.Idle - b.Idle })
+	return cells
+}
+
 // memoryBars are what an idle connection costs.
 func (r *Report) memoryBars() (all []barList) {
 	for _, c := range r.sectionCells(workload.Idle) {

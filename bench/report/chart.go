@@ -123,16 +123,10 @@ func (r *Report) idlePictures() ([]picture, error) {
 // idleChart draws processor time over the number of idle connections: this library's and
 // the servers of history by name, the others as a crowd.
 func (r *Report) idleChart(s surroundings) ([]byte, error) {
-	var cells []*Cell
-	for _, c := range r.Cells {
-		if c.Workload == "idle" {
-			cells = append(cells, c)
-		}
-	}
+	cells := r.idleCells()
 	if len(cells) < 2 {
 		return nil, nil
 	}
-	slices.SortStableFunc(cells, func(a, b *Cell) int { return a.Idle - b.Idle })
 	var labels, names []string
 	for _, c := range cells {
 		labels = append(labels, fmt.Sprint(c.Idle))

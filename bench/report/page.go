@@ -68,7 +68,7 @@ func (r *Report) WritePage(path string) error {
 
 // chapters tell the story after the heat map.
 func (r *Report) chapters() (all []chapter, err error) {
-	idle := chapter{ID: "idle", Title: "What idle connections cost", Lists: r.memoryBars(),
+	idle := chapter{ID: "idle", Title: "What idle connections cost", Lists: append(r.idleBars(), r.memoryBars()...),
 		Text: "64 connections talk while others are open and silent. Servers that ask for every descriptor again and again (select, poll, busy-poll) pay for the silent ones; the others do not."}
 	if idle.Pictures, err = r.idlePictures(); err != nil {
 		return nil, err

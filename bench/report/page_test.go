@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -68,7 +69,7 @@ func TestPageTellsItsStory(t *testing.T) {
 	at := 0
 	for _, part := range []string{
 		"this library (mine) takes 0.80", "the best other Go server, other, takes 0.90", "In 2 of 2 cells one of its servers takes the least",
-		`id="heat"`, `id="mean"`, `id="latency"`, `80 % of each server&#39;s own maximum`, `id="idle"`, "<svg", "Memory of an idle connection",
+		`id="heat"`, `id="mean"`, `id="latency"`, `80 % of each server&#39;s own maximum`, `id="idle"`, "<svg", "Beside 1000 idle connections", ">beside 0<", "Memory of an idle connection",
 		`id="loops"`, "loops 64 B × 8, 2 loops", `id="programs"`, "programs 64 B × 8, 2 loops", `id="tables"`, "<details>", "nobody is left out",
 	} {
 		i := strings.Index(page[at:], part)
@@ -174,6 +175,16 @@ func luminance(t *testing.T, hex string) (sum float64) {
 		}
 	}
 	return sum
+}
+
+// With a single number of idle connections, as in a quick run, there are bars, no lines.
+func TestPageOfOneIdleCell(t *testing.T) {
+	r := whole()
+	r.Cells = slices.DeleteFunc(r.Cells, func(c *report.Cell) bool { return c.Workload == "memory" || c.Workload == "idle" && c.Idle == 0 })
+	_, page := written(t, r)
+	require.Regexp(t, `(?s)id="idle".*Beside 1000 idle connections.*id="loops"`, page)
+	require.NotContains(t, page, "<svg")
+	require.NotContains(t, page, "beside 0")
 }
 
 // A report without a peer, or of one cell, has a page, too.
