@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -254,7 +253,7 @@ const usualOverhead = 100 * time.Millisecond
 
 // overhead adds the connections.
 func (m *match) overhead(c *cellRun) time.Duration {
-	return m.perRun + time.Duration(c.Total())*cmp.Or(c.workload.Connect, 200*time.Microsecond)
+	return m.perRun + time.Duration(c.Total())*connectTime(c.workload)
 }
 
 // try runs once, to see how long that takes on this machine today.

@@ -173,9 +173,12 @@ func (h *harness) launch(ctx context.Context, argv []string, cores []int, env ..
 
 // grace is how much longer than its interval a run may take: ten times as long
 // to connect as it usually does, and some seconds to get the last answers.
-func grace(job load.Job) time.Duration {
-	return 8*time.Second + time.Duration(job.Conns+job.Idle+job.Light)*2*time.Millisecond
+func grace(w workload.Workload, job load.Job) time.Duration {
+	return 8*time.Second + time.Duration(job.Conns+job.Idle+job.Light)*10*connectTime(w)
 }
+
+// connectTime is what a connection usually takes to open.
+func connectTime(w workload.Workload) time.Duration { return cmp.Or(w.Connect, 200*time.Microsecond) }
 
 // run runs a contestant once, under a load.
 func (h *harness) run(ctx context.Context, c contestant.Contestant, cell workload.Cell, job load.Job) (*load.Result, error) {
@@ -203,11 +206,11 @@ func (h *harness) run(ctx context.Context, c contestant.Contestant, cell workloa
 		return nil, err
 	}
 	defer server.Stop()
-	return h.drive(ctx, server, addr, clients, job)
+	return h.drive(ctx, server, addr, clients, job, job.Longest()+grace(w, job))
 }
 
-// drive runs a load generator's process against a server.
-func (h *harness) drive(ctx context.Context, server *process.Process, addr string, cores []int, job load.Job) (*load.Result, error) {
+// drive runs a load generator's process against a server, up to a limit.
+func (h *harness) drive(ctx context.Context, server *process.Process, addr string, cores []int, job load.Job, limit time.Duration) (*load.Result, error) {
 	job.Addr, job.PID = addr, server.PID
 	text, err := json.Marshal(job)
 	if err != nil {
@@ -223,7 +226,6 @@ func (h *harness) drive(ctx context.Context, server *process.Process, addr strin
 	if err != nil {
 		return nil, err
 	}
-	limit := job.Longest() + grace(job)
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	if err := client.Wait(limited); err != nil {

@@ -660,6 +660,31 @@ var sending = []behaviour{
 		}
 		all.Wait()
 	}},
+	{name: "a send does not wait for a large one behind it", show: func(t *testing.T, rt *proactor.Runtime) {
+		c, peer := accepted(t, rt)
+		ctx := t.Context()
+		large := make([]byte, 32<<20)
+		var small [2]futures.Future[int]
+		var behind futures.Future[int]
+		queued := make(chan struct{})
+		require.True(t, c.Loop().Do(func() { // in one turn: all go out together
+			defer close(queued)
+			small[0], small[1] = c.SendBytes([]byte("a")), c.SendVector([]byte("b"), []byte("c"))
+			behind = c.SendBytes(large)
+			c.Queue(c.Loop().Buffer(10))
+		}))
+		<-queued
+		for i, f := range small {
+			n, err := f.Await(ctx)
+			require.NoError(t, err)
+			require.Equal(t, 1+i, n)
+		}
+		require.False(t, behind.Ready(), "nobody reads")
+		go io.CopyN(io.Discard, peer, int64(len(large))+13)
+		n, err := behind.Await(ctx)
+		require.NoError(t, err)
+		require.Equal(t, len(large), n)
+	}},
 	{name: "Send, SendBytes, SendVector and Queue keep their order", show: func(t *testing.T, rt *proactor.Runtime) {
 		c, peer := accepted(t, rt)
 		var want strings.Builder

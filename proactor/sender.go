@@ -145,13 +145,28 @@ func (s *sender) start() {
 // flags are those of a send of n segments. What is in front of a file goes into one packet
 // with the file's first bytes.
 func (s *sender) flags(n int) uint32 {
-	const flags = ring.MsgWaitAll | ring.MsgNoSignal
+	flags := ring.MsgWaitAll | ring.MsgNoSignal
+	if s.isAwaited(n - 1) {
+		// The send ends when there is no more room, so that whoever awaits a segment does
+		// not wait for the ones behind it.
+		flags = ring.MsgNoSignal
+	}
 	if n < s.queue.Len() {
 		if _, isFile := s.queue.At(n).turn.(*fileSend); isFile {
 			return flags | ring.MsgMore
 		}
 	}
 	return flags
+}
+
+// isAwaited reports whether one of the first n segments has a future.
+func (s *sender) isAwaited(n int) bool {
+	for i := range n {
+		if s.queue.At(i).promise != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // gathered is how many of the n segments queued go out in one send: each message is a
