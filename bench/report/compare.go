@@ -38,6 +38,9 @@ func Compare(w io.Writer, a, b *Report) error {
 				k.Name, figure(stats.Median(before), unit), figure(stats.Median(after), unit), fmt.Sprintf("%.3f", change), verdict(interval),
 			})
 		}
+		if ca.Entry(contestant.Baseline) == nil || cb.Entry(contestant.Baseline) == nil {
+			g.Below = append(g.Below, contestant.Baseline+" is not in both reports: what is compared are the times themselves, and the machine's drift is in them")
+		}
 		if len(g.Rows) > 0 {
 			g.text(w)
 			compared++

@@ -172,6 +172,20 @@ func TestCompare(t *testing.T) {
 	require.ErrorContains(t, report.Compare(io.Discard, sample(0.8), other), "in common")
 }
 
+// Without the baseline times are compared, and the comparison says so.
+func TestCompareWithoutBaseline(t *testing.T) {
+	before := sample(0.8, 0.8, 0.8, 0.8)
+	for _, c := range before.Cells {
+		c.Entries = slices.DeleteFunc(c.Entries, func(e *report.Entry) bool { return e.Contestant == "net" })
+	}
+	var b bytes.Buffer
+	require.NoError(t, report.Compare(&b, before, sample(0.8, 0.8, 0.8, 0.8)))
+	require.Contains(t, b.String(), "net is not in both reports")
+	b.Reset()
+	require.NoError(t, report.Compare(&b, sample(0.8), sample(0.8)))
+	require.NotContains(t, b.String(), "not in both")
+}
+
 // A comparison says in what the machines differ, and only if they do.
 func TestCompareNamesMachines(t *testing.T) {
 	for want, change := range map[string]func(*report.Machine){
