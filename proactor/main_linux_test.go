@@ -1,0 +1,9 @@
+package proactor_test
+
+import (
+	"testing"
+
+	"github.com/goproactor/goproactor/internal/queuetest"
+)
+
+func TestMain(m *testing.M) { queuetest.Main(m) }
