@@ -17,7 +17,7 @@ import (
 // therefore holds its processor while it waits, as long as nobody else wants it,
 // and asks often enough whether somebody does.
 type fairness struct {
-	yielded time.Duration // when the loop went through the scheduler last
+	yielded time.Duration // when the loop came back from the scheduler last
 	turns   uint64        // of the loop, at that time
 	looked  time.Duration // when it looked last whether another goroutine wants to run
 	wanted  time.Duration // when one did last
@@ -84,9 +84,11 @@ func (l *Loop) yield() error {
 		s.wanted = now
 	}
 	l.decideHold(now)
-	s.yielded, s.turns = now, l.turns.Load()
 	err := l.queue.Enter(0)
 	runtime.Gosched()
+	// The slice begins now: another goroutine may have had the processor for 20 ms, and what
+	// came meanwhile is to be served before the next one has its turn.
+	s.yielded, s.turns = l.Now(), l.turns.Load()
 	return err
 }
 
