@@ -26,25 +26,25 @@ const aioDepth = 256
 
 // aioRequest is struct iocb of the kernel.
 type aioRequest struct {
-	data     uint64
-	flags    uint64 // aio_rw_flags in the upper half
-	command  uint16
-	priority int16
-	fd       int32
-	addr     uint64
-	len      uint64 // bytes, or pieces of a vector
-	off      uint64
-	_        uint64
-	notify   uint32
-	eventFD  int32
+	data    uint64
+	flags   uint64 // aio_rw_flags in the upper half
+	command uint16
+	_       int16 // aio_reqprio
+	fd      int32
+	addr    uint64
+	len     uint64 // bytes, or pieces of a vector
+	off     uint64
+	_       uint64
+	notify  uint32
+	eventFD int32
 }
 
 // aioEvent is struct io_event of the kernel.
 type aioEvent struct {
-	data    uint64
-	request uint64
-	result  int64
-	_       int64
+	data   uint64
+	_      uint64 // the address of the request
+	result int64
+	_      int64
 }
 
 // What a request asks for, from linux/aio_abi.h.
