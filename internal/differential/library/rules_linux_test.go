@@ -32,8 +32,6 @@ var (
 		"a write after CloseWrite whose deadline is over has two reasons to fail"}
 	closeAgain = &rule{[]string{"", closed},
 		"package net reports that it was closed before, the library does nothing"}
-	overtaken = &rule{[]string{"", canceled},
-		"the operation may have ended before the cancel"}
 	endedInTheMiddle = &rule{[]string{"", canceled, expired, closed, brokenPipe, reset},
 		"how much has gone out of a send that waits for room when a cancel, a deadline or an Abort ends it is chance, and the library ends the sending"}
 	endOfTheWrecked = &rule{[]string{closed, eof, reset, brokenPipe},

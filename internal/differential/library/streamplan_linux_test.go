@@ -15,7 +15,6 @@ type streamEnd struct {
 	readsOver, writesOver  bool // deadlines
 	abrupt                 bool // it was aborted
 	sent, read             int  // bytes that it wrote; of the other's that it read
-	spoiled                bool // nobody knows what it has sent
 	uncertain              bool // it may be told of a reset, or not
 	failed                 bool // one of its writes has failed: the library ends its sending
 	reading                *waiting
