@@ -254,8 +254,7 @@ func (q *Queue) giveToWorkers(op *operation) outcome {
 		if errno := q.keepNumber(op); errno != 0 {
 			return op.endError(errno)
 		}
-	}
-	if !e.file {
+	} else {
 		q.hideDirectories(op)
 	}
 	q.keep(op)
