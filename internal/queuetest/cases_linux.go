@@ -298,10 +298,15 @@ func (h *harness) disown(fd int) {
 
 var socketOptions = []testCase{
 	{"a socket option is set and read", func(h *harness) {
-		if _, kernel := h.Queue.(*ring.Ring); kernel && !ring.Probe().Supports(ring.FeatureSocketOptions) {
-			return // before Linux 6.7
-		}
 		fd := h.socket()
+		if !h.supports(ring.FeatureSocketOptions) { // before Linux 6.7
+			want := unix.EOPNOTSUPP
+			if !h.supports(ring.OpUringCmd.String()) {
+				want = unix.EINVAL
+			}
+			h.refused(want, func(e *ring.SQE) { e.PrepGetSocketOption(fd, unix.SOL_SOCKET, unix.SO_TYPE, h.memory(4)) })
+			return
+		}
 		on, value := h.text("\x01\x00\x00\x00"), h.memory(4)
 		h.entry(1, func(e *ring.SQE) { e.PrepSetSocketOption(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, on) }).SetFlags(ring.SQELink)
 		h.entry(2, func(e *ring.SQE) { e.PrepGetSocketOption(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, value) })
