@@ -99,7 +99,7 @@ func setup(o Options, m *mask) (fd int, p iouring_syscall.IOURingParams, err err
 		want &^= optionalFlags[i-1].value
 	}
 	if lacking, found := missingFlag(err, m); found {
-		return -1, p, fmt.Errorf("io_uring_setup: the kernel lacks %s (Linux %s, this is %s): %w: %w", lacking.name, lacking.since, KernelRelease(), err, errors.ErrUnsupported)
+		return -1, p, fmt.Errorf("io_uring_setup: the kernel lacks %s (Linux %s, this is %s): %w: %w", lacking.name, lacking.since, KernelRelease(), syscall.EINVAL, errors.ErrUnsupported)
 	}
 	if err != nil {
 		return -1, p, setupError(err, disabledSysctl())

@@ -549,6 +549,20 @@ var timeouts = []testCase{
 		h.entry(3, func(e *ring.SQE) { e.PrepTimeoutRemove(1) })
 		h.fails(3, unix.ENOENT)
 	}},
+	{"a timeout fires again and again, as often as it says", func(h *harness) {
+		again := func(e *ring.SQE) { e.PrepTimeout(h.after(time.Millisecond), 3, ring.TimeoutMultishot) }
+		if h.kernelBefore(6, 4) {
+			h.refused(unix.EINVAL, again)
+			return
+		}
+		h.entry(1, again)
+		for range 2 {
+			c := h.result(1)
+			require.Equal(h, unix.ETIME, errnoOf(c))
+			require.True(h, c.More())
+		}
+		h.fails(1, unix.ETIME)
+	}},
 	{"timeouts end in the order of their times", func(h *harness) {
 		for _, d := range []time.Duration{3, 1, 2} {
 			h.entry(uint64(d), func(e *ring.SQE) { e.PrepTimeout(h.after(d*2*time.Millisecond), 0, 0) })

@@ -51,10 +51,17 @@ var zeroCopies = []testCase{
 			return
 		}
 		h.notified(1, -int(unix.EINVAL))
+	}},
+	{"a zero-copy send that reports whether it copied", func(h *harness) {
+		ours, _ := h.tcpPair()
 		h.entry(2, func(e *ring.SQE) {
 			e.PrepSendZC(ours, []byte("hello"), 0)
 			e.SetIoprio(ring.SendZCReportUsage)
 		})
+		if h.kernelBefore(6, 2) {
+			h.fails(2, unix.EINVAL)
+			return
+		}
 		c := h.result(2)
 		require.EqualValues(h, 5, c.Result())
 		h.final(2, int(ring.ZeroCopyCopied)) // loopback copies
