@@ -12,7 +12,7 @@ func chooseBackend(o *options) ([]candidate, error) {
 	kernel := ring.KernelRelease()
 	uring := candidate{
 		info: BackendInfo{Backend: IOUring, Kernel: kernel},
-		open: func() (ring.Queue, error) { return ring.Open(ring.Options{Entries: o.entries}) },
+		open: func() (ring.Queue, error) { return ring.OpenMasked(ring.Options{Entries: o.entries}, o.masked) },
 	}
 	epoll := candidate{
 		info: BackendInfo{Backend: Epoll, Kernel: kernel},
@@ -23,7 +23,7 @@ func chooseBackend(o *options) ([]candidate, error) {
 	if o.backend == Epoll {
 		return []candidate{epoll}, nil
 	}
-	report := ring.Probe()
+	report := ring.ProbeMasked(o.masked)
 	err := report.Require()
 	uring.info.Features = report.SetupFlags()
 	switch {

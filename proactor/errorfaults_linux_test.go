@@ -129,16 +129,20 @@ func TestDeedsWithAllFaults(t *testing.T) {
 // errWrong is the error of a deed that was done wrong.
 var errWrong = errors.New("wrong")
 
-// run does it on a runtime of its own.
+// run does it on a runtime of its own, with faults.
 func (d *deed) run(t *testing.T, b proactor.Backend, plan faultqueue.Plan) (err error) {
-	faults := withFaults(func(int) faultqueue.Plan { return plan })
+	return d.runWith(t, b, withFaults(func(int) faultqueue.Plan { return plan }))
+}
+
+// runWith does it on a runtime with an option.
+func (d *deed) runWith(t *testing.T, b proactor.Backend, option proactor.Option) (err error) {
 	onBackend(t, b, func(t *testing.T, rt *proactor.Runtime) {
 		bounded(t, d.name, func() { err = d.do(t, t.Context(), rt) })
 		eventually(t, func() bool {
 			s := rt.Stats().Total()
 			return s.Conns+s.Files+s.Others+s.Tasks+s.BuffersOut+s.Timers == 0 && s.Held == 0 && s.InFlight <= 1
 		}, func() string { return fmt.Sprintf("left over: %+v\n%s", rt.Stats().Total(), rt.Describe()) })
-	}, faults, proactor.WithLoops(1))
+	}, option, proactor.WithLoops(1))
 	return err
 }
 

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/goproactor/goproactor/internal/kernelmask"
 	"github.com/goproactor/goproactor/internal/queuehook"
 	"github.com/goproactor/goproactor/ring"
 )
@@ -35,10 +36,14 @@ type options struct {
 	logger        *slog.Logger
 	tracer        Tracer
 	hook          queuehook.Hook
+	masked        kernelmask.Mask
 }
 
 // HookQueue implements queuehook.Hooked, for packages of this module.
 func (o *options) HookQueue(h queuehook.Hook) { o.hook = h }
+
+// MaskKernel implements kernelmask.Maskable, for tests of this module.
+func (o *options) MaskKernel(m kernelmask.Mask) { o.masked = m }
 
 func defaultOptions() options {
 	return options{

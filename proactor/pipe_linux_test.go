@@ -24,41 +24,41 @@ func pipeWorks(t *testing.T, ctx context.Context, r, w *proactor.Conn) {
 
 // A pipe is made in a task, in a callback, on a goroutine and on the thread of
 // another runtime's loop.
-func TestPipe(t *testing.T) {
-	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
-		everywhere(t, rt, func(ctx context.Context) {
-			for range 3 {
-				r, w, err := rt.Pipe()
-				require.NoError(t, err)
-				pipeWorks(t, ctx, r, w)
-			}
-		})
-		type result struct {
-			r, w *proactor.Conn
-			err  error
-		}
-		made := make(chan result, 1)
-		require.True(t, rt.Loops()[0].Do(func() {
-			r, w, err := rt.Pipe()
-			made <- result{r, w, err}
-		}))
-		of := <-made
-		require.NoError(t, of.err)
-		require.Equal(t, rt.Loops()[0], of.r.Loop())
-		pipeWorks(t, t.Context(), of.r, of.w)
+func TestPipe(t *testing.T) { onEach(t, showPipe) }
 
-		other, err := proactor.New(proactor.WithBackend(rt.Backend().Backend))
-		require.NoError(t, err)
-		_, err = other.Go(t.Context(), func(ctx context.Context) error {
+func showPipe(t *testing.T, rt *proactor.Runtime) {
+	everywhere(t, rt, func(ctx context.Context) {
+		for range 3 {
 			r, w, err := rt.Pipe()
-			if err == nil {
-				pipeWorks(t, ctx, r, w)
-			}
-			return err
-		}).Await(t.Context())
-		require.NoError(t, err)
-		require.NoError(t, other.Close())
+			require.NoError(t, err)
+			pipeWorks(t, ctx, r, w)
+		}
 	})
+	type result struct {
+		r, w *proactor.Conn
+		err  error
+	}
+	made := make(chan result, 1)
+	require.True(t, rt.Loops()[0].Do(func() {
+		r, w, err := rt.Pipe()
+		made <- result{r, w, err}
+	}))
+	of := <-made
+	require.NoError(t, of.err)
+	require.Equal(t, rt.Loops()[0], of.r.Loop())
+	pipeWorks(t, t.Context(), of.r, of.w)
+
+	other, err := proactor.New(proactor.WithBackend(rt.Backend().Backend))
+	require.NoError(t, err)
+	_, err = other.Go(t.Context(), func(ctx context.Context) error {
+		r, w, err := rt.Pipe()
+		if err == nil {
+			pipeWorks(t, ctx, r, w)
+		}
+		return err
+	}).Await(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, other.Close())
 }
 
 // In a coroutine within a task, too.

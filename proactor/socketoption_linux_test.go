@@ -10,41 +10,41 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestSocketOptions(t *testing.T) {
-	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
-		ctx := t.Context()
-		on, value := binary.NativeEndian.AppendUint32(nil, 1), make([]byte, 4)
-		c, _ := accepted(t, rt)
-		_, err := c.SetSocketOption(unix.SOL_SOCKET, unix.SO_KEEPALIVE, on).Await(ctx)
-		require.NoError(t, err)
-		n, err := c.SocketOption(unix.SOL_SOCKET, unix.SO_KEEPALIVE, value).Await(ctx)
-		require.NoError(t, err)
-		require.Equal(t, 4, n)
-		require.Equal(t, on, value)
-		// Of this level no queue knows how to read an option.
-		_, err = c.SetSocketOption(unix.IPPROTO_TCP, unix.TCP_KEEPCNT, binary.NativeEndian.AppendUint32(nil, 7)).Await(ctx)
-		require.NoError(t, err)
-		n, err = c.SocketOption(unix.IPPROTO_TCP, unix.TCP_KEEPCNT, value).Await(ctx)
-		require.NoError(t, err)
-		require.Equal(t, 4, n)
-		require.EqualValues(t, 7, binary.NativeEndian.Uint32(value))
+func TestSocketOptions(t *testing.T) { onEach(t, showSocketOptions) }
 
-		_, err = c.SetSocketOption(unix.SOL_SOCKET, 9999, on).Await(ctx)
-		require.ErrorIs(t, err, syscall.ENOPROTOOPT)
-		require.ErrorContains(t, err, "setsockopt")
-		_, err = c.SetSocketOption(unix.SOL_SOCKET, unix.SO_KEEPALIVE, on[:2]).Await(ctx)
-		require.ErrorIs(t, err, syscall.EINVAL)
-		closedDown(t, c)
-		_, err = c.SocketOption(unix.SOL_SOCKET, unix.SO_KEEPALIVE, value).Await(ctx)
-		require.ErrorIs(t, err, proactor.ErrClosed)
+func showSocketOptions(t *testing.T, rt *proactor.Runtime) {
+	ctx := t.Context()
+	on, value := binary.NativeEndian.AppendUint32(nil, 1), make([]byte, 4)
+	c, _ := accepted(t, rt)
+	_, err := c.SetSocketOption(unix.SOL_SOCKET, unix.SO_KEEPALIVE, on).Await(ctx)
+	require.NoError(t, err)
+	n, err := c.SocketOption(unix.SOL_SOCKET, unix.SO_KEEPALIVE, value).Await(ctx)
+	require.NoError(t, err)
+	require.Equal(t, 4, n)
+	require.Equal(t, on, value)
+	// Of this level no queue knows how to read an option.
+	_, err = c.SetSocketOption(unix.IPPROTO_TCP, unix.TCP_KEEPCNT, binary.NativeEndian.AppendUint32(nil, 7)).Await(ctx)
+	require.NoError(t, err)
+	n, err = c.SocketOption(unix.IPPROTO_TCP, unix.TCP_KEEPCNT, value).Await(ctx)
+	require.NoError(t, err)
+	require.Equal(t, 4, n)
+	require.EqualValues(t, 7, binary.NativeEndian.Uint32(value))
 
-		r, w, err := rt.Pipe()
-		require.NoError(t, err)
-		_, err = r.SocketOption(unix.SOL_SOCKET, unix.SO_TYPE, value).Await(ctx)
-		require.ErrorIs(t, err, syscall.ENOTSOCK)
-		closedDown(t, r)
-		closedDown(t, w)
-	})
+	_, err = c.SetSocketOption(unix.SOL_SOCKET, 9999, on).Await(ctx)
+	require.ErrorIs(t, err, syscall.ENOPROTOOPT)
+	require.ErrorContains(t, err, "setsockopt")
+	_, err = c.SetSocketOption(unix.SOL_SOCKET, unix.SO_KEEPALIVE, on[:2]).Await(ctx)
+	require.ErrorIs(t, err, syscall.EINVAL)
+	closedDown(t, c)
+	_, err = c.SocketOption(unix.SOL_SOCKET, unix.SO_KEEPALIVE, value).Await(ctx)
+	require.ErrorIs(t, err, proactor.ErrClosed)
+
+	r, w, err := rt.Pipe()
+	require.NoError(t, err)
+	_, err = r.SocketOption(unix.SOL_SOCKET, unix.SO_TYPE, value).Await(ctx)
+	require.ErrorIs(t, err, syscall.ENOTSOCK)
+	closedDown(t, r)
+	closedDown(t, w)
 }
 
 // A connection that is closed while options are on their way ends them all.

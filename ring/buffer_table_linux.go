@@ -44,9 +44,9 @@ func (r *Ring) RegisterBuffers(n int) error {
 		return err
 	}
 	table := &resourceRegistration{n: uint32(n), flags: resourceSparse}
-	if _, err := register(r.fd, registerBuffers2, unsafe.Pointer(table), uint32(unsafe.Sizeof(*table))); err != nil {
+	if _, err := r.mask.register(r.fd, registerBuffers2, unsafe.Pointer(table), uint32(unsafe.Sizeof(*table))); err != nil {
 		if errors.Is(err, syscall.EINVAL) {
-			return fmt.Errorf("register a table of %d buffers: %w (empty places need Linux 5.19, this is %s)", n, err, KernelRelease())
+			return fmt.Errorf("register a table of %d buffers: %w: %w (empty places need Linux 5.19, this is %s)", n, err, errors.ErrUnsupported, KernelRelease())
 		}
 		return fmt.Errorf("register a table of %d buffers: %w", n, err)
 	}
@@ -73,7 +73,7 @@ func (r *Ring) UpdateBuffer(index int, p []byte) error {
 		data:   pinned(uintptr(unsafe.Pointer(piece))),
 		n:      1,
 	}
-	_, err := register(r.fd, registerBuffersUpdate, unsafe.Pointer(update), uint32(unsafe.Sizeof(*update)))
+	_, err := r.mask.register(r.fd, registerBuffersUpdate, unsafe.Pointer(update), uint32(unsafe.Sizeof(*update)))
 	runtime.KeepAlive(piece) // update does not keep it
 	if err != nil {
 		return bufferError(index, len(p), err)
@@ -115,7 +115,7 @@ func (r *Ring) UnregisterBuffers() error {
 		r.buffers, r.emptiedBuffers = nil, n
 		return nil
 	}
-	if _, err := register(r.fd, uint32(iouring_syscall.IORING_UNREGISTER_BUFFERS), nil, 0); err != nil {
+	if _, err := r.mask.register(r.fd, uint32(iouring_syscall.IORING_UNREGISTER_BUFFERS), nil, 0); err != nil {
 		return fmt.Errorf("unregister buffers: %w", err)
 	}
 	r.buffers = nil

@@ -21,6 +21,7 @@ const (
 
 // Operations of io_uring_register(2), those that iouring-go lacks.
 const (
+	registerProbe         = 8  // Linux 5.6
 	registerRestrictions  = 11 // Linux 5.10
 	registerEnableRings   = 12 // Linux 5.10
 	registerFiles2        = 13 // Linux 5.13

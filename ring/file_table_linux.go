@@ -24,7 +24,7 @@ func (r *Ring) RegisterFiles(n int) error {
 		return err
 	}
 	table := &resourceRegistration{n: uint32(n), flags: resourceSparse}
-	_, err := register(r.fd, registerFiles2, unsafe.Pointer(table), uint32(unsafe.Sizeof(*table)))
+	_, err := r.mask.register(r.fd, registerFiles2, unsafe.Pointer(table), uint32(unsafe.Sizeof(*table)))
 	switch {
 	case err == nil:
 		r.files, r.slots = true, n
@@ -32,7 +32,7 @@ func (r *Ring) RegisterFiles(n int) error {
 	case errors.Is(err, syscall.EMFILE):
 		return fileLimitError(n)
 	case errors.Is(err, syscall.EINVAL):
-		return fmt.Errorf("register a table of %d files: %w (empty slots need Linux 5.19, this is %s)", n, err, KernelRelease())
+		return fmt.Errorf("register a table of %d files: %w: %w (empty slots need Linux 5.19, this is %s)", n, err, errors.ErrUnsupported, KernelRelease())
 	}
 	return fmt.Errorf("register a table of %d files: %w", n, err)
 }
@@ -55,7 +55,7 @@ func (r *Ring) UpdateFiles(first int, fds []int32) (int, error) {
 		return 0, fileUpdateError(first, len(fds), syscall.EINVAL)
 	}
 	update := &fileUpdate{first: uint32(first), fds: pinned(uintptr(unsafe.Pointer(unsafe.SliceData(fds))))}
-	n, err := register(r.fd, uint32(iouring_syscall.IORING_REGISTER_FILES_UPDATE), unsafe.Pointer(update), uint32(len(fds)))
+	n, err := r.mask.register(r.fd, uint32(iouring_syscall.IORING_REGISTER_FILES_UPDATE), unsafe.Pointer(update), uint32(len(fds)))
 	runtime.KeepAlive(fds) // update does not keep it
 	if err != nil {
 		return 0, fileUpdateError(first, len(fds), err)
@@ -75,7 +75,7 @@ func (r *Ring) UnregisterFiles() error {
 		r.files, r.emptiedFiles = false, r.slots
 		return nil
 	}
-	if _, err := register(r.fd, uint32(iouring_syscall.IORING_UNREGISTER_FILES), nil, 0); err != nil {
+	if _, err := r.mask.register(r.fd, uint32(iouring_syscall.IORING_UNREGISTER_FILES), nil, 0); err != nil {
 		return fmt.Errorf("unregister files: %w", err)
 	}
 	r.files = false

@@ -38,13 +38,13 @@ func (r *Ring) RegisterBufferRing(group uint16, b *BufferRing) error {
 	if b.Incremental {
 		g.flags = bufferIncremental
 	}
-	_, err := register(r.fd, registerBufferRing, unsafe.Pointer(g), 1)
+	_, err := r.mask.register(r.fd, registerBufferRing, unsafe.Pointer(g), 1)
 	switch {
 	case err == nil:
 		r.groups[group] = b
 		return nil
 	case errors.Is(err, syscall.EINVAL) && b.Incremental:
-		return fmt.Errorf("register buffer group %d: %w (incremental buffer rings need Linux 6.12, this is %s)", group, err, KernelRelease())
+		return fmt.Errorf("register buffer group %d: %w: %w (incremental buffer rings need Linux 6.12, this is %s)", group, err, errors.ErrUnsupported, KernelRelease())
 	case errors.Is(err, syscall.ENOMEM):
 		return fmt.Errorf("register buffer group %d: %w (over the limit of locked memory: raise RLIMIT_MEMLOCK)", group, err)
 	}
@@ -60,7 +60,7 @@ func (r *Ring) UnregisterBufferRing(group uint16) error {
 		return fmt.Errorf("unregister buffer group %d: %w", group, syscall.ENOENT)
 	}
 	g := &bufferRegistration{group: group}
-	if _, err := register(r.fd, unregisterBufferRing, unsafe.Pointer(g), 1); err != nil {
+	if _, err := r.mask.register(r.fd, unregisterBufferRing, unsafe.Pointer(g), 1); err != nil {
 		return fmt.Errorf("unregister buffer group %d: %w", group, err)
 	}
 	delete(r.groups, group)

@@ -54,7 +54,7 @@ const (
 type operation struct {
 	name   string // as in the kernel's header, without IORING_OP_
 	since  string // first kernel that has it
-	needed bool   // io_uring is no backend without it; true only of what Linux 6.1 has
+	needed bool   // io_uring is no backend without it: what Linux 6.1 has and queues perform
 	silent bool   // its failures break no link
 	inline bool   // the kernel needs no worker thread for it, unless SQEAsync asks for one
 	brings int    // descriptors that a success brings, unless the entry has a slot
@@ -66,19 +66,19 @@ type operation struct {
 // the probe requires and reports, what breaks a link and what is closed with a
 // queue all come from here.
 var operations = [...]operation{
-	OpNop:            {name: "NOP", since: "5.1", inline: true},
+	OpNop:            {name: "NOP", since: "5.1", needed: true, inline: true},
 	OpReadv:          {name: "READV", since: "5.1", needed: true},
 	OpWritev:         {name: "WRITEV", since: "5.1", needed: true},
 	OpFsync:          {name: "FSYNC", since: "5.1", needed: true, silent: true},
-	OpReadFixed:      {name: "READ_FIXED", since: "5.1"},
-	OpWriteFixed:     {name: "WRITE_FIXED", since: "5.1"},
+	OpReadFixed:      {name: "READ_FIXED", since: "5.1", needed: true},
+	OpWriteFixed:     {name: "WRITE_FIXED", since: "5.1", needed: true},
 	OpPollAdd:        {name: "POLL_ADD", since: "5.1", needed: true, inline: true},
-	OpPollRemove:     {name: "POLL_REMOVE", since: "5.1", inline: true},
+	OpPollRemove:     {name: "POLL_REMOVE", since: "5.1", needed: true, inline: true},
 	8:                {name: "SYNC_FILE_RANGE", since: "5.2", foreign: true},
 	OpSendmsg:        {name: "SENDMSG", since: "5.3", needed: true, inline: true},
 	OpRecvmsg:        {name: "RECVMSG", since: "5.3", needed: true, inline: true},
 	OpTimeout:        {name: "TIMEOUT", since: "5.4", needed: true, inline: true},
-	OpTimeoutRemove:  {name: "TIMEOUT_REMOVE", since: "5.5", inline: true},
+	OpTimeoutRemove:  {name: "TIMEOUT_REMOVE", since: "5.5", needed: true, inline: true},
 	OpAccept:         {name: "ACCEPT", since: "5.5", needed: true, brings: 1, inline: true},
 	OpAsyncCancel:    {name: "ASYNC_CANCEL", since: "5.5", needed: true, inline: true},
 	OpLinkTimeout:    {name: "LINK_TIMEOUT", since: "5.5", needed: true, inline: true},
@@ -111,7 +111,7 @@ var operations = [...]operation{
 	42:               {name: "SETXATTR", since: "5.19", foreign: true},
 	43:               {name: "FGETXATTR", since: "5.19", foreign: true},
 	44:               {name: "GETXATTR", since: "5.19", foreign: true},
-	OpSocket:         {name: "SOCKET", since: "5.19", brings: 1, inline: true},
+	OpSocket:         {name: "SOCKET", since: "5.19", needed: true, brings: 1, inline: true},
 	OpUringCmd:       {name: "URING_CMD", since: "5.19", inline: true},
 	OpSendZC:         {name: "SEND_ZC", since: "6.0", needed: true, inline: true},
 	48:               {name: "SENDMSG_ZC", since: "6.1", foreign: true},

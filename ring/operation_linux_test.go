@@ -18,3 +18,6 @@ func TestOperationCodes(t *testing.T) {
 		require.Equal(t, code, uint8(op), "%v", op)
 	}
 }
+
+// IsForeign reports whether no queue performs the operation.
+func IsForeign(op Op) bool { return op.row().foreign }

@@ -7,25 +7,25 @@ import (
 	"slices"
 	"syscall"
 	"unsafe"
-
-	iouring_syscall "github.com/iceber/iouring-go/syscall"
 )
 
 // Probe asks the kernel what it offers: it opens a ring for a moment, has it
 // list its operations, and tries what no list tells. Any goroutine may call it.
-func Probe() Report {
+func Probe() Report { return probeOnThread(nil) }
+
+func probeOnThread(m *mask) Report {
 	found := make(chan Report)
 	go func() {
 		runtime.LockOSThread() // a ring belongs to the thread that opened it
 		defer runtime.UnlockOSThread()
-		found <- probe()
+		found <- probe(m)
 	}()
 	return <-found
 }
 
-func probe() Report {
+func probe(m *mask) Report {
 	report := Report{Kernel: KernelRelease()}
-	r, err := Open(Options{Entries: 8})
+	r, err := openMasked(Options{Entries: 8}, m)
 	if err == nil {
 		if err = r.tryEnter(); err != nil {
 			r.Close()
@@ -39,10 +39,10 @@ func probe() Report {
 	defer r.Close()
 	report.Ops = probeOperations(r)
 	for _, f := range slices.Concat(requiredFlags, optionalFlags) {
-		report.Flags = append(report.Flags, support(f.name, f.since, false, r.flags&f.value != 0, "io_uring_setup refuses it"))
+		report.Flags = append(report.Flags, support(f.name, f.since, isRequiredFlag(f), r.flags&f.value != 0, "io_uring_setup refuses it"))
 	}
 	for _, f := range kernelFeatures {
-		report.Features = append(report.Features, support(f.name, f.since, false, r.features&f.value != 0, "the kernel does not report it"))
+		report.Features = append(report.Features, support(f.name, f.since, isRequiredFeature(f), r.features&f.value != 0, "the kernel does not report it"))
 	}
 	for _, t := range trials {
 		err := t.try(r)
@@ -71,16 +71,20 @@ func support(name, since string, required, ok bool, reason string) Support {
 	return Support{Name: name, Since: since, OK: ok, Reason: reason, Required: required}
 }
 
+func isRequiredFlag(f bit) bool { return values(requiredFlags)&f.value != 0 }
+
+func isRequiredFeature(f bit) bool { return requiredFeature&f.value != 0 }
+
 // refuse fills the report with one reason for everything.
 func (r *Report) refuse(reason string) {
 	for code, row := range operations {
 		r.Ops = append(r.Ops, support(Op(code).String(), row.since, row.needed, false, reason))
 	}
 	for _, f := range slices.Concat(requiredFlags, optionalFlags) {
-		r.Flags = append(r.Flags, support(f.name, f.since, false, false, reason))
+		r.Flags = append(r.Flags, support(f.name, f.since, isRequiredFlag(f), false, reason))
 	}
 	for _, f := range kernelFeatures {
-		r.Features = append(r.Features, support(f.name, f.since, false, false, reason))
+		r.Features = append(r.Features, support(f.name, f.since, isRequiredFeature(f), false, reason))
 	}
 	for _, t := range trials {
 		r.Features = append(r.Features, support(t.name, t.since, t.needed, false, reason))
@@ -102,6 +106,9 @@ func firstKernel(name string) string {
 	return ""
 }
 
+// probeSupported is IO_URING_OP_SUPPORTED, in the flags of an operation.
+const probeSupported = 1 << 0
+
 // probeList is struct io_uring_probe with its operations.
 type probeList struct {
 	last uint8
@@ -119,9 +126,8 @@ type probeList struct {
 // probeOperations has the kernel list its operations (IORING_REGISTER_PROBE,
 // Linux 5.6).
 func probeOperations(r *Ring) (ops []Support) {
-	const supported = 1 << 0 // IO_URING_OP_SUPPORTED
 	list := new(probeList)
-	err := iouring_syscall.IOURingRegister(r.fd, iouring_syscall.IORING_REGISTER_PROBE, unsafe.Pointer(list), 256)
+	_, err := r.mask.register(r.fd, registerProbe, unsafe.Pointer(list), 256)
 	for code, row := range operations {
 		ok, why := false, ""
 		switch {
@@ -129,7 +135,7 @@ func probeOperations(r *Ring) (ops []Support) {
 			why = err.Error()
 		case code > int(list.last):
 			why = "unknown to this kernel"
-		case list.ops[code].flags&supported == 0:
+		case list.ops[code].flags&probeSupported == 0:
 			why = "left out of this kernel's configuration"
 		default:
 			ok = true

@@ -50,7 +50,9 @@ type Queue interface {
 
 	// RegisterBufferRing makes r the buffer group that entries with
 	// [SQEBufferSelect] name. It fails with EEXIST if the group exists, and with
-	// EINVAL if r is none that NewBufferRing made.
+	// EINVAL if r is none that NewBufferRing made. Where the kernel cannot consume
+	// buffers piece by piece (before Linux 6.12), errors.Is finds
+	// errors.ErrUnsupported and EINVAL for an Incremental one.
 	// r must stay reachable until the group is unregistered or the queue
 	// closed.
 	RegisterBufferRing(group uint16, r *BufferRing) error
@@ -60,7 +62,9 @@ type Queue interface {
 	UnregisterBufferRing(group uint16) error
 
 	// RegisterBuffers makes the table of registered buffers, with n empty
-	// places, 1 to MaxBuffers: EINVAL else, EBUSY if there is one.
+	// places, 1 to MaxBuffers: EINVAL else, EBUSY if there is one. Where the kernel
+	// makes no empty places (before Linux 5.19), errors.Is finds
+	// errors.ErrUnsupported as well.
 	RegisterBuffers(n int) error
 
 	// UpdateBuffer makes p the registered buffer of that index, which
@@ -86,7 +90,8 @@ type Queue interface {
 	// larger than RLIMIT_NOFILE (soft), which is looked at here and never again:
 	// what is opened into slots later counts against no limit of the process. The
 	// fallback needs a descriptor for each file all the same, so that an open,
-	// accept or socket may answer EMFILE or ENFILE there.
+	// accept or socket may answer EMFILE or ENFILE there. Where the kernel makes no
+	// empty slots (before Linux 5.19), errors.Is finds errors.ErrUnsupported and EINVAL.
 	RegisterFiles(n int) error
 
 	// UpdateFiles puts the files of descriptors into slots, from first on, in the

@@ -58,7 +58,7 @@ type syncCancel struct {
 // it neither queues up behind a drain nor becomes part of a chain.
 func (r *Ring) cancelAll() (found int, err error) {
 	arg := &syncCancel{flags: CancelAny | CancelAll}
-	found, err = register(r.fd, registerSyncCancel, unsafe.Pointer(arg), 1)
+	found, err = r.mask.register(r.fd, registerSyncCancel, unsafe.Pointer(arg), 1)
 	if err != nil {
 		return 0, fmt.Errorf("ring: cancel what is in flight: %w", err)
 	}

@@ -30,15 +30,15 @@ const (
 // registrations are the calls of io_uring_register(2) that a ring makes.
 var registrations = []uint8{
 	iouring_syscall.IORING_UNREGISTER_BUFFERS, iouring_syscall.IORING_UNREGISTER_FILES,
-	iouring_syscall.IORING_REGISTER_FILES_UPDATE, iouring_syscall.IORING_REGISTER_PROBE,
+	iouring_syscall.IORING_REGISTER_FILES_UPDATE, registerProbe,
 	registerFiles2, registerBuffers2, registerBuffersUpdate, registerMaxWorkers,
 	registerBufferRing, unregisterBufferRing, registerSyncCancel,
 }
 
 // restrict enables a ring that was set up disabled, for what it is for.
-func restrict(fd int) error {
+func restrict(fd int, m *mask) error {
 	list := new(probeList)
-	if err := iouring_syscall.IOURingRegister(fd, iouring_syscall.IORING_REGISTER_PROBE, unsafe.Pointer(list), 256); err != nil {
+	if _, err := m.register(fd, registerProbe, unsafe.Pointer(list), 256); err != nil {
 		return registerError("list operations", err)
 	}
 	allowed := []restriction{{kind: allowFlags, value: SQEFixedFile | SQEDrain | SQELink | SQEHardLink | SQEAsync | SQEBufferSelect}}
@@ -50,10 +50,10 @@ func restrict(fd int) error {
 			allowed = append(allowed, restriction{kind: allowOperation, value: uint8(code)})
 		}
 	}
-	if _, err := register(fd, registerRestrictions, unsafe.Pointer(&allowed[0]), uint32(len(allowed))); err != nil {
+	if _, err := m.register(fd, registerRestrictions, unsafe.Pointer(&allowed[0]), uint32(len(allowed))); err != nil {
 		return registerError("restrict the ring", err)
 	}
-	if _, err := register(fd, registerEnableRings, nil, 0); err != nil {
+	if _, err := m.register(fd, registerEnableRings, nil, 0); err != nil {
 		return registerError("enable the ring", err)
 	}
 	return nil

@@ -20,6 +20,7 @@ type Ring struct {
 	m        mapping
 	flags    uint32 // IORING_SETUP_*, as the kernel accepted them
 	features uint32 // IORING_FEAT_*
+	mask     *mask  // what tests hide of the kernel, else nil
 
 	sqMask, cqMask uint32
 	tail           uint32 // of the entries handed out; the kernel's tail follows at enter
@@ -60,18 +61,20 @@ var errRingClosed = fmt.Errorf("ring: queue: %w", os.ErrClosed)
 // An error says what most likely caused it, and wraps the errno: EPERM where
 // kernel.io_uring_disabled or a seccomp policy forbids io_uring, ENOSYS where
 // the kernel has none, EINVAL where it is too old, ENOMEM, EMFILE.
-func Open(o Options) (*Ring, error) {
+func Open(o Options) (*Ring, error) { return openMasked(o, nil) }
+
+func openMasked(o Options, m *mask) (*Ring, error) {
 	o.defaults()
-	fd, p, err := setup(o)
+	fd, p, err := setup(o, m)
 	if err != nil {
 		return nil, err
 	}
-	r := &Ring{fd: fd, flags: p.Flags, features: p.Features, sqMask: p.SQEntries - 1, cqMask: p.CQEntries - 1}
+	r := &Ring{fd: fd, mask: m, flags: p.Flags, features: p.Features, sqMask: p.SQEntries - 1, cqMask: p.CQEntries - 1}
 	if err := r.m.open(fd, &p); err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("io_uring: %w", err)
 	}
-	if err := restrict(fd); err != nil {
+	if err := restrict(fd, m); err != nil {
 		r.m.close()
 		unix.Close(fd)
 		return nil, err
@@ -164,6 +167,9 @@ func (r *Ring) kernelHasMore() bool {
 // enter makes the system call: it hands over what is queued, has deferred work
 // done and overflown completions flushed, and waits for one if wait is set.
 func (r *Ring) enter(wait bool, limit time.Duration) {
+	if r.mask != nil {
+		r.mask.refuse(r)
+	}
 	r.noteEntries()
 	atomic.StoreUint32(r.m.sqTail, r.tail)
 	if atomic.LoadUint32(r.m.sqFlags)&sqOverflow != 0 {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+
+	"github.com/goproactor/goproactor/internal/kernelmask"
 )
 
 // Ring is the kernel's io_uring as a Queue, on Linux.
@@ -21,6 +23,12 @@ func Open(Options) (*Ring, error) { return nil, errNoRing }
 
 // Probe reports that this system has no io_uring.
 func Probe() Report { return Report{Kernel: KernelRelease(), Setup: errNoRing} }
+
+// OpenMasked is Open.
+func OpenMasked(Options, kernelmask.Mask) (*Ring, error) { return nil, errNoRing }
+
+// ProbeMasked is Probe.
+func ProbeMasked(kernelmask.Mask) Report { return Probe() }
 
 // KernelRelease names the system; its release is of no interest here.
 func KernelRelease() string { return runtime.GOOS }

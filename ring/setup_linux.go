@@ -20,15 +20,15 @@ type bit struct {
 }
 
 // requiredFlags are those that Open does not do without (io_uring_setup(2)).
-// All are there from Linux 6.1 on.
+// All are there from Linux 6.1 on. Each needs none but those before it.
 var requiredFlags = []bit{
 	{"IORING_SETUP_CQSIZE", iouring_syscall.IORING_SETUP_CQSIZE, "5.5"},
 	{"IORING_SETUP_CLAMP", iouring_syscall.IORING_SETUP_CLAMP, "5.6"},
 	{"IORING_SETUP_R_DISABLED", setupRDisabled, "5.10"}, // until it is restricted, see restrict
 	{"IORING_SETUP_SUBMIT_ALL", iouring_syscall.IORING_SETUP_SUBMIT_ALL, "5.18"},
-	{"IORING_SETUP_TASKRUN_FLAG", iouring_syscall.IORING_SETUP_TASKRUN_FLAG, "5.19"},
 	{"IORING_SETUP_SINGLE_ISSUER", 1 << 12, "6.0"},
 	{"IORING_SETUP_DEFER_TASKRUN", 1 << 13, "6.1"},
+	{"IORING_SETUP_TASKRUN_FLAG", iouring_syscall.IORING_SETUP_TASKRUN_FLAG, "5.19"},
 }
 
 // optionalFlags are taken where the kernel accepts them. The newest comes
@@ -88,15 +88,18 @@ func flagNames(set uint32) (names []string) {
 
 // setup makes the ring's descriptor (close-on-exec, as the kernel makes them),
 // with the optional flags that are accepted.
-func setup(o Options) (fd int, p iouring_syscall.IOURingParams, err error) {
+func setup(o Options, m *mask) (fd int, p iouring_syscall.IOURingParams, err error) {
 	want := values(requiredFlags) | values(optionalFlags)
 	for i := len(optionalFlags); ; i-- {
 		p = iouring_syscall.IOURingParams{Flags: want, CQEntries: o.CQEntries}
-		fd, err = iouring_syscall.IOURingSetup(uint(o.Entries), &p)
+		fd, err = m.open(uint(o.Entries), &p)
 		if !errors.Is(err, syscall.EINVAL) || i == 0 {
 			break
 		}
 		want &^= optionalFlags[i-1].value
+	}
+	if lacking, found := missingFlag(err, m); found {
+		return -1, p, fmt.Errorf("io_uring_setup: the kernel lacks %s (Linux %s, this is %s): %w: %w", lacking.name, lacking.since, KernelRelease(), syscall.EINVAL, errors.ErrUnsupported)
 	}
 	if err != nil {
 		return -1, p, setupError(err, disabledSysctl())
@@ -104,10 +107,29 @@ func setup(o Options) (fd int, p iouring_syscall.IOURingParams, err error) {
 	for _, f := range kernelFeatures {
 		if requiredFeature&f.value&^p.Features != 0 {
 			unix.Close(fd)
-			return -1, p, fmt.Errorf("io_uring_setup: the kernel lacks %s (Linux %s): %w", f.name, f.since, errors.ErrUnsupported)
+			return -1, p, fmt.Errorf("io_uring_setup: the kernel lacks %s (Linux %s, this is %s): %w", f.name, f.since, KernelRelease(), errors.ErrUnsupported)
 		}
 	}
 	return fd, p, nil
+}
+
+// missingFlag finds the first of the required flags that the kernel refuses with EINVAL,
+// which is all that io_uring_setup says of it.
+func missingFlag(err error, m *mask) (f bit, found bool) {
+	if !errors.Is(err, syscall.EINVAL) {
+		return f, false
+	}
+	var flags uint32
+	for _, next := range append([]bit{{}}, requiredFlags...) { // without any first: else it is not the flags
+		flags |= next.value
+		p := iouring_syscall.IOURingParams{Flags: flags, CQEntries: 4}
+		fd, err := m.open(2, &p)
+		if err != nil {
+			return next, next.value != 0 && errors.Is(err, syscall.EINVAL)
+		}
+		unix.Close(fd)
+	}
+	return f, false
 }
 
 // setupError says what most likely made io_uring_setup fail. disabled is the

@@ -21,7 +21,7 @@ const (
 const (
 	RecvSendPollFirst uint16 = 1 << 0 // expect to wait: arm the poll before trying
 	RecvMultishot     uint16 = 1 << 1 // keep receiving until it ends without CQEFMore (Linux 6.0)
-	SendZCReportUsage uint16 = 1 << 3 // the notification says whether the bytes were copied after all (Linux 6.2)
+	SendZCReportUsage uint16 = 1 << 3 // the notification says whether the bytes were copied after all (Linux 6.2, later releases of 6.1)
 	RecvSendBundle    uint16 = 1 << 4 // fill or send several provided buffers (Linux 6.10)
 
 	AcceptMultishot uint16 = 1 << 0 // keep accepting (Linux 5.19)

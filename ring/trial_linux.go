@@ -9,6 +9,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/goproactor/goproactor/internal/queueabi"
 	iouring_syscall "github.com/iceber/iouring-go/syscall"
 	"golang.org/x/sys/unix"
 )
@@ -18,33 +19,37 @@ type trial struct {
 	name, since string
 	needed      bool // io_uring is no backend without it; true only of what Linux 6.1 has
 	try         func(*Ring) error
+
+	// What a kernel without it refuses, for masks: calls of io_uring_register(2), entries.
+	call  func(call uint32, arg unsafe.Pointer) bool
+	entry func(*queueabi.Entry)
 }
 
 var trials = []trial{
-	{name: FeatureBufferRing, since: "5.19", needed: true, try: func(r *Ring) error { return tryBufferRing(r, false) }},
-	{name: FeatureIncrementalBufferRing, since: "6.12", try: func(r *Ring) error { return tryBufferRing(r, true) }},
-	{name: FeatureMultishotAccept, since: "5.19", needed: true, try: tryMultishotAccept},
-	{name: FeatureMultishotReceive, since: "6.0", needed: true, try: func(r *Ring) error {
+	{name: FeatureBufferRing, since: "5.19", needed: true, call: calls(registerBufferRing, unregisterBufferRing), try: func(r *Ring) error { return tryBufferRing(r, false) }},
+	{name: FeatureIncrementalBufferRing, since: "6.12", call: refuseIncremental, try: func(r *Ring) error { return tryBufferRing(r, true) }},
+	{name: FeatureMultishotAccept, since: "5.19", needed: true, entry: flagged(AcceptMultishot, OpAccept), try: tryMultishotAccept},
+	{name: FeatureMultishotReceive, since: "6.0", needed: true, entry: flagged(RecvMultishot, OpRecv), try: func(r *Ring) error {
 		return tryReceive(r, func(e *SQE, fd int) { e.PrepMultishotRecv(fd, trialGroup, 0) })
 	}},
-	{name: FeatureMultishotMessages, since: "6.0", needed: true, try: func(r *Ring) error {
+	{name: FeatureMultishotMessages, since: "6.0", needed: true, entry: flagged(RecvMultishot, OpRecvmsg), try: func(r *Ring) error {
 		shape := new(Msghdr)
 		return tryReceive(r, func(e *SQE, fd int) { e.PrepMultishotRecvmsg(fd, shape, trialGroup, 0) })
 	}},
-	{name: FeatureBundle, since: "6.10", try: func(r *Ring) error {
+	{name: FeatureBundle, since: "6.10", entry: flagged(RecvSendBundle, OpSend, OpRecv), try: func(r *Ring) error {
 		return tryReceive(r, func(e *SQE, fd int) {
 			e.PrepRecvProvided(fd, trialGroup, 0)
 			e.SetIoprio(RecvSendBundle)
 		})
 	}},
-	{name: FeatureCancelByDescriptor, since: "5.19", needed: true, try: tryCancelFD},
-	{name: FeatureSyncCancel, since: "6.0", needed: true, try: trySyncCancel},
-	{name: FeatureRegisteredBuffers, since: "5.19", try: tryRegisteredBuffers},
-	{name: FeatureDirectDescriptors, since: "5.19", try: tryDirectDescriptors},
-	{name: FeatureSocketOptions, since: "6.7", try: trySocketOptions},
-	{name: FeatureNAPI, since: "6.9", try: tryNAPI},
-	{name: FeatureResize, since: "6.13", try: tryResize},
-	{name: FeatureRegisteredWait, since: "6.13", try: tryRegisteredWait},
+	{name: FeatureCancelByDescriptor, since: "5.19", needed: true, entry: refuseCancelFlags, try: tryCancelFD},
+	{name: FeatureSyncCancel, since: "6.0", needed: true, call: calls(registerSyncCancel), try: trySyncCancel},
+	{name: FeatureRegisteredBuffers, since: "5.19", call: calls(registerBuffers2), try: tryRegisteredBuffers},
+	{name: FeatureDirectDescriptors, since: "5.19", call: calls(registerFiles2), try: tryDirectDescriptors},
+	{name: FeatureSocketOptions, since: "6.7", entry: refuseSocketOption, try: trySocketOptions},
+	{name: FeatureNAPI, since: "6.9", call: calls(registerNAPI), try: tryNAPI},
+	{name: FeatureResize, since: "6.13", call: calls(registerResize), try: tryResize},
+	{name: FeatureRegisteredWait, since: "6.13", call: calls(registerMemRegion), try: tryRegisteredWait},
 }
 
 // trialGroup is the buffer group of the trials.
@@ -164,20 +169,20 @@ func tryNAPI(r *Ring) error {
 		_       [3]uint8
 		_       uint64
 	}{timeout: 1}
-	return withDescriptor(r.flags&^setupRDisabled, func(fd int) error {
-		_, err := register(fd, registerNAPI, unsafe.Pointer(arg), 1)
+	return r.withDescriptor(r.flags&^setupRDisabled, func(fd int) error {
+		_, err := r.mask.register(fd, registerNAPI, unsafe.Pointer(arg), 1)
 		return err
 	})
 }
 
 // tryResize has a ring of its own, since resizing moves what is mapped.
 func tryResize(r *Ring) error {
-	return withDescriptor(r.flags&^setupRDisabled, func(fd int) error {
+	return r.withDescriptor(r.flags&^setupRDisabled, func(fd int) error {
 		arg := &iouring_syscall.IOURingParams{
 			SQEntries: 16, CQEntries: 64,
 			Flags: iouring_syscall.IORING_SETUP_CQSIZE | iouring_syscall.IORING_SETUP_CLAMP,
 		}
-		_, err := register(fd, registerResize, unsafe.Pointer(arg), 1)
+		_, err := r.mask.register(fd, registerResize, unsafe.Pointer(arg), 1)
 		return err
 	})
 }
@@ -186,7 +191,7 @@ func tryResize(r *Ring) error {
 // only before a ring is enabled.
 func tryRegisteredWait(r *Ring) error {
 	const waitArgument = 1 << 0 // IORING_MEM_REGION_REG_WAIT_ARG
-	return withDescriptor(r.flags|setupRDisabled, func(fd int) error {
+	return r.withDescriptor(r.flags|setupRDisabled, func(fd int) error {
 		region := &struct {
 			address, size uint64
 			flags, id     uint32
@@ -197,16 +202,16 @@ func tryRegisteredWait(r *Ring) error {
 			region, flags uint64
 			_             [2]uint64
 		}{region: pinned(uintptr(unsafe.Pointer(region))), flags: waitArgument}
-		_, err := register(fd, registerMemRegion, unsafe.Pointer(arg), 1)
+		_, err := r.mask.register(fd, registerMemRegion, unsafe.Pointer(arg), 1)
 		runtime.KeepAlive(region)
 		return err
 	})
 }
 
 // withDescriptor hands f a ring that is set up and not mapped.
-func withDescriptor(flags uint32, f func(fd int) error) error {
+func (r *Ring) withDescriptor(flags uint32, f func(fd int) error) error {
 	p := iouring_syscall.IOURingParams{Flags: flags, CQEntries: 16}
-	fd, err := iouring_syscall.IOURingSetup(8, &p)
+	fd, err := r.mask.open(8, &p)
 	if err != nil {
 		return err
 	}

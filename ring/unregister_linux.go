@@ -35,7 +35,7 @@ func (r *Ring) reuse(emptied *int, n int, unregister uint8) (done bool, err erro
 	case r.inFlight > 0:
 		return false, fmt.Errorf("register a table of %d places: %w (one of %d is in use: Linux before 6.13 cannot let it go)", n, syscall.EBUSY, *emptied)
 	}
-	if _, err := register(r.fd, uint32(unregister), nil, 0); err != nil {
+	if _, err := r.mask.register(r.fd, uint32(unregister), nil, 0); err != nil {
 		return false, fmt.Errorf("unregister an empty table: %w", err)
 	}
 	*emptied = 0
@@ -53,6 +53,6 @@ func (r *Ring) emptyFiles() {
 	for first := 0; first < r.slots; first += batch {
 		n := min(batch, r.slots-first)
 		update := &fileUpdate{first: uint32(first), fds: pinned(uintptr(unsafe.Pointer(&none[0])))}
-		register(r.fd, uint32(iouring_syscall.IORING_REGISTER_FILES_UPDATE), unsafe.Pointer(update), uint32(n))
+		r.mask.register(r.fd, uint32(iouring_syscall.IORING_REGISTER_FILES_UPDATE), unsafe.Pointer(update), uint32(n))
 	}
 }

@@ -56,7 +56,7 @@ func (r *Ring) ensureWorkers() {
 		return
 	}
 	defer unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
-	temporary, err := Open(Options{Entries: 2})
+	temporary, err := openMasked(Options{Entries: 2}, r.mask)
 	if err != nil {
 		return
 	}
@@ -71,7 +71,7 @@ func (r *Ring) ensureWorkers() {
 	// first there are by default no more than four for each processor, which as many
 	// opens of named pipes keep from all else. It makes them when the others wait.
 	limits := &[2]uint32{maxWorkers, 0}
-	register(temporary.fd, registerMaxWorkers, unsafe.Pointer(limits), 2)
+	r.mask.register(temporary.fd, registerMaxWorkers, unsafe.Pointer(limits), 2)
 	count := make([]byte, 8)
 	r.workersReady = temporary.runsOnWorker((*SQE).PrepNop) && temporary.runsOnWorker(func(e *SQE) { e.PrepRead(counter, count) })
 }

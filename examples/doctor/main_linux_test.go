@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"unsafe"
@@ -184,6 +185,59 @@ func TestTheTableIsPrinted(t *testing.T) {
 	page, err := os.ReadFile("../../docs/operations.md")
 	require.NoError(t, err)
 	require.Equal(t, says(t, "-operations"), string(page), "run go generate ./examples/doctor")
+}
+
+// TestTheTableOfKernels compares docs/kernels.md with what this kernel has. The other columns are
+// of kernels that internal/kernels/run has booted.
+func TestTheTableOfKernels(t *testing.T) {
+	page, err := os.ReadFile("../../docs/kernels.md")
+	require.NoError(t, err)
+	f := parse(t, says(t, "-json"))
+	expected := map[string]offer{}
+	for _, o := range f.Operations {
+		if o.Fallback {
+			expected[o.Name] = o
+		}
+	}
+	for _, o := range slices.Concat(f.SetupFlags, f.Features) {
+		expected[o.Name] = o
+	}
+	var ours string // the column of this kernel, if there is one
+	var columns []string
+	for line := range strings.Lines(string(page)) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+		}
+		if len(cells) != 7 || strings.HasPrefix(cells[0], "--") {
+			continue
+		}
+		if columns == nil {
+			columns = cells
+			continue
+		}
+		names := regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(cells[0], -1)
+		for _, name := range names {
+			o, ok := expected[name[1]]
+			if !ok {
+				o, ok = expected["IORING_OP_"+name[1]]
+			}
+			require.True(t, ok, "%s: no probe looks for it, or it stands here twice", name[1])
+			delete(expected, o.Name)
+			if len(names) == 1 {
+				require.Equal(t, o.Since, cells[1], o.Name)
+			}
+			require.Equal(t, o.Required, strings.HasPrefix(cells[6], "Auto takes epoll"), o.Name)
+			for i, kernel := range columns[2:6] {
+				if f.IOUring == "ok" && strings.HasPrefix(f.Kernel, kernel+".") {
+					ours = kernel
+					require.Equal(t, map[bool]string{true: "yes", false: "no"}[o.OK], cells[2+i], "%s on %s", o.Name, kernel)
+				}
+			}
+		}
+	}
+	require.Empty(t, expected, "not in the table")
+	t.Logf("compared with the column %q", ours)
 }
 
 func TestBadUsage(t *testing.T) {

@@ -298,10 +298,15 @@ func (h *harness) disown(fd int) {
 
 var socketOptions = []testCase{
 	{"a socket option is set and read", func(h *harness) {
-		if _, kernel := h.Queue.(*ring.Ring); kernel && !ring.Probe().Supports(ring.FeatureSocketOptions) {
-			return // before Linux 6.7
-		}
 		fd := h.socket()
+		if !h.supports(ring.FeatureSocketOptions) { // before Linux 6.7
+			want := unix.EOPNOTSUPP
+			if !h.supports(ring.OpUringCmd.String()) {
+				want = unix.EINVAL
+			}
+			h.refused(want, func(e *ring.SQE) { e.PrepGetSocketOption(fd, unix.SOL_SOCKET, unix.SO_TYPE, h.memory(4)) })
+			return
+		}
 		on, value := h.text("\x01\x00\x00\x00"), h.memory(4)
 		h.entry(1, func(e *ring.SQE) { e.PrepSetSocketOption(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, on) }).SetFlags(ring.SQELink)
 		h.entry(2, func(e *ring.SQE) { e.PrepGetSocketOption(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, value) })
@@ -543,6 +548,20 @@ var timeouts = []testCase{
 		h.fails(1, unix.ECANCELED)
 		h.entry(3, func(e *ring.SQE) { e.PrepTimeoutRemove(1) })
 		h.fails(3, unix.ENOENT)
+	}},
+	{"a timeout fires again and again, as often as it says", func(h *harness) {
+		again := func(e *ring.SQE) { e.PrepTimeout(h.after(time.Millisecond), 3, ring.TimeoutMultishot) }
+		if h.kernelBefore(6, 4) {
+			h.refused(unix.EINVAL, again)
+			return
+		}
+		h.entry(1, again)
+		for range 2 {
+			c := h.result(1)
+			require.Equal(h, unix.ETIME, errnoOf(c))
+			require.True(h, c.More())
+		}
+		h.fails(1, unix.ETIME)
 	}},
 	{"timeouts end in the order of their times", func(h *harness) {
 		for _, d := range []time.Duration{3, 1, 2} {

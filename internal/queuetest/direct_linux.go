@@ -75,7 +75,7 @@ func (h *harness) pairInSlot(slot int) (peer int) {
 	return peer
 }
 
-func (h *harness) table(n int) { require.NoError(h, h.RegisterFiles(n)) }
+func (h *harness) table(n int) { h.registers(ring.FeatureDirectDescriptors, h.RegisterFiles(n)) }
 
 var directDescriptors = []testCase{
 	{"the table of direct descriptors", func(h *harness) {
@@ -110,7 +110,7 @@ var directDescriptors = []testCase{
 	{"RLIMIT_NOFILE bounds the table when it is registered", func(h *harness) {
 		var limit unix.Rlimit
 		require.NoError(h, unix.Getrlimit(unix.RLIMIT_NOFILE, &limit))
-		if limit.Cur < ring.MaxFiles {
+		if limit.Cur < ring.MaxFiles && h.supports(ring.FeatureDirectDescriptors) {
 			require.ErrorIs(h, h.RegisterFiles(int(limit.Cur)+1), unix.EMFILE)
 		}
 		h.table(int(min(limit.Cur, ring.MaxFiles)))
@@ -526,12 +526,11 @@ var directDescriptors = []testCase{
 		h.table(1)
 		_, path := h.file("content")
 		h.do(0, h.openSlot(path, 0))
-		h.entry(1, func(e *ring.SQE) { e.PrepInstall(0, 0) })
-		c := h.result(1)
-		if errnoOf(c) == unix.EINVAL { // before Linux 6.8
-			require.False(h, ring.Probe().Supports("IORING_OP_FIXED_FD_INSTALL"))
+		if h.lacks(ring.OpFixedFDInstall) {
 			return
 		}
+		h.entry(1, func(e *ring.SQE) { e.PrepInstall(0, 0) })
+		c := h.result(1)
 		require.NoError(h, errnoOf(c))
 		h.owned(int(c.Result()))
 		h.do(0, closeSlot(0))

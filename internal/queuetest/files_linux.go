@@ -236,12 +236,11 @@ var files = []testCase{
 	}},
 	{"truncate", func(h *harness) {
 		fd, path := h.file("0123456789")
-		h.entry(1, func(e *ring.SQE) { e.PrepFtruncate(fd, 4) })
-		c := h.result(1)
-		if errnoOf(c) == unix.EINVAL { // before Linux 6.9
-			require.False(h, ring.Probe().Supports("IORING_OP_FTRUNCATE"))
+		if h.lacks(ring.OpFtruncate) {
 			return
 		}
+		h.entry(1, func(e *ring.SQE) { e.PrepFtruncate(fd, 4) })
+		c := h.result(1)
 		require.NoError(h, errnoOf(c))
 		require.Equal(h, "0123", h.content(path))
 		h.entry(2, func(e *ring.SQE) { e.PrepFtruncate(fd, -1) })

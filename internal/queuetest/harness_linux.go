@@ -14,10 +14,38 @@ import (
 )
 
 // Run runs the suite on queues that open makes.
-func Run(t *testing.T, open func() (ring.Queue, error)) {
-	for _, list := range [][]testCase{basics, streams, socketOptions, buffers, accepts, polls, timeouts, links, brokenLinks, cancels, endings, messages, files, aroundCache, cursors, shared, registeredBuffers, directDescriptors, zeroCopies, splices, pipes, multishotReads} {
+func Run(t *testing.T, open func() (ring.Queue, error)) { RunOn(t, ring.Probe(), open) }
+
+// RunOn runs it on queues of a kernel with that report: what the kernel lacks is refused
+// as documented. The fallback lacks nothing.
+func RunOn(t *testing.T, kernel ring.Report, open func() (ring.Queue, error)) {
+	runLists(t, kernel, open, [][]testCase{basics, streams, socketOptions, buffers, accepts, polls, timeouts, links, brokenLinks, cancels, endings, messages, files, aroundCache, cursors, shared, registeredBuffers, directDescriptors, zeroCopies, splices, pipes, multishotReads})
+}
+
+// RunAbout is the part of RunOn that is about an operation, set-up flag or feature.
+func RunAbout(t *testing.T, name string, kernel ring.Report, open func() (ring.Queue, error)) {
+	about, ok := map[string][][]testCase{
+		ring.OpUringCmd.String():          {socketOptions},
+		ring.FeatureSocketOptions:         {socketOptions},
+		ring.OpReadMultishot.String():     {multishotReads},
+		ring.OpFixedFDInstall.String():    {directDescriptors},
+		ring.FeatureDirectDescriptors:     {directDescriptors, socketOptions, pipes},
+		ring.OpFtruncate.String():         {files},
+		ring.OpPipe.String():              {pipes},
+		ring.FeatureIncrementalBufferRing: {buffers, messages, multishotReads},
+		ring.FeatureRegisteredBuffers:     {registeredBuffers},
+		"IORING_SETUP_NO_SQARRAY":         {streams, splices},
+	}[name]
+	if ok {
+		about = append(about, brokenLinks)
+	} // else no queue uses it
+	runLists(t, kernel, open, append(about, basics))
+}
+
+func runLists(t *testing.T, kernel ring.Report, open func() (ring.Queue, error), lists [][]testCase) {
+	for _, list := range lists {
 		for _, c := range list {
-			t.Run(c.name, func(t *testing.T) { run(t, open, c.run) })
+			t.Run(c.name, func(t *testing.T) { run(t, kernel, open, c.run) })
 		}
 	}
 }
@@ -29,7 +57,7 @@ type testCase struct {
 
 // run gives a case a queue of its own on a thread of its own, and looks for
 // descriptors left over.
-func run(t *testing.T, open func() (ring.Queue, error), body func(*harness)) {
+func run(t *testing.T, kernel ring.Report, open func() (ring.Queue, error), body func(*harness)) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	// The memory that entries point to must stay reachable until their final
@@ -38,7 +66,7 @@ func run(t *testing.T, open func() (ring.Queue, error), body func(*harness)) {
 	before := descriptors(t)
 	q, err := open()
 	require.NoError(t, err)
-	h := &harness{T: t, Queue: q, done: map[uint64][]ring.CQE{}, objects: map[*object]int{}}
+	h := &harness{T: t, Queue: q, kernel: kernel, done: map[uint64][]ring.CQE{}, objects: map[*object]int{}}
 	defer func() {
 		require.NoError(t, q.Close())
 		require.NoError(t, q.Close(), "closing twice is harmless")
@@ -67,9 +95,10 @@ func descriptors(t *testing.T) int {
 type harness struct {
 	*testing.T
 	ring.Queue
-	done map[uint64][]ring.CQE // reaped and not asked for yet
-	fds  []int
-	kept []any // memory that entries point to
+	kernel ring.Report
+	done   map[uint64][]ring.CQE // reaped and not asked for yet
+	fds    []int
+	kept   []any // memory that entries point to
 
 	objects map[*object]int // those of a program, or made last
 	arena   []byte          // what is left of the first registered buffer
@@ -266,10 +295,9 @@ func (h *harness) group(n, size int, incremental bool) *group {
 	r, err := ring.NewBufferRing(entries)
 	require.NoError(h, err)
 	r.Incremental = incremental
-	if err = h.RegisterBufferRing(groupID, r); incremental && h.kernelBefore(6, 12) {
-		require.ErrorIs(h, err, unix.EINVAL)
-		require.ErrorContains(h, err, "6.12")
-		h.Skip(err)
+	err = h.RegisterBufferRing(groupID, r)
+	if incremental {
+		h.registers(ring.FeatureIncrementalBufferRing, err)
 	}
 	require.NoError(h, err)
 	g := &group{BufferRing: r}

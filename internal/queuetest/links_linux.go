@@ -29,11 +29,10 @@ func (h *harness) sealed() int {
 // eachOperation has a case look at the operations that this kernel has, and the
 // fallback always.
 func (h *harness) eachOperation(look func(row *operation)) {
-	report := ring.Probe()
 	for i := range operations {
 		row := &operations[i]
-		if _, kernel := h.Queue.(*ring.Ring); kernel && !row.isOn(report) {
-			h.Logf("Linux %s lacks %v %s", report.Kernel, row.op, row.needs)
+		if _, kernel := h.Queue.(*ring.Ring); kernel && !row.isOn(h.kernel) {
+			h.Logf("Linux %s lacks %v %s", h.kernel.Kernel, row.op, row.needs)
 			continue
 		}
 		look(row)

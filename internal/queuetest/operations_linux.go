@@ -210,7 +210,7 @@ var operations = []operation{
 		errno: unix.EINVAL, fails: func(h *harness) func(*ring.SQE) {
 			return func(e *ring.SQE) { e.PrepFsync(h.eventfd(), 0) }
 		}},
-	{op: ring.OpReadFixed, on: regular, gives: 7,
+	{op: ring.OpReadFixed, needs: ring.FeatureRegisteredBuffers, on: regular, gives: 7,
 		entry: func(h *harness, fd int, dice Dice) request {
 			p, at := h.fixed(), someOffset(dice)
 			return into(p, func(e *ring.SQE) { e.PrepReadFixed(fd, p, at, 0) })
@@ -219,7 +219,7 @@ var operations = []operation{
 			p := h.fixed()
 			return func(e *ring.SQE) { e.PrepReadFixed(h.inDirectory(), p, 0, 0) }
 		}},
-	{op: ring.OpWriteFixed, on: regular, gives: 8,
+	{op: ring.OpWriteFixed, needs: ring.FeatureRegisteredBuffers, on: regular, gives: 8,
 		entry: func(h *harness, fd int, dice Dice) request {
 			p, at := h.fixed(), someOffset(dice)
 			return plain(func(e *ring.SQE) { e.PrepWriteFixed(fd, p, at, 0) })
@@ -483,7 +483,7 @@ var operations = []operation{
 		errno: unix.EBADFD, fails: func(h *harness) func(*ring.SQE) {
 			return func(e *ring.SQE) { e.PrepMultishotRead(h.sharedFile(), groupID) }
 		}},
-	{op: ring.OpFixedFDInstall, on: filledSlot,
+	{op: ring.OpFixedFDInstall, needs: ring.FeatureDirectDescriptors, on: filledSlot,
 		entry: func(_ *harness, fd int, _ Dice) request { return plain(func(e *ring.SQE) { e.PrepInstall(fd, 0) }) },
 		errno: unix.EBADF, fails: func(*harness) func(*ring.SQE) {
 			return func(e *ring.SQE) { e.PrepInstall(noDescriptor, 0) }

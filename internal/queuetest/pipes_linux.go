@@ -7,13 +7,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lacks reports whether the queue under test is a kernel's ring without an
-// operation.
-func (h *harness) lacks(op ring.Op) bool {
-	_, kernel := h.Queue.(*ring.Ring)
-	return kernel && !ring.Probe().Supports(op.String())
-}
-
 // kernelBefore reports whether the queue under test is the ring of a kernel that is
 // older than major.minor.
 func (h *harness) kernelBefore(major, minor int) bool {

@@ -29,7 +29,7 @@ func (o Outcome) String() string {
 // operations that the kernel lacks. The outcomes of each chain stand in the order
 // of submission.
 func Perform(t *testing.T, open func() (ring.Queue, error), dice Dice, kernel ring.Report) (chains [][]Outcome) {
-	run(t, open, func(h *harness) {
+	run(t, kernel, open, func(h *harness) {
 		for range 3 + dice(8) {
 			chains = append(chains, h.randomChain(dice, kernel))
 		}

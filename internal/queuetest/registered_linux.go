@@ -15,7 +15,7 @@ import (
 func (h *harness) registered(n int) []byte {
 	p := aligned(n)
 	h.kept = append(h.kept, p)
-	require.NoError(h, h.RegisterBuffers(4))
+	h.registers(ring.FeatureRegisteredBuffers, h.RegisterBuffers(4))
 	require.NoError(h, h.UpdateBuffer(0, p))
 	return p
 }
@@ -28,7 +28,7 @@ var registeredBuffers = []testCase{
 		for _, n := range []int{-1, 0, ring.MaxBuffers + 1} {
 			require.ErrorIs(h, h.RegisterBuffers(n), unix.EINVAL)
 		}
-		require.NoError(h, h.RegisterBuffers(ring.MaxBuffers))
+		h.registers(ring.FeatureRegisteredBuffers, h.RegisterBuffers(ring.MaxBuffers))
 		require.ErrorIs(h, h.RegisterBuffers(1), unix.EBUSY)
 		require.NoError(h, h.UpdateBuffer(ring.MaxBuffers-1, p))
 		require.NoError(h, h.UnregisterBuffers())
