@@ -86,9 +86,7 @@ func (q *Queue) lookup(fd int32) *descriptor {
 
 // adopt makes state for a number that has none.
 func (q *Queue) adopt(fd int32) *descriptor {
-	for int(fd) >= len(q.descriptors) {
-		q.descriptors = append(q.descriptors, nil)
-	}
+	q.makeRoom(fd)
 	d := q.free.descriptors
 	if d == nil {
 		d = new(descriptor)
@@ -98,6 +96,16 @@ func (q *Queue) adopt(fd int32) *descriptor {
 	*d = descriptor{fd: fd}
 	q.descriptors[fd] = d
 	return d
+}
+
+// makeRoom makes the table of descriptors large enough for a number. What was never
+// touched of a table takes no memory, but what a small step leaves behind does: so
+// the table grows in large ones.
+func (q *Queue) makeRoom(fd int32) {
+	if n := len(q.descriptors); int(fd) >= n {
+		q.descriptors = append(make([]*descriptor, 0, max(int(fd)+1, 4*n, 256)), q.descriptors...)
+		q.descriptors = q.descriptors[:cap(q.descriptors)]
+	}
 }
 
 // park puts an operation that would block at the end of its queue and sees to
@@ -352,9 +360,7 @@ func (q *Queue) move(d *descriptor, fd int32) {
 	events, number := d.events, d.fd
 	q.forget(d)
 	q.fresh(fd)
-	for int(fd) >= len(q.descriptors) {
-		q.descriptors = append(q.descriptors, nil)
-	}
+	q.makeRoom(fd)
 	q.descriptors[fd] = d
 	d.fd, d.owned = fd, true
 	for _, list := range []*opList{&d.queues[reading], &d.queues[writing], &d.polls} {

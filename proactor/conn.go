@@ -72,7 +72,12 @@ func (l *Loop) newConn(fd int, network string) *Conn {
 // join adds the connection to those of its loop.
 func (c *Conn) join() {
 	l := c.loop
-	c.index = int32(len(l.conns))
+	n := len(l.conns)
+	c.index = int32(n)
+	if n == cap(l.conns) {
+		// What a small step would leave behind takes memory, what is not used yet does not.
+		l.conns = slices.Grow(l.conns, 3*n+64)
+	}
 	l.conns = append(l.conns, c)
 }
 
