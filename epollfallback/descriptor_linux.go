@@ -44,6 +44,7 @@ type descriptor struct {
 	// signalled is what epoll reported of hang-ups, errors and urgent data since
 	// the registration. Once it has, nothing that a short read says is trusted.
 	signalled  uint32
+	since      uint32 // the turn since which it waits for confirmation
 	kind       kind
 	owned      bool // fd is our duplicate: the number in the program is gone
 	closing    bool // to be closed when no job is left on it: the number in the program is gone
@@ -53,7 +54,6 @@ type descriptor struct {
 	confirmed  uint64 // the epoch in which the registration was confirmed last
 
 	next   *descriptor // in the pool or in Queue.resumable
-	since  uint64      // the turn since which it waits for confirmation
 	before *descriptor
 	after  *descriptor
 }
@@ -89,7 +89,7 @@ func (q *Queue) adopt(fd int32) *descriptor {
 	q.makeRoom(fd)
 	d := q.free.descriptors
 	if d == nil {
-		d = new(descriptor)
+		d = q.slabs.descriptor()
 	} else {
 		q.free.descriptors = d.next
 	}
@@ -446,7 +446,7 @@ func (q *Queue) disperse(d *descriptor) {
 // registration from before, oldest first.
 type unconfirmedList struct{ head, tail *descriptor }
 
-func (l *unconfirmedList) add(d *descriptor, turn uint64) {
+func (l *unconfirmedList) add(d *descriptor, turn uint32) {
 	if d.unverified {
 		return
 	}

@@ -55,7 +55,7 @@ type Queue struct {
 	live                         int    // operations between submission and final completion
 	outstanding                  int    // entries submitted whose final completion is not reaped
 	epoch                        uint64 // calls that submit: within one, no number changes hands unnoticed
-	turn                         uint64 // calls of epoll_wait
+	turn                         uint32 // calls of epoll_wait, from time to time from zero again
 	credit                       int    // what may still be done before epoll is asked
 	controls                     uint64 // calls of epoll_ctl
 	registrations, confirmations uint64 // of them
@@ -70,12 +70,12 @@ type Queue struct {
 	closed                       bool
 	stats                        ring.Stats
 
-	free struct {
+	slabs slabs
+	free  struct {
 		operations  *operation
 		descriptors *descriptor
 		messages    *message
-		ends        *ends
-		timers      *timer
+		extras      *extra
 	}
 	// scratch is memory for system calls. It is on the heap with the queue:
 	// a stack could move while its address is an integer.
