@@ -313,16 +313,18 @@ func (c *Conn) CloseWrite() futures.Future[struct{}] {
 			p.Fail(err)
 			return
 		}
-		if s.end == nil {
-			s.end = &halfClose{conn: c}
+		h := s.halfClosed()
+		if h == nil {
+			h = &halfClose{conn: c}
+			c.limited().ending.halfClose = h
 		}
-		if s.end.ended {
-			p.Settle(struct{}{}, s.end.err)
+		if h.ended {
+			p.Settle(struct{}{}, h.err)
 			return
 		}
-		s.end.waiting = append(s.end.waiting, p)
+		h.waiting = append(h.waiting, p)
 		if s.queue.Len() == 0 {
-			s.end.start()
+			h.start()
 		}
 	})
 	if !ok {

@@ -11,6 +11,6 @@ import (
 // allocator; one byte more would cost 32. What few connections need goes into limits.
 func TestConnSize(t *testing.T) {
 	if unsafe.Sizeof(uintptr(0)) == 8 {
-		require.LessOrEqual(t, unsafe.Sizeof(Conn{}), uintptr(320))
+		require.LessOrEqual(t, unsafe.Sizeof(Conn{}), uintptr(288))
 	}
 }

@@ -21,6 +21,7 @@ type limits struct {
 	movable     *movable // rebalancing may move the connection
 	work        int64    // what it has received and sent, see workOfOperation
 	rest        rest
+	ending      ending
 }
 
 // limited returns the connection's limits, which it makes if there are none.

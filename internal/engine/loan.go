@@ -12,6 +12,7 @@ type Loan[T any] struct{ queue *fifo.Queue[T] }
 type Lender[T any] struct {
 	idle  []*fifo.Queue[T]
 	large []*fifo.Queue[T] // have memory for a burst
+	slab  []fifo.Queue[T]  // where new ones come from
 }
 
 // A lender keeps so many: enough that a server with as many busy connections
@@ -20,6 +21,7 @@ const (
 	lenderKeeps = 16 << 10
 	largeKept   = 64
 	largeItems  = 4 // more than these make a queue large
+	lenderSlab  = 256
 )
 
 func (l *Lender[T]) lend() *fifo.Queue[T] {
@@ -29,7 +31,12 @@ func (l *Lender[T]) lend() *fifo.Queue[T] {
 	if len(l.idle) > 0 {
 		return popLast(&l.idle)
 	}
-	return new(fifo.Queue[T])
+	if len(l.slab) == 0 {
+		l.slab = make([]fifo.Queue[T], lenderSlab)
+	}
+	q := &l.slab[0]
+	l.slab = l.slab[1:]
+	return q
 }
 
 func popLast[E any](list *[]E) E {
