@@ -89,7 +89,7 @@ func (q *Queue) adopt(fd int32) *descriptor {
 	q.makeRoom(fd)
 	d := q.free.descriptors
 	if d == nil {
-		d = q.slabs.descriptor()
+		d = q.slabs.descriptors.New(slabLength)
 	} else {
 		q.free.descriptors = d.next
 	}

@@ -154,7 +154,7 @@ func (op *operation) linked() bool { return op.sqeFlags&(ring.SQELink|ring.SQEHa
 func (q *Queue) newOperation(f *queueabi.Entry) *operation {
 	op := q.free.operations
 	if op == nil {
-		op = q.slabs.operation()
+		op = q.slabs.operations.New(slabLength)
 	} else {
 		q.free.operations = op.next
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/goproactor/goproactor/internal/queueabi"
+	"github.com/goproactor/goproactor/internal/slab"
 	"github.com/goproactor/goproactor/internal/timerheap"
 	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
@@ -70,8 +71,12 @@ type Queue struct {
 	closed                       bool
 	stats                        ring.Stats
 
-	slabs slabs
-	free  struct {
+	// What is pooled in free comes from these.
+	slabs struct {
+		operations  slab.Slab[operation]
+		descriptors slab.Slab[descriptor]
+	}
+	free struct {
 		operations  *operation
 		descriptors *descriptor
 		messages    *message
@@ -97,6 +102,10 @@ type Queue struct {
 	batch   int    // how many events to ask for
 	events  [128]unix.EpollEvent
 }
+
+// slabLength makes a slab of operations or descriptors whole pages, above the size from
+// which the allocator puts a header into it: so an operation is two lines of the cache.
+const slabLength = 512
 
 // errClosed is what Enter and the registrations of a closed queue return.
 var errClosed = fmt.Errorf("epollfallback: queue: %w", os.ErrClosed)

@@ -23,12 +23,11 @@ import (
 type Conn struct {
 	loop     *Loop
 	fd       int
-	network  string
 	medium   medium
+	named    networkName
 	state    connState
 	departed departure   // something else has its socket
 	gone     bool        // the descriptor was closed or given away; guarded by naming
-	dialed   bool        // by Dial or Unconnected: Shutdown lets it receive
 	sendDue  bool        // in the loop's list of those to start sending
 	others   int16       // operations in flight besides the receive and the send
 	index    int32       // in loop.conns
@@ -39,7 +38,6 @@ type Conn struct {
 	account engine.Account // of the received data that it holds
 
 	acceptor    *acceptor // that brought it, if any
-	move        *move     // the one under way, or the one that brought it here
 	limits      *limits
 	naming      sync.Mutex // the descriptor is not closed while it is held
 	nonblocking sync.Mutex // held while the socket is non-blocking, see rawConn
@@ -64,7 +62,7 @@ func (l *Loop) adopt(fd int, network string) *Conn {
 }
 
 func (l *Loop) newConn(fd int, network string) *Conn {
-	c := &Conn{loop: l, fd: fd, network: network, medium: mediumOf(network)}
+	c := &Conn{loop: l, fd: fd, named: nameOf(network), medium: mediumOf(network)}
 	c.recv.conn, c.send.conn = c, c
 	return c
 }
@@ -90,7 +88,7 @@ func (rt *Runtime) connOf(fd int, network string) (*Conn, error) {
 // take is connOf on this loop. unread is data that was received before.
 func (l *Loop) take(fd int, network string, dialed bool, unread [][]byte) (*Conn, error) {
 	c := l.newConn(fd, network)
-	c.dialed = dialed
+	c.recv.dialed = dialed
 	ok := l.engine.Begin(func() {
 		if l.stopping() {
 			c.refuse()
@@ -473,12 +471,12 @@ func (c *Conn) busy() bool {
 // settled is called when an operation of the connection has ended. It goes on with a
 // close or move that waits for that.
 func (c *Conn) settled() {
-	if m := c.move; c.isMoving() && (c.state != connOpen || c.send.idle() && !c.busy()) {
+	if m := c.move(); c.isMoving() && (c.state != connOpen || c.send.idle() && !c.busy()) {
 		if c.state == connOpen {
 			m.ready()
 			return
 		}
-		c.move = m.before
+		c.setMove(m.before)
 		c.loop.engine.Later(func() { m.to.fail(c.closedError(m.to.op())) })
 	}
 	if c.state == connDraining && c.send.idle() && c.others == 0 {
@@ -540,7 +538,7 @@ func (c *Conn) SetDeadline(t time.Time) error {
 
 func (c *Conn) setDeadline(set func()) error {
 	if c.shut.Load() || !c.loop.engine.Perform(set) {
-		return &net.OpError{Op: "set", Net: c.network, Addr: c.LocalAddr(), Err: c.loop.closedBy(ErrClosed)}
+		return &net.OpError{Op: "set", Net: c.network(), Addr: c.LocalAddr(), Err: c.loop.closedBy(ErrClosed)}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package proactor
 import (
 	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/internal/engine"
+	"github.com/goproactor/goproactor/internal/slab"
 )
 
 // request is a call whose result is still to come, or still to be taken. Those
@@ -34,7 +35,7 @@ type requestOwner[T any] interface {
 type requestPool[T any] struct {
 	loop *Loop
 	free []*request[T]
-	slab []request[T] // where new ones come from
+	slab slab.Slab[request[T]]
 }
 
 // requestSlab is how many new requests are allocated at a time. A task makes the first of
@@ -52,11 +53,7 @@ func (p *requestPool[T]) begin(owner requestOwner[T]) (*request[T], futures.Futu
 			return r, f
 		}
 	}
-	if len(p.slab) == 0 {
-		p.slab = make([]request[T], requestSlab)
-	}
-	r := &p.slab[0]
-	p.slab = p.slab[1:]
+	r := p.slab.New(requestSlab)
 	r.pool, r.owner = p, owner
 	r.Bind(&p.loop.engine, r)
 	f, _ := r.Renew()

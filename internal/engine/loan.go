@@ -1,6 +1,9 @@
 package engine
 
-import "github.com/goproactor/goproactor/internal/fifo"
+import (
+	"github.com/goproactor/goproactor/internal/fifo"
+	"github.com/goproactor/goproactor/internal/slab"
+)
 
 // Loan is a queue that is empty most of the time, as those of a connection are.
 // It takes one word then: its memory belongs to a Lender, and is on loan while
@@ -12,7 +15,7 @@ type Loan[T any] struct{ queue *fifo.Queue[T] }
 type Lender[T any] struct {
 	idle  []*fifo.Queue[T]
 	large []*fifo.Queue[T] // have memory for a burst
-	slab  []fifo.Queue[T]  // where new ones come from
+	slab  slab.Slab[fifo.Queue[T]]
 }
 
 // A lender keeps so many: enough that a server with as many busy connections
@@ -31,12 +34,7 @@ func (l *Lender[T]) lend() *fifo.Queue[T] {
 	if len(l.idle) > 0 {
 		return popLast(&l.idle)
 	}
-	if len(l.slab) == 0 {
-		l.slab = make([]fifo.Queue[T], lenderSlab)
-	}
-	q := &l.slab[0]
-	l.slab = l.slab[1:]
-	return q
+	return l.slab.New(lenderSlab)
 }
 
 func popLast[E any](list *[]E) E {
