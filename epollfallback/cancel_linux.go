@@ -89,8 +89,8 @@ func (w *wanted) matches(op *operation) bool {
 // subject is the descriptor that a cancel names op by: of a splice the
 // destination, wherever it waits.
 func (op *operation) subject() *descriptor {
-	if op.ends != nil && op.ends.at[spliceDestination].d != nil {
-		return op.ends.at[spliceDestination].d
+	if op.splices() && op.extra.ends.at[spliceDestination].d != nil {
+		return op.extra.ends.at[spliceDestination].d
 	}
 	return op.d
 }
@@ -175,7 +175,7 @@ func (q *Queue) cancelEverything() {
 		q.stopResuming()
 		q.cancelMatching(&wanted{flags: ring.CancelAny})
 		for op := q.deferred.pop(); op != nil; op = q.deferred.pop() {
-			for o := op; o != nil; o = o.link {
+			for o := op; o != nil; o = o.link() {
 				q.heldBack--
 			}
 			op.sqeFlags &^= ring.SQEHardLink

@@ -15,7 +15,13 @@ type completion struct {
 type completionQueue struct {
 	ring       []completion
 	head, tail uint32
+	origin     uint32 // what of head and tail stands for the first of ring
 	nominal    uint32
+}
+
+// at is a place in the ring.
+func (c *completionQueue) at(i uint32) *completion {
+	return &c.ring[(i-c.origin)&uint32(len(c.ring)-1)]
 }
 
 func newCompletionQueue(nominal int) completionQueue {
@@ -29,7 +35,7 @@ func (c *completionQueue) push(userData uint64, result int32, flags uint32, brou
 	if c.len() == uint32(len(c.ring)) {
 		c.grow()
 	}
-	e := &c.ring[c.tail&uint32(len(c.ring)-1)]
+	e := c.at(c.tail)
 	e.CQE, e.brought = ring.CQE(queueabi.NewCQE(userData, result, flags)), brought
 	c.tail++
 	return c.len() <= c.nominal
@@ -38,20 +44,24 @@ func (c *completionQueue) push(userData uint64, result int32, flags uint32, brou
 func (c *completionQueue) grow() {
 	larger := make([]completion, 2*len(c.ring))
 	for i := c.head; i != c.tail; i++ {
-		larger[i&uint32(len(larger)-1)] = c.ring[i&uint32(len(c.ring)-1)]
+		larger[(i-c.origin)&uint32(len(larger)-1)] = *c.at(i)
 	}
 	c.ring = larger
 }
 
+// pop takes the first. A queue that runs empty begins at its ring's beginning again,
+// which is in the cache, and the rest takes no memory.
 func (c *completionQueue) pop() *completion {
-	e := &c.ring[c.head&uint32(len(c.ring)-1)]
-	c.head++
+	e := c.at(c.head)
+	if c.head++; c.head == c.tail {
+		c.origin = c.tail
+	}
 	return e
 }
 
 // amend adds flags to the completion posted last.
 func (c *completionQueue) amend(flags uint32) {
-	e := &c.ring[(c.tail-1)&uint32(len(c.ring)-1)]
+	e := c.at(c.tail - 1)
 	e.CQE = ring.CQE(queueabi.NewCQE(e.UserData(), e.Result(), e.Flags()|flags))
 }
 

@@ -137,7 +137,7 @@ func (q *Queue) connect(op *operation) outcome {
 			return blocked
 		}
 	case unix.EAGAIN:
-		q.timerOf(op).when = int64(q.clock.now() + backlogRetry)
+		q.extraOf(op).timer.when = int64(q.clock.now() + backlogRetry)
 		q.arm(op)
 		return blocked
 	case unix.EISCONN, unix.EBADFD:
@@ -171,8 +171,8 @@ func (q *Queue) connectNow(op *operation) unix.Errno {
 		return errno
 	}
 	addr := uintptr(op.addr)
-	if op.message != nil {
-		addr = addressOf(&op.message.name[0])
+	if m := op.message(); m != nil {
+		addr = addressOf(&m.name[0])
 	}
 	_, errno = q.raw(unix.SYS_CONNECT, uintptr(op.fd), addr, uintptr(op.off), 0, 0, 0)
 	if !was {

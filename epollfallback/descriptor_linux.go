@@ -44,6 +44,7 @@ type descriptor struct {
 	// signalled is what epoll reported of hang-ups, errors and urgent data since
 	// the registration. Once it has, nothing that a short read says is trusted.
 	signalled  uint32
+	since      uint32 // the turn since which it waits for confirmation
 	kind       kind
 	owned      bool // fd is our duplicate: the number in the program is gone
 	closing    bool // to be closed when no job is left on it: the number in the program is gone
@@ -53,7 +54,6 @@ type descriptor struct {
 	confirmed  uint64 // the epoch in which the registration was confirmed last
 
 	next   *descriptor // in the pool or in Queue.resumable
-	since  uint64      // the turn since which it waits for confirmation
 	before *descriptor
 	after  *descriptor
 }
@@ -86,18 +86,26 @@ func (q *Queue) lookup(fd int32) *descriptor {
 
 // adopt makes state for a number that has none.
 func (q *Queue) adopt(fd int32) *descriptor {
-	for int(fd) >= len(q.descriptors) {
-		q.descriptors = append(q.descriptors, nil)
-	}
+	q.makeRoom(fd)
 	d := q.free.descriptors
 	if d == nil {
-		d = new(descriptor)
+		d = q.slabs.descriptors.New(slabLength)
 	} else {
 		q.free.descriptors = d.next
 	}
 	*d = descriptor{fd: fd}
 	q.descriptors[fd] = d
 	return d
+}
+
+// makeRoom makes the table of descriptors large enough for a number. What was never
+// touched of a table takes no memory, but what a small step leaves behind does: so
+// the table grows in large ones.
+func (q *Queue) makeRoom(fd int32) {
+	if n := len(q.descriptors); int(fd) >= n {
+		q.descriptors = append(make([]*descriptor, 0, max(int(fd)+1, 4*n, 256)), q.descriptors...)
+		q.descriptors = q.descriptors[:cap(q.descriptors)]
+	}
 }
 
 // park puts an operation that would block at the end of its queue and sees to
@@ -352,9 +360,7 @@ func (q *Queue) move(d *descriptor, fd int32) {
 	events, number := d.events, d.fd
 	q.forget(d)
 	q.fresh(fd)
-	for int(fd) >= len(q.descriptors) {
-		q.descriptors = append(q.descriptors, nil)
-	}
+	q.makeRoom(fd)
 	q.descriptors[fd] = d
 	d.fd, d.owned = fd, true
 	for _, list := range []*opList{&d.queues[reading], &d.queues[writing], &d.polls} {
@@ -440,7 +446,7 @@ func (q *Queue) disperse(d *descriptor) {
 // registration from before, oldest first.
 type unconfirmedList struct{ head, tail *descriptor }
 
-func (l *unconfirmedList) add(d *descriptor, turn uint64) {
+func (l *unconfirmedList) add(d *descriptor, turn uint32) {
 	if d.unverified {
 		return
 	}

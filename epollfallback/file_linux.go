@@ -138,7 +138,7 @@ func (q *Queue) keepPath(op *operation) {
 	m := q.newMessage()
 	m.paths = append(append(m.paths, pathAt(op.addr)...), 0)
 	op.addr = uint64(addressOf(&m.paths[0]))
-	op.message = m
+	q.extraOf(op).message = m
 }
 
 // keepPaths copies both.
@@ -148,19 +148,19 @@ func (q *Queue) keepPaths(op *operation) {
 	second := len(m.paths)
 	m.paths = append(append(m.paths, pathAt(op.off)...), 0)
 	op.addr, op.off = uint64(addressOf(&m.paths[0])), uint64(addressOf(&m.paths[second]))
-	op.message = m
+	q.extraOf(op).message = m
 }
 
 // keepVector copies the vector of an entry.
 func (q *Queue) keepVector(op *operation) {
 	m := q.newMessage()
 	m.vector = append(m.vector, op.pieces()...)
-	op.message = m
+	q.extraOf(op).message = m
 }
 
 // pieces is what is still to be transferred of a vector.
 func (op *operation) pieces() []iovec {
-	if m := op.message; m != nil {
+	if m := op.message(); m != nil {
 		return m.vector[m.rest:]
 	}
 	return unsafe.Slice((*iovec)(pointer(op.addr)), op.len)

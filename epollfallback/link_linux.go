@@ -33,7 +33,7 @@ func (q *Queue) take(f *queueabi.Entry) {
 		return
 	}
 	q.keep(op)
-	q.chain.last.link = op
+	q.extraOf(q.chain.last).link = op
 	q.chain.last = op
 	if !op.linked() {
 		q.chain.end(q)
@@ -83,16 +83,17 @@ func (q *Queue) launch(op *operation) {
 
 // proceed goes on with the chain after op has ended.
 func (q *Queue) proceed(op *operation) {
-	next := op.link
-	if t := op.limit; t != nil {
+	x := op.extra
+	next := x.link
+	if t := x.limit; t != nil {
 		q.disarm(t)
 	} else if next != nil && next.opcode == ring.OpLinkTimeout && next.state != ending {
 		// It ended before its limit started to run.
-		t, next = next, next.link
-		t.link = nil
+		t, next = next, next.link()
+		t.unlink()
 		q.follow(t, unix.ECANCELED)
 	}
-	op.link, op.limit = nil, nil
+	x.link, x.limit = nil, nil
 	switch {
 	case next == nil:
 	case op.failed && !op.hard():
@@ -107,8 +108,8 @@ func (q *Queue) proceed(op *operation) {
 // one when it was submitted.
 func (q *Queue) breakChain(op *operation) {
 	for op != nil {
-		next := op.link
-		op.link = nil
+		next := op.link()
+		op.unlink()
 		if op.state == ending {
 			q.successors.push(op)
 		} else {
@@ -136,7 +137,7 @@ func (q *Queue) endLater(op *operation, errno unix.Errno) {
 // runWork starts and ends what was put off until now. What that sets off is for
 // the next generation.
 func (q *Queue) runWork() {
-	last := q.work.tail
+	last := q.work.last()
 	for op := q.work.pop(); op != nil; op = q.work.pop() {
 		isLast := op == last
 		if op.state == ending {
@@ -154,26 +155,26 @@ func (q *Queue) runWork() {
 // chain, all of the chain waits, and so does what comes after it.
 func (q *Queue) noteDrain(op *operation) {
 	if op.sqeFlags&ring.SQEDrain != 0 {
-		q.draining, op.drain = true, true
+		q.draining, q.extraOf(op).drain = true, true
 		if q.chain.head != nil {
-			q.chain.head.drain = true
+			q.extraOf(q.chain.head).drain = true
 			q.drainNext = true
 		}
 	}
 	if q.drainNext && q.chain.head == nil {
-		q.draining, q.drainNext, op.drain = true, false, true
+		q.draining, q.drainNext, q.extraOf(op).drain = true, false, true
 	}
 }
 
 // hold puts a chain behind a drain.
 func (q *Queue) hold(op *operation) {
-	for o := op; o != nil; o = o.link {
+	for o := op; o != nil; o = o.link() {
 		q.keep(o)
 		q.heldBack++
 	}
 	q.deferred.push(op)
 	q.release()
-	if !op.drain && q.deferred.empty() {
+	if !op.drains() && q.deferred.empty() {
 		q.draining = false
 	}
 }
@@ -182,12 +183,12 @@ func (q *Queue) hold(op *operation) {
 func (q *Queue) release() {
 	drain, released := false, false
 	for op := q.deferred.head; op != nil; op = q.deferred.head {
-		drain = drain || op.drain
+		drain = drain || op.drains()
 		if (drain || !released) && q.live != q.heldBack {
 			return
 		}
 		q.deferred.remove(op)
-		for o := op; o != nil; o = o.link {
+		for o := op; o != nil; o = o.link() {
 			q.heldBack--
 		}
 		q.work.push(op)

@@ -45,7 +45,7 @@ func (q *Queue) recycleMessage(m *message) {
 func (q *Queue) keepAddress(op *operation) {
 	m := q.newMessage()
 	copy(m.name[:], unsafe.Slice((*byte)(pointer(op.addr)), op.off))
-	op.message = m
+	q.extraOf(op).message = m
 }
 
 // keepMessage copies header, vector and, of a send, the address.
@@ -63,7 +63,7 @@ func (q *Queue) keepMessage(op *operation) {
 		m.header.name, m.header.namelen = addressOf(&m.name[0]), uint32(n)
 		m.namelen = uint32(n)
 	}
-	op.message = m
+	q.extraOf(op).message = m
 }
 
 func (q *Queue) prepareSendmsg(op *operation, f *queueabi.Entry) unix.Errno {
@@ -124,7 +124,7 @@ func checkMessage(addr uint64) unix.Errno {
 // header is where the kernel finds the header: in the caller's memory on the
 // first attempt, in the copy later. What the kernel changed in it is reset.
 func (op *operation) header() uintptr {
-	m := op.message
+	m := op.message()
 	if m == nil {
 		return uintptr(op.addr)
 	}
@@ -140,7 +140,7 @@ func (op *operation) header() uintptr {
 // wanted is how many bytes the rest of the message has.
 func (op *operation) remaining() (n uint64) {
 	vector := unsafe.Slice((*iovec)(nil), 0)
-	if m := op.message; m != nil {
+	if m := op.message(); m != nil {
 		vector = m.vector[m.rest:]
 	} else if h := (*msghdr)(pointer(op.addr)); h.iovlen > 0 {
 		vector = unsafe.Slice((*iovec)(pointer(uint64(h.iov))), h.iovlen)
@@ -195,8 +195,9 @@ func (q *Queue) transferMessage(op *operation, call uintptr, flags uint32) outco
 		short := errno == 0 && op.waitAll() && uint64(n) < room
 		if short && n > 0 && !op.receivesControl() && q.isStream(op) {
 			q.keep(op)
-			op.message.advance(n)
-			op.message.control = 0 // sent with the first part
+			m := op.message()
+			m.advance(n)
+			m.control = 0 // sent with the first part
 			op.done += uint32(n)
 			continue
 		}
@@ -215,8 +216,8 @@ func (op *operation) receivesControl() bool {
 	if op.opcode != ring.OpRecvmsg {
 		return false
 	}
-	if op.message != nil {
-		return op.message.control != 0
+	if m := op.message(); m != nil {
+		return m.control != 0
 	}
 	return (*msghdr)(pointer(op.addr)).control != 0
 }
@@ -229,9 +230,10 @@ func (op *operation) wasCut() bool {
 // returnHeader writes what the kernel reports of a received message into the
 // header it was asked with.
 func (op *operation) returnHeader() {
-	if op.message == nil {
+	m := op.message()
+	if m == nil {
 		return // the kernel wrote there itself
 	}
-	user, h := (*msghdr)(pointer(op.addr)), &op.message.header
+	user, h := (*msghdr)(pointer(op.addr)), &m.header
 	user.namelen, user.controllen, user.flags = h.namelen, h.controllen, h.flags
 }

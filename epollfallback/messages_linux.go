@@ -14,7 +14,7 @@ type layout struct {
 func (l layout) head() uint32 { return ring.SizeofRecvmsgOut + l.name + l.control }
 
 func (op *operation) layout() layout {
-	if m := op.message; m != nil {
+	if m := op.message(); m != nil {
 		return layout{m.namelen, uint32(m.control)}
 	}
 	h := (*msghdr)(pointer(op.addr))

@@ -12,32 +12,22 @@ type operation struct {
 	next, prev *operation // neighbours in list
 	list       *opList    // the list it is in, nil if in none
 
-	link   *operation // what follows in its chain
-	limit  *operation // the link timeout that is running against it
-	target *operation // of a running link timeout: what it limits
-
 	hashNext, hashPrev *operation  // neighbors in the registry
 	d                  *descriptor // that it is parked on, or works on
 
-	// What few operations have is kept apart: an idle connection keeps one.
-	message *message // header, vector and address, once copied
-	ends    *ends    // of a splice, once they are known
-	timer   *timer   // of what waits for a moment
+	extra *extra // nil in most
 
 	userData uint64
-	addr     uint64
-	off      uint64
-	level    uint32 // of a multishot poll yet to report: what held when it was armed
-	reported uint32 // of a multishot poll: what its last completion said
+	addr     uint64 // of a multishot poll yet to report: what held when it was armed
+	off      uint64 // of a multishot poll: what its last completion said
 	len      uint32
 	done     uint32 // bytes transferred by earlier attempts
 	opFlags  uint32
 	flags    uint32 // of the final completion
 	result   int32
 	fd       int32
-	source   int32 // of a splice: the descriptor that bytes come from
-	ioprio   uint16
 	slot     uint32 // where its file is to go, + 1
+	ioprio   uint16
 	group    uint16
 	buffer   uint16
 	opcode   ring.Op
@@ -46,7 +36,6 @@ type operation struct {
 	queue    direction
 
 	failed      bool // breaks its chain
-	drain       bool
 	registered  bool // findable by a cancel
 	canceled    bool
 	waited      bool // has been parked
@@ -57,6 +46,64 @@ type operation struct {
 	notifies    bool // a notification follows the result
 	resolved    bool // fd is the number of its file
 }
+
+// extra is what few operations have. It is kept apart because an idle connection keeps
+// an operation.
+type extra struct {
+	link   *operation // what follows in its chain
+	limit  *operation // the link timeout that is running against it
+	target *operation // of a running link timeout: what it limits
+
+	message *message // header, vector and address, once copied
+	timer   timer    // of what waits for a moment
+	ends    ends     // of a splice
+	drain   bool     // waits for everything before it
+
+	spare *extra // next in the pool
+}
+
+// extraOf is the extra of op, which gets one if it has none.
+func (q *Queue) extraOf(op *operation) *extra {
+	if op.extra == nil {
+		if op.extra = q.free.extras; op.extra == nil {
+			op.extra = new(extra)
+		}
+		q.free.extras = op.extra.spare
+		*op.extra = extra{}
+	}
+	return op.extra
+}
+
+func (q *Queue) recycleExtra(op *operation) {
+	op.extra.spare = q.free.extras
+	q.free.extras, op.extra = op.extra, nil
+}
+
+// unlink takes off op what follows it.
+func (op *operation) unlink() {
+	if op.extra != nil {
+		op.extra.link = nil
+	}
+}
+
+// link is what follows op in its chain.
+func (op *operation) link() *operation {
+	if op.extra == nil {
+		return nil
+	}
+	return op.extra.link
+}
+
+// message is the copy of what the entry of op only described, once there is one.
+func (op *operation) message() *message {
+	if op.extra == nil {
+		return nil
+	}
+	return op.extra.message
+}
+
+// drains reports whether op waits for everything before it.
+func (op *operation) drains() bool { return op.extra != nil && op.extra.drain }
 
 // opState is what an operation is doing.
 type opState uint8
@@ -107,13 +154,13 @@ func (op *operation) linked() bool { return op.sqeFlags&(ring.SQELink|ring.SQEHa
 func (q *Queue) newOperation(f *queueabi.Entry) *operation {
 	op := q.free.operations
 	if op == nil {
-		op = new(operation)
+		op = q.slabs.operations.New(slabLength)
 	} else {
 		q.free.operations = op.next
 	}
 	*op = operation{
 		userData: f.UserData, addr: f.Addr, off: f.Off, len: f.Len, opFlags: f.OpFlags,
-		fd: f.FD, source: f.SpliceFD, ioprio: f.Ioprio, group: f.BufGroup, opcode: ring.Op(f.Opcode), sqeFlags: f.Flags,
+		fd: f.FD, ioprio: f.Ioprio, group: f.BufGroup, opcode: ring.Op(f.Opcode), sqeFlags: f.Flags,
 		queue: q.emulations[f.Opcode].queue,
 	}
 	q.live++
@@ -121,11 +168,8 @@ func (q *Queue) newOperation(f *queueabi.Entry) *operation {
 }
 
 func (q *Queue) recycle(op *operation) {
-	if op.timer != nil {
-		q.recycleTimer(op)
-	}
-	if op.ends != nil {
-		q.recycleEnds(op)
+	if op.extra != nil {
+		q.recycleExtra(op)
 	}
 	op.next = q.free.operations
 	q.free.operations = op
@@ -233,7 +277,6 @@ func (q *Queue) finish(op *operation) {
 	} else {
 		q.post(op, op.result, op.flags)
 	}
-	q.stopTimer(op)
 	if op.registered {
 		q.registry.remove(op)
 	}
@@ -246,51 +289,68 @@ func (q *Queue) finish(op *operation) {
 		}
 		q.leave(op.d)
 	}
-	if op.ends != nil {
-		q.unpin(op)
-	}
-	if op.message != nil {
-		q.recycleMessage(op.message)
-	}
-	if op.limit != nil || op.link != nil {
-		q.proceed(op)
+	if op.extra != nil {
+		q.finishExtra(op)
 	}
 	q.recycle(op)
 }
 
-// opList is a list of operations, linked through them.
-type opList struct{ head, tail *operation }
+// finishExtra is the part of finish for what few operations have.
+func (q *Queue) finishExtra(op *operation) {
+	x := op.extra
+	q.stopTimer(op)
+	q.unpin(&x.ends)
+	if x.message != nil {
+		q.recycleMessage(x.message)
+	}
+	if x.limit != nil || x.link != nil {
+		q.proceed(op)
+	}
+}
+
+// opList is a list of operations, linked through them. The first one's prev is the last:
+// many descriptors are kept, and most of their lists are empty.
+type opList struct{ head *operation }
 
 func (l *opList) empty() bool { return l.head == nil }
 
-func (l *opList) push(op *operation) { l.insert(op, l.tail) }
-
-// insert puts op behind after, first if that is nil.
-func (l *opList) insert(op, after *operation) {
-	op.list, op.prev, op.next = l, after, l.head
-	if after != nil {
-		op.next = after.next
-		after.next = op
-	} else {
-		l.head = op
+// last is the last operation, nil if there is none.
+func (l *opList) last() *operation {
+	if l.head == nil {
+		return nil
 	}
-	if op.next != nil {
-		op.next.prev = op
+	return l.head.prev
+}
+
+func (l *opList) push(op *operation) { l.insert(op, nil) }
+
+// insert puts op in front of before, last if that is nil.
+func (l *opList) insert(op, before *operation) {
+	op.list, op.prev, op.next = l, op, before
+	if head := l.head; head != nil {
+		behind := head // whose prev becomes op
+		if before != nil {
+			behind = before
+		}
+		op.prev, behind.prev = behind.prev, op
+	}
+	if before == l.head {
+		l.head = op
 	} else {
-		l.tail = op
+		op.prev.next = op
 	}
 }
 
 func (l *opList) remove(op *operation) {
-	if op.prev != nil {
-		op.prev.next = op.next
-	} else {
+	if op == l.head {
 		l.head = op.next
+	} else {
+		op.prev.next = op.next
 	}
 	if op.next != nil {
 		op.next.prev = op.prev
-	} else {
-		l.tail = op.prev
+	} else if l.head != nil {
+		l.head.prev = op.prev
 	}
 	op.list, op.prev, op.next = nil, nil, nil
 }

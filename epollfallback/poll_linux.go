@@ -60,7 +60,7 @@ func (q *Queue) pollAdd(op *operation) outcome {
 // reportLater has a multishot poll that was armed when ready report that when
 // the submission is over.
 func (q *Queue) reportLater(op *operation, d *descriptor, level uint32) {
-	op.level = level
+	op.addr = uint64(level)
 	if !d.reporting {
 		d.reporting = true
 		d.users++
@@ -73,8 +73,8 @@ func (q *Queue) report() {
 	for _, d := range q.reporting {
 		d.reporting = false
 		for op := d.polls.head; op != nil; op = op.next {
-			if op.level != 0 {
-				q.reportPoll(op, op.level&op.pollMask())
+			if op.addr != 0 {
+				q.reportPoll(op, uint32(op.addr)&op.pollMask())
 			}
 		}
 		q.leave(d)
@@ -84,7 +84,7 @@ func (q *Queue) report() {
 
 // reportPoll posts a completion of a multishot poll.
 func (q *Queue) reportPoll(op *operation, events uint32) {
-	op.level, op.reported = 0, events
+	op.addr, op.off = 0, uint64(events)
 	q.post(op, int32(events), ring.CQEFMore)
 }
 
@@ -95,9 +95,9 @@ func (q *Queue) signal(d *descriptor, events uint32) {
 		next := op.next
 		mask := events & op.pollMask()
 		switch {
-		case op.level != 0 && !op.isNews(d, events):
+		case op.addr != 0 && !op.isNews(d, events):
 		case mask == 0:
-			op.level = 0
+			op.addr = 0
 		case op.len&ring.PollMultishot != 0:
 			q.reportPoll(op, mask)
 		default:
@@ -116,7 +116,7 @@ func (q *Queue) signal(d *descriptor, events uint32) {
 // holds, or something lasting has gone. Data may just have been consumed.
 func (op *operation) isNews(d *descriptor, events uint32) bool {
 	const lasting = unix.EPOLLHUP | unix.EPOLLRDHUP | unix.EPOLLERR
-	level := op.level & (d.events | lasting)
+	level := uint32(op.addr) & (d.events | lasting)
 	return events&^level != 0 || level&^events&lasting != 0
 }
 
@@ -172,5 +172,5 @@ func (q *Queue) isFiring(p *operation) bool {
 		return false
 	}
 	events, errno := q.pollNow(p.fd, p.pollMask())
-	return errno == 0 && events&p.pollMask()&^p.reported != 0
+	return errno == 0 && events&p.pollMask()&^uint32(p.off) != 0
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/goproactor/goproactor/internal/queueabi"
+	"github.com/goproactor/goproactor/internal/slab"
 	"github.com/goproactor/goproactor/internal/timerheap"
 	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
@@ -55,7 +56,7 @@ type Queue struct {
 	live                         int    // operations between submission and final completion
 	outstanding                  int    // entries submitted whose final completion is not reaped
 	epoch                        uint64 // calls that submit: within one, no number changes hands unnoticed
-	turn                         uint64 // calls of epoll_wait
+	turn                         uint32 // calls of epoll_wait, from time to time from zero again
 	credit                       int    // what may still be done before epoll is asked
 	controls                     uint64 // calls of epoll_ctl
 	registrations, confirmations uint64 // of them
@@ -70,12 +71,16 @@ type Queue struct {
 	closed                       bool
 	stats                        ring.Stats
 
+	// What is pooled in free comes from these.
+	slabs struct {
+		operations  slab.Slab[operation]
+		descriptors slab.Slab[descriptor]
+	}
 	free struct {
 		operations  *operation
 		descriptors *descriptor
 		messages    *message
-		ends        *ends
-		timers      *timer
+		extras      *extra
 	}
 	// scratch is memory for system calls. It is on the heap with the queue:
 	// a stack could move while its address is an integer.
@@ -97,6 +102,10 @@ type Queue struct {
 	batch   int    // how many events to ask for
 	events  [128]unix.EpollEvent
 }
+
+// slabLength makes a slab of operations or descriptors whole pages, above the size from
+// which the allocator puts a header into it: so an operation is two lines of the cache.
+const slabLength = 512
 
 // errClosed is what Enter and the registrations of a closed queue return.
 var errClosed = fmt.Errorf("epollfallback: queue: %w", os.ErrClosed)

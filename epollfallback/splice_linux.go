@@ -23,25 +23,11 @@ type splicedEnd struct {
 	kind endKind
 }
 
-// ends are both.
+// ends are what a splice has besides an operation.
 type ends struct {
-	at   [2]splicedEnd
-	next *ends // in the pool
-}
-
-func (q *Queue) newEnds() *ends {
-	e := q.free.ends
-	if e == nil {
-		return new(ends)
-	}
-	q.free.ends = e.next
-	*e = ends{}
-	return e
-}
-
-func (q *Queue) recycleEnds(op *operation) {
-	op.ends.next = q.free.ends
-	q.free.ends, op.ends = op.ends, nil
+	at     [2]splicedEnd
+	source int32 // the descriptor that bytes come from
+	seen   bool
 }
 
 // endKind is what waiting for one end takes.
@@ -69,7 +55,7 @@ func (op *operation) splices() bool { return op.opcode == ring.OpSplice || op.op
 // number is that of one end.
 func (op *operation) number(end int) int32 {
 	if end == spliceSource {
-		return op.source
+		return op.extra.ends.source
 	}
 	return op.fd
 }
@@ -77,23 +63,25 @@ func (op *operation) number(end int) int32 {
 // waitsOn is the number that op is parked on.
 func (op *operation) waitsOn() int32 {
 	if op.splices() && op.queue == reading {
-		return op.source
+		return op.extra.ends.source
 	}
 	return op.fd
 }
 
 func (q *Queue) prepareSplice(op *operation, f *queueabi.Entry) unix.Errno {
+	q.extraOf(op).ends.source = f.SpliceFD
 	return invalidIf(f.OpFlags&^spliceFlags != 0)
 }
 
 func (q *Queue) prepareTee(op *operation, f *queueabi.Entry) unix.Errno {
+	q.extraOf(op).ends.source = f.SpliceFD
 	return invalidIf(f.OpFlags&^spliceFlags != 0 || f.Addr != 0 || f.Off != 0)
 }
 
 // splice tries a splice or tee.
 func (q *Queue) splice(op *operation) outcome {
-	if op.ends == nil {
-		op.ends = q.newEnds()
+	if ends := &op.extra.ends; !ends.seen {
+		ends.seen = true
 		if errno := q.lookAtEnds(op); errno != 0 {
 			return op.endError(errno)
 		}
@@ -120,7 +108,7 @@ func (q *Queue) splice(op *operation) outcome {
 			if o := q.spliceWaits(op); o != yielded {
 				return o
 			}
-		case errno == 0 && n > 0 && uint32(n) < op.len && op.ends.at[spliceDestination].kind == otherEnd:
+		case errno == 0 && n > 0 && uint32(n) < op.len && op.extra.ends.at[spliceDestination].kind == otherEnd:
 			// To a socket the kernel's ring goes on until the pipe is empty.
 			op.len -= uint32(n)
 			op.done += uint32(n)
@@ -148,37 +136,38 @@ func (op *operation) endSplice(n int, errno unix.Errno) {
 
 // lookAtEnds finds out what both ends are.
 func (q *Queue) lookAtEnds(op *operation) unix.Errno {
+	ends := &op.extra.ends
 	switch {
 	case op.opFlags&ring.SpliceFromSlot != 0:
-		op.source = q.files.at(op.source) // none there is no descriptor, either
+		ends.source = q.files.at(ends.source) // none there is no descriptor, either
 		op.opFlags &^= ring.SpliceFromSlot
-	case q.isPrivate(op.source):
+	case q.isPrivate(ends.source):
 		return unix.EBADF
 	}
-	for end := range op.ends.at {
+	for end := range ends.at {
 		_, errno := without(unix.Fstat(int(op.number(end)), &q.scratch.stat))
 		if errno != 0 {
 			return errno
 		}
 		switch q.scratch.stat.Mode & unix.S_IFMT {
 		case unix.S_IFREG, unix.S_IFDIR, unix.S_IFBLK:
-			op.ends.at[end].kind = plainEnd
+			ends.at[end].kind = plainEnd
 		case unix.S_IFIFO:
-			op.ends.at[end].kind = pipeEnd
+			ends.at[end].kind = pipeEnd
 		default:
-			op.ends.at[end].kind = otherEnd
+			ends.at[end].kind = otherEnd
 		}
 	}
 	return 0
 }
 
 func (op *operation) isAnyEnd(kind endKind) bool {
-	return op.ends.at[spliceSource].kind == kind || op.ends.at[spliceDestination].kind == kind
+	return op.extra.ends.at[spliceSource].kind == kind || op.extra.ends.at[spliceDestination].kind == kind
 }
 
 // isLost reports whether the program closed a number behind our back.
 func (op *operation) isLost() bool {
-	for _, e := range op.ends.at {
+	for _, e := range op.extra.ends.at {
 		if e.d != nil && e.d.fd < 0 {
 			return true
 		}
@@ -209,8 +198,8 @@ func (q *Queue) queuesUp(op *operation) bool {
 // O_NONBLOCK, which it has for the time of the call.
 func (q *Queue) spliceNow(op *operation) (n int, errno unix.Errno) {
 	var blocking [2]bool
-	for end := range op.ends.at {
-		if op.ends.at[end].kind == otherEnd {
+	for end := range op.extra.ends.at {
+		if op.extra.ends.at[end].kind == otherEnd {
 			was, errno := q.setNonblock(op.number(end), true)
 			if errno != 0 {
 				return 0, errno
@@ -233,9 +222,9 @@ func (q *Queue) spliceNow(op *operation) (n int, errno unix.Errno) {
 func (op *operation) spliceCall() (call uintptr, arguments [6]uintptr) {
 	flags := uintptr(op.opFlags | ring.SpliceNonblock)
 	if op.opcode == ring.OpTee {
-		return unix.SYS_TEE, [6]uintptr{uintptr(op.source), uintptr(op.fd), uintptr(op.len), flags}
+		return unix.SYS_TEE, [6]uintptr{uintptr(op.extra.ends.source), uintptr(op.fd), uintptr(op.len), flags}
 	}
-	return unix.SYS_SPLICE, [6]uintptr{uintptr(op.source), offsetAt(&op.addr), uintptr(op.fd), offsetAt(&op.off), uintptr(op.len), flags}
+	return unix.SYS_SPLICE, [6]uintptr{uintptr(op.extra.ends.source), offsetAt(&op.addr), uintptr(op.fd), offsetAt(&op.off), uintptr(op.len), flags}
 }
 
 // offsetAt is the address of an offset, none if it is the cursor.
@@ -281,7 +270,7 @@ func (q *Queue) spliceWaits(op *operation) outcome {
 // SPLICE_F_NONBLOCK says, as in the kernel a socket does that is blocking, but
 // for a Unix socket that is read.
 func (q *Queue) waitsAnyway(op *operation, way direction) bool {
-	if op.ends.at[way].kind != otherEnd {
+	if op.extra.ends.at[way].kind != otherEnd {
 		return false
 	}
 	fd := op.number(int(way))
@@ -291,8 +280,8 @@ func (q *Queue) waitsAnyway(op *operation, way direction) bool {
 
 // pin keeps the numbers of both ends open. Doing so twice is harmless.
 func (q *Queue) pin(op *operation) {
-	for end := range op.ends.at {
-		e := &op.ends.at[end]
+	for end := range op.extra.ends.at {
+		e := &op.extra.ends.at[end]
 		if e.d != nil {
 			continue
 		}
@@ -309,8 +298,8 @@ func (q *Queue) pin(op *operation) {
 }
 
 // unpin is the opposite.
-func (q *Queue) unpin(op *operation) {
-	for _, e := range op.ends.at {
+func (q *Queue) unpin(ends *ends) {
+	for _, e := range ends.at {
 		if e.d != nil {
 			e.d.pins--
 			q.closeIfIdle(e.d)

@@ -71,8 +71,8 @@ func (s *workspace) take(op *operation) *operation {
 		return op
 	}
 	s.lookup = operation{opcode: op.opcode, fd: op.fd, addr: op.addr, off: op.off, len: op.len, opFlags: op.opFlags}
-	s.paths = append(s.paths[:0], op.message.paths...)
-	here, there := uint64(addressOf(&s.paths[0])), uint64(addressOf(&op.message.paths[0]))
+	s.paths = append(s.paths[:0], op.extra.message.paths...)
+	here, there := uint64(addressOf(&s.paths[0])), uint64(addressOf(&op.extra.message.paths[0]))
 	s.lookup.addr = op.addr - there + here
 	switch op.opcode {
 	case ring.OpRenameat, ring.OpLinkat, ring.OpSymlinkat:

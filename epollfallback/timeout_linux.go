@@ -79,7 +79,7 @@ func (q *Queue) takeTime(op *operation, addr uint64) unix.Errno {
 	if t.Sec < 0 || t.Nsec < 0 {
 		return unix.EINVAL
 	}
-	period := &q.timerOf(op).period
+	period := &q.extraOf(op).timer.period
 	*period = math.MaxInt64
 	if t.Sec < math.MaxInt64/int64(time.Second)/2 {
 		*period = t.Sec*int64(time.Second) + min(t.Nsec, math.MaxInt64/2)
@@ -89,7 +89,7 @@ func (q *Queue) takeTime(op *operation, addr uint64) unix.Errno {
 
 // start sets when a timeout fires first, and starts it.
 func (q *Queue) start(op *operation, flags uint32) {
-	now, t := int64(q.clock.now()), op.timer
+	now, t := int64(q.clock.now()), &op.extra.timer
 	switch {
 	case flags&ring.TimeoutAbs == 0:
 		t.when = t.next(now)
@@ -124,12 +124,14 @@ func (q *Queue) timeout(op *operation) outcome {
 
 // limit starts the link timeout behind op, which is in flight now.
 func (q *Queue) limit(op *operation) {
-	t := op.link
+	t := op.link()
 	if t == nil || t.opcode != ring.OpLinkTimeout || op.state == ending {
 		return
 	}
-	op.link, t.link = t.link, nil
-	op.limit, t.target = t, op
+	x := op.extra
+	x.link, x.limit = t.link(), t
+	t.unlink()
+	t.extra.target = op
 	q.start(t, t.opFlags)
 	q.registry.add(t)
 }
@@ -137,7 +139,7 @@ func (q *Queue) limit(op *operation) {
 // disarm ends a link timeout whose target has ended. If its time had come, it
 // finds that out itself.
 func (q *Queue) disarm(t *operation) {
-	t.target = nil
+	t.extra.target = nil
 	if q.stopTimer(t) {
 		q.follow(t, unix.ECANCELED)
 	}
@@ -180,7 +182,7 @@ func (q *Queue) fire(op *operation, now int64) {
 		}
 		q.counted.timeouts++
 		q.post(op, -int32(unix.ETIME), ring.CQEFMore)
-		op.timer.when = op.timer.next(now)
+		op.extra.timer.when = op.extra.timer.next(now)
 		q.arm(op)
 		q.registry.add(op)
 	default:
@@ -194,9 +196,9 @@ func (q *Queue) fire(op *operation, now int64) {
 // strike is a link timeout that came before its target's end, or together with
 // it: then there is nothing left to cancel.
 func (q *Queue) strike(op *operation) {
-	target := op.target
+	target := op.extra.target
 	if target != nil {
-		target.limit, op.target = nil, nil
+		target.extra.limit, op.extra.target = nil, nil
 	}
 	if target == nil || !target.registered {
 		op.endError(unix.ENOENT)
@@ -231,7 +233,7 @@ func (q *Queue) timeoutRemove(op *operation) outcome {
 	if t.list != nil {
 		t.list.remove(t) // it counts no more
 	}
-	t.timer.period = op.timer.period
+	t.extra.timer.period = op.extra.timer.period
 	q.start(t, op.opFlags&ring.TimeoutAbs|t.opFlags&timeoutClocks)
 	return op.end(0)
 }
@@ -249,19 +251,20 @@ type countedTimeouts struct {
 
 func (c *countedTimeouts) add(op *operation) {
 	now := c.committed - c.timeouts
-	op.timer.goal = now + uint32(op.off)
-	after := c.list.tail
-	for after != nil && after.timer.goal-now > op.timer.goal-now {
-		after = after.prev
+	goal := now + uint32(op.off)
+	op.extra.timer.goal = goal
+	before := c.list.head
+	for before != nil && before.extra.timer.goal-now <= goal-now {
+		before = before.next
 	}
-	c.list.insert(op, after)
+	c.list.insert(op, before)
 }
 
 // countDown ends the timeouts that have seen enough completions. They are
 // counted as completed from here on, as in the kernel.
 func (q *Queue) countDown() {
 	for op := q.counted.list.head; op != nil; op = q.counted.list.head {
-		if int32(q.cq.tail-q.counted.timeouts-op.timer.goal) < 0 {
+		if int32(q.cq.tail-q.counted.timeouts-op.extra.timer.goal) < 0 {
 			return
 		}
 		q.counted.timeouts++
@@ -274,16 +277,17 @@ func (q *Queue) countDown() {
 
 // arm has op looked at when its moment comes.
 func (q *Queue) arm(op *operation) {
-	op.timer.Owner = op
-	q.timers.Add(&op.timer.Entry, op.timer.when)
+	t := &op.extra.timer
+	t.Owner = op
+	q.timers.Add(&t.Entry, t.when)
 }
 
 // stopTimer reports whether a moment was still to come.
 func (q *Queue) stopTimer(op *operation) bool {
-	if op.timer == nil || !op.timer.Armed() {
+	if op.extra == nil || !op.extra.timer.Armed() {
 		return false
 	}
-	q.timers.Remove(&op.timer.Entry)
+	q.timers.Remove(&op.extra.timer.Entry)
 	return true
 }
 
@@ -293,25 +297,7 @@ type timer struct {
 	when   int64 // when a timeout fires, on the monotonic clock
 	period int64
 	goal   uint32 // of a timeout that counts: the completion it waits for
-	spare  *timer // next in the pool
 }
 
 // next is the moment one period after now.
 func (t *timer) next(now int64) int64 { return now + min(t.period, math.MaxInt64-now) }
-
-// timerOf is the timer of op, which gets one if it has none.
-func (q *Queue) timerOf(op *operation) *timer {
-	if op.timer == nil {
-		if op.timer = q.free.timers; op.timer == nil {
-			op.timer = new(timer)
-		}
-		q.free.timers = op.timer.spare
-		*op.timer = timer{}
-	}
-	return op.timer
-}
-
-func (q *Queue) recycleTimer(op *operation) {
-	op.timer.spare = q.free.timers
-	q.free.timers, op.timer = op.timer, nil
-}

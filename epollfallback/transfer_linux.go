@@ -117,7 +117,7 @@ func (q *Queue) waitsAsJob(op *operation) bool {
 func (q *Queue) pass(op *operation, vector *iovec, n int) {
 	if op.vectored() {
 		q.keep(op)
-		op.message.advance(n)
+		op.message().advance(n)
 		op.done += uint32(n)
 	} else {
 		if op.provided() && !op.holding {

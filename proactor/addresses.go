@@ -30,9 +30,9 @@ func (c *Conn) endpoints() (local, remote net.Addr) {
 	defer c.naming.Unlock()
 	a := c.lookUp()
 	if a.local == nil {
-		a.local, a.remote = a.names.Local(c.network), a.names.Remote(c.network)
+		a.local, a.remote = a.names.Local(c.network()), a.names.Remote(c.network())
 		if c.medium == file {
-			a.local, a.remote = fileAddr(c.network), fileAddr(c.network)
+			a.local, a.remote = fileAddr(c.network()), fileAddr(c.network())
 		}
 	}
 	return a.local, a.remote

@@ -78,7 +78,7 @@ type Credentials struct {
 // SO_PEERCRED). Any goroutine may call it. The error is syscall.ENOTSUP if it is not a
 // Unix socket, and ErrClosed after Close.
 func (c *Conn) PeerCredentials() (Credentials, error) {
-	if c.network != "unix" && c.network != "unixpacket" {
+	if c.network() != "unix" && c.network() != "unixpacket" {
 		return Credentials{}, c.opError("credentials", syscall.ENOTSUP)
 	}
 	pid, uid, gid, err := c.credentials()

@@ -23,12 +23,11 @@ import (
 type Conn struct {
 	loop     *Loop
 	fd       int
-	network  string
 	medium   medium
+	named    networkName
 	state    connState
 	departed departure   // something else has its socket
 	gone     bool        // the descriptor was closed or given away; guarded by naming
-	dialed   bool        // by Dial or Unconnected: Shutdown lets it receive
 	sendDue  bool        // in the loop's list of those to start sending
 	others   int16       // operations in flight besides the receive and the send
 	index    int32       // in loop.conns
@@ -39,7 +38,6 @@ type Conn struct {
 	account engine.Account // of the received data that it holds
 
 	acceptor    *acceptor // that brought it, if any
-	move        *move     // the one under way, or the one that brought it here
 	limits      *limits
 	naming      sync.Mutex // the descriptor is not closed while it is held
 	nonblocking sync.Mutex // held while the socket is non-blocking, see rawConn
@@ -64,7 +62,7 @@ func (l *Loop) adopt(fd int, network string) *Conn {
 }
 
 func (l *Loop) newConn(fd int, network string) *Conn {
-	c := &Conn{loop: l, fd: fd, network: network, medium: mediumOf(network)}
+	c := &Conn{loop: l, fd: fd, named: nameOf(network), medium: mediumOf(network)}
 	c.recv.conn, c.send.conn = c, c
 	return c
 }
@@ -72,7 +70,12 @@ func (l *Loop) newConn(fd int, network string) *Conn {
 // join adds the connection to those of its loop.
 func (c *Conn) join() {
 	l := c.loop
-	c.index = int32(len(l.conns))
+	n := len(l.conns)
+	c.index = int32(n)
+	if n == cap(l.conns) {
+		// What a small step would leave behind takes memory, what is not used yet does not.
+		l.conns = slices.Grow(l.conns, 3*n+64)
+	}
 	l.conns = append(l.conns, c)
 }
 
@@ -85,7 +88,7 @@ func (rt *Runtime) connOf(fd int, network string) (*Conn, error) {
 // take is connOf on this loop. unread is data that was received before.
 func (l *Loop) take(fd int, network string, dialed bool, unread [][]byte) (*Conn, error) {
 	c := l.newConn(fd, network)
-	c.dialed = dialed
+	c.recv.dialed = dialed
 	ok := l.engine.Begin(func() {
 		if l.stopping() {
 			c.refuse()
@@ -308,16 +311,18 @@ func (c *Conn) CloseWrite() futures.Future[struct{}] {
 			p.Fail(err)
 			return
 		}
-		if s.end == nil {
-			s.end = &halfClose{conn: c}
+		h := s.halfClosed()
+		if h == nil {
+			h = &halfClose{conn: c}
+			c.limited().ending.halfClose = h
 		}
-		if s.end.ended {
-			p.Settle(struct{}{}, s.end.err)
+		if h.ended {
+			p.Settle(struct{}{}, h.err)
 			return
 		}
-		s.end.waiting = append(s.end.waiting, p)
+		h.waiting = append(h.waiting, p)
 		if s.queue.Len() == 0 {
-			s.end.start()
+			h.start()
 		}
 	})
 	if !ok {
@@ -466,12 +471,12 @@ func (c *Conn) busy() bool {
 // settled is called when an operation of the connection has ended. It goes on with a
 // close or move that waits for that.
 func (c *Conn) settled() {
-	if m := c.move; c.isMoving() && (c.state != connOpen || c.send.idle() && !c.busy()) {
+	if m := c.move(); c.isMoving() && (c.state != connOpen || c.send.idle() && !c.busy()) {
 		if c.state == connOpen {
 			m.ready()
 			return
 		}
-		c.move = m.before
+		c.setMove(m.before)
 		c.loop.engine.Later(func() { m.to.fail(c.closedError(m.to.op())) })
 	}
 	if c.state == connDraining && c.send.idle() && c.others == 0 {
@@ -533,7 +538,7 @@ func (c *Conn) SetDeadline(t time.Time) error {
 
 func (c *Conn) setDeadline(set func()) error {
 	if c.shut.Load() || !c.loop.engine.Perform(set) {
-		return &net.OpError{Op: "set", Net: c.network, Addr: c.LocalAddr(), Err: c.loop.closedBy(ErrClosed)}
+		return &net.OpError{Op: "set", Net: c.network(), Addr: c.LocalAddr(), Err: c.loop.closedBy(ErrClosed)}
 	}
 	return nil
 }

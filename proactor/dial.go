@@ -175,7 +175,7 @@ func (t *dial) win(a *attempt) {
 	t.loop.engine.StopTimer(&t.limit)
 	t.cancelAttempts()
 	c := t.loop.adopt(a.fd, t.network)
-	c.dialed = true
+	c.recv.dialed = true
 	t.loop.engine.Later(func() { t.promise.Resolve(c) })
 	t.settle()
 }

@@ -66,7 +66,7 @@ func (c *Conn) closedError(op string) error          { return c.opError(op, c.lo
 func (c *Conn) misused(op string, cause error) error { return c.opError(op, cause) }
 
 func (c *Conn) opError(op string, cause error) error {
-	e := &net.OpError{Op: op, Net: c.network, Err: cause}
+	e := &net.OpError{Op: op, Net: c.network(), Err: cause}
 	e.Source, e.Addr = c.endpoints()
 	return e
 }

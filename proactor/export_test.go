@@ -15,7 +15,7 @@ func (rt *Runtime) Describe() (s string) {
 				r, w := &c.recv, &c.send
 				s += fmt.Sprintf("conn fd=%d state=%d others=%d recv{armed=%v pausing=%v starved=%v held=%v draining=%v handler=%v waiting=%d unread=%d err=%v} send{inFlight=%d reason=%v queue=%d pending=%d err=%v}\n",
 					c.fd, c.state, c.others, r.armed, r.pausing, r.starved, r.in.isHeld, r.in.draining, r.in.handler != nil, r.in.line.Len(), r.in.unread.Len(), r.err,
-					w.inFlight, w.reason, w.queue.Len(), w.bytes(), w.err)
+					w.inFlight, w.ending().reason, w.queue.Len(), w.bytes(), w.err)
 			}
 			close(done)
 		})

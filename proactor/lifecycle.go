@@ -14,7 +14,7 @@ import (
 func (l *Loop) beginDrain(empty func()) {
 	l.draining = append(l.draining, empty)
 	for _, c := range l.conns {
-		if !c.dialed {
+		if !c.recv.dialed {
 			c.stopReceiving()
 		}
 	}

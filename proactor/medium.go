@@ -1,6 +1,10 @@
 package proactor
 
-import "github.com/goproactor/goproactor/internal/sockets"
+import (
+	"slices"
+
+	"github.com/goproactor/goproactor/internal/sockets"
+)
 
 // medium is the kind of a connection's descriptor: they are received and sent on
 // differently.
@@ -25,6 +29,22 @@ func mediumOf(network string) medium {
 	}
 	return stream
 }
+
+// networkName is the name of a connection's network, which a connection keeps in one
+// byte: its place in networkNames.
+type networkName uint8
+
+var networkNames = [...]string{"tcp", "tcp4", "tcp6", "unix", "unixpacket", "pipe", "file"}
+
+// nameOf finds the name of a network that there is.
+func nameOf(network string) networkName {
+	return networkName(max(slices.Index(networkNames[:], network), 0))
+}
+
+func (n networkName) String() string { return networkNames[n] }
+
+// network is the name of the connection's network.
+func (c *Conn) network() string { return c.named.String() }
 
 // fileAddr is the address of a connection that is no socket.
 type fileAddr string

@@ -94,13 +94,26 @@ type taker interface {
 }
 
 // isMoving reports whether a Move of c is under way.
-func (c *Conn) isMoving() bool { return c.move != nil && c.move.conn == c }
+func (c *Conn) isMoving() bool {
+	m := c.move()
+	return m != nil && m.conn == c
+}
+
+// move is the Move under way, or the one that brought c here.
+func (c *Conn) move() *move {
+	if c.limits == nil {
+		return nil
+	}
+	return c.limits.move
+}
+
+func (c *Conn) setMove(m *move) { c.limited().move = m }
 
 // reclaim releases received data that nobody has taken, of c and of the Conns that
 // stood for it before it was moved.
 func (c *Conn) reclaim() {
 	c.recv.in.results.reclaim()
-	if m := c.move; m != nil && m.conn != c {
+	if m := c.move(); m != nil && m.conn != c {
 		m.conn.loop.engine.Perform(m.conn.reclaim)
 	}
 }
@@ -119,7 +132,8 @@ func (m *move) begin() {
 		m.to.fail(c.misused(m.to.op(), errChainWaiting))
 		return
 	}
-	m.before, c.move = c.move, m
+	m.before = c.move()
+	c.setMove(m)
 	c.recv.expire(c.opError("read", m.to.departure().reason()))
 	c.recv.in.handler = nil
 	if c.recv.armed && !c.recv.pausing && c.recv.direct == nil {
@@ -127,7 +141,7 @@ func (m *move) begin() {
 		c.loop.engine.Cancel(c.recv.userData)
 	}
 	if c.recv.watching {
-		c.loop.engine.Cancel(c.recv.hangupData)
+		c.loop.engine.Cancel(c.limits.hangupData)
 	}
 	c.settled()
 }
@@ -138,10 +152,10 @@ func (m *move) Cancel() { m.conn.loop.engine.Perform(m.withdraw) }
 // withdraw ends a move that waits for the sends before it.
 func (m *move) withdraw() {
 	c := m.conn
-	if c.move != m {
+	if c.move() != m {
 		return // it has the socket, or has failed
 	}
-	c.move = m.before
+	c.setMove(m.before)
 	m.to.fail(futures.ErrCanceled)
 	c.recv.arm()
 }
@@ -149,7 +163,7 @@ func (m *move) withdraw() {
 // ready gives the socket to the taker, now that nothing is in flight on it.
 func (m *move) ready() {
 	c := m.conn
-	c.move = m.before
+	c.setMove(m.before)
 	var to taker
 	err := c.send.err
 	if err == nil {
@@ -177,7 +191,7 @@ func (m *move) ready() {
 // movedTo is the error of operations if c was moved or is being moved, else nil.
 func (c *Conn) movedTo() error {
 	if c.isMoving() {
-		return c.move.to.departure().reason()
+		return c.move().to.departure().reason()
 	}
 	return c.departed.reason()
 }
@@ -203,7 +217,7 @@ func (a loopArrival) prepare(c *Conn) (taker, error) {
 	there := c.successor(a.loop, fd)
 	there.acceptor, c.acceptor = c.acceptor, nil
 	if c.recv.in.results.first != nil {
-		there.move = &move{conn: c}
+		there.setMove(&move{conn: c})
 	}
 	return &arrival{there, a.promise}, nil
 }
@@ -211,14 +225,14 @@ func (a loopArrival) prepare(c *Conn) (taker, error) {
 // successor is the Conn that is to stand for c on another loop. fd is a duplicate of c's
 // descriptor.
 func (c *Conn) successor(on *Loop, fd int) *Conn {
-	there := on.newConn(fd, c.network)
-	there.dialed = c.dialed
-	if c.move != nil {
-		there.move = &move{conn: c}
+	there := on.newConn(fd, c.network())
+	there.recv.dialed = c.recv.dialed
+	if c.move() != nil {
+		there.setMove(&move{conn: c})
 	}
 	there.recv.err, there.recv.filesCome = c.recv.err, c.recv.filesCome
-	if h := c.send.end; h != nil {
-		there.send.end = &halfClose{conn: there, started: true, ended: true, err: h.err}
+	if h := c.send.halfClosed(); h != nil {
+		there.limited().ending.halfClose = &halfClose{conn: there, started: true, ended: true, err: h.err}
 	}
 	return there
 }
@@ -251,7 +265,7 @@ func (c *Conn) settle(unread [][]byte) {
 	switch {
 	case c.loop.stopping():
 		c.abort(c.closedError("write"))
-	case len(c.loop.draining) > 0 && !c.dialed:
+	case len(c.loop.draining) > 0 && !c.recv.dialed:
 		c.stopReceiving()
 	}
 }

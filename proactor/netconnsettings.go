@@ -54,7 +54,7 @@ func (n *netConn) set(option func(fd int) error) error {
 func (n *netConn) setBuffer(option func(fd int) error) error {
 	err := n.conn.useDescriptor(option)
 	if err != nil {
-		err = &net.OpError{Op: "set", Net: n.conn.network, Addr: n.conn.LocalAddr(), Err: err}
+		err = &net.OpError{Op: "set", Net: n.conn.network(), Addr: n.conn.LocalAddr(), Err: err}
 	}
 	return err
 }

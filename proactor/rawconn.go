@@ -73,7 +73,7 @@ func (n *netConn) File() (*os.File, error) {
 	if _, err := n.conn.flushed().Await(n.ctx); err != nil {
 		return nil, n.conn.asOpError("file", err)
 	}
-	return fileOf(n.conn.duplicate, n.conn.network, n.conn.asOpError)
+	return fileOf(n.conn.duplicate, n.conn.network(), n.conn.asOpError)
 }
 
 // File is a duplicate of the socket, as (*net.UDPConn).File makes one.

@@ -41,9 +41,9 @@ type receiver struct {
 	filesCome bool  // RecvFiles is used: no multishot, which would drop them
 	oneByOne  bool  // the kernel refuses a multishot read of this descriptor
 	written   bool  // no Read has come since the last send, a Write of a net.Conn: see copies
+	dialed    bool  // by Dial or Unconnected: Shutdown lets it receive
 
-	userData   uint64 // of the armed receive
-	hangupData uint64 // of the armed hangup
+	userData uint64 // of the armed receive
 
 	in     incoming[Buffer]
 	claim  *claim // a chain receives, or is about to
@@ -142,7 +142,7 @@ func (r *receiver) watch() {
 	c := r.conn
 	sqe := c.loop.engine.Next()
 	sqe.PrepPoll(c.fd, ring.PollHup|ring.PollErr)
-	r.hangupData = c.loop.engine.Submit(sqe, (*hangup)(r))
+	c.limited().hangupData = c.loop.engine.Submit(sqe, (*hangup)(r))
 }
 
 // hangup is a poll for the end of the connection. A multishot receive that
@@ -282,7 +282,7 @@ func (r *receiver) disarm() {
 		r.stop()
 	}
 	if r.watching {
-		r.conn.loop.engine.Cancel(r.hangupData)
+		r.conn.loop.engine.Cancel(r.conn.limits.hangupData)
 	}
 }
 

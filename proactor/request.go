@@ -3,6 +3,7 @@ package proactor
 import (
 	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/internal/engine"
+	"github.com/goproactor/goproactor/internal/slab"
 )
 
 // request is a call whose result is still to come, or still to be taken. Those
@@ -34,7 +35,13 @@ type requestOwner[T any] interface {
 type requestPool[T any] struct {
 	loop *Loop
 	free []*request[T]
+	slab slab.Slab[request[T]]
 }
+
+// requestSlab is how many new requests are allocated at a time. A task makes the first of
+// its own, and the allocator's slow way, which is taken when it needs a new page, does
+// not fit on the smallest stack: each such task would keep a larger one.
+const requestSlab = 512
 
 // begin makes a request on the loop, to which the caller gives its result.
 func (p *requestPool[T]) begin(owner requestOwner[T]) (*request[T], futures.Future[T]) {
@@ -46,7 +53,8 @@ func (p *requestPool[T]) begin(owner requestOwner[T]) (*request[T], futures.Futu
 			return r, f
 		}
 	}
-	r := &request[T]{pool: p, owner: owner}
+	r := p.slab.New(requestSlab)
+	r.pool, r.owner = p, owner
 	r.Bind(&p.loop.engine, r)
 	f, _ := r.Renew()
 	return r, f

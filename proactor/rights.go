@@ -36,7 +36,7 @@ func (r *rights) close() {
 func (c *Conn) SendFiles(p []byte, files ...*os.File) futures.Future[int] {
 	g := segment{data: p}
 	switch {
-	case c.network != "unix" && c.network != "unixpacket":
+	case c.network() != "unix" && c.network() != "unixpacket":
 		return futures.Failed[int](c.opError("write", syscall.ENOTSUP))
 	case len(files) == 0:
 		return c.sendSegment(g)

@@ -15,17 +15,31 @@ type sender struct {
 	outgoing
 	conn     *Conn
 	userData uint64 // of the send under way
-	reason   error  // why it is being canceled, if it is
 	queue    engine.Loan[segment]
 	inFlight int32 // segments in the send under way, 0 when none is
 	// unnotified counts the sends without copy whose memory the kernel still
 	// reads.
 	unnotified int32
-	waiting    *zeroCopy // those that wait for their notification only
-	err        error     // why nothing is sent any more
-
-	end *halfClose // CloseWrite was called
+	err        error // why nothing is sent any more
 }
+
+// ending is how sending ends, of a connection that has come to that.
+type ending struct {
+	reason    error      // why the send under way is being canceled, if it is
+	halfClose *halfClose // CloseWrite was called
+	waiting   *zeroCopy  // sends that wait for their notification only
+}
+
+// ending is zero for a connection that has come to none.
+func (s *sender) ending() ending {
+	if b := s.conn.limits; b != nil {
+		return b.ending
+	}
+	return ending{}
+}
+
+// halfClosed is what CloseWrite has made, if it was called.
+func (s *sender) halfClosed() *halfClose { return s.ending().halfClose }
 
 // maxTransfer is the maximum number of bytes of one operation: an entry's length has 32
 // bits, and the kernel moves at most 2 GiB less a page at a time. The rest of a
@@ -94,7 +108,7 @@ func (s *sender) refusal() error {
 	switch {
 	case err != nil:
 		return err
-	case s.end != nil:
+	case s.halfClosed() != nil:
 		return s.conn.failed("write", syscall.EPIPE)
 	case s.conn.writeExpired():
 		return s.conn.timedOut("write")
@@ -190,8 +204,10 @@ func (s *sender) gathered(n int) int {
 
 // Complete implements engine.Operation: the send under way has ended.
 func (s *sender) Complete(result int32, _ uint32) {
-	reason := s.reason
-	s.reason = nil
+	reason := s.ending().reason
+	if reason != nil {
+		s.conn.limits.ending.reason = nil
+	}
 	concluded := 0
 	switch {
 	case result > 0:
@@ -279,7 +295,7 @@ type sendable sender
 func (w *sendable) Complete(result int32, _ uint32) {
 	s := (*sender)(w)
 	switch {
-	case s.reason != nil: // it was canceled, perhaps just when there was room
+	case s.ending().reason != nil: // it was canceled, perhaps just when there was room
 		s.Complete(-int32(syscall.ECANCELED), 0)
 	case result < 0:
 		s.Complete(result, 0)
@@ -313,8 +329,8 @@ func (s *sender) abandonFrom(i int, err error) {
 func (s *sender) cancel(reason error) {
 	if s.inFlight > 0 && s.queue.At(0).turn != nil {
 		s.queue.At(0).turn.end(reason)
-	} else if s.inFlight > 0 && s.reason == nil {
-		s.reason = reason
+	} else if s.inFlight > 0 && s.ending().reason == nil {
+		s.conn.limited().ending.reason = reason
 		s.conn.loop.engine.Cancel(s.userData)
 	}
 	s.abandon(reason)
@@ -323,7 +339,7 @@ func (s *sender) cancel(reason error) {
 
 // giveUpWaiting ends the waiting for what was sent without copying.
 func (s *sender) giveUpWaiting(reason error) {
-	for z := s.waiting; z != nil; z = z.next {
+	for z := s.ending().waiting; z != nil; z = z.next {
 		z.giveUp(reason)
 	}
 }
@@ -331,7 +347,7 @@ func (s *sender) giveUpWaiting(reason error) {
 // cut ends the first Write of a net.Conn and the segments behind it, and reports
 // whether that Write was under way.
 func (s *sender) cut(reason error) (underWay bool) {
-	for z := s.waiting; z != nil; z = z.next {
+	for z := s.ending().waiting; z != nil; z = z.next {
 		if z.segment.write {
 			s.cancel(reason)
 			return true
@@ -419,8 +435,8 @@ func (s *sender) shrunk() {
 		c.recv.resume()
 	}
 	if s.queue.Len() == 0 {
-		if s.end != nil {
-			s.end.start()
+		if h := s.halfClosed(); h != nil {
+			h.start()
 		}
 		c.settled()
 	}
@@ -498,7 +514,7 @@ func (s *sender) retract(p *futures.Promise[int]) {
 		defer s.shrunk() // nothing else may be there to go on
 		return
 	}
-	for z := s.waiting; z != nil; z = z.next {
+	for z := s.ending().waiting; z != nil; z = z.next {
 		if z.segment.promise == p {
 			z.giveUp(futures.ErrCanceled)
 			return

@@ -18,7 +18,7 @@ type zeroCopy struct {
 	over    bool // all is sent, or the send has failed
 	segment segment
 	err     error
-	next    *zeroCopy // in sender.waiting
+	next    *zeroCopy // in ending.waiting
 }
 
 // sendsUncopied reports whether a segment is sent without copying.
@@ -81,13 +81,13 @@ func (z *zeroCopy) sent(result int32) {
 	switch syscall.Errno(-result) {
 	case syscall.EOPNOTSUPP, syscall.ENOMEM, syscall.ENOBUFS:
 		z.refused = true
-		if s.reason == nil {
+		if s.ending().reason == nil {
 			s.inFlight = 0
 			s.start()
 			return
 		}
 	}
-	reason := s.reason
+	reason := s.ending().reason
 	s.Complete(result, 0)
 	if reason != nil && result > 0 { // the kernel has taken part of it, see giveUp
 		z.conn.abort(reason)
@@ -98,7 +98,8 @@ func (z *zeroCopy) sent(result int32) {
 func (z *zeroCopy) conclude(g segment, err error) {
 	z.over, z.segment, z.err = true, g, err
 	if z.unfree > 0 {
-		z.next, z.conn.send.waiting = z.conn.send.waiting, z
+		e := &z.conn.limited().ending
+		z.next, e.waiting = e.waiting, z
 		return
 	}
 	z.settle()
@@ -119,10 +120,12 @@ func (z *zeroCopy) settle() {
 		return
 	}
 	s, l, g, err := &z.conn.send, z.conn.loop, z.segment, z.err
-	for at := &s.waiting; *at != nil; at = &(*at).next {
-		if *at == z {
-			*at = z.next
-			break
+	if b := z.conn.limits; b != nil {
+		for at := &b.ending.waiting; *at != nil; at = &(*at).next {
+			if *at == z {
+				*at = z.next
+				break
+			}
 		}
 	}
 	*z = zeroCopy{}

@@ -1,6 +1,9 @@
 package engine
 
-import "github.com/goproactor/goproactor/internal/fifo"
+import (
+	"github.com/goproactor/goproactor/internal/fifo"
+	"github.com/goproactor/goproactor/internal/slab"
+)
 
 // Loan is a queue that is empty most of the time, as those of a connection are.
 // It takes one word then: its memory belongs to a Lender, and is on loan while
@@ -12,6 +15,7 @@ type Loan[T any] struct{ queue *fifo.Queue[T] }
 type Lender[T any] struct {
 	idle  []*fifo.Queue[T]
 	large []*fifo.Queue[T] // have memory for a burst
+	slab  slab.Slab[fifo.Queue[T]]
 }
 
 // A lender keeps so many: enough that a server with as many busy connections
@@ -20,6 +24,7 @@ const (
 	lenderKeeps = 16 << 10
 	largeKept   = 64
 	largeItems  = 4 // more than these make a queue large
+	lenderSlab  = 256
 )
 
 func (l *Lender[T]) lend() *fifo.Queue[T] {
@@ -29,7 +34,7 @@ func (l *Lender[T]) lend() *fifo.Queue[T] {
 	if len(l.idle) > 0 {
 		return popLast(&l.idle)
 	}
-	return new(fifo.Queue[T])
+	return l.slab.New(lenderSlab)
 }
 
 func popLast[E any](list *[]E) E {

@@ -51,12 +51,12 @@ type block struct {
 }
 
 const (
-	// slab is how many bytes the pool begins with. What no receive has filled
+	// firstBytes is how many bytes the pool begins with. What no receive has filled
 	// takes no memory.
-	slab = 4 << 20
+	firstBytes = 4 << 20
 
 	// firstTarget is how many blocks the ring holds until more are needed, less
-	// if a slab has not as many.
+	// if those bytes are not as many.
 	firstTarget = 32
 
 	// After so many turns in which half of the ring was never needed, it is
@@ -89,9 +89,9 @@ func (p *Pool) Size() int { return p.size }
 // Buffers counts the buffers allocated.
 func (p *Pool) Buffers() int { return len(p.blocks) }
 
-// grow doubles the pool, from one slab on, up to its limit.
+// grow doubles the pool, from firstBytes on, up to its limit.
 func (p *Pool) grow() {
-	n := min(max(slab/p.size, 1, len(p.blocks)), p.limit-len(p.blocks))
+	n := min(max(firstBytes/p.size, 1, len(p.blocks)), p.limit-len(p.blocks))
 	if n <= 0 {
 		return
 	}

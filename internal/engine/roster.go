@@ -1,5 +1,7 @@
 package engine
 
+import "slices"
+
 // Member is something in a Roster.
 type Member interface {
 	// Place is where the roster keeps the member's position: embed RosterPlace.
@@ -17,6 +19,10 @@ type Roster[T Member] []T
 
 // Add appends m, which is in no roster.
 func (r *Roster[T]) Add(m T) {
+	if n := len(*r); n == cap(*r) {
+		// What a small step would leave behind takes memory, what is not used yet does not.
+		*r = slices.Grow(*r, 3*n+1)
+	}
 	*r = append(*r, m)
 	*m.Place() = int32(len(*r))
 }

@@ -17,11 +17,11 @@ type slots struct {
 // it grows would leave several times its size behind as garbage.
 const slotsPerPage = 256
 
+// slot is free when it has no operation.
 type slot struct {
 	op         Operation
 	generation uint32
 	next       uint32 // index + 1 of the next free slot
-	taken      bool
 }
 
 // Put stores op and returns the user data that finds it again. It allocates
@@ -33,7 +33,7 @@ func (s *slots) Put(op Operation) uint64 {
 	i := s.free - 1
 	e := s.at(i)
 	s.free = e.next
-	e.op, e.taken = op, true
+	e.op = op
 	s.used++
 	return uint64(e.generation)<<32 | uint64(i)
 }
@@ -61,7 +61,7 @@ func (s *slots) Get(userData uint64) (op Operation, ok bool) {
 		return nil, false
 	}
 	e := s.at(i)
-	if !e.taken || e.generation != uint32(userData>>32) {
+	if e.op == nil || e.generation != uint32(userData>>32) {
 		return nil, false
 	}
 	return e.op, true
@@ -73,7 +73,7 @@ func (s *slots) Remove(userData uint64) bool {
 		return false
 	}
 	e := s.at(uint32(userData))
-	e.op, e.taken = nil, false
+	e.op = nil
 	// All ones is what a queue uses for entries of its own.
 	if e.generation++; e.generation == 1<<32-1 {
 		e.generation = 0
@@ -91,7 +91,7 @@ func (s *slots) Len() int { return s.used }
 func (s *slots) Each(fn func(userData uint64, op Operation)) {
 	for p, page := range s.pages {
 		for i := range page {
-			if e := &page[i]; e.taken {
+			if e := &page[i]; e.op != nil {
 				fn(uint64(e.generation)<<32|uint64(p*slotsPerPage+i), e.op)
 			}
 		}

@@ -67,7 +67,7 @@ func TestSlotsNeverGiveReservedUserData(t *testing.T) {
 	ud := s.Put(numbered(0))
 	s.at(0).generation = 1<<32 - 2
 	require.False(t, s.Remove(ud))
-	s.at(0).taken = true
+	s.at(0).op = numbered(0)
 	require.True(t, s.Remove(uint64(1<<32-2)<<32))
 	require.Zero(t, s.at(0).generation, "a generation of all ones is skipped")
 }
