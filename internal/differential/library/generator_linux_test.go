@@ -45,7 +45,7 @@ func generate(d *dice) *Program {
 	}
 	// Reads and writes that nobody waits for come first in some programs.
 	for i := range 3 + d.roll(22) {
-		s := Step{ID: i + 1, Way: d.roll(12)}
+		s := Step{ID: i + 1, Way: d.roll(56)}
 		switch {
 		case p.Medium == Files:
 			d.fileStep(&s)
