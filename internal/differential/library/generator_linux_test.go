@@ -42,6 +42,8 @@ func generate(d *dice) *Program {
 		Medium:  pick(d, TCP, TCP, TCP, TCP, Unix, Unix, Pipe, Proxy, Proxy, UDP, UDP, Unixgram, Unixpacket, Files, Files, Files, Files),
 		Task:    d.chance(50),
 		Foreign: d.chance(25),
+		NetConn: d.chance(20),
+		Handled: d.chance(20),
 	}
 	// Reads and writes that nobody waits for come first in some programs.
 	for i := range 3 + d.roll(22) {

@@ -100,6 +100,8 @@ type Program struct {
 	Medium  Medium
 	Task    bool // a task of a loop makes the calls, else a goroutine
 	Foreign bool // the second end is one of package net, on the side of the library, too
+	NetConn bool // the ends of the library are used by their net.Conn
+	Handled bool // they receive with OnRecv
 	Steps   []Step
 }
 

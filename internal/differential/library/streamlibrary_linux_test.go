@@ -435,15 +435,32 @@ func (l *machine) connect(ctx context.Context, p *Program) (*streamPlayer, error
 		last = pairs[1][1]
 		player.finish = l.forward(ctx, pairs[0][1], pairs[1][0])
 	}
-	player.ends = [2]end{newLibraryEnd(ctx, l.rt, pairs[0][0]), newLibraryEnd(ctx, l.rt, last)}
-	if p.Foreign && !p.Task && p.Medium != Pipe {
+	player.ends[0] = l.end(ctx, p, pairs[0][0])
+	if p.foreign() {
 		nc, err := last.Detach()
 		if err != nil {
 			return nil, err
 		}
 		player.ends[1] = newStandardEnd(nc)
+		return player, nil
 	}
+	player.ends[1] = l.end(ctx, p, last)
 	return player, nil
+}
+
+// foreign says that the second end is one of package net. That waits, which a task must
+// not.
+func (p *Program) foreign() bool { return p.Foreign && !p.Task && p.Medium != Pipe }
+
+// end makes the calls that the program wants on c.
+func (l *machine) end(ctx context.Context, p *Program, c *proactor.Conn) end {
+	switch {
+	case p.NetConn && !p.Task:
+		return newNetConnEnd(ctx, l.rt, c)
+	case p.Handled:
+		return newHandledEnd(ctx, l.rt, c)
+	}
+	return newLibraryEnd(ctx, l.rt, c)
 }
 
 func (l *machine) pair(ctx context.Context, m Medium) (pair [2]*proactor.Conn, err error) {
