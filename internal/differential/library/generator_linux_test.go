@@ -58,6 +58,9 @@ func generate(d *dice) *Program {
 		}
 		p.Steps = append(p.Steps, s)
 	}
+	if p.Medium == Files && d.chance(25) {
+		p.Limit = pick[int64](d, 1000, 1003, 4096, 6000, 65536)
+	}
 	if p.Medium == Files { // a step on nothing would be passed over
 		p.Steps = append([]Step{{ID: 100, Verb: Open, Name: d.roll(3), Flags: os.O_RDWR | os.O_CREATE}}, p.Steps...)
 	}
