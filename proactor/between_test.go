@@ -9,7 +9,9 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/proactor"
@@ -152,6 +154,60 @@ var betweenLoops = []behaviour{
 		require.ErrorIs(t, <-ended, proactor.ErrMoved)
 		wrote(t, peer, "x")
 		require.Equal(t, "x", received(t, t.Context(), moved))
+	}},
+	{name: "Move after CloseWrite: receiving goes on, sending stays ended", show: func(t *testing.T, rt *proactor.Runtime) {
+		for _, queued := range []int{0, 1, stuffed} {
+			c, peer := accepted(t, rt)
+			sent, shut := c.SendBytes(make([]byte, queued)), c.CloseWrite()
+			moving := c.Move(other(rt, c))
+			n, err := io.Copy(io.Discard, peer)
+			require.NoError(t, err)
+			require.EqualValues(t, queued, n)
+			for _, err := range []error{errorOf(sent.Await(t.Context())), errorOf(shut.Await(t.Context()))} {
+				require.NoError(t, err)
+			}
+			c, err = moving.Await(t.Context())
+			require.NoError(t, err)
+			require.ErrorIs(t, errorOf(c.SendBytes([]byte("x")).Await(t.Context())), syscall.EPIPE)
+			require.NoError(t, errorOf(c.CloseWrite().Await(t.Context())), "again")
+			wrote(t, peer, "in")
+			require.Equal(t, "in", received(t, t.Context(), c))
+			require.NoError(t, errorOf(c.Move(other(rt, c)).Await(t.Context())))
+		}
+	}},
+	{name: "Move after the deadline of writing", show: func(t *testing.T, rt *proactor.Runtime) {
+		c, peer := accepted(t, rt)
+		require.NoError(t, c.SetWriteDeadline(time.Unix(1, 0)))
+		moved, err := c.Move(other(rt, c)).Await(t.Context())
+		require.NoError(t, err)
+		exchange(t, rt, moved, peer)
+	}},
+	{name: "what waits for a send goes on when it is canceled before it began", show: func(t *testing.T, rt *proactor.Runtime) {
+		for name, wait := range map[string]func(c *proactor.Conn) func() error{
+			"CloseWrite": func(c *proactor.Conn) func() error {
+				f := c.CloseWrite()
+				return func() error { return errorOf(f.Await(t.Context())) }
+			},
+			"Move": func(c *proactor.Conn) func() error {
+				f := c.Move(other(rt, c))
+				return func() error { return errorOf(f.Await(t.Context())) }
+			},
+			"Close": func(c *proactor.Conn) func() error {
+				c.Close()
+				f := c.Closed()
+				return func() error { return errorOf(f.Await(t.Context())) }
+			},
+		} {
+			c, _ := accepted(t, rt)
+			waits := make(chan func() error, 1)
+			c.Loop().Do(func() {
+				sent := c.SendBytes([]byte("x"))
+				w := wait(c)
+				sent.Cancel()
+				waits <- w
+			})
+			require.NoError(t, (<-waits)(), name)
+		}
 	}},
 	{name: "Move and Close", show: func(t *testing.T, rt *proactor.Runtime) {
 		c, _ := accepted(t, rt)

@@ -47,6 +47,16 @@ var detaching = []behaviour{
 		_, err = peer.Read(make([]byte, 1))
 		require.Equal(t, io.EOF, err, "nothing else keeps the connection open")
 	}},
+	{name: "Detach after CloseWrite", show: func(t *testing.T, rt *proactor.Runtime) {
+		c, peer := accepted(t, rt)
+		require.NoError(t, errorOf(c.CloseWrite().Await(t.Context())))
+		conn, err := c.Detach()
+		require.NoError(t, err)
+		defer conn.Close()
+		require.ErrorIs(t, errorOf(conn.Write([]byte("x"))), syscall.EPIPE)
+		wrote(t, peer, "in")
+		require.Equal(t, "in", readFull(t, conn, 2))
+	}},
 	{name: "Detach sends what is queued first", show: func(t *testing.T, rt *proactor.Runtime) {
 		c, peer := accepted(t, rt)
 		big := bytes.Repeat([]byte("0123456789abcdef"), 1<<18)

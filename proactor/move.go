@@ -24,7 +24,8 @@ var errMoving = errors.New("proactor: the connection is being moved already")
 // stands for it there; c is unusable from then on, its operations fail with ErrMoved.
 //
 // Nothing is lost and the order stays: what c has queued is sent first, what it
-// has received and nobody has taken is received first by the new Conn.
+// has received and nobody has taken is received first by the new Conn. After CloseWrite
+// the new Conn can only receive, too.
 // A Recv that waits on c, and a handler of OnRecv, end with ErrMoved. Deadlines
 // and other limits are not moved with it. Its place in the listener's limit is.
 //
@@ -106,7 +107,7 @@ func (c *Conn) reclaim() {
 
 func (m *move) begin() {
 	c := m.conn
-	if err := c.send.refusal(); err != nil {
+	if err := c.send.over(); err != nil {
 		m.to.fail(err)
 		return
 	}
@@ -216,6 +217,9 @@ func (c *Conn) successor(on *Loop, fd int) *Conn {
 		there.move = &move{conn: c}
 	}
 	there.recv.err, there.recv.filesCome = c.recv.err, c.recv.filesCome
+	if h := c.send.end; h != nil {
+		there.send.end = &halfClose{conn: there, started: true, ended: true, err: h.err}
+	}
 	return there
 }
 

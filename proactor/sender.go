@@ -495,6 +495,7 @@ func (s *sender) retract(p *futures.Promise[int]) {
 			s.pending.Add(-int64(len(g.data)))
 			defer s.conclude(g, futures.ErrCanceled)
 		}
+		defer s.shrunk() // nothing else may be there to go on
 		return
 	}
 	for z := s.waiting; z != nil; z = z.next {
