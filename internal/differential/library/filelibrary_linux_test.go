@@ -14,6 +14,7 @@ import (
 
 	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/proactor"
+	"golang.org/x/sys/unix"
 )
 
 // The names that steps use: those in the directory first, which are the only ones that
@@ -394,7 +395,7 @@ func (l *standardFiles) onFile(s *Step, f *os.File) Outcome {
 		n, err := f.ReadAt(p, s.Off)
 		return l.read(p, n, err)
 	case WriteAt, WriteVector:
-		return l.outcome(f.WriteAt(p, s.Off))
+		return l.outcome(writeAt(f, p, s.Off))
 	case ReadNext:
 		n, err := f.Read(p)
 		return l.read(p, n, err)
@@ -416,6 +417,20 @@ func (l *standardFiles) onFile(s *Step, f *os.File) Outcome {
 		return l.chain(s, f)
 	}
 	panic("no verb of a file")
+}
+
+// writeAt is WriteAt of package os, which does not count what it has written before an
+// error: up to the limit.
+func writeAt(f *os.File, p []byte, offset int64) (n int, err error) {
+	n, err = f.WriteAt(p, offset)
+	if errors.Is(err, syscall.EFBIG) {
+		var limit unix.Rlimit
+		if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &limit); err != nil {
+			return n, err
+		}
+		n = int(min(max(int64(limit.Cur)-offset, 0), int64(len(p)))) // no limit is -1
+	}
+	return n, err
 }
 
 // allocate is what package os does not have.
@@ -514,7 +529,7 @@ func (l *standardFiles) link(s *Step, k link, f *os.File, opened **os.File) (n i
 		if s.Flags&os.O_APPEND != 0 && k.named {
 			return f.Write(k.p)
 		}
-		n, err = f.WriteAt(k.p, k.offset)
+		n, err = writeAt(f, k.p, k.offset)
 	case ReadAt:
 		if n, err = f.ReadAt(k.p, k.offset); n > 0 && err == io.EOF {
 			err = nil

@@ -42,10 +42,12 @@ func generate(d *dice) *Program {
 		Medium:  pick(d, TCP, TCP, TCP, TCP, Unix, Unix, Pipe, Proxy, Proxy, UDP, UDP, Unixgram, Unixpacket, Files, Files, Files, Files),
 		Task:    d.chance(50),
 		Foreign: d.chance(25),
+		NetConn: d.chance(20),
+		Handled: d.chance(20),
 	}
 	// Reads and writes that nobody waits for come first in some programs.
 	for i := range 3 + d.roll(22) {
-		s := Step{ID: i + 1, Way: d.roll(12)}
+		s := Step{ID: i + 1, Way: d.roll(56)}
 		switch {
 		case p.Medium == Files:
 			d.fileStep(&s)
@@ -55,6 +57,9 @@ func generate(d *dice) *Program {
 			d.streamStep(&s)
 		}
 		p.Steps = append(p.Steps, s)
+	}
+	if p.Medium == Files && d.chance(25) {
+		p.Limit = pick[int64](d, 1000, 1003, 4096, 6000, 65536)
 	}
 	if p.Medium == Files { // a step on nothing would be passed over
 		p.Steps = append([]Step{{ID: 100, Verb: Open, Name: d.roll(3), Flags: os.O_RDWR | os.O_CREATE}}, p.Steps...)

@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"testing"
 
 	"github.com/goproactor/goproactor/proactor"
@@ -120,17 +119,43 @@ func TestRegressions(t *testing.T) {
 	}
 }
 
+// maxBytes is how long a program of a fuzzer may be: 25 steps with all their choices.
+const maxBytes = 400
+
 func FuzzPrograms(f *testing.F) {
-	f.Add([]byte("a program is a string of choices"))
-	f.Add(slices.Repeat([]byte{7, 31, 2, 64, 0, 9, 81, 3}, 20))
+	for seed := range uint64(64) {
+		f.Add(randomBytes(seed))
+	}
 	b := newBench(f, proactortest.Backends(f))
 	f.Fuzz(func(t *testing.T, bytes []byte) {
-		if len(bytes) > 400 {
+		if len(bytes) > maxBytes {
 			t.Skip("long enough")
 		}
 		p := Decode(bytes)
-		if what, _, _ := b.judge(t, p); what != "" {
+		what, plan, traces := b.judge(t, p)
+		switch {
+		case what == "":
+		case fuzzing(): // an input has ten seconds: it is shrunk when it runs again as a test
+			t.Errorf("%s\n%v\n%s", what, p, Table(p, plan, b.players, traces))
+		default:
 			t.Error(b.report(t, p, what))
 		}
 	})
+}
+
+// randomBytes are choices for a whole program: where bytes end, all choices that follow
+// are the first.
+func randomBytes(seed uint64) []byte {
+	random := rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15))
+	bytes := make([]byte, maxBytes)
+	for i := range bytes {
+		bytes[i] = byte(random.Uint32())
+	}
+	return bytes
+}
+
+// fuzzing reports whether this process is one that go test -fuzz has started.
+func fuzzing() bool {
+	f := flag.Lookup("test.fuzzworker")
+	return f != nil && f.Value.String() == "true"
 }

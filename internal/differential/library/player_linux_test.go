@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/signal"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // patience bounds a wait for a result that the plan says is there.
@@ -21,6 +24,7 @@ type player interface {
 
 // play runs a program as its plan says.
 func play(p *Program, plan []planned, with player) *Trace {
+	defer limitFiles(p.Limit)()
 	t := &Trace{Outcomes: map[int]Outcome{}}
 	under := map[int]func() Outcome{}
 	take := func(ids []int) {
@@ -50,6 +54,27 @@ func play(p *Program, plan []planned, with player) *Trace {
 		}
 	}
 	return t
+}
+
+// limitFiles limits the size of files, for the whole process.
+func limitFiles(limit int64) (undo func()) {
+	if limit == 0 {
+		return func() {}
+	}
+	var before unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &before); err != nil {
+		panic(err)
+	}
+	signal.Ignore(unix.SIGXFSZ)
+	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: uint64(limit), Max: before.Max}); err != nil {
+		panic(err)
+	}
+	return func() {
+		if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &before); err != nil {
+			panic(err)
+		}
+		signal.Reset(unix.SIGXFSZ)
+	}
 }
 
 // ended is a context that has ended.

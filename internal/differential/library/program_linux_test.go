@@ -98,8 +98,11 @@ type Step struct {
 // Program is a medium and steps on it.
 type Program struct {
 	Medium  Medium
-	Task    bool // a task of a loop makes the calls, else a goroutine
-	Foreign bool // the second end is one of package net, on the side of the library, too
+	Task    bool  // a task of a loop makes the calls, else a goroutine
+	Foreign bool  // the second end is one of package net, on the side of the library, too
+	NetConn bool  // the ends of the library are used by their net.Conn
+	Handled bool  // they receive with OnRecv
+	Limit   int64 // of the size of files (RLIMIT_FSIZE); 0: none
 	Steps   []Step
 }
 

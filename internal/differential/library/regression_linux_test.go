@@ -26,6 +26,11 @@ var regressions = map[string]*Program{
 		{ID: 4, Verb: Read, On: 1, Way: 3, N: 160, Ended: true},
 		{ID: 5, Verb: Read, On: 1, N: 1, Ended: true},
 	}},
+	"a shutdown behind a send that a deadline ends in the middle": {Medium: TCP, Steps: []Step{
+		{ID: 1, Verb: Write, Way: 3, N: large},
+		{ID: 2, Verb: CloseWrite},
+		{ID: 3, Verb: EndWrites},
+	}},
 	"of two receives that wait the first is canceled": {Medium: Unixgram, Steps: []Step{
 		{ID: 1, Verb: Read, On: 1},
 		{ID: 2, Verb: Read, On: 1},

@@ -34,6 +34,8 @@ var (
 		"package net reports that it was closed before, the library does nothing"}
 	endedInTheMiddle = &rule{[]string{"", canceled, expired, closed, brokenPipe, reset},
 		"how much has gone out of a send that waits for room when a cancel, a deadline or an Abort ends it is chance, and the library ends the sending"}
+	shutBehindTheEnded = &rule{append([]string{notConnected}, endedInTheMiddle.errors...),
+		"a SendZeroCopy that a deadline ends in the middle resets the connection: shutdown(2) behind it may fail"}
 	endOfTheWrecked = &rule{[]string{closed, eof, reset, brokenPipe},
 		"a read that waited when a send was ended in the middle may have been told of a reset before the close"}
 	toNobody = &rule{[]string{"", refused, notConnected, "no such file or directory", brokenPipe, reset},

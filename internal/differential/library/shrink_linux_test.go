@@ -28,6 +28,9 @@ func Shrink(p *Program, limit int, fails func(*Program) bool) *Program {
 	}
 	try(func(p *Program) { p.Task = false })
 	try(func(p *Program) { p.Foreign = false })
+	try(func(p *Program) { p.NetConn = false })
+	try(func(p *Program) { p.Handled = false })
+	try(func(p *Program) { p.Limit = 0 })
 	for i := range p.Steps {
 		for _, edit := range []func(*Step){
 			func(s *Step) { s.Late = false }, func(s *Step) { s.Ended = false }, func(s *Step) { s.Way = 0 },

@@ -2,6 +2,7 @@ package library
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"slices"
@@ -167,16 +168,22 @@ func (e *libraryEnd) read(s *Step, pl *planned) func() Outcome {
 		switch class(err) {
 		case canceled, expired:
 			e.giveBack(p[:got])
-			return outcome(0, err)
-		case closed:
-			return outcome(0, err)
 		case "unexpected EOF":
 			err = io.EOF
 		}
-		o := outcome(got, err)
-		o.Sum = checksum(p[:got])
-		return o
+		return received(p[:got], err)
 	}
+}
+
+// received is the outcome of a read, which says nothing of bytes that are given back.
+func received(p []byte, err error) Outcome {
+	switch class(err) {
+	case canceled, expired, closed:
+		return outcome(0, err)
+	}
+	o := outcome(len(p), err)
+	o.Sum = checksum(p)
+	return o
 }
 
 // fill awaits one attempt after the other until p is full.
@@ -210,7 +217,7 @@ func (e *libraryEnd) giveBack(p []byte) {
 
 // receiver is one of the calls that receive.
 func (e *libraryEnd) receiver(way int) func(context.Context, []byte) attempt {
-	switch way % 6 {
+	switch way % 7 {
 	case 0:
 		return func(_ context.Context, p []byte) attempt { return attemptOf(e.receive(p)) }
 	case 1:
@@ -223,6 +230,8 @@ func (e *libraryEnd) receiver(way int) func(context.Context, []byte) attempt {
 		return e.reader(func(ctx context.Context, r *proactor.Reader, p []byte) (int, error) {
 			return io.ReadFull(r.Bound(ctx), p)
 		})
+	case 5:
+		return blocking(e.bufs)
 	}
 	return e.reader(peek)
 }
@@ -273,15 +282,36 @@ func attemptOfChain(f futures.Future[[]proactor.StepResult]) attempt {
 	}, f.Cancel}
 }
 
-// reader has a Reader read, which waits: as a task or goroutine of its own.
+// reader has a Reader read.
 func (e *libraryEnd) reader(read func(context.Context, *proactor.Reader, []byte) (int, error)) func(context.Context, []byte) attempt {
+	return blocking(func(ctx context.Context, p []byte) (int, error) {
+		r := e.c.Reader(proactor.WithFrameLimit(len(p) + 1))
+		defer r.Release()
+		return read(ctx, r, p)
+	})
+}
+
+// blocking has read wait: as a task or goroutine of its own.
+func blocking(read func(context.Context, []byte) (int, error)) func(context.Context, []byte) attempt {
 	return func(ctx context.Context, p []byte) attempt {
-		return attemptOf(futures.Go(ctx, func(ctx context.Context) (int, error) {
-			r := e.c.Reader(proactor.WithFrameLimit(len(p) + 1))
-			defer r.Release()
-			return read(ctx, r, p)
-		}))
+		return attemptOf(futures.Go(ctx, func(ctx context.Context) (int, error) { return read(ctx, p) }))
 	}
+}
+
+// bufs receives with a range, and gives back what is too much.
+func (e *libraryEnd) bufs(ctx context.Context, p []byte) (got int, err error) {
+	for b, err := range e.c.Bufs(ctx) {
+		if err != nil {
+			return got, err
+		}
+		n := copy(p[got:], b.Bytes())
+		e.giveBack(b.Bytes()[n:])
+		b.Release()
+		if got += n; got == len(p) {
+			return got, nil
+		}
+	}
+	return got, io.EOF
 }
 
 func (e *libraryEnd) write(s *Step, pl *planned) func() Outcome {
@@ -291,9 +321,9 @@ func (e *libraryEnd) write(s *Step, pl *planned) func() Outcome {
 		o.ctx = ended(e.ctx)
 	}
 	way := s.Way
-	if s.Ended && (way%7 == 2 || way%7 == 3) {
-		// The cancel of a SendZeroCopy resets the connection, and that of a SendVector may
-		// come between two pieces.
+	if s.Ended && (way%8 == 2 || way%8 == 3 || way%8 == 7) {
+		// The cancel of a SendZeroCopy resets the connection, that of a SendVector may come
+		// between two pieces, and what is with Queue is sent.
 		way = 0
 	}
 	o.attempt = e.sender(way, p)
@@ -317,7 +347,7 @@ func (e *libraryEnd) write(s *Step, pl *planned) func() Outcome {
 
 // sender is one of the calls that send.
 func (e *libraryEnd) sender(way int, p []byte) attempt {
-	switch way % 7 {
+	switch way % 8 {
 	case 0:
 		return attemptOf(e.c.SendBytes(p))
 	case 1:
@@ -344,8 +374,29 @@ func (e *libraryEnd) sender(way int, p []byte) attempt {
 		return attemptOf(w.Flush())
 	case 6:
 		return e.sendFile(p)
+	case 7:
+		if len(p) == 1 || len(p) > roomy {
+			break
+		}
+		return e.queue(p)
 	}
 	return attemptOf(e.c.SendBytes(p))
+}
+
+// queue queues one half of p and sends the other, which reports an error of both.
+func (e *libraryEnd) queue(p []byte) attempt {
+	half := len(p) / 2
+	b := e.c.Loop().Buffer(half)
+	copy(b.Bytes(), p)
+	queued, sent := e.c.Queue(b), e.c.SendBytes(p[half:])
+	return attempt{func(ctx context.Context) (int, error) {
+		_, refused := queued.Await(ctx)
+		n, err := sent.Await(ctx)
+		if err == nil && refused == nil {
+			n += half
+		}
+		return n, errors.Join(err, refused)
+	}, sent.Cancel}
 }
 
 // sendFile sends p from a file, which may be closed at once.
@@ -384,15 +435,32 @@ func (l *machine) connect(ctx context.Context, p *Program) (*streamPlayer, error
 		last = pairs[1][1]
 		player.finish = l.forward(ctx, pairs[0][1], pairs[1][0])
 	}
-	player.ends = [2]end{newLibraryEnd(ctx, l.rt, pairs[0][0]), newLibraryEnd(ctx, l.rt, last)}
-	if p.Foreign && !p.Task && p.Medium != Pipe {
+	player.ends[0] = l.end(ctx, p, pairs[0][0])
+	if p.foreign() {
 		nc, err := last.Detach()
 		if err != nil {
 			return nil, err
 		}
 		player.ends[1] = newStandardEnd(nc)
+		return player, nil
 	}
+	player.ends[1] = l.end(ctx, p, last)
 	return player, nil
+}
+
+// foreign says that the second end is one of package net. That waits, which a task must
+// not.
+func (p *Program) foreign() bool { return p.Foreign && !p.Task && p.Medium != Pipe }
+
+// end makes the calls that the program wants on c.
+func (l *machine) end(ctx context.Context, p *Program, c *proactor.Conn) end {
+	switch {
+	case p.NetConn && !p.Task:
+		return newNetConnEnd(ctx, l.rt, c)
+	case p.Handled:
+		return newHandledEnd(ctx, l.rt, c)
+	}
+	return newLibraryEnd(ctx, l.rt, c)
 }
 
 func (l *machine) pair(ctx context.Context, m Medium) (pair [2]*proactor.Conn, err error) {

@@ -373,11 +373,14 @@ func (s *streamPlan) settleWrites(me, peer *streamEnd) {
 	}
 	for i := range me.writing {
 		w := &me.writing[i]
-		if r == sendingToTheGone && w.shuts {
+		switch {
+		case r == sendingToTheGone && w.shuts:
 			s.finish(w, shutToTheGone)
-			continue
+		case r == endedInTheMiddle && w.shuts:
+			s.finish(w, shutBehindTheEnded)
+		default:
+			s.finish(w, r)
 		}
-		s.finish(w, r)
 	}
 	me.writing = nil
 }
