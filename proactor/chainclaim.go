@@ -50,7 +50,7 @@ func (m *claim) queue() {
 	r.claim = m
 	if r.armed && !r.pausing {
 		r.pausing = true
-		m.conn.loop.engine.Cancel(r.userData)
+		r.halt()
 	}
 	r.arm()
 }

@@ -22,8 +22,7 @@ type limits struct {
 	work        int64    // what it has received and sent, see workOfOperation
 	rest        rest
 	ending      ending
-	move        *move  // the one under way, or the one that brought the connection here
-	hangupData  uint64 // user data of the armed hangup
+	move        *move // the one under way, or the one that brought the connection here
 }
 
 // limited returns the connection's limits, which it makes if there are none.

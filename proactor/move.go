@@ -138,10 +138,10 @@ func (m *move) begin() {
 	c.recv.in.handler = nil
 	if c.recv.armed && !c.recv.pausing && c.recv.direct == nil {
 		c.recv.pausing = true
-		c.loop.engine.Cancel(c.recv.userData)
+		c.recv.halt()
 	}
 	if c.recv.watching {
-		c.loop.engine.Cancel(c.limits.hangupData)
+		c.loop.engine.CancelSlot(c.recv.hangupSlot)
 	}
 	c.settled()
 }

@@ -43,7 +43,8 @@ type receiver struct {
 	written   bool  // no Read has come since the last send, a Write of a net.Conn: see copies
 	dialed    bool  // by Dial or Unconnected: Shutdown lets it receive
 
-	userData uint64 // of the armed receive
+	slot       engine.Slot // of the armed receive, unless it is direct
+	hangupSlot engine.Slot // of the armed hangup
 
 	in     incoming[Buffer]
 	claim  *claim // a chain receives, or is about to
@@ -117,7 +118,7 @@ func (r *receiver) arm() {
 	default:
 		sqe.PrepRecvProvided(c.fd, group, c.messageFlags())
 	}
-	r.userData = c.loop.engine.Submit(sqe, r)
+	r.slot = engine.SlotOf(c.loop.engine.Submit(sqe, r))
 	r.armed = true
 }
 
@@ -142,7 +143,7 @@ func (r *receiver) watch() {
 	c := r.conn
 	sqe := c.loop.engine.Next()
 	sqe.PrepPoll(c.fd, ring.PollHup|ring.PollErr)
-	c.limited().hangupData = c.loop.engine.Submit(sqe, (*hangup)(r))
+	r.hangupSlot = engine.SlotOf(c.loop.engine.Submit(sqe, (*hangup)(r)))
 }
 
 // hangup is a poll for the end of the connection. A multishot receive that
@@ -159,7 +160,7 @@ func (h *hangup) Complete(result int32, _ uint32) {
 		r.hungUp = true
 		if r.armed && r.multishot && !r.pausing {
 			r.pausing = true
-			r.conn.loop.engine.Cancel(r.userData)
+			r.halt()
 		}
 	}
 	r.conn.settled()
@@ -261,7 +262,7 @@ func (r *receiver) awaitReadable() {
 	l := r.conn.loop
 	sqe := l.engine.Next()
 	sqe.PrepPoll(r.conn.fd, ring.PollIn)
-	r.userData = l.engine.Submit(sqe, (*readable)(r))
+	r.slot = engine.SlotOf(l.engine.Submit(sqe, (*readable)(r)))
 	r.armed, r.multishot = true, false
 }
 
@@ -282,7 +283,7 @@ func (r *receiver) disarm() {
 		r.stop()
 	}
 	if r.watching {
-		r.conn.loop.engine.Cancel(r.conn.limits.hangupData)
+		r.conn.loop.engine.CancelSlot(r.hangupSlot)
 	}
 }
 
@@ -292,7 +293,14 @@ func (r *receiver) stop() {
 		r.direct.cancel(r.err)
 		return
 	}
-	r.conn.loop.engine.Cancel(r.userData)
+	r.halt()
+}
+
+// halt cancels the receive under way, unless it is one straight into its caller's memory.
+func (r *receiver) halt() {
+	if r.direct == nil {
+		r.conn.loop.engine.CancelSlot(r.slot)
+	}
 }
 
 // BuffersBack implements engine.BufferWaiter.
@@ -313,7 +321,7 @@ func (r *receiver) deliver(b Buffer) {
 	if deliver(r, b) && r.full() && r.armed && !r.pausing {
 		r.pausing = true
 		r.conn.loop.counts.paused++
-		r.conn.loop.engine.Cancel(r.userData)
+		r.halt()
 	}
 }
 

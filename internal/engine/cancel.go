@@ -18,6 +18,16 @@ func (l *Loop) Cancel(target uint64) {
 	c.submit()
 }
 
+// Slot names an operation while it is in flight, in half the memory of its user data. Then
+// it names another.
+type Slot uint32
+
+// SlotOf is the slot of the operation with that user data.
+func SlotOf(userData uint64) Slot { return Slot(userData) }
+
+// CancelSlot is Cancel of an operation whose final completion is still to come.
+func (l *Loop) CancelSlot(s Slot) { l.Cancel(l.slots.data(uint32(s))) }
+
 // CancelOnce is Cancel for what is found at once or cannot be canceled, such as
 // a read that a device is at work on.
 func (l *Loop) CancelOnce(target uint64) {

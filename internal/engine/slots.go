@@ -84,6 +84,11 @@ func (s *slots) Remove(userData uint64) bool {
 	return true
 }
 
+// data is the user data of the present use of the slot at i.
+func (s *slots) data(i uint32) uint64 {
+	return uint64(s.at(i).generation)<<32 | uint64(i)
+}
+
 // Len counts the slots in use.
 func (s *slots) Len() int { return s.used }
 
