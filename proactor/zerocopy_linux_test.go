@@ -342,10 +342,12 @@ func cpuTime() time.Duration {
 // send like any other.
 const uncopied = 4 << 20
 
-// slowly is accepted, of a peer that takes little before it reads.
+// slowly is accepted, of a peer that takes little before it reads. The sending socket does
+// not grow: with the usual settings it could in the end hold all of uncopied.
 func slowly(t *testing.T, rt *proactor.Runtime) (*proactor.Conn, *net.TCPConn) {
 	t.Helper()
 	c, peer := accepted(t, rt)
 	require.NoError(t, peer.SetReadBuffer(1<<14))
+	require.NoError(t, c.SetWriteBuffer(1<<17))
 	return c, peer
 }
