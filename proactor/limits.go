@@ -7,9 +7,9 @@ import (
 	"github.com/goproactor/goproactor/internal/engine"
 )
 
-// limits are what a program has set for a connection: its deadlines, its idle timeout,
-// its queue limit, and that it may be moved. Most connections have none of them, so they
-// are made when the first is set.
+// limits are what few connections have, made when the first of it is needed: what a program
+// has set for one (its deadlines, its idle timeout, its queue limit, that it may be moved),
+// and the state of one that moves or ends.
 type limits struct {
 	read, write deadline
 	drain       engine.Timer
