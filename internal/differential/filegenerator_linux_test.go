@@ -27,7 +27,8 @@ func generateFiles(d dice) *FileProgram {
 	return &g.files
 }
 
-// fullDevice takes no bytes, and has as many zeros as one likes (full(4)).
+// fullDevice takes no bytes (full(4)). It has as many zeros as one likes, too, but how many one
+// read has depends on signals and on who else wants the processor: it is opened to write.
 const fullDevice = "/dev/full"
 
 // limits has writes cut by a limit of the size of files, or refused by a device that
@@ -38,7 +39,7 @@ func (g *fileGenerator) limits() {
 	for _, c := range g.files.Chains[1:] {
 		for i := range c {
 			if c[i].Kind == FileOpen && g.chance(5) {
-				c[i].Name, c[i].Flags = fullDevice, unix.O_CLOEXEC|unix.O_RDWR
+				c[i].Name, c[i].Flags = fullDevice, unix.O_CLOEXEC|unix.O_WRONLY
 			}
 		}
 	}

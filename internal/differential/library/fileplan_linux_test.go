@@ -1,18 +1,22 @@
 package library
 
-import "os"
+import (
+	"os"
+	"slices"
+)
 
 // filePlan waits for each step, except for those that may run beside others: reads and
 // writes at one cursor, whose order is that of the calls, and a close behind them; reads
 // at offsets; writes of different ranges.
 type filePlan struct {
 	late   []*Step
-	opened map[int]int // flags of the handle; -1 once it is closed, -2 if it was one to append to
+	opened map[int]int  // flags of the handle; -1 once it is closed, -2 if it was one to append to
+	zeros  map[int]bool // it is of a device of zeros
 }
 
 func planFiles(p *Program) []planned {
 	plan := make([]planned, len(p.Steps))
-	f := filePlan{opened: map[int]int{}}
+	f := filePlan{opened: map[int]int{}, zeros: map[int]bool{}}
 	for i := range p.Steps {
 		s, now := &p.Steps[i], &plan[i]
 		if now.skip = !f.runs(s); now.skip {
@@ -51,9 +55,11 @@ func (f *filePlan) runs(s *Step) bool {
 		if opened && flags >= 0 {
 			return false
 		}
-		f.opened[s.On] = s.Flags
+		f.opened[s.On], f.zeros[s.On] = s.Flags, s.ofZeros()
 	case s.Verb.ofNames():
 	case !opened:
+		return false
+	case f.zeros[s.On] && s.N > zeroPage && s.readsOnce():
 		return false
 	case flags < 0 && (s.N == 0 || s.Off < 0) && (s.class() == readsAtOffset || s.class() == writesAtOffset):
 		return false // package os does not look whether the file is open
@@ -75,6 +81,24 @@ func (f *filePlan) runs(s *Step) bool {
 		return flags >= 0 && flags&os.O_APPEND == 0
 	}
 	return true
+}
+
+// zeroPage is how many bytes one read of /dev/zero or /dev/full has for certain: after a page
+// it may end, because of a signal or because others wait for the processor.
+const zeroPage = 4096
+
+// ofZeros says that an Open is of such a device.
+func (s *Step) ofZeros() bool {
+	name := tree{}.any(s.Name)
+	return name == "/dev/zero" || name == "/dev/full"
+}
+
+// readsOnce says that what one read(2) returns is the result, or a part of it.
+func (s *Step) readsOnce() bool {
+	if s.Verb != Chain {
+		return s.Verb == ReadNext
+	}
+	return slices.ContainsFunc(chainOf(s), func(k link) bool { return k.verb == ReadAt || k.verb == ReadNext })
 }
 
 // repeatable says that a call that was canceled can be made again, whatever it did.
