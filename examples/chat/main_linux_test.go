@@ -233,6 +233,8 @@ func TestStop(t *testing.T) {
 		t.Run(backend, func(t *testing.T) {
 			s := start(t, "-backend", backend, "-loops", "2")
 			idle, anna, web := call(t, "tcp", s.Addr), joins(t, call(t, "tcp", s.Addr), "anna", "attic"), joins(t, open(t, s.web), "web", "attic")
+			idle.say(t, "/nick idle")
+			waits(t, idle, "* you are idle") // it was accepted
 			said := s.Stop(t, syscall.SIGTERM)
 			require.Regexp(t, `(?m)^total: accepted=3 .* conns=0 .* out=0 `, said)
 			for _, c := range []*caller{idle, anna} {

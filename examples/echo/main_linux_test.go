@@ -126,6 +126,10 @@ func TestStopWithConnectionsOpen(t *testing.T) {
 				idle, err := net.Dial("tcp", s.Addr)
 				require.NoError(t, err)
 				defer idle.Close()
+				_, err = io.WriteString(idle, "x")
+				require.NoError(t, err)
+				_, err = io.ReadFull(idle, make([]byte, 1)) // it was accepted
+				require.NoError(t, err)
 				stuck, err := net.Dial("tcp", s.Addr)
 				require.NoError(t, err)
 				defer stuck.Close()

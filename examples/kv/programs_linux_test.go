@@ -125,6 +125,7 @@ func TestStop(t *testing.T) {
 			t.Run(fmt.Sprint(backend, args), func(t *testing.T) {
 				s := exampletest.Start(t, append([]string{"-addr", "127.0.0.1:0", "-backend", backend, "-loops", "2"}, args...)...)
 				idle, subscriber, busy := dial(t, "tcp", s.Addr), dial(t, "tcp", s.Addr), dial(t, "tcp", s.Addr)
+				require.Equal(t, "+PONG\r\n", idle.do(t, "PING")) // it was accepted
 				subscriber.do(t, "SUBSCRIBE", "a")
 				require.Equal(t, "+OK\r\n", busy.do(t, "SET", "a", "1"))
 				said := s.Stop(t, syscall.SIGTERM)
