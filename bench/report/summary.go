@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/goproactor/goproactor/bench/contestant"
@@ -40,7 +41,9 @@ func (r *Report) Summary(w io.Writer) error {
 		if k.Family == string(contestant.Textbook) {
 			continue
 		}
-		row(r.summaryRow(k, cells, alone))
+		if fields := r.summaryRow(k, cells, alone); slices.ContainsFunc(fields[1:], func(f string) bool { return f != none }) {
+			row(fields) // it is a server of echo
+		}
 	}
 	m := r.Machine
 	fmt.Fprintf(&b, "\n%s, %d cores, Linux %s, %s, %s; %d rounds of %.2g s.\n",
