@@ -322,6 +322,14 @@ func (l *opList) last() *operation {
 	return l.head.prev
 }
 
+// ahead is the operation in front of op, nil if op is the first.
+func (l *opList) ahead(op *operation) *operation {
+	if op == l.head {
+		return nil
+	}
+	return op.prev
+}
+
 func (l *opList) push(op *operation) { l.insert(op, nil) }
 
 // insert puts op in front of before, last if that is nil.

@@ -253,9 +253,9 @@ func (c *countedTimeouts) add(op *operation) {
 	now := c.committed - c.timeouts
 	goal := now + uint32(op.off)
 	op.extra.timer.goal = goal
-	before := c.list.head
-	for before != nil && before.extra.timer.goal-now <= goal-now {
-		before = before.next
+	var before *operation
+	for last := c.list.last(); last != nil && last.extra.timer.goal-now > goal-now; last = c.list.ahead(last) {
+		before = last
 	}
 	c.list.insert(op, before)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/internal/engine"
+	"github.com/goproactor/goproactor/internal/slab"
 	"github.com/goproactor/goproactor/internal/sockets"
 	"github.com/goproactor/goproactor/ring"
 )
@@ -70,13 +71,8 @@ func (l *Loop) newConn(fd int, network string) *Conn {
 // join adds the connection to those of its loop.
 func (c *Conn) join() {
 	l := c.loop
-	n := len(l.conns)
-	c.index = int32(n)
-	if n == cap(l.conns) {
-		// What a small step would leave behind takes memory, what is not used yet does not.
-		l.conns = slices.Grow(l.conns, 3*n+64)
-	}
-	l.conns = append(l.conns, c)
+	c.index = int32(len(l.conns))
+	l.conns = append(slab.Room(l.conns), c)
 }
 
 // connOf makes a connection from a descriptor, on the caller's loop or the next in

@@ -1,6 +1,6 @@
 package engine
 
-import "slices"
+import "github.com/goproactor/goproactor/internal/slab"
 
 // Member is something in a Roster.
 type Member interface {
@@ -19,11 +19,7 @@ type Roster[T Member] []T
 
 // Add appends m, which is in no roster.
 func (r *Roster[T]) Add(m T) {
-	if n := len(*r); n == cap(*r) {
-		// What a small step would leave behind takes memory, what is not used yet does not.
-		*r = slices.Grow(*r, 3*n+1)
-	}
-	*r = append(*r, m)
+	*r = append(slab.Room(*r), m)
 	*m.Place() = int32(len(*r))
 }
 

@@ -22,3 +22,17 @@ func TestSlabAllocatesManyAtATime(t *testing.T) {
 	s.New(1000)
 	require.Zero(t, testing.AllocsPerRun(500, func() { s.New(1000) }))
 }
+
+func TestRoomGrowsInLargeSteps(t *testing.T) {
+	var s []int
+	grown := 0
+	for i := range 1000 {
+		if r := Room(s); cap(r) != cap(s) {
+			grown++
+			s = r
+		}
+		s = append(s, i)
+	}
+	require.LessOrEqual(t, grown, 6)
+	require.Equal(t, 999, s[999])
+}
