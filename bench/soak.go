@@ -37,6 +37,7 @@ func runSoak(ctx context.Context, args []string) error {
 	fmt.Printf("soak for %v with seed %d, %d clients each: %s\n", o.Duration, o.Seed, o.Clients, strings.Join(places, "; "))
 	p := newElapsed(o.Duration)
 	o.Progress = p.tick
+	o.Failed = func(text string) { fmt.Println("\nFAILURE:", text) }
 	report, err := soak.Run(ctx, o.Config)
 	p.finish()
 	if err != nil {
@@ -66,6 +67,7 @@ func parseSoak(args []string) (*soakOptions, error) {
 	f.DurationVar(&o.Duration, "for", 10*time.Minute, "how long")
 	f.Uint64Var(&o.Seed, "seed", rand.Uint64()>>32, "what the mix of traffic depends on")
 	f.IntVar(&o.Clients, "clients", 8, "clients of each runtime at a time")
+	f.DurationVar(&o.Replace, "replace", 4*time.Second, "about how long a runtime lives until another takes its listeners over")
 	backend := f.String("backend", "", "io_uring or epoll (default both)")
 	f.StringVar(&o.output, "o", "", "file for the report, in JSON, beside standard output")
 	if err := parseFlags(f, args); err != nil {
@@ -76,6 +78,8 @@ func parseSoak(args []string) (*soakOptions, error) {
 		return nil, usagef("unexpected argument %q: see 'bench soak -h'", f.Arg(0))
 	case o.Duration < time.Second || o.Duration > 7*24*time.Hour:
 		return nil, usagef("-for %v: want one second to a week", o.Duration)
+	case o.Replace < 10*time.Millisecond || o.Replace > time.Hour:
+		return nil, usagef("-replace %v: want 10ms to 1h", o.Replace)
 	case o.Clients < 1 || o.Clients > 1000:
 		return nil, usagef("-clients %d: want 1 to 1000", o.Clients)
 	}

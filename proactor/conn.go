@@ -249,6 +249,7 @@ func (c *Conn) sendElsewhere(g segment) futures.Future[int] {
 		c.send.push(g)
 	})
 	if !ok {
+		c.send.giveUp(g)
 		q.Fail(c.closedError("write"))
 	}
 	return q.Future()
@@ -291,6 +292,7 @@ func (c *Conn) queueElsewhere(g segment) futures.Future[struct{}] {
 		c.send.pressed(c.loop, &c.recv.in).Then(func(_ struct{}, err error) { p.Settle(struct{}{}, err) })
 	})
 	if !ok {
+		c.send.giveUp(g)
 		p.Fail(c.closedError("write"))
 	}
 	return p.Future()

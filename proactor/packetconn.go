@@ -478,6 +478,7 @@ func (c *PacketConn) queueElsewhere(b Buffer, to netip.AddrPort, name string, ra
 		c.queue(b, to, name, raw).Then(func(_ struct{}, err error) { p.Settle(struct{}{}, err) })
 	})
 	if !ok {
+		b.end()
 		p.Fail(c.closedError("write"))
 	}
 	return p.Future()

@@ -388,7 +388,7 @@ func (s *sender) conclude(g segment, err error) {
 	}
 }
 
-// giveUp releases what a segment holds.
+// giveUp releases what a segment holds. Any goroutine may call it once the loop has ended.
 func (s *sender) giveUp(g segment) {
 	if g.lease.lease != nil {
 		g.lease.lease.EndAnywhere()

@@ -22,7 +22,9 @@ type Config struct {
 	Duration time.Duration
 	Places   []Place
 	Clients  int                                      // of each place
+	Replace  time.Duration                            // about how long a runtime lives
 	Progress func(elapsed time.Duration, line string) // every second
+	Failed   func(text string)                        // at once; may be nil
 }
 
 // soak is one under way.
@@ -155,9 +157,6 @@ func (s *soak) expectNothing(before Sample) {
 	}
 }
 
-// replaceEvery is about how long a runtime lives.
-const replaceEvery = 4 * time.Second
-
 // run has the clients run, and pause for each sample.
 func (s *soak) run(ctx context.Context) (samples []Sample) {
 	ctx, stop := context.WithTimeout(ctx, s.Duration)
@@ -165,7 +164,7 @@ func (s *soak) run(ctx context.Context) (samples []Sample) {
 	var clients sync.WaitGroup
 	for i, w := range s.worlds {
 		random := func(n int) *rand.Rand { return rand.New(rand.NewPCG(s.Seed, uint64(i)<<32|uint64(n))) }
-		clients.Go(func() { w.keepReplacing(ctx, replaceEvery, random(0)) })
+		clients.Go(func() { w.keepReplacing(ctx, s.Replace, random(0)) })
 		for n := range s.Clients {
 			clients.Go(func() { w.beClient(ctx, random(n+1)) })
 		}
@@ -219,6 +218,9 @@ func (s *soak) fail(text string) {
 	defer s.mu.Unlock()
 	if len(s.failures) < maxFailures {
 		s.failures = append(s.failures, text)
+		if s.Failed != nil {
+			s.Failed(text)
+		}
 	}
 	if len(s.failures) == maxFailures {
 		s.broken()

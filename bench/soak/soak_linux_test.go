@@ -12,7 +12,7 @@ import (
 )
 
 func TestSoak(t *testing.T) {
-	c := Config{Seed: 1, Duration: 3 * time.Second, Clients: 4, Progress: func(time.Duration, string) {}}
+	c := Config{Seed: 1, Duration: 3 * time.Second, Clients: 4, Replace: time.Second, Progress: func(time.Duration, string) {}}
 	for _, b := range []proactor.Backend{proactor.IOUring, proactor.Epoll} {
 		rt, err := proactor.New(proactor.WithBackend(b), proactor.WithLoops(1))
 		if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, os.ErrPermission) {
