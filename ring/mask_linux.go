@@ -43,7 +43,7 @@ func maskOf(names kernelmask.Mask) *mask {
 }
 
 func (m *mask) hide(name string) bool {
-	for _, f := range slices.Concat(requiredFlags, optionalFlags) {
+	for _, f := range allFlags() {
 		if f.name == name {
 			m.setup |= f.value
 			return true
@@ -63,6 +63,9 @@ func (m *mask) hide(name string) bool {
 	}
 	for _, t := range trials {
 		if t.name == name {
+			if t.op != OpNop {
+				m.operations[t.op] = true
+			}
 			if t.call != nil {
 				m.calls = append(m.calls, t.call)
 			}

@@ -37,7 +37,14 @@ var optionalFlags = []bit{
 	{"IORING_SETUP_NO_SQARRAY", setupNoSQArray, "6.6"},
 }
 
+// largeCompletions is for rings that can receive without copying.
+var largeCompletions = bit{"IORING_SETUP_CQE32", setupLarge, "5.19"}
+
+// allFlags are the set-up flags that some ring of ours has.
+func allFlags() []bit { return slices.Concat(requiredFlags, optionalFlags, []bit{largeCompletions}) }
+
 const (
+	setupLarge      = 1 << 11 // completions of 32 bytes
 	setupNoSQArray  = 1 << 16 // entries are taken in order, without an index
 	setupRDisabled  = iouring_syscall.IORING_SETUP_R_DISABLED
 	featExtArg      = 1 << 8
@@ -78,7 +85,7 @@ func values(flags []bit) (all uint32) {
 }
 
 func flagNames(set uint32) (names []string) {
-	for _, f := range slices.Concat(requiredFlags, optionalFlags) {
+	for _, f := range allFlags() {
 		if set&f.value != 0 {
 			names = append(names, f.name)
 		}
@@ -89,14 +96,18 @@ func flagNames(set uint32) (names []string) {
 // setup makes the ring's descriptor (close-on-exec, as the kernel makes them),
 // with the optional flags that are accepted.
 func setup(o Options, m *mask) (fd int, p iouring_syscall.IOURingParams, err error) {
-	want := values(requiredFlags) | values(optionalFlags)
-	for i := len(optionalFlags); ; i-- {
+	optional := optionalFlags
+	if o.ZeroCopyReceive {
+		optional = slices.Concat(optionalFlags, []bit{largeCompletions})
+	}
+	want := values(requiredFlags) | values(optional)
+	for i := len(optional); ; i-- {
 		p = iouring_syscall.IOURingParams{Flags: want, CQEntries: o.CQEntries}
 		fd, err = m.open(uint(o.Entries), &p)
 		if !errors.Is(err, syscall.EINVAL) || i == 0 {
 			break
 		}
-		want &^= optionalFlags[i-1].value
+		want &^= optional[i-1].value
 	}
 	if lacking, found := missingFlag(err, m); found {
 		return -1, p, fmt.Errorf("io_uring_setup: the kernel lacks %s (Linux %s, this is %s): %w: %w", lacking.name, lacking.since, KernelRelease(), syscall.EINVAL, errors.ErrUnsupported)
