@@ -83,7 +83,9 @@ func (h *harness) refusedByDevice(err error) {
 }
 
 // tooOld reports whether the kernel lacks what no device is asked for.
-func (h *harness) tooOld() bool { return !h.supports(ring.OpRecvZC.String()) || !h.supports("IORING_SETUP_CQE32") }
+func (h *harness) tooOld() bool {
+	return !h.supports(ring.OpRecvZC.String()) || !h.supports("IORING_SETUP_CQE32")
+}
 
 func (h *harness) refusedAsTooOld(err error) {
 	h.Helper()
