@@ -43,7 +43,7 @@ func maskOf(names kernelmask.Mask) *mask {
 }
 
 func (m *mask) hide(name string) bool {
-	for _, f := range allFlags() {
+	for _, f := range slices.Concat(requiredFlags, optionalFlags) {
 		if f.name == name {
 			m.setup |= f.value
 			return true

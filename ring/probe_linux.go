@@ -41,7 +41,6 @@ func probe(m *mask) Report {
 	for _, f := range slices.Concat(requiredFlags, optionalFlags) {
 		report.Flags = append(report.Flags, support(f.name, f.since, isRequiredFlag(f), r.flags&f.value != 0, "io_uring_setup refuses it"))
 	}
-	report.Flags = append(report.Flags, support(largeCompletions.name, largeCompletions.since, false, r.accepts(largeCompletions), "io_uring_setup refuses it"))
 	for _, f := range kernelFeatures {
 		report.Features = append(report.Features, support(f.name, f.since, isRequiredFeature(f), r.features&f.value != 0, "the kernel does not report it"))
 	}
@@ -64,11 +63,6 @@ func (r *Ring) tryEnter() error {
 	return err
 }
 
-// accepts reports whether the kernel sets up a ring with one flag more.
-func (r *Ring) accepts(f bit) bool {
-	return r.withDescriptor(r.flags|f.value, func(int) error { return nil }) == nil
-}
-
 // support is a row of a report; the reason counts only if it is not there.
 func support(name, since string, required, ok bool, reason string) Support {
 	if ok {
@@ -86,7 +80,7 @@ func (r *Report) refuse(reason string) {
 	for code, row := range operations {
 		r.Ops = append(r.Ops, support(Op(code).String(), row.since, row.needed, false, reason))
 	}
-	for _, f := range allFlags() {
+	for _, f := range slices.Concat(requiredFlags, optionalFlags) {
 		r.Flags = append(r.Flags, support(f.name, f.since, isRequiredFlag(f), false, reason))
 	}
 	for _, f := range kernelFeatures {
@@ -99,7 +93,7 @@ func (r *Report) refuse(reason string) {
 
 // firstKernel is FirstKernel of set-up flags and features.
 func firstKernel(name string) string {
-	for _, f := range slices.Concat(allFlags(), kernelFeatures) {
+	for _, f := range slices.Concat(requiredFlags, optionalFlags, kernelFeatures) {
 		if f.name == name {
 			return f.since
 		}

@@ -53,9 +53,8 @@ func (a *ReceiveArea) Close() error {
 
 // receiving is what a ring has that can receive without copying.
 type receiving struct {
-	asked     bool // the program wants that: it was opened with ZeroCopyReceive
-	allowed   bool // so does the kernel, and the ring takes entries for it
-	large     bool // its completions have room to say where a piece is
+	asked     bool // the program wants that: it was opened with ZeroCopyReceive, and has large completions
+	allowed   bool // the kernel knows it, and the ring takes entries for it
 	area      *queueabi.ReceiveArea
 	receivers expected // entries in flight that bring pieces, by user data
 }
@@ -102,7 +101,7 @@ func (r *Ring) RegisterReceiveArea(device string, queue int, a *ReceiveArea) err
 		return r.err
 	case !r.asked:
 		return refused(syscall.EINVAL, "open the queue with ZeroCopyReceive")
-	case !r.allowed || !r.large:
+	case !r.allowed:
 		return fmt.Errorf("register receive queue %d of %s: %w: %w (zero-copy receive needs Linux %s, this is %s)", queue, device,
 			syscall.EINVAL, errors.ErrUnsupported, FirstKernel(FeatureZeroCopyReceive), KernelRelease())
 	case a == nil || a.abi().Memory() == nil || queue < 0:

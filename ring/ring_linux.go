@@ -38,9 +38,9 @@ type Ring struct {
 	buffers      [][]byte               // the registered ones, by index; nil without a table
 	files        bool                   // there is a table of direct descriptors
 	slots        int                    // that it has
-	receiving
-	interrupted int32 // result that means canceled, as ECANCELED does; see restart
+	interrupted  int32                  // result that means canceled, as ECANCELED does; see restart
 	unregistering
+	receiving
 
 	limit    Timespec // of the wait under way; here because the kernel reads it
 	argument extendedArg
@@ -75,7 +75,7 @@ func openMasked(o Options, m *mask) (*Ring, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("io_uring: %w", err)
 	}
-	r.asked, r.large = o.ZeroCopyReceive, p.Flags&setupLarge != 0
+	r.asked = o.ZeroCopyReceive
 	if r.allowed, err = restrict(fd, o, m); err != nil {
 		r.m.close()
 		unix.Close(fd)
@@ -237,7 +237,7 @@ func (r *Ring) fail(err error) {
 
 // spill moves completions to the backlog, so that the kernel has room for more.
 func (r *Ring) spill() {
-	if r.large {
+	if r.asked {
 		r.spillLarge()
 		return
 	}
@@ -263,7 +263,7 @@ func (r *Ring) collect(dst []CQE) (n int) {
 	for ; n < len(dst) && r.backlog.Len() > 0; n++ {
 		dst[n] = r.backlog.Take()
 	}
-	if r.large {
+	if r.asked {
 		return n + r.collectLarge(dst[n:])
 	}
 	head, tail := *r.m.cqHead, atomic.LoadUint32(r.m.cqTail)

@@ -37,11 +37,9 @@ var optionalFlags = []bit{
 	{"IORING_SETUP_NO_SQARRAY", setupNoSQArray, "6.6"},
 }
 
-// largeCompletions is for rings that can receive without copying.
+// largeCompletions is for rings that can receive without copying. Every kernel with the
+// required flags has it.
 var largeCompletions = bit{"IORING_SETUP_CQE32", setupLarge, "5.19"}
-
-// allFlags are the set-up flags that some ring of ours has.
-func allFlags() []bit { return slices.Concat(requiredFlags, optionalFlags, []bit{largeCompletions}) }
 
 const (
 	setupLarge      = 1 << 11 // completions of 32 bytes
@@ -85,7 +83,7 @@ func values(flags []bit) (all uint32) {
 }
 
 func flagNames(set uint32) (names []string) {
-	for _, f := range allFlags() {
+	for _, f := range slices.Concat(requiredFlags, optionalFlags, []bit{largeCompletions}) {
 		if set&f.value != 0 {
 			names = append(names, f.name)
 		}
@@ -96,18 +94,17 @@ func flagNames(set uint32) (names []string) {
 // setup makes the ring's descriptor (close-on-exec, as the kernel makes them),
 // with the optional flags that are accepted.
 func setup(o Options, m *mask) (fd int, p iouring_syscall.IOURingParams, err error) {
-	optional := optionalFlags
+	want := values(requiredFlags) | values(optionalFlags)
 	if o.ZeroCopyReceive {
-		optional = slices.Concat(optionalFlags, []bit{largeCompletions})
+		want |= largeCompletions.value
 	}
-	want := values(requiredFlags) | values(optional)
-	for i := len(optional); ; i-- {
+	for i := len(optionalFlags); ; i-- {
 		p = iouring_syscall.IOURingParams{Flags: want, CQEntries: o.CQEntries}
 		fd, err = m.open(uint(o.Entries), &p)
 		if !errors.Is(err, syscall.EINVAL) || i == 0 {
 			break
 		}
-		want &^= optional[i-1].value
+		want &^= optionalFlags[i-1].value
 	}
 	if lacking, found := missingFlag(err, m); found {
 		return -1, p, fmt.Errorf("io_uring_setup: the kernel lacks %s (Linux %s, this is %s): %w: %w", lacking.name, lacking.since, KernelRelease(), syscall.EINVAL, errors.ErrUnsupported)

@@ -42,7 +42,6 @@ func RunAbout(t *testing.T, name string, kernel ring.Report, open func() (ring.Q
 		ring.FeatureRegisteredBuffers:     {registeredBuffers},
 		ring.OpRecvZC.String():            {receiving},
 		ring.FeatureZeroCopyReceive:       {receiving},
-		"IORING_SETUP_CQE32":              {receiving, messages, zeroCopies},
 		"IORING_SETUP_NO_SQARRAY":         {streams, splices},
 	}[name]
 	if ok {

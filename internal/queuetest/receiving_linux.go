@@ -3,7 +3,9 @@ package queuetest
 import (
 	"bytes"
 	"errors"
+	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -83,9 +85,7 @@ func (h *harness) refusedByDevice(err error) {
 }
 
 // tooOld reports whether the kernel lacks what no device is asked for.
-func (h *harness) tooOld() bool {
-	return !h.supports(ring.OpRecvZC.String()) || !h.supports("IORING_SETUP_CQE32")
-}
+func (h *harness) tooOld() bool { return !h.supports(ring.OpRecvZC.String()) }
 
 func (h *harness) refusedAsTooOld(err error) {
 	h.Helper()
@@ -270,6 +270,71 @@ var receiving = []testCase{
 				give(a, held...)
 				held = held[:0]
 			}
+		}
+	}},
+	{"pieces stay as they are until they are given back", func(h *harness) {
+		a := h.area(6)
+		if !h.copies() {
+			h.Skip("the kernel has only its card take chunks that are given back")
+		}
+		type held struct {
+			id   uint16
+			want string
+		}
+		var pieces []held
+		random := rand.New(rand.NewPCG(3, 4))
+		const connections = 4
+		var ours, peers [connections]int
+		var sent, got [connections]strings.Builder
+		for i := range connections {
+			ours[i], peers[i] = h.tcpPair()
+			h.entry(uint64(i), func(e *ring.SQE) { e.PrepRecvZC(ours[i], 0) })
+		}
+		unread := func(sent, got *[connections]strings.Builder) bool {
+			for i := range connections {
+				if got[i].Len() < sent[i].Len() {
+					return true
+				}
+			}
+			return false
+		}
+		giveOne := func() {
+			k := random.IntN(len(pieces))
+			p := pieces[k]
+			require.Equal(h, p.want, string(a.Bytes(p.id)))
+			give(a, p.id)
+			pieces = slices.Delete(pieces, k, k+1)
+		}
+		for step := 0; step < 600 || unread(&sent, &got) && step < 20000; step++ {
+			if i := random.IntN(connections); step < 600 && sent[i].Len()-got[i].Len() < 1<<16 {
+				s := strings.Repeat(strconv.Itoa(step)+" ", 1+random.IntN(random.IntN(2000)+1))
+				h.write(peers[i], s)
+				sent[i].WriteString(s)
+			}
+			require.NoError(h, h.Enter(0))
+			h.reap()
+			for i := range uint64(connections) {
+				for len(h.done[i]) > 0 {
+					c := h.result(i)
+					if c.Result() > 0 {
+						p := string(a.Bytes(c.BufferID()))
+						got[i].WriteString(p)
+						pieces = append(pieces, held{c.BufferID(), p})
+						continue
+					}
+					require.Equal(h, unix.ENOMEM, errnoOf(c))
+					require.False(h, c.More())
+					giveOne()
+					h.entry(i, func(e *ring.SQE) { e.PrepRecvZC(ours[i], 0) })
+				}
+			}
+			require.LessOrEqual(h, len(pieces), a.Chunks())
+			if len(pieces) > 0 && (random.IntN(2) == 0 || step >= 600) {
+				giveOne()
+			}
+		}
+		for i := range connections {
+			require.Equal(h, sent[i].String(), got[i].String())
 		}
 	}},
 	{"connections share an area", func(h *harness) {
