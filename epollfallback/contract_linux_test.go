@@ -14,6 +14,12 @@ func TestContract(t *testing.T) {
 	})
 }
 
+func TestContractReceiving(t *testing.T) {
+	queuetest.RunReceiving(t, func() (ring.Queue, error) {
+		return epollfallback.Open(epollfallback.Options{Entries: 64, ZeroCopyReceive: true})
+	})
+}
+
 // BenchmarkDirect is what direct descriptors cost here: docs/direct-descriptors.md.
 func BenchmarkDirect(b *testing.B) {
 	queuetest.BenchDirect(b, func() (ring.Queue, error) {

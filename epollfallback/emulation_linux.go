@@ -217,6 +217,10 @@ var emulations = [256]emulation{
 		forms:   []form{{name: "truncate", calls: "ftruncate(2) by a worker"}},
 		prepare: (*Queue).prepareFtruncate, perform: (*Queue).giveToWorkers, work: (*operation).workFtruncate, queue: neither, file: true,
 	},
+	ring.OpRecvZC: {
+		forms:   []form{{name: "receive, zero copy", needs: ring.FeatureZeroCopyReceive, calls: "recvfrom(2) into free chunks of the area, 33 a turn: the bytes are copied"}},
+		prepare: (*Queue).prepareRecvZC, perform: (*Queue).recvZC, queue: reading, ioprio: true, file: true,
+	},
 	ring.OpPipe: {
 		forms: []form{
 			{name: "pipe", calls: "pipe2(2) at once"},

@@ -15,6 +15,8 @@ type Options struct {
 	// They are started when there is work. What they have no time for stays
 	// queued, in the order of submission. The default is 16.
 	Workers uint32
+	// ZeroCopyReceive makes a queue that can have a receive area, as in ring.Options.
+	ZeroCopyReceive bool
 }
 
 func (o Options) sizes() (entries, completions int) {

@@ -32,8 +32,9 @@ type Queue struct {
 	groups      []*group // by number
 	buffers     [][]byte // the registered ones, by index; nil without a table
 	files       fileTable
-	hidden      bitmap // numbers of files that are or were in slots
-	heights     int    // where numbers of ours begin, 0 before the first
+	area        *receiveArea // nil without one
+	hidden      bitmap       // numbers of files that are or were in slots
+	heights     int          // where numbers of ours begin, 0 before the first
 	timers      timerheap.Heap[*operation]
 	counted     countedTimeouts
 	clock       clock
@@ -66,6 +67,7 @@ type Queue struct {
 	noPwait2                     bool
 	noBatch                      bool
 	holds                        bool
+	receives                     bool  // opened with ZeroCopyReceive
 	interrupted                  bool  // the last wait was, by a signal
 	failure                      error // what epoll failed with
 	closed                       bool
@@ -125,6 +127,7 @@ func Open(o Options) (*Queue, error) {
 		epoll:      int32(epoll),
 		registry:   newRegistry(completions),
 		clock:      newClock(),
+		receives:   o.ZeroCopyReceive,
 		credit:     turnCredit,
 		refused:    probeRefusals(),
 		falseEnds:  queueabi.Before(ring.KernelRelease(), 5, 11),
@@ -293,6 +296,10 @@ func (q *Queue) Close() error {
 	q.endHandedOver()
 	q.discard()
 	q.closeFiles()
+	if q.area != nil {
+		q.area.Take(false)
+		q.area = nil
+	}
 	q.closed = true
 	err := unix.Close(int(q.epoll))
 	q.sq, q.cq.ring, q.descriptors, q.groups, q.buffers = nil, nil, nil, nil, nil

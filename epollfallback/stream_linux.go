@@ -35,7 +35,7 @@ func (op *operation) provided() bool { return op.sqeFlags&ring.SQEBufferSelect !
 // pollsFirst reports whether op wants to be parked before it is tried.
 func (op *operation) pollsFirst() bool {
 	switch op.opcode {
-	case ring.OpRecv, ring.OpSend, ring.OpSendZC, ring.OpRecvmsg, ring.OpSendmsg:
+	case ring.OpRecv, ring.OpSend, ring.OpSendZC, ring.OpRecvmsg, ring.OpSendmsg, ring.OpRecvZC:
 		return !op.waited && op.ioprio&ring.RecvSendPollFirst != 0
 	case ring.OpAccept:
 		return !op.waited && op.ioprio&acceptPollFirst != 0
@@ -444,7 +444,7 @@ func (op *operation) multishot() bool {
 		return op.ioprio&ring.RecvMultishot != 0
 	case ring.OpAccept:
 		return op.ioprio&ring.AcceptMultishot != 0
-	case ring.OpReadMultishot:
+	case ring.OpReadMultishot, ring.OpRecvZC:
 		return true
 	}
 	return false

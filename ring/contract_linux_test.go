@@ -12,6 +12,14 @@ func TestContract(t *testing.T) {
 	queuetest.Run(t, func() (ring.Queue, error) { return ring.Open(ring.Options{Entries: 64}) })
 }
 
+// TestContractReceiving runs it on a ring whose completions are large.
+func TestContractReceiving(t *testing.T) {
+	ring.RequireKernel(t)
+	queuetest.RunReceiving(t, func() (ring.Queue, error) {
+		return ring.Open(ring.Options{Entries: 64, ZeroCopyReceive: true})
+	})
+}
+
 // BenchmarkDirect is what direct descriptors gain: docs/direct-descriptors.md.
 func BenchmarkDirect(b *testing.B) {
 	queuetest.BenchDirect(b, func() (ring.Queue, error) { return ring.Open(ring.Options{Entries: 256}) })

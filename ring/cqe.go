@@ -4,7 +4,7 @@ import "github.com/goproactor/goproactor/internal/queueabi"
 
 // Completion flags (IORING_CQE_F_*).
 const (
-	CQEFBuffer       uint32 = 1 << 0 // the upper 16 bits name the provided buffer
+	CQEFBuffer       uint32 = 1 << 0 // the upper 16 bits name the provided buffer, or the piece of a ReceiveArea
 	CQEFMore         uint32 = 1 << 1 // not the last completion of this entry
 	CQEFSockNonEmpty uint32 = 1 << 2 // more data waited in the socket (Linux 5.19)
 	CQEFNotif        uint32 = 1 << 3 // a zero-copy send's memory is free (Linux 6.0)
@@ -15,8 +15,8 @@ const (
 // negative errno) and Flags.
 type CQE queueabi.CQE
 
-// BufferID is the provided buffer the completion filled, if Flags has
-// CQEFBuffer.
+// BufferID is the provided buffer the completion filled, or the piece that it brings
+// ([ReceiveArea]), if Flags has CQEFBuffer.
 func (c *CQE) BufferID() uint16 { return uint16(c.Flags() >> 16) }
 
 // More says that further completions of the same entry follow.

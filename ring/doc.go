@@ -14,7 +14,8 @@
 //   - [CQE], one result: user data, a byte count or a negative errno, flags;
 //   - [Queue], where one goes in and the other comes out.
 //
-// [BufferRing] holds the buffers that receives choose from, and [Slots] turns
+// [BufferRing] holds the buffers that receives choose from, [ReceiveArea] is memory that a
+// network card receives into (not tested on one), and [Slots] turns
 // user data back into the operation it stands for.
 //
 // A queue belongs to one goroutine locked to its thread (runtime.LockOSThread):

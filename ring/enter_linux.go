@@ -21,19 +21,20 @@ const (
 
 // Operations of io_uring_register(2), those that iouring-go lacks.
 const (
-	registerProbe         = 8  // Linux 5.6
-	registerRestrictions  = 11 // Linux 5.10
-	registerEnableRings   = 12 // Linux 5.10
-	registerFiles2        = 13 // Linux 5.13
-	registerBuffers2      = 15 // Linux 5.13
-	registerBuffersUpdate = 16 // Linux 5.13
-	registerMaxWorkers    = 19 // Linux 5.15
-	registerBufferRing    = 22 // Linux 5.19
-	unregisterBufferRing  = 23
-	registerSyncCancel    = 24 // Linux 6.0
-	registerNAPI          = 27 // Linux 6.9
-	registerResize        = 33 // Linux 6.13
-	registerMemRegion     = 34 // Linux 6.13
+	registerProbe          = 8  // Linux 5.6
+	registerRestrictions   = 11 // Linux 5.10
+	registerEnableRings    = 12 // Linux 5.10
+	registerFiles2         = 13 // Linux 5.13
+	registerBuffers2       = 15 // Linux 5.13
+	registerBuffersUpdate  = 16 // Linux 5.13
+	registerMaxWorkers     = 19 // Linux 5.15
+	registerBufferRing     = 22 // Linux 5.19
+	unregisterBufferRing   = 23
+	registerSyncCancel     = 24 // Linux 6.0
+	registerNAPI           = 27 // Linux 6.9
+	registerInterfaceQueue = 32 // Linux 6.15
+	registerResize         = 33 // Linux 6.13
+	registerMemRegion      = 34 // Linux 6.13
 )
 
 // extendedArg is struct io_uring_getevents_arg: a signal mask and a time limit.

@@ -16,13 +16,17 @@ type mapping struct {
 	sqHead, sqTail, sqFlags *uint32
 	cqHead, cqTail          *uint32
 	sqes                    []SQE
-	cqes                    []CQE
+	cqes                    []CQE // twice as many where each is of the size of two
 }
 
 func (m *mapping) open(fd int, p *iouring_syscall.IOURingParams) (err error) {
 	const prot, flags = unix.PROT_READ | unix.PROT_WRITE, unix.MAP_SHARED | unix.MAP_POPULATE
+	completions := p.CQEntries
+	if p.Flags&setupLarge != 0 {
+		completions *= 2
+	}
 	size := max(
-		int(p.CQOffset.Cqes)+int(p.CQEntries)*int(unsafe.Sizeof(CQE{})),
+		int(p.CQOffset.Cqes)+int(completions)*int(unsafe.Sizeof(CQE{})),
 		int(p.SQOffset.Array)+int(p.SQEntries)*4,
 	)
 	m.rings, err = unix.Mmap(fd, int64(iouring_syscall.IORING_OFF_SQ_RING), size, prot, flags)
@@ -39,7 +43,7 @@ func (m *mapping) open(fd int, p *iouring_syscall.IOURingParams) (err error) {
 	m.sqHead, m.sqTail, m.sqFlags = word(p.SQOffset.Head), word(p.SQOffset.Tail), word(p.SQOffset.Flags)
 	m.cqHead, m.cqTail = word(p.CQOffset.Head), word(p.CQOffset.Tail)
 	m.sqes = unsafe.Slice((*SQE)(unsafe.Pointer(&m.entries[0])), p.SQEntries)
-	m.cqes = unsafe.Slice((*CQE)(unsafe.Pointer(&m.rings[p.CQOffset.Cqes])), p.CQEntries)
+	m.cqes = unsafe.Slice((*CQE)(unsafe.Pointer(&m.rings[p.CQOffset.Cqes])), completions)
 	if p.Flags&setupNoSQArray == 0 {
 		// The kernel reads entries through an index; ours never leave order.
 		array := unsafe.Slice(word(p.SQOffset.Array), p.SQEntries)

@@ -63,6 +63,9 @@ func (m *mask) hide(name string) bool {
 	}
 	for _, t := range trials {
 		if t.name == name {
+			if t.op != OpNop {
+				m.operations[t.op] = true
+			}
 			if t.call != nil {
 				m.calls = append(m.calls, t.call)
 			}

@@ -13,8 +13,9 @@ import (
 )
 
 // openMasked is a queue of a kernel without what is masked.
-func openMasked(m kernelmask.Mask) func() (ring.Queue, error) {
-	return func() (ring.Queue, error) { return ring.OpenMasked(ring.Options{Entries: 64}, m) }
+func openMasked(m kernelmask.Mask, o ring.Options) func() (ring.Queue, error) {
+	o.Entries = 64
+	return func() (ring.Queue, error) { return ring.OpenMasked(o, m) }
 }
 
 // offered is what the kernel has of all that a probe looks at, but for operations that no
@@ -51,7 +52,7 @@ func TestMaskedFeatures(t *testing.T) {
 				return
 			}
 			require.NoError(t, err)
-			queuetest.RunAbout(t, s.Name, report, openMasked(m))
+			queuetest.RunAbout(t, s.Name, report, openMasked(m, ring.Options{ZeroCopyReceive: true}))
 		})
 	}
 }
@@ -68,7 +69,7 @@ func TestMaskedTogether(t *testing.T) {
 	m := kernelmask.Of(optional...)
 	report := ring.ProbeMasked(m)
 	require.NoError(t, report.Require())
-	queuetest.RunOn(t, report, openMasked(m))
+	queuetest.RunOn(t, report, openMasked(m, ring.Options{}))
 }
 
 // A kernel that refuses a set-up flag says EINVAL, and not of which: Open finds it.

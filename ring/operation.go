@@ -47,6 +47,7 @@ const (
 	OpReadMultishot  Op = 49
 	OpFixedFDInstall Op = 54
 	OpFtruncate      Op = 55
+	OpRecvZC         Op = 58
 	OpPipe           Op = 62
 )
 
@@ -60,6 +61,7 @@ type operation struct {
 	brings int    // descriptors that a success brings, unless the entry has a slot
 
 	foreign bool // no queue of ours performs it
+	asked   bool // a ring takes it only if the program has asked for it, see Options
 }
 
 // operations is every operation of the kernel by its code (linux/io_uring.h). What
@@ -124,7 +126,7 @@ var operations = [...]operation{
 	OpFtruncate:      {name: "FTRUNCATE", since: "6.9", silent: true},
 	56:               {name: "BIND", since: "6.11", foreign: true},
 	57:               {name: "LISTEN", since: "6.11", foreign: true},
-	58:               {name: "RECV_ZC", since: "6.15", foreign: true},
+	OpRecvZC:         {name: "RECV_ZC", since: "6.15", silent: true, inline: true, asked: true},
 	59:               {name: "EPOLL_WAIT", since: "6.15", foreign: true},
 	60:               {name: "READV_FIXED", since: "6.15", foreign: true},
 	61:               {name: "WRITEV_FIXED", since: "6.15", foreign: true},

@@ -9,6 +9,11 @@ type Options struct {
 	// The default is four times Entries. More completions than that are kept
 	// aside and cost more.
 	CQEntries uint32
+	// ZeroCopyReceive makes a queue that can have a receive area
+	// ([Queue.RegisterReceiveArea]). Where the kernel knows that (Linux 6.15), the ring
+	// takes the entries and the call for it, which others refuse, and each of its
+	// completions is of 32 bytes instead of 16.
+	ZeroCopyReceive bool
 }
 
 func (o *Options) defaults() {

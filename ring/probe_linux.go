@@ -123,6 +123,11 @@ type probeList struct {
 	}
 }
 
+// has reports whether an operation is there.
+func (l *probeList) has(op Op) bool {
+	return int(op) <= int(l.last) && l.ops[op].flags&probeSupported != 0
+}
+
 // probeOperations has the kernel list its operations (IORING_REGISTER_PROBE,
 // Linux 5.6).
 func probeOperations(r *Ring) (ops []Support) {

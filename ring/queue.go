@@ -106,6 +106,18 @@ type Queue interface {
 	// is refused with EBUSY as long as anything is in flight.
 	UnregisterFiles() error
 
+	// RegisterReceiveArea has a receive queue of the network interface of that name put
+	// what it receives into a, for entries that [SQE.PrepRecvZC] makes. The queue must
+	// have been opened with ZeroCopyReceive: EINVAL else. A queue has one area until it is
+	// closed, and an area one queue: EBUSY. ENODEV if there is no such interface. The kernel
+	// wants more: CAP_NET_ADMIN (EPERM), a driver that can do it (EOPNOTSUPP, which
+	// errors.Is finds as errors.ErrUnsupported too), such a receive queue (ERANGE) that
+	// nobody else has (EEXIST, EBUSY), header/data split (EINVAL), and the limit of locked
+	// memory (ENOMEM). The error names the interface and the queue, and what it takes.
+	// The fallback copies what any interface receives. Where the kernel lacks it (before
+	// Linux 6.15), errors.Is finds errors.ErrUnsupported and EINVAL.
+	RegisterReceiveArea(device string, queue int, a *ReceiveArea) error
+
 	// Stats returns counters since the queue was opened.
 	Stats() Stats
 

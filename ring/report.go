@@ -39,6 +39,7 @@ const (
 	FeatureNAPI                  = "NAPI busy polling"
 	FeatureResize                = "ring resize"
 	FeatureRegisteredWait        = "registered wait"
+	FeatureZeroCopyReceive       = "zero-copy receive" // of the kernel, for a process that may; whether of a device, RegisterReceiveArea tells
 )
 
 // Require returns nil if Open works here and everything that package proactor

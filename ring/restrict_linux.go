@@ -35,28 +35,33 @@ var registrations = []uint8{
 	registerBufferRing, unregisterBufferRing, registerSyncCancel,
 }
 
-// restrict enables a ring that was set up disabled, for what it is for.
-func restrict(fd int, m *mask) error {
+// restrict enables a ring that was set up disabled, for what it is for. That is zero-copy
+// receives too if the program has asked for them, and the kernel has them.
+func restrict(fd int, o Options, m *mask) (receives bool, err error) {
 	list := new(probeList)
 	if _, err := m.register(fd, registerProbe, unsafe.Pointer(list), 256); err != nil {
-		return registerError("list operations", err)
+		return false, registerError("list operations", err)
 	}
+	receives = o.ZeroCopyReceive && list.has(OpRecvZC)
 	allowed := []restriction{{kind: allowFlags, value: SQEFixedFile | SQEDrain | SQELink | SQEHardLink | SQEAsync | SQEBufferSelect}}
 	for _, code := range registrations {
 		allowed = append(allowed, restriction{kind: allowRegister, value: code})
 	}
+	if receives { // the call came with the operation
+		allowed = append(allowed, restriction{kind: allowRegister, value: registerInterfaceQueue})
+	}
 	for code, row := range operations {
-		if !row.foreign && code <= int(list.last) { // more than the kernel knows it does not take
+		if !row.foreign && (!row.asked || receives) && code <= int(list.last) { // more than the kernel knows it does not take
 			allowed = append(allowed, restriction{kind: allowOperation, value: uint8(code)})
 		}
 	}
 	if _, err := m.register(fd, registerRestrictions, unsafe.Pointer(&allowed[0]), uint32(len(allowed))); err != nil {
-		return registerError("restrict the ring", err)
+		return false, registerError("restrict the ring", err)
 	}
 	if _, err := m.register(fd, registerEnableRings, nil, 0); err != nil {
-		return registerError("enable the ring", err)
+		return false, registerError("enable the ring", err)
 	}
-	return nil
+	return receives, nil
 }
 
 func registerError(what string, err error) error {

@@ -40,6 +40,7 @@ type Ring struct {
 	slots        int                    // that it has
 	interrupted  int32                  // result that means canceled, as ECANCELED does; see restart
 	unregistering
+	receiving
 
 	limit    Timespec // of the wait under way; here because the kernel reads it
 	argument extendedArg
@@ -74,7 +75,8 @@ func openMasked(o Options, m *mask) (*Ring, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("io_uring: %w", err)
 	}
-	if err := restrict(fd, m); err != nil {
+	r.asked = o.ZeroCopyReceive
+	if r.allowed, err = restrict(fd, o, m); err != nil {
 		r.m.close()
 		unix.Close(fd)
 		return nil, err
@@ -170,6 +172,9 @@ func (r *Ring) enter(wait bool, limit time.Duration) {
 	if r.mask != nil {
 		r.mask.refuse(r)
 	}
+	if r.area != nil {
+		r.noteReceives()
+	}
 	r.noteEntries()
 	atomic.StoreUint32(r.m.sqTail, r.tail)
 	if atomic.LoadUint32(r.m.sqFlags)&sqOverflow != 0 {
@@ -232,6 +237,10 @@ func (r *Ring) fail(err error) {
 
 // spill moves completions to the backlog, so that the kernel has room for more.
 func (r *Ring) spill() {
+	if r.asked {
+		r.spillLarge()
+		return
+	}
 	head, tail := *r.m.cqHead, atomic.LoadUint32(r.m.cqTail)
 	for ; head != tail; head++ {
 		r.backlog.Push(r.m.cqes[head&r.cqMask])
@@ -253,6 +262,9 @@ func (r *Ring) collect(dst []CQE) (n int) {
 	}
 	for ; n < len(dst) && r.backlog.Len() > 0; n++ {
 		dst[n] = r.backlog.Take()
+	}
+	if r.asked {
+		return n + r.collectLarge(dst[n:])
 	}
 	head, tail := *r.m.cqHead, atomic.LoadUint32(r.m.cqTail)
 	for ; head != tail && n < len(dst); head++ {
@@ -311,9 +323,11 @@ func (r *Ring) Close() error {
 	// Whatever went wrong before, what is in flight has to end.
 	failed := r.err
 	r.err = nil
+	area := r.area
+	r.area = nil // pieces that come from now on need no number
 	err := r.quiesce(errors.Is(failed, syscall.EBADR))
 	if errors.Is(err, syscall.EEXIST) {
-		r.err = failed
+		r.err, r.area = failed, area
 		return err
 	}
 	for group := range r.groups {
@@ -331,6 +345,9 @@ func (r *Ring) Close() error {
 		// Else somebody else closed the descriptor, and its number may be in
 		// other hands.
 		err = errors.Join(err, unix.Close(r.fd))
+	}
+	if area != nil {
+		area.Take(false)
 	}
 	r.fd, r.err = -1, errRingClosed
 	r.backlog, r.expected, r.cursors, r.groups, r.buffers = fifo.Queue[CQE]{}, expected{}, nil, nil, nil

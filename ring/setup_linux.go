@@ -37,7 +37,12 @@ var optionalFlags = []bit{
 	{"IORING_SETUP_NO_SQARRAY", setupNoSQArray, "6.6"},
 }
 
+// largeCompletions is for rings that can receive without copying. Every kernel with the
+// required flags has it.
+var largeCompletions = bit{"IORING_SETUP_CQE32", setupLarge, "5.19"}
+
 const (
+	setupLarge      = 1 << 11 // completions of 32 bytes
 	setupNoSQArray  = 1 << 16 // entries are taken in order, without an index
 	setupRDisabled  = iouring_syscall.IORING_SETUP_R_DISABLED
 	featExtArg      = 1 << 8
@@ -78,7 +83,7 @@ func values(flags []bit) (all uint32) {
 }
 
 func flagNames(set uint32) (names []string) {
-	for _, f := range slices.Concat(requiredFlags, optionalFlags) {
+	for _, f := range slices.Concat(requiredFlags, optionalFlags, []bit{largeCompletions}) {
 		if set&f.value != 0 {
 			names = append(names, f.name)
 		}
@@ -90,6 +95,9 @@ func flagNames(set uint32) (names []string) {
 // with the optional flags that are accepted.
 func setup(o Options, m *mask) (fd int, p iouring_syscall.IOURingParams, err error) {
 	want := values(requiredFlags) | values(optionalFlags)
+	if o.ZeroCopyReceive {
+		want |= largeCompletions.value
+	}
 	for i := len(optionalFlags); ; i-- {
 		p = iouring_syscall.IOURingParams{Flags: want, CQEntries: o.CQEntries}
 		fd, err = m.open(uint(o.Entries), &p)

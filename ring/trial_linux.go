@@ -20,7 +20,9 @@ type trial struct {
 	needed      bool // io_uring is no backend without it; true only of what Linux 6.1 has
 	try         func(*Ring) error
 
-	// What a kernel without it refuses, for masks: calls of io_uring_register(2), entries.
+	// What a kernel without it refuses, for masks: an operation, calls of
+	// io_uring_register(2), entries.
+	op    Op
 	call  func(call uint32, arg unsafe.Pointer) bool
 	entry func(*queueabi.Entry)
 }
@@ -50,6 +52,7 @@ var trials = []trial{
 	{name: FeatureNAPI, since: "6.9", call: calls(registerNAPI), try: tryNAPI},
 	{name: FeatureResize, since: "6.13", call: calls(registerResize), try: tryResize},
 	{name: FeatureRegisteredWait, since: "6.13", call: calls(registerMemRegion), try: tryRegisteredWait},
+	{name: FeatureZeroCopyReceive, since: "6.15", op: OpRecvZC, call: calls(registerInterfaceQueue), try: tryZeroCopyReceive},
 }
 
 // trialGroup is the buffer group of the trials.

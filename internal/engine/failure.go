@@ -122,16 +122,17 @@ var errDead = fmt.Errorf("the queue has failed: %w", syscall.EBADF)
 
 // The rest of ring.Queue.
 
-func (q *deadQueue) Reserve(int) error                                 { return nil }
-func (q *deadQueue) Hold(bool)                                         {}
-func (q *deadQueue) InFlight() int                                     { return len(q.queued) + len(q.ended) - q.next }
-func (q *deadQueue) RegisterBufferRing(uint16, *ring.BufferRing) error { return errDead }
-func (q *deadQueue) UnregisterBufferRing(uint16) error                 { return errDead }
-func (q *deadQueue) RegisterBuffers(int) error                         { return errDead }
-func (q *deadQueue) UpdateBuffer(int, []byte) error                    { return errDead }
-func (q *deadQueue) UnregisterBuffers() error                          { return errDead }
-func (q *deadQueue) RegisterFiles(int) error                           { return errDead }
-func (q *deadQueue) UpdateFiles(int, []int32) (int, error)             { return 0, errDead }
-func (q *deadQueue) UnregisterFiles() error                            { return errDead }
-func (q *deadQueue) Stats() ring.Stats                                 { return q.stats }
-func (q *deadQueue) Close() error                                      { return nil }
+func (q *deadQueue) Reserve(int) error                                        { return nil }
+func (q *deadQueue) Hold(bool)                                                {}
+func (q *deadQueue) InFlight() int                                            { return len(q.queued) + len(q.ended) - q.next }
+func (q *deadQueue) RegisterBufferRing(uint16, *ring.BufferRing) error        { return errDead }
+func (q *deadQueue) UnregisterBufferRing(uint16) error                        { return errDead }
+func (q *deadQueue) RegisterBuffers(int) error                                { return errDead }
+func (q *deadQueue) UpdateBuffer(int, []byte) error                           { return errDead }
+func (q *deadQueue) UnregisterBuffers() error                                 { return errDead }
+func (q *deadQueue) RegisterFiles(int) error                                  { return errDead }
+func (q *deadQueue) UpdateFiles(int, []int32) (int, error)                    { return 0, errDead }
+func (q *deadQueue) UnregisterFiles() error                                   { return errDead }
+func (q *deadQueue) RegisterReceiveArea(string, int, *ring.ReceiveArea) error { return errDead }
+func (q *deadQueue) Stats() ring.Stats                                        { return q.stats }
+func (q *deadQueue) Close() error                                             { return nil }

@@ -17,7 +17,7 @@ func describe(f *queueabi.Entry) Operation {
 		o.Multishot = f.Ioprio&ring.AcceptMultishot != 0
 	case ring.OpPollAdd:
 		o.Multishot = f.Len&ring.PollMultishot != 0
-	case ring.OpReadMultishot:
+	case ring.OpReadMultishot, ring.OpRecvZC:
 		o.Multishot = true
 	}
 	switch o.Kind {

@@ -363,3 +363,8 @@ func (q *Queue) UnregisterFiles() error {
 	q.filled()
 	return q.inner.UnregisterFiles()
 }
+
+func (q *Queue) RegisterReceiveArea(device string, queue int, a *ring.ReceiveArea) error {
+	q.filled()
+	return q.inner.RegisterReceiveArea(device, queue, a)
+}

@@ -19,10 +19,16 @@ func Run(t *testing.T, open func() (ring.Queue, error)) { RunOn(t, ring.Probe(),
 // RunOn runs it on queues of a kernel with that report: what the kernel lacks is refused
 // as documented. The fallback lacks nothing.
 func RunOn(t *testing.T, kernel ring.Report, open func() (ring.Queue, error)) {
-	runLists(t, kernel, open, [][]testCase{basics, streams, socketOptions, buffers, accepts, polls, timeouts, links, brokenLinks, cancels, endings, messages, files, aroundCache, cursors, shared, registeredBuffers, directDescriptors, zeroCopies, splices, pipes, multishotReads})
+	runLists(t, kernel, open, append(contract(), withoutReceiving))
 }
 
-// RunAbout is the part of RunOn that is about an operation, set-up flag or feature.
+// contract is what holds of every queue.
+func contract() [][]testCase {
+	return [][]testCase{basics, streams, socketOptions, buffers, accepts, polls, timeouts, links, brokenLinks, cancels, endings, messages, files, aroundCache, cursors, shared, registeredBuffers, directDescriptors, zeroCopies, splices, pipes, multishotReads}
+}
+
+// RunAbout is the part of RunOn, and of RunReceiving, that is about an operation, set-up
+// flag or feature. The queues are opened with ZeroCopyReceive.
 func RunAbout(t *testing.T, name string, kernel ring.Report, open func() (ring.Queue, error)) {
 	about, ok := map[string][][]testCase{
 		ring.OpUringCmd.String():          {socketOptions},
@@ -34,6 +40,8 @@ func RunAbout(t *testing.T, name string, kernel ring.Report, open func() (ring.Q
 		ring.OpPipe.String():              {pipes},
 		ring.FeatureIncrementalBufferRing: {buffers, messages, multishotReads},
 		ring.FeatureRegisteredBuffers:     {registeredBuffers},
+		ring.OpRecvZC.String():            {receiving},
+		ring.FeatureZeroCopyReceive:       {receiving},
 		"IORING_SETUP_NO_SQARRAY":         {streams, splices},
 	}[name]
 	if ok {
@@ -73,6 +81,9 @@ func run(t *testing.T, kernel ring.Report, open func() (ring.Queue, error), body
 		for _, fd := range h.fds {
 			unix.Close(fd)
 		}
+		for _, a := range h.areas {
+			require.NoError(t, a.Close())
+		}
 		if !t.Failed() {
 			// What a thread that was left waiting opens is closed when it comes back: also
 			// what one of an earlier case had open before this one.
@@ -101,8 +112,9 @@ type harness struct {
 	kept   []any // memory that entries point to
 
 	objects map[*object]int // those of a program, or made last
-	arena   []byte          // what is left of the first registered buffer
-	names   int             // given out
+	areas   []*ring.ReceiveArea
+	arena   []byte // what is left of the first registered buffer
+	names   int    // given out
 	buffers *group
 }
 

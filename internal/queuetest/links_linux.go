@@ -29,8 +29,17 @@ func (h *harness) sealed() int {
 // eachOperation has a case look at the operations that this kernel has, and the
 // fallback always.
 func (h *harness) eachOperation(look func(row *operation)) {
+	_, err := h.tryArea(64)
 	for i := range operations {
 		row := &operations[i]
+		if row.area {
+			if err != nil {
+				h.Logf("without %v: %v", row.op, err)
+				continue
+			}
+			look(row)
+			continue
+		}
 		if _, kernel := h.Queue.(*ring.Ring); kernel && !row.isOn(h.kernel) {
 			h.Logf("Linux %s lacks %v %s", h.kernel.Kernel, row.op, row.needs)
 			continue

@@ -21,7 +21,8 @@ type operation struct {
 	// entry makes an entry for a descriptor. Choices are left to dice; the first of
 	// each gives an entry that succeeds.
 	entry func(h *harness, fd int, dice Dice) request
-	gives int // what that one ends with; 0 for a descriptor
+	gives int  // what that one ends with; 0 for a descriptor
+	area  bool // it needs a receive area: no random program has it
 
 	// fails makes one that the queue takes, performs, and sees fail with errno. With
 	// an entry that is wrong by itself the whole chain ends before it begins: that is
@@ -32,7 +33,7 @@ type operation struct {
 
 // isOn reports whether the kernel of a report has the operation.
 func (row *operation) isOn(kernel ring.Report) bool {
-	return kernel.Supports(row.op.String()) && (row.needs == "" || kernel.Supports(row.needs))
+	return !row.area && kernel.Supports(row.op.String()) && (row.needs == "" || kernel.Supports(row.needs))
 }
 
 // request is an entry to be submitted.
@@ -99,6 +100,12 @@ var (
 		h.write(w, "hello")
 		require.NoError(h, unix.Close(w))
 		return r
+	}}
+	endingConnection = &object{make: func(h *harness) int {
+		ours, peer := h.tcpPair()
+		h.write(peer, "hello")
+		require.NoError(h, unix.Shutdown(peer, unix.SHUT_WR))
+		return ours
 	}}
 	regular   = &object{make: func(h *harness) int { fd, _ := h.file("0123456789"); return fd }, shared: true}
 	directory = &object{make: func(h *harness) int {
@@ -495,6 +502,14 @@ var operations = []operation{
 		},
 		errno: unix.EPERM, fails: func(h *harness) func(*ring.SQE) {
 			return func(e *ring.SQE) { e.PrepFtruncate(h.sealed(), 10) }
+		}},
+	{op: ring.OpRecvZC, area: true, on: endingConnection, gives: 5,
+		entry: func(h *harness, fd int, _ Dice) request {
+			return plain(func(e *ring.SQE) { e.PrepRecvZC(fd, 0) })
+		},
+		errno: unix.ENOTCONN, fails: func(h *harness) func(*ring.SQE) {
+			fd := h.socket()
+			return func(e *ring.SQE) { e.PrepRecvZC(fd, 0) }
 		}},
 	{op: ring.OpPipe,
 		entry: func(h *harness, _ int, dice Dice) request {

@@ -270,6 +270,10 @@ func (q *Queue) RegisterFiles(int) error               { return notSimulated("di
 func (q *Queue) UpdateFiles(int, []int32) (int, error) { return 0, syscall.ENXIO }
 func (q *Queue) UnregisterFiles() error                { return syscall.ENXIO }
 
+func (q *Queue) RegisterReceiveArea(string, int, *ring.ReceiveArea) error {
+	return notSimulated("zero-copy receive")
+}
+
 func notSimulated(what string) error {
 	return fmt.Errorf("simulation: %s: %w", what, syscall.EOPNOTSUPP)
 }
