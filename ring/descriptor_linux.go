@@ -142,6 +142,10 @@ const opRefused = Op(255)
 func (r *Ring) discard() (n int) {
 	var c [1]CQE
 	for r.collect(c[:]) > 0 {
+		if r.sweeping && c[0].UserData() == r.sweep {
+			r.sweeping = false
+			n-- // it is none of those that have to end
+		}
 		if p := r.expected.at(c[0].UserData()); p != nil && c[0].Result() >= 0 {
 			closeBrought(p.ends, c[0].Result())
 		}

@@ -39,6 +39,7 @@ const (
 	FeatureNAPI                  = "NAPI busy polling"
 	FeatureResize                = "ring resize"
 	FeatureRegisteredWait        = "registered wait"
+	FeatureSubmissionThread      = "submission thread"
 )
 
 // Require returns nil if Open works here and everything that package proactor
@@ -51,11 +52,28 @@ func (r Report) Require() error {
 	for _, list := range [][]Support{r.Ops, r.Features} {
 		for _, s := range list {
 			if s.Required && !s.OK {
-				return fmt.Errorf("io_uring lacks %s (Linux %s, this is %s): %s: %w", s.Name, s.Since, r.Kernel, s.Reason, errors.ErrUnsupported)
+				return r.lacks(s)
 			}
 		}
 	}
 	return nil
+}
+
+// RequireFeature is Require, and an error as well if the feature of that name is missing.
+func (r Report) RequireFeature(name string) error {
+	if err := r.Require(); err != nil {
+		return err
+	}
+	for _, s := range r.Features {
+		if s.Name == name && !s.OK {
+			return r.lacks(s)
+		}
+	}
+	return nil
+}
+
+func (r Report) lacks(s Support) error {
+	return fmt.Errorf("io_uring lacks %s (Linux %s, this is %s): %s: %w", s.Name, s.Since, r.Kernel, s.Reason, errors.ErrUnsupported)
 }
 
 // Supports says whether the operation, set-up flag or feature of that name is
@@ -71,7 +89,7 @@ func (r Report) Supports(name string) bool {
 	return false
 }
 
-// SetupFlags names the set-up flags that are there.
+// SetupFlags names the set-up flags that are there: those that a queue has.
 func (r Report) SetupFlags() (names []string) {
 	for _, f := range r.Flags {
 		if f.OK {

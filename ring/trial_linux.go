@@ -20,9 +20,10 @@ type trial struct {
 	needed      bool // io_uring is no backend without it; true only of what Linux 6.1 has
 	try         func(*Ring) error
 
-	// What a kernel without it refuses, for masks: calls of io_uring_register(2), entries.
+	// What a kernel without it refuses, for masks: calls of io_uring_register(2), entries, flags.
 	call  func(call uint32, arg unsafe.Pointer) bool
 	entry func(*queueabi.Entry)
+	setup uint32 // IORING_SETUP_*
 }
 
 var trials = []trial{
@@ -50,6 +51,7 @@ var trials = []trial{
 	{name: FeatureNAPI, since: "6.9", call: calls(registerNAPI), try: tryNAPI},
 	{name: FeatureResize, since: "6.13", call: calls(registerResize), try: tryResize},
 	{name: FeatureRegisteredWait, since: "6.13", call: calls(registerMemRegion), try: tryRegisteredWait},
+	{name: FeatureSubmissionThread, since: threadFlags[0].since, setup: setupSQPoll, try: trySubmissionThread},
 }
 
 // trialGroup is the buffer group of the trials.
@@ -206,6 +208,15 @@ func tryRegisteredWait(r *Ring) error {
 		runtime.KeepAlive(region)
 		return err
 	})
+}
+
+// trySubmissionThread has a thread of the kernel perform an entry.
+func trySubmissionThread(r *Ring) error {
+	other, err := openMasked(Options{Entries: 8, SubmissionThread: &SubmissionThread{Idle: time.Millisecond}}, r.mask)
+	if err != nil {
+		return err
+	}
+	return errors.Join(other.tryEnter(), other.Close())
 }
 
 // withDescriptor hands f a ring that is set up and not mapped.

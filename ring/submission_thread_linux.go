@@ -1,0 +1,134 @@
+package ring
+
+import (
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// With a thread of the kernel that submits (see SubmissionThread) an entry is handed over
+// as soon as the tail is published, and the thread reads it some time later. It moves the
+// head when it has begun everything that it found: it has copied what the entries
+// describe, knows the files that their descriptors stood for, and has tried each once.
+// Whoever has waited for that finds the queue as after an io_uring_enter(2) that submits,
+// and the contract holds: memory of headers, addresses and times is free, a descriptor
+// may be closed, and chains are whole.
+
+// polled reports whether a thread of the kernel submits.
+func (r *Ring) polled() bool { return r.flags&setupSQPoll != 0 }
+
+// handOver is what enter does once the tail is published: it waits until the thread has
+// begun all entries, has completions flushed that overflowed, and waits for one if wait
+// is set. Where the thread is awake and nothing has to be waited for it makes no system
+// call.
+func (r *Ring) handOver(overflowed, wait bool, limit time.Duration) syscall.Errno {
+	if errno := r.awaitTaken(); errno != 0 {
+		return errno
+	}
+	if wait && !r.ready() {
+		return r.call(0, true, limit)
+	}
+	if overflowed {
+		return r.call(0, false, 0)
+	}
+	return 0
+}
+
+// How awaitTaken waits: it looks spinLooks times, some microseconds, which is as long
+// as a few entries take. From then on it offers its processor between two
+// looks, for the case that the thread needs that one. Every nudgeEvery looks it asks the
+// kernel whether the thread is still there.
+const (
+	spinLooks  = 2000
+	nudgeEvery = 256
+)
+
+// awaitTaken waits until the thread has taken what is published.
+func (r *Ring) awaitTaken() syscall.Errno {
+	if r.queued() == 0 {
+		return 0
+	}
+	// The tail was published by an exchange, a full barrier: either the thread sees it
+	// before it sleeps, or its flag is seen here.
+	if atomic.LoadUint32(r.m.sqFlags)&sqNeedWakeup != 0 {
+		if errno := r.nudge(0); errno != 0 {
+			return errno
+		}
+	}
+	for look := 0; atomic.LoadUint32(r.m.sqHead) != r.tail; look++ {
+		switch {
+		case look < spinLooks:
+		case look%nudgeEvery != 0:
+			syscall.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+		case r.tail-atomic.LoadUint32(r.m.sqHead) > r.sqMask: // it sleeps until there is room
+			if errno := r.nudge(enterSQWait); errno != 0 {
+				return errno
+			}
+		default:
+			if errno := r.nudge(0); errno != 0 {
+				return errno
+			}
+		}
+	}
+	return 0
+}
+
+// nudge wakes the thread. It fails with EOWNERDEAD if there is none any more.
+func (r *Ring) nudge(flags uintptr) syscall.Errno {
+	r.stats.Syscalls++
+	_, _, errno := syscall.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), 0, 0, enterSQWakeup|flags, 0, 0)
+	return errno
+}
+
+// prepareThread readies a queue whose entries a thread of the kernel submits. That thread
+// has workers of its own, and takes no signals that could keep it from making them.
+func (r *Ring) prepareThread() {
+	if !r.polled() {
+		return
+	}
+	r.owner, r.workersReady = unix.Gettid(), true
+	limits := &[2]uint32{maxWorkers, 0} // as ensureWorkers has it
+	r.mask.register(r.fd, registerMaxWorkers, unsafe.Pointer(limits), 2)
+}
+
+// elsewhere reports whether the calling thread is not the one that opened the queue. The
+// kernel says so itself of a queue whose entries that thread submits.
+func (r *Ring) elsewhere() bool { return r.polled() && r.owner != unix.Gettid() }
+
+// cancelOnThread queues an entry that cancels everything. The calls of cancelAll find
+// what the thread's workers perform by an entry only. There is one at a time: a drain may
+// keep it from running until the rest has ended.
+func (r *Ring) cancelOnThread() {
+	if !r.polled() || r.sweeping {
+		return
+	}
+	userData := ^uint64(0)
+	for r.inUse(userData) {
+		userData--
+	}
+	e := r.Next()
+	e.PrepCancelAny()
+	e.SetUserData(userData)
+	r.sweep, r.sweeping = userData, true
+}
+
+// inUse reports whether the queue remembers an entry in flight by that user data.
+func (r *Ring) inUse(userData uint64) bool {
+	if r.expected.at(userData) != nil {
+		return true
+	}
+	for i := range r.cursors {
+		if r.cursors[i].userData == userData {
+			return true
+		}
+	}
+	for i := range r.streams.places {
+		if p := &r.streams.places[i]; p.trusted && p.userData == userData {
+			return true
+		}
+	}
+	return false
+}
