@@ -33,9 +33,7 @@ type Ring struct {
 	expected     expected
 	cursors      cursorSet
 	streams      streamSet
-	owner        int                    // thread that opened the ring, if one of the kernel submits
-	sweep        uint64                 // user data of the entry that cancels everything, see cancelOnThread
-	sweeping     bool                   // it is in flight
+	submitter    submitter              // if a thread of the kernel submits
 	workersReady bool                   // this thread has workers in the kernel, see staff
 	groups       map[uint16]*BufferRing // keeps reachable what the kernel reads and writes
 	buffers      [][]byte               // the registered ones, by index; nil without a table
@@ -83,7 +81,7 @@ func openMasked(o Options, m *mask) (*Ring, error) {
 		return nil, err
 	}
 	r.groups = map[uint16]*BufferRing{}
-	r.prepareThread()
+	r.openSubmitter()
 	release := KernelRelease()
 	r.waitsToUnregister = queueabi.Before(release, 6, 13)
 	r.interrupted = -restart
@@ -304,6 +302,9 @@ func (r *Ring) account(completions []CQE) {
 		}
 		if !c.More() {
 			r.inFlight--
+			if r.polled() {
+				*c = r.submitter.account(*c)
+			}
 			if r.expected.used > 0 {
 				r.expected.remove(c.UserData())
 			}
@@ -362,6 +363,7 @@ func (r *Ring) Close() error {
 		err = errors.Join(err, unix.Close(r.fd))
 	}
 	r.fd, r.err = -1, errRingClosed
+	r.submitter = submitter{}
 	r.backlog, r.expected, r.cursors, r.groups, r.buffers = fifo.Queue[CQE]{}, expected{}, nil, nil, nil
 	return err
 }

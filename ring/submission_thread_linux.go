@@ -6,6 +6,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/goproactor/goproactor/internal/queueabi"
 	"golang.org/x/sys/unix"
 )
 
@@ -83,26 +84,63 @@ func (r *Ring) nudge(flags uintptr) syscall.Errno {
 	return errno
 }
 
-// prepareThread readies a queue whose entries a thread of the kernel submits. That thread
+// submitter is what a queue knows of its thread.
+type submitter struct {
+	owner    int      // thread of the process that opened the queue
+	onWorker expected // entries in flight that a worker may perform, by their user data
+	cancels  expected // cancels in flight; their ends are what they look for
+	sweep    uint64   // user data of the entry that cancels everything, see sweepThread
+	sweeping bool     // it is in flight
+}
+
+// openSubmitter readies a queue whose entries a thread of the kernel submits. That thread
 // has workers of its own, and takes no signals that could keep it from making them.
-func (r *Ring) prepareThread() {
+func (r *Ring) openSubmitter() {
 	if !r.polled() {
 		return
 	}
-	r.owner, r.workersReady = unix.Gettid(), true
+	r.submitter.owner = unix.Gettid()
 	limits := &[2]uint32{maxWorkers, 0} // as ensureWorkers has it
 	r.mask.register(r.fd, registerMaxWorkers, unsafe.Pointer(limits), 2)
 }
 
 // elsewhere reports whether the calling thread is not the one that opened the queue. The
 // kernel says so itself of a queue whose entries that thread submits.
-func (r *Ring) elsewhere() bool { return r.polled() && r.owner != unix.Gettid() }
+func (r *Ring) elsewhere() bool { return r.polled() && r.submitter.owner != unix.Gettid() }
 
-// cancelOnThread queues an entry that cancels everything. The calls of cancelAll find
-// what the thread's workers perform by an entry only. There is one at a time: a drain may
-// keep it from running until the rest has ended.
-func (r *Ring) cancelOnThread() {
-	if !r.polled() || r.sweeping {
+// note takes down an entry before it is handed over.
+//
+// A cancel has a worker give up what it is at and says EALREADY. But whether there was
+// such a worker the kernel then looks up once more, among those of the threads that
+// have entered, and so not among those of its own thread: it says ENOENT of an operation
+// that is still in flight (seen on 6.18). See account.
+func (s *submitter) note(e *queueabi.Entry, worker bool) {
+	switch {
+	case Op(e.Opcode) == OpAsyncCancel && e.OpFlags&(CancelAll|CancelFD|CancelAny) == 0:
+		s.cancels.add(e.UserData, e.Addr)
+	case worker:
+		s.onWorker.add(e.UserData, 0)
+	}
+}
+
+// account takes down a final completion, and returns what it is to be.
+func (s *submitter) account(c CQE) CQE {
+	if p := s.cancels.at(c.UserData()); p != nil {
+		if c.Result() == -int32(syscall.ENOENT) && s.onWorker.at(p.ends) != nil {
+			c = CQE(queueabi.NewCQE(c.UserData(), -int32(syscall.EALREADY), c.Flags()))
+		}
+		s.cancels.remove(c.UserData())
+	} else if s.onWorker.used > 0 {
+		s.onWorker.remove(c.UserData())
+	}
+	return c
+}
+
+// sweepThread queues an entry that cancels everything: cancelAll finds nothing that
+// workers of the thread perform, for the reason that note tells. There is one such entry
+// at a time: a drain may keep it from running until the rest has ended.
+func (r *Ring) sweepThread() {
+	if !r.polled() || r.submitter.sweeping {
 		return
 	}
 	userData := ^uint64(0)
@@ -112,13 +150,24 @@ func (r *Ring) cancelOnThread() {
 	e := r.Next()
 	e.PrepCancelAny()
 	e.SetUserData(userData)
-	r.sweep, r.sweeping = userData, true
+	r.submitter.sweep, r.submitter.sweeping = userData, true
+}
+
+// swept notes a completion, and reports whether it is that of sweepThread.
+func (s *submitter) swept(userData uint64) bool {
+	if !s.sweeping || userData != s.sweep {
+		return false
+	}
+	s.sweeping = false
+	return true
 }
 
 // inUse reports whether the queue remembers an entry in flight by that user data.
 func (r *Ring) inUse(userData uint64) bool {
-	if r.expected.at(userData) != nil {
-		return true
+	for _, x := range []*expected{&r.expected, &r.submitter.onWorker, &r.submitter.cancels} {
+		if x.at(userData) != nil {
+			return true
+		}
 	}
 	for i := range r.cursors {
 		if r.cursors[i].userData == userData {
