@@ -89,7 +89,29 @@ func (r Report) Supports(name string) bool {
 	return false
 }
 
-// SetupFlags names the set-up flags that are there: those that a queue has.
+// SetupFlagsOf names the set-up flags that a queue of these options has.
+func (r Report) SetupFlagsOf(o Options) (names []string) {
+	for _, name := range r.SetupFlags() {
+		if o.SubmissionThread == nil || !excludedByThread(name) {
+			names = append(names, name)
+		}
+	}
+	if s := o.SubmissionThread; s != nil {
+		names = append(names, "IORING_SETUP_SQPOLL")
+		if s.Bound {
+			names = append(names, "IORING_SETUP_SQ_AFF")
+		}
+	}
+	return names
+}
+
+// excludedByThread reports whether a set-up flag is about entering, which a queue with a
+// SubmissionThread has no use for.
+func excludedByThread(name string) bool {
+	return name == "IORING_SETUP_DEFER_TASKRUN" || name == "IORING_SETUP_TASKRUN_FLAG"
+}
+
+// SetupFlags names the set-up flags that are there.
 func (r Report) SetupFlags() (names []string) {
 	for _, f := range r.Flags {
 		if f.OK {

@@ -27,7 +27,7 @@ var requiredFlags = []bit{
 	{"IORING_SETUP_R_DISABLED", setupRDisabled, "5.10"}, // until it is restricted, see restrict
 	{"IORING_SETUP_SUBMIT_ALL", iouring_syscall.IORING_SETUP_SUBMIT_ALL, "5.18"},
 	{"IORING_SETUP_SINGLE_ISSUER", 1 << 12, "6.0"},
-	{"IORING_SETUP_DEFER_TASKRUN", setupDeferTaskRun, "6.1"},
+	{"IORING_SETUP_DEFER_TASKRUN", 1 << 13, "6.1"},
 	{"IORING_SETUP_TASKRUN_FLAG", iouring_syscall.IORING_SETUP_TASKRUN_FLAG, "5.19"},
 }
 
@@ -38,18 +38,15 @@ var optionalFlags = []bit{
 }
 
 // threadFlags are required as well if a thread of the kernel submits. They exclude
-// taskRunFlags, which are about the thread that enters.
+// those that are about the thread that enters, see excludedByThread.
 var threadFlags = []bit{
 	{"IORING_SETUP_SQPOLL", setupSQPoll, "5.11"}, // 5.1 with CAP_SYS_ADMIN
 	{"IORING_SETUP_SQ_AFF", setupSQAffinity, "5.1"},
 }
 
-const taskRunFlags = setupDeferTaskRun | iouring_syscall.IORING_SETUP_TASKRUN_FLAG
-
 const (
-	setupSQPoll       = iouring_syscall.IORING_SETUP_SQPOLL
-	setupSQAffinity   = iouring_syscall.IORING_SETUP_SQ_AFF
-	setupDeferTaskRun = 1 << 13
+	setupSQPoll     = iouring_syscall.IORING_SETUP_SQPOLL
+	setupSQAffinity = iouring_syscall.IORING_SETUP_SQ_AFF
 )
 
 // flagsOf are the flags that a queue of these options requires.
@@ -58,7 +55,7 @@ func flagsOf(o Options) (required []bit) {
 		return requiredFlags
 	}
 	for _, f := range requiredFlags {
-		if f.value&taskRunFlags == 0 {
+		if !excludedByThread(f.name) {
 			required = append(required, f)
 		}
 	}
