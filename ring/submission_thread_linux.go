@@ -26,20 +26,29 @@ func (r *Ring) polled() bool { return r.flags&setupSQPoll != 0 }
 // is set. Where the thread is awake and nothing has to be waited for it makes no system
 // call.
 func (r *Ring) handOver(overflowed, wait bool, limit time.Duration) syscall.Errno {
-	if errno := r.awaitTaken(); errno != 0 {
+	if errno := r.wakeThread(); errno != 0 {
 		return errno
 	}
-	if wait && !r.ready() {
-		return r.call(0, true, limit)
+	for range spinLooks {
+		if r.taken() {
+			break
+		}
 	}
-	if overflowed {
-		return r.call(0, false, 0)
+	var errno syscall.Errno
+	switch {
+	case wait && !r.ready(): // better asleep than looking; a completion ends it
+		errno = r.call(0, true, limit)
+	case overflowed:
+		errno = r.call(0, false, 0)
 	}
-	return 0
+	if taken := r.awaitTaken(); taken != 0 {
+		return taken
+	}
+	return errno
 }
 
-// How awaitTaken waits: it looks spinLooks times, some microseconds, which is as long
-// as a few entries take. From then on it offers its processor between two
+// How the thread is waited for: handOver looks spinLooks times, some microseconds, which is
+// as long as a few entries take. From then on awaitTaken offers the processor between two
 // looks, for the case that the thread needs that one. Every nudgeEvery looks it asks the
 // kernel whether the thread is still there.
 const (
@@ -47,34 +56,32 @@ const (
 	nudgeEvery = 256
 )
 
-// awaitTaken waits until the thread has taken what is published.
-func (r *Ring) awaitTaken() syscall.Errno {
-	if r.queued() == 0 {
-		return 0
-	}
+// taken reports whether the thread has taken what is published.
+func (r *Ring) taken() bool { return atomic.LoadUint32(r.m.sqHead) == r.tail }
+
+// wakeThread wakes the thread if it sleeps and there is something to take.
+func (r *Ring) wakeThread() syscall.Errno {
 	// The tail was published by an exchange, a full barrier: either the thread sees it
 	// before it sleeps, or its flag is seen here.
-	if atomic.LoadUint32(r.m.sqFlags)&sqNeedWakeup != 0 {
-		if errno := r.nudge(0); errno != 0 {
-			return errno
-		}
+	if r.queued() == 0 || atomic.LoadUint32(r.m.sqFlags)&sqNeedWakeup == 0 {
+		return 0
 	}
-	for look := 0; atomic.LoadUint32(r.m.sqHead) != r.tail; look++ {
+	return r.nudge(0)
+}
+
+// awaitTaken waits until the thread has taken what is published.
+func (r *Ring) awaitTaken() (errno syscall.Errno) {
+	for look := 1; !r.taken() && errno == 0; look++ {
 		switch {
-		case look < spinLooks:
 		case look%nudgeEvery != 0:
 			syscall.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
-		case r.tail-atomic.LoadUint32(r.m.sqHead) > r.sqMask: // it sleeps until there is room
-			if errno := r.nudge(enterSQWait); errno != 0 {
-				return errno
-			}
+		case r.tail-atomic.LoadUint32(r.m.sqHead) > r.sqMask:
+			errno = r.nudge(enterSQWait) // which sleeps until there is room
 		default:
-			if errno := r.nudge(0); errno != 0 {
-				return errno
-			}
+			errno = r.nudge(0)
 		}
 	}
-	return 0
+	return errno
 }
 
 // nudge wakes the thread. It fails with EOWNERDEAD if there is none any more.
