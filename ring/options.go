@@ -27,10 +27,15 @@ type Options struct {
 // thread takes in as well. Each queue has its own.
 //
 // The contract is that of every Queue. So Enter waits until the thread has begun each entry,
-// and keeps its processor meanwhile: the thread needs another. Two things differ. The
-// thread has the credentials that the process had when the queue was opened, so a
-// process that gives up privileges later does that before Open. And the kernel does not
-// notice an Enter on a thread that did not open the queue.
+// and may keep its processor meanwhile: the thread needs another. These things differ:
+//
+//   - The thread has the credentials that the process had when the queue was opened. A
+//     process that gives up privileges later does that before Open.
+//   - The kernel does not notice an Enter on a thread that did not open the queue.
+//   - The result of a cancel with CancelAll does not count what workers of the kernel
+//     perform, such as the open of a named pipe. It ends that all the same.
+//   - Close waits for what a worker performs, however long that takes, if an entry with
+//     SQEDrain is queued behind it.
 type SubmissionThread struct {
 	// Idle is for how long the thread looks for something to do before it sleeps, in whole
 	// milliseconds, rounded up. All that time it is running. To wake it takes a system
