@@ -31,6 +31,8 @@ type Options struct {
 //
 //   - The thread has the credentials that the process had when the queue was opened. A
 //     process that gives up privileges later does that before Open.
+//   - A read of a signalfd (signalfd(2)) sees the signals of the process, and not those
+//     sent to one thread of it: they are read by the thread of the kernel.
 //   - The kernel does not notice an Enter on a thread that did not open the queue.
 //   - The result of a cancel with CancelAll does not count what workers of the kernel
 //     perform, such as the open of a named pipe. It ends that all the same.
