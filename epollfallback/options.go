@@ -1,7 +1,8 @@
 package epollfallback
 
 // Options sets the sizes of a queue, as ring.Options does. The zero value
-// gives the defaults.
+// gives the defaults. A queue here performs entries in Enter: there is nothing
+// like a ring.SubmissionThread.
 type Options struct {
 	// Entries is the size of the submission queue, rounded up to a power of
 	// two: how many entries fit before Next must submit. The default is 1024.

@@ -45,7 +45,7 @@ type BackendInfo struct {
 // candidate is a backend to try.
 type candidate struct {
 	info BackendInfo
-	open func() (ring.Queue, error)
+	open func(loop int) (ring.Queue, error)
 
 	refused error // why the one before it cannot be used
 }

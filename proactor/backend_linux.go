@@ -12,11 +12,11 @@ func chooseBackend(o *options) ([]candidate, error) {
 	kernel := ring.KernelRelease()
 	uring := candidate{
 		info: BackendInfo{Backend: IOUring, Kernel: kernel},
-		open: func() (ring.Queue, error) { return ring.OpenMasked(ring.Options{Entries: o.entries}, o.masked) },
+		open: func(loop int) (ring.Queue, error) { return ring.OpenMasked(o.ringOptions(loop), o.masked) },
 	}
 	epoll := candidate{
 		info: BackendInfo{Backend: Epoll, Kernel: kernel},
-		open: func() (ring.Queue, error) {
+		open: func(int) (ring.Queue, error) {
 			return epollfallback.Open(epollfallback.Options{Entries: o.entries, Workers: uint32(o.fileWorkers)})
 		},
 	}
@@ -24,8 +24,8 @@ func chooseBackend(o *options) ([]candidate, error) {
 		return []candidate{epoll}, nil
 	}
 	report := ring.ProbeMasked(o.masked)
-	err := report.Require()
-	uring.info.Features = report.SetupFlags()
+	err := o.requireRing(report)
+	uring.info.Features = report.SetupFlagsOf(o.ringOptions(0))
 	switch {
 	case err == nil && o.backend == IOUring:
 		return []candidate{uring}, nil
@@ -36,4 +36,17 @@ func chooseBackend(o *options) ([]candidate, error) {
 	}
 	epoll.info.Reason, epoll.refused = err.Error(), err
 	return []candidate{epoll}, nil
+}
+
+// ringOptions are those of a loop's ring.
+func (o *options) ringOptions(loop int) ring.Options {
+	return ring.Options{Entries: o.entries, SubmissionThread: o.submission.of(loop)}
+}
+
+// requireRing returns an error if the kernel lacks what a ring of these options needs.
+func (o *options) requireRing(kernel ring.Report) error {
+	if o.submission.idle == 0 {
+		return kernel.Require()
+	}
+	return kernel.RequireFeature(ring.FeatureSubmissionThread)
 }

@@ -407,6 +407,22 @@ func ExampleWithBusyPoll() {
 	// Output: ping
 }
 
+// One loop whose system calls a thread of the kernel makes, where io_uring is there. On a
+// machine with processors to spare each has one of its own: WithSubmissionThread(time.Second, 2)
+// puts the thread on the third.
+func ExampleWithSubmissionThread() {
+	rt := must(proactor.New(proactor.WithLoops(1), proactor.WithPinning(), proactor.WithSubmissionThread(10*time.Millisecond)))
+	defer rt.Close()
+	ln := echoing(rt)
+	peer := must(net.Dial("tcp", ln.Addr().String()))
+	defer peer.Close()
+	p := make([]byte, 4)
+	fmt.Fprint(peer, "ping")
+	must(io.ReadFull(peer, p))
+	fmt.Printf("%s\n", p)
+	// Output: ping
+}
+
 // Every large send is a SendZeroCopy: its memory belongs to the program again when the
 // peer has acknowledged it.
 func ExampleWithZeroCopy() {

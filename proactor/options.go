@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math/bits"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/goproactor/goproactor/internal/kernelmask"
@@ -30,6 +31,7 @@ type options struct {
 	listenBacklog int
 	stallLimit    time.Duration
 	busyPoll      time.Duration
+	submission    submissionThreads
 	turnLatency   bool
 	rebalancing   *rebalancing
 	fileWorkers   int
@@ -189,6 +191,62 @@ func WithBusyPoll(d time.Duration) Option {
 		o.busyPoll = d
 		return nil
 	}
+}
+
+// WithSubmissionThread gives each loop a thread of the kernel that submits what the loop
+// starts, and takes in what comes, such as the data of a receive (IORING_SETUP_SQPOLL of
+// io_uring_setup(2)). The loop makes no system call then unless it has nothing to do, or the
+// thread sleeps. The thread looks for something to do for idle, rounded up to
+// milliseconds, before it sleeps: give it a time in which something always comes. With zero,
+// the default, there is no such thread.
+//
+// The loop's thread of the kernel is bound to the processor of that number, if any are
+// given: the i-th loop's to the i-th, and from the first again when there are fewer.
+//
+// It is for a server whose loops are at their limit while processors are idle. Each loop
+// then takes two, all the time: its own, and one on which the kernel's thread spins. Where
+// the two share a processor, or where the processor time counts, it is a loss
+// (docs/performance.md). The loop still waits until what it has started has been begun,
+// so that nothing else changes.
+//
+// The threads have the credentials (user, groups, capabilities) that the process had in New:
+// give up privileges before, or files are opened with them.
+//
+// It needs io_uring. Every kernel that is a backend has such threads, but a security module
+// may refuse them, and the process may not be allowed on a processor given. New with IOUring
+// fails then; Auto takes epoll, and BackendInfo.Reason says why. The option has no effect on
+// the epoll backend, whose loops do all by themselves.
+func WithSubmissionThread(idle time.Duration, processors ...int) Option {
+	return func(o *options) error {
+		if idle < 0 || idle > ring.MaxIdle {
+			return fmt.Errorf("proactor: submission thread that is idle for %v: want zero (off) to %v", idle, ring.MaxIdle)
+		}
+		for _, p := range processors {
+			if p < 0 {
+				return fmt.Errorf("proactor: submission thread on processor %d: want zero or more", p)
+			}
+		}
+		o.submission = submissionThreads{idle, slices.Clone(processors)}
+		return nil
+	}
+}
+
+// submissionThreads are those of the kernel that submit for the loops.
+type submissionThreads struct {
+	idle       time.Duration // zero for none
+	processors []int
+}
+
+// of is the thread of the i-th loop.
+func (s *submissionThreads) of(i int) *ring.SubmissionThread {
+	if s.idle == 0 {
+		return nil
+	}
+	t := &ring.SubmissionThread{Idle: s.idle}
+	if n := len(s.processors); n > 0 {
+		t.Bound, t.Processor = true, s.processors[i%n]
+	}
+	return t
 }
 
 // WithTurnLatency has each loop record how long its turns take, in

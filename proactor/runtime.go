@@ -95,9 +95,10 @@ func start(o options, c candidate) (*Runtime, error) {
 }
 
 // engineConfig is the configuration of the i-th loop's engine.
-func (o *options) engineConfig(i int, open func() (ring.Queue, error)) engine.Config {
-	if backend := open; o.hook != nil {
-		open = func() (ring.Queue, error) { return o.hook(i, backend) }
+func (o *options) engineConfig(i int, backend func(loop int) (ring.Queue, error)) engine.Config {
+	open := func() (ring.Queue, error) { return backend(i) }
+	if own := open; o.hook != nil {
+		open = func() (ring.Queue, error) { return o.hook(i, own) }
 	}
 	return engine.Config{Index: i, Loops: o.loops, Open: open, Budget: o.budget(), Pin: o.pin, BusyPoll: o.busyPoll, Logger: o.logger, TurnLatency: o.turnLatency}
 }

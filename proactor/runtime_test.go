@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -24,6 +25,9 @@ import (
 // backends are what every test runs on.
 var backends = []proactor.Backend{proactor.IOUring, proactor.Epoll}
 
+// everySubmissionThread is for runs apart: they take as long as all tests together.
+var everySubmissionThread = flag.Bool("submissionthread", false, "has a thread of the kernel submit in each runtime on io_uring that a test gets")
+
 // onEach runs test on a runtime of each backend, and then checks that the
 // runtime left nothing behind: no descriptor, no goroutine, no buffer.
 func onEach(t *testing.T, test func(t *testing.T, rt *proactor.Runtime), opts ...proactor.Option) {
@@ -36,6 +40,9 @@ func onEach(t *testing.T, test func(t *testing.T, rt *proactor.Runtime), opts ..
 func onBackend(t *testing.T, b proactor.Backend, test func(t *testing.T, rt *proactor.Runtime), opts ...proactor.Option) {
 	off := ioUringOff()
 	leftNothing(t)
+	if *everySubmissionThread && b == proactor.IOUring {
+		opts = append([]proactor.Option{proactor.WithSubmissionThread(time.Millisecond)}, opts...)
+	}
 	rt, err := proactor.New(append([]proactor.Option{proactor.WithBackend(b), proactor.WithLoops(2)}, opts...)...)
 	if b == proactor.IOUring && off {
 		require.Error(t, err)
@@ -224,6 +231,9 @@ func TestOptionsRefuseNonsense(t *testing.T) {
 		"conn":       proactor.WithMaxConns(-1),
 		"stall":      proactor.WithStallLimit(-1),
 		"polling":    proactor.WithBusyPoll(-1),
+		"submission": proactor.WithSubmissionThread(-1),
+		"idle":       proactor.WithSubmissionThread(25 * time.Hour),
+		"processor":  proactor.WithSubmissionThread(time.Second, -1),
 		"workers":    proactor.WithFileWorkers(0),
 		"backend":    proactor.WithBackend(proactor.Backend(9)),
 	} {

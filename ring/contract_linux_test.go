@@ -2,6 +2,7 @@ package ring_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/goproactor/goproactor/internal/queuetest"
 	"github.com/goproactor/goproactor/ring"
@@ -29,4 +30,13 @@ func BenchmarkDirect(b *testing.B) {
 func TestContractWaiting(t *testing.T) {
 	ring.RequireKernel(t)
 	queuetest.Run(t, func() (ring.Queue, error) { return ring.OpenWaiting(ring.Options{Entries: 64}) })
+}
+
+// TestContractSubmissionThread has a thread of the kernel submit. It sleeps after a
+// millisecond, so that it is met awake and asleep.
+func TestContractSubmissionThread(t *testing.T) {
+	ring.RequireKernel(t)
+	queuetest.Run(t, func() (ring.Queue, error) {
+		return ring.Open(ring.Options{Entries: 64, SubmissionThread: &ring.SubmissionThread{Idle: time.Millisecond}})
+	})
 }

@@ -121,7 +121,10 @@ func (r *Ring) noteEntries() {
 		}
 		linked = e.Flags&(SQELink|SQEHardLink) != 0
 		stored := atCursor(e) && r.noteCursor(e, chain)
-		if !r.workersReady && (stored || mayNeedWorker(e)) {
+		switch worker := stored || mayNeedWorker(e); {
+		case r.polled():
+			r.submitter.note(e, worker)
+		case worker && !r.workersReady:
 			r.ensureWorkers()
 		}
 		switch brings := Op(e.Opcode).Brings(); {
@@ -142,6 +145,9 @@ const opRefused = Op(255)
 func (r *Ring) discard() (n int) {
 	var c [1]CQE
 	for r.collect(c[:]) > 0 {
+		if r.submitter.swept(c[0].UserData()) {
+			n-- // it is none of those that have to end
+		}
 		if p := r.expected.at(c[0].UserData()); p != nil && c[0].Result() >= 0 {
 			closeBrought(p.ends, c[0].Result())
 		}

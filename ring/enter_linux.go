@@ -10,13 +10,16 @@ import (
 // Flags of io_uring_enter(2).
 const (
 	enterGetEvents = uintptr(iouring_syscall.IORING_ENTER_FLAGS_GETEVENTS)
-	enterExtArg    = uintptr(1 << 3) // the argument is an extendedArg, Linux 5.11
+	enterSQWakeup  = uintptr(iouring_syscall.IORING_ENTER_FLAGS_SQ_WAKEUP)
+	enterSQWait    = uintptr(iouring_syscall.IORING_ENTER_FLAGS_SQ_WAIT) // until the submission queue is not full, Linux 5.10
+	enterExtArg    = uintptr(1 << 3)                                     // the argument is an extendedArg, Linux 5.11
 )
 
 // Flags that the kernel sets in the submission ring.
 const (
-	sqOverflow = iouring_syscall.IORING_SQ_CQ_OVERFLOW // completions did not fit, Linux 5.8
-	sqTaskRun  = uint32(1 << 2)                        // deferred work is pending, Linux 5.19
+	sqNeedWakeup = iouring_syscall.IORING_SQ_NEED_WAKEUP // the thread that submits sleeps
+	sqOverflow   = iouring_syscall.IORING_SQ_CQ_OVERFLOW // completions did not fit, Linux 5.8
+	sqTaskRun    = uint32(1 << 2)                        // deferred work is pending, Linux 5.19
 )
 
 // Operations of io_uring_register(2), those that iouring-go lacks.

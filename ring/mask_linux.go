@@ -69,6 +69,7 @@ func (m *mask) hide(name string) bool {
 			if t.call != nil {
 				m.calls = append(m.calls, t.call)
 			}
+			m.setup |= t.setup
 			if t.entry != nil {
 				m.entries = append(m.entries, t.entry)
 			}

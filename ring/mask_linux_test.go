@@ -86,3 +86,16 @@ func TestMaskOfNothingKnown(t *testing.T) {
 		ring.ProbeMasked(kernelmask.Of("warp drive"))
 	})
 }
+
+// A thread that submits is asked for by name, and never left out in silence.
+func TestOpenNamesTheSubmissionThread(t *testing.T) {
+	ring.RequireKernel(t)
+	m := kernelmask.Of(ring.FeatureSubmissionThread)
+	_, err := ring.OpenMasked(ring.Options{SubmissionThread: new(ring.SubmissionThread)}, m)
+	require.ErrorIs(t, err, errors.ErrUnsupported)
+	require.ErrorContains(t, err, "lacks IORING_SETUP_SQPOLL (Linux 5.11, this is "+ring.KernelRelease()+")")
+	report := ring.ProbeMasked(m)
+	require.NoError(t, report.Require())
+	require.ErrorContains(t, report.RequireFeature(ring.FeatureSubmissionThread), "lacks submission thread (Linux 5.11, this is "+ring.KernelRelease()+")")
+	require.NoError(t, ring.Probe().RequireFeature(ring.FeatureSubmissionThread))
+}

@@ -93,7 +93,7 @@ func (r *Report) refuse(reason string) {
 
 // firstKernel is FirstKernel of set-up flags and features.
 func firstKernel(name string) string {
-	for _, f := range slices.Concat(requiredFlags, optionalFlags, kernelFeatures) {
+	for _, f := range slices.Concat(requiredFlags, threadFlags, optionalFlags, kernelFeatures) {
 		if f.name == name {
 			return f.since
 		}

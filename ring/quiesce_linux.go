@@ -20,6 +20,7 @@ func (r *Ring) quiesce(lost bool) error {
 		if err != nil {
 			return err
 		}
+		r.sweepThread()
 		r.enter(true, retryCancel)
 		if n := r.settleDeferred(); lost && n == 0 && found == 0 {
 			return nil

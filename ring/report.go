@@ -40,6 +40,7 @@ const (
 	FeatureResize                = "ring resize"
 	FeatureRegisteredWait        = "registered wait"
 	FeatureZeroCopyReceive       = "zero-copy receive" // of the kernel, for a process that may; whether of a device, RegisterReceiveArea tells
+	FeatureSubmissionThread      = "submission thread"
 )
 
 // Require returns nil if Open works here and everything that package proactor
@@ -52,11 +53,28 @@ func (r Report) Require() error {
 	for _, list := range [][]Support{r.Ops, r.Features} {
 		for _, s := range list {
 			if s.Required && !s.OK {
-				return fmt.Errorf("io_uring lacks %s (Linux %s, this is %s): %s: %w", s.Name, s.Since, r.Kernel, s.Reason, errors.ErrUnsupported)
+				return r.lacks(s)
 			}
 		}
 	}
 	return nil
+}
+
+// RequireFeature is Require, and an error as well if the feature of that name is missing.
+func (r Report) RequireFeature(name string) error {
+	if err := r.Require(); err != nil {
+		return err
+	}
+	for _, s := range r.Features {
+		if s.Name == name && !s.OK {
+			return r.lacks(s)
+		}
+	}
+	return nil
+}
+
+func (r Report) lacks(s Support) error {
+	return fmt.Errorf("io_uring lacks %s (Linux %s, this is %s): %s: %w", s.Name, s.Since, r.Kernel, s.Reason, errors.ErrUnsupported)
 }
 
 // Supports says whether the operation, set-up flag or feature of that name is
@@ -70,6 +88,28 @@ func (r Report) Supports(name string) bool {
 		}
 	}
 	return false
+}
+
+// SetupFlagsOf names the set-up flags that a queue of these options has.
+func (r Report) SetupFlagsOf(o Options) (names []string) {
+	for _, name := range r.SetupFlags() {
+		if o.SubmissionThread == nil || !excludedByThread(name) {
+			names = append(names, name)
+		}
+	}
+	if s := o.SubmissionThread; s != nil {
+		names = append(names, "IORING_SETUP_SQPOLL")
+		if s.Bound {
+			names = append(names, "IORING_SETUP_SQ_AFF")
+		}
+	}
+	return names
+}
+
+// excludedByThread reports whether a set-up flag is about entering, which a queue with a
+// SubmissionThread has no use for.
+func excludedByThread(name string) bool {
+	return name == "IORING_SETUP_DEFER_TASKRUN" || name == "IORING_SETUP_TASKRUN_FLAG"
 }
 
 // SetupFlags names the set-up flags that are there.

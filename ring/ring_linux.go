@@ -33,6 +33,7 @@ type Ring struct {
 	expected     expected
 	cursors      cursorSet
 	streams      streamSet
+	submitter    submitter              // if a thread of the kernel submits
 	workersReady bool                   // this thread has workers in the kernel, see staff
 	groups       map[uint16]*BufferRing // keeps reachable what the kernel reads and writes
 	buffers      [][]byte               // the registered ones, by index; nil without a table
@@ -82,6 +83,7 @@ func openMasked(o Options, m *mask) (*Ring, error) {
 		return nil, err
 	}
 	r.groups = map[uint16]*BufferRing{}
+	r.openSubmitter()
 	release := KernelRelease()
 	r.waitsToUnregister = queueabi.Before(release, 6, 13)
 	r.interrupted = -restart
@@ -144,10 +146,13 @@ func (r *Ring) Enter(wait time.Duration) error {
 	if r.queued() == 0 && (ready || wait == 0) && !r.kernelHasMore() {
 		return nil // nothing to hand over, and nothing to fetch
 	}
-	r.stats.Enters++
+	calls := r.stats.Syscalls
 	r.enter(wait != 0 && !ready, wait)
 	for r.err == nil && r.queued() > 0 {
 		r.enter(false, 0) // memory was short
+	}
+	if r.stats.Syscalls != calls {
+		r.stats.Enters++
 	}
 	return r.err
 }
@@ -166,8 +171,8 @@ func (r *Ring) kernelHasMore() bool {
 	return atomic.LoadUint32(r.m.sqFlags)&(sqTaskRun|sqOverflow) != 0
 }
 
-// enter makes the system call: it hands over what is queued, has deferred work
-// done and overflown completions flushed, and waits for one if wait is set.
+// enter hands over what is queued, has deferred work done and overflown completions
+// flushed, and waits for one if wait is set: by one system call, but see handOver.
 func (r *Ring) enter(wait bool, limit time.Duration) {
 	if r.mask != nil {
 		r.mask.refuse(r)
@@ -176,14 +181,20 @@ func (r *Ring) enter(wait bool, limit time.Duration) {
 		r.noteReceives()
 	}
 	r.noteEntries()
-	atomic.StoreUint32(r.m.sqTail, r.tail)
-	if atomic.LoadUint32(r.m.sqFlags)&sqOverflow != 0 {
+	r.publish()
+	overflowed := atomic.LoadUint32(r.m.sqFlags)&sqOverflow != 0
+	if overflowed {
 		// The kernel keeps what did not fit, and everything after it so that
 		// the order stays, until there is room.
 		r.stats.Overflows++
 		r.spill()
 	}
-	errno := r.call(r.queued(), wait, limit)
+	var errno syscall.Errno
+	if r.polled() {
+		errno = r.handOver(overflowed, wait, limit)
+	} else {
+		errno = r.call(r.queued(), wait, limit)
+	}
 	// What the kernel took stands in the ring, whatever the call returned.
 	taken := atomic.LoadUint32(r.m.sqHead)
 	r.stats.Submitted += uint64(taken - r.submitted)
@@ -222,6 +233,8 @@ func (r *Ring) settle(errno syscall.Errno) {
 		// The completion queue was full, and no memory was left to keep a
 		// completion aside. An operation will never be seen to end.
 		r.fail(fmt.Errorf("io_uring_enter: out of memory, completions are lost: %w", errno))
+	case syscall.EOWNERDEAD:
+		r.fail(fmt.Errorf("io_uring_enter: the kernel's thread that submits has ended: %w", errno))
 	case syscall.EPERM, syscall.EACCES, syscall.ENOSYS:
 		r.fail(refusedByPolicy("io_uring_enter", errno))
 	default:
@@ -233,6 +246,17 @@ func (r *Ring) fail(err error) {
 	if r.err == nil {
 		r.err = err
 	}
+}
+
+// publish shows the kernel the entries.
+func (r *Ring) publish() {
+	if r.polled() {
+		// The full barrier before awaitTaken looks whether the thread sleeps: qemu lets an
+		// arm64 load pass a store.
+		atomic.SwapUint32(r.m.sqTail, r.tail)
+		return
+	}
+	atomic.StoreUint32(r.m.sqTail, r.tail)
 }
 
 // spill moves completions to the backlog, so that the kernel has room for more.
@@ -290,6 +314,9 @@ func (r *Ring) account(completions []CQE) {
 		}
 		if !c.More() {
 			r.inFlight--
+			if r.polled() {
+				*c = r.submitter.account(*c)
+			}
 			if r.expected.used > 0 {
 				r.expected.remove(c.UserData())
 			}
@@ -319,6 +346,9 @@ func (r *Ring) Stats() Stats { return r.stats }
 func (r *Ring) Close() error {
 	if r.fd < 0 {
 		return nil
+	}
+	if r.elsewhere() {
+		return fmt.Errorf("ring: close on a thread that did not open it: lock the goroutine with runtime.LockOSThread: %w", syscall.EEXIST)
 	}
 	// Whatever went wrong before, what is in flight has to end.
 	failed := r.err
@@ -350,6 +380,7 @@ func (r *Ring) Close() error {
 		area.Take(false)
 	}
 	r.fd, r.err = -1, errRingClosed
+	r.submitter = submitter{}
 	r.backlog, r.expected, r.cursors, r.groups, r.buffers = fifo.Queue[CQE]{}, expected{}, nil, nil, nil
 	return err
 }

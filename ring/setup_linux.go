@@ -41,6 +41,34 @@ var optionalFlags = []bit{
 // required flags has it.
 var largeCompletions = bit{"IORING_SETUP_CQE32", setupLarge, "5.19"}
 
+// threadFlags are required as well if a thread of the kernel submits. They exclude
+// those that are about the thread that enters, see excludedByThread.
+var threadFlags = []bit{
+	{"IORING_SETUP_SQPOLL", setupSQPoll, "5.11"}, // 5.1 with CAP_SYS_ADMIN
+	{"IORING_SETUP_SQ_AFF", setupSQAffinity, "5.1"},
+}
+
+const (
+	setupSQPoll     = iouring_syscall.IORING_SETUP_SQPOLL
+	setupSQAffinity = iouring_syscall.IORING_SETUP_SQ_AFF
+)
+
+// flagsOf are the flags that a queue of these options requires.
+func flagsOf(o Options) (required []bit) {
+	if o.SubmissionThread == nil {
+		return requiredFlags
+	}
+	for _, f := range requiredFlags {
+		if !excludedByThread(f.name) {
+			required = append(required, f)
+		}
+	}
+	if o.SubmissionThread.Bound {
+		return append(required, threadFlags...)
+	}
+	return append(required, threadFlags[0])
+}
+
 const (
 	setupLarge      = 1 << 11 // completions of 32 bytes
 	setupNoSQArray  = 1 << 16 // entries are taken in order, without an index
@@ -83,7 +111,7 @@ func values(flags []bit) (all uint32) {
 }
 
 func flagNames(set uint32) (names []string) {
-	for _, f := range slices.Concat(requiredFlags, optionalFlags, []bit{largeCompletions}) {
+	for _, f := range slices.Concat(requiredFlags, threadFlags, optionalFlags, []bit{largeCompletions}) {
 		if set&f.value != 0 {
 			names = append(names, f.name)
 		}
@@ -94,19 +122,27 @@ func flagNames(set uint32) (names []string) {
 // setup makes the ring's descriptor (close-on-exec, as the kernel makes them),
 // with the optional flags that are accepted.
 func setup(o Options, m *mask) (fd int, p iouring_syscall.IOURingParams, err error) {
-	want := values(requiredFlags) | values(optionalFlags)
+	if err := o.SubmissionThread.check(); err != nil {
+		return -1, p, fmt.Errorf("io_uring_setup: %w", err)
+	}
+	required := flagsOf(o)
+	want := values(required) | values(optionalFlags)
 	if o.ZeroCopyReceive {
 		want |= largeCompletions.value
 	}
 	for i := len(optionalFlags); ; i-- {
 		p = iouring_syscall.IOURingParams{Flags: want, CQEntries: o.CQEntries}
+		o.SubmissionThread.describe(&p)
 		fd, err = m.open(uint(o.Entries), &p)
 		if !errors.Is(err, syscall.EINVAL) || i == 0 {
 			break
 		}
 		want &^= optionalFlags[i-1].value
 	}
-	if lacking, found := missingFlag(err, m); found {
+	switch lacking, found := missingFlag(err, required, o, m); {
+	case found && lacking.value == setupSQAffinity:
+		return -1, p, fmt.Errorf("io_uring_setup: submission thread on processor %d: %w (the process may not use that processor, or there is none of that number)", o.SubmissionThread.Processor, syscall.EINVAL)
+	case found:
 		return -1, p, fmt.Errorf("io_uring_setup: the kernel lacks %s (Linux %s, this is %s): %w: %w", lacking.name, lacking.since, KernelRelease(), syscall.EINVAL, errors.ErrUnsupported)
 	}
 	if err != nil {
@@ -121,16 +157,28 @@ func setup(o Options, m *mask) (fd int, p iouring_syscall.IOURingParams, err err
 	return fd, p, nil
 }
 
+// describe puts the thread's properties into the parameters of io_uring_setup(2).
+func (s *SubmissionThread) describe(p *iouring_syscall.IOURingParams) {
+	if s == nil {
+		return
+	}
+	p.SQThreadIdle = s.milliseconds()
+	if s.Bound {
+		p.SQThreadCPU = uint32(s.Processor)
+	}
+}
+
 // missingFlag finds the first of the required flags that the kernel refuses with EINVAL,
 // which is all that io_uring_setup says of it.
-func missingFlag(err error, m *mask) (f bit, found bool) {
+func missingFlag(err error, required []bit, o Options, m *mask) (f bit, found bool) {
 	if !errors.Is(err, syscall.EINVAL) {
 		return f, false
 	}
 	var flags uint32
-	for _, next := range append([]bit{{}}, requiredFlags...) { // without any first: else it is not the flags
+	for _, next := range append([]bit{{}}, required...) { // without any first: else it is not the flags
 		flags |= next.value
 		p := iouring_syscall.IOURingParams{Flags: flags, CQEntries: 4}
+		o.SubmissionThread.describe(&p)
 		fd, err := m.open(2, &p)
 		if err != nil {
 			return next, next.value != 0 && errors.Is(err, syscall.EINVAL)
@@ -164,6 +212,8 @@ func setupError(err error, disabled string) error {
 		return fmt.Errorf("io_uring_setup: %w (Linux 6.1 or later is needed, this is %s): %w", errno, KernelRelease(), errors.ErrUnsupported)
 	case syscall.ENOMEM:
 		why = "out of memory, or over the limit of locked memory: raise RLIMIT_MEMLOCK"
+	case syscall.EAGAIN:
+		why = "no thread can be made to submit: raise RLIMIT_NPROC or pids.max"
 	case syscall.EMFILE:
 		why = "out of descriptors: raise RLIMIT_NOFILE"
 	case syscall.ENFILE:

@@ -21,10 +21,11 @@ type trial struct {
 	try         func(*Ring) error
 
 	// What a kernel without it refuses, for masks: an operation, calls of
-	// io_uring_register(2), entries.
+	// io_uring_register(2), entries, flags.
 	op    Op
 	call  func(call uint32, arg unsafe.Pointer) bool
 	entry func(*queueabi.Entry)
+	setup uint32 // IORING_SETUP_*
 }
 
 var trials = []trial{
@@ -53,6 +54,7 @@ var trials = []trial{
 	{name: FeatureResize, since: "6.13", call: calls(registerResize), try: tryResize},
 	{name: FeatureRegisteredWait, since: "6.13", call: calls(registerMemRegion), try: tryRegisteredWait},
 	{name: FeatureZeroCopyReceive, since: "6.15", op: OpRecvZC, call: calls(registerInterfaceQueue), try: tryZeroCopyReceive},
+	{name: FeatureSubmissionThread, since: threadFlags[0].since, setup: setupSQPoll, try: trySubmissionThread},
 }
 
 // trialGroup is the buffer group of the trials.
@@ -209,6 +211,15 @@ func tryRegisteredWait(r *Ring) error {
 		runtime.KeepAlive(region)
 		return err
 	})
+}
+
+// trySubmissionThread has a thread of the kernel perform an entry.
+func trySubmissionThread(r *Ring) error {
+	other, err := openMasked(Options{Entries: 8, SubmissionThread: &SubmissionThread{Idle: time.Millisecond}}, r.mask)
+	if err != nil {
+		return err
+	}
+	return errors.Join(other.tryEnter(), other.Close())
 }
 
 // withDescriptor hands f a ring that is set up and not mapped.

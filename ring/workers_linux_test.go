@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"syscall"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/goproactor/goproactor/internal/queueabi"
@@ -29,20 +30,25 @@ func TestSignalsCancelNothing(t *testing.T) {
 	path := append([]byte(filepath.Join(t.TempDir(), "file")), 0)
 	every(30)
 	defer every(0)
-	for range 150 {
-		results := make(chan []int32)
-		go func() {
-			runtime.LockOSThread() // and ends with its thread
-			results <- neededWorkers(path)
-		}()
-		require.Equal(t, []int32{0, 0, 0}, <-results)
+	for o, rounds := range map[Options]int{
+		{Entries: 8}: 150,
+		{Entries: 8, SubmissionThread: &SubmissionThread{Idle: time.Millisecond}}: 30,
+	} {
+		for range rounds {
+			results := make(chan []int32)
+			go func() {
+				runtime.LockOSThread() // and ends with its thread
+				results <- neededWorkers(o, path)
+			}()
+			require.Equal(t, []int32{0, 0, 0}, <-results)
+		}
 	}
 }
 
 // neededWorkers has a new ring perform what needs workers of the kernel's, and
 // returns the results.
-func neededWorkers(path []byte) (results []int32) {
-	r, err := Open(Options{Entries: 8})
+func neededWorkers(o Options, path []byte) (results []int32) {
+	r, err := Open(o)
 	if err != nil {
 		return nil
 	}

@@ -86,6 +86,9 @@ type Contestant struct {
 	// -broadcast and -loops.
 	Args func(Options) []string
 
+	// OnRequest keeps it out of every run that does not name it.
+	OnRequest bool
+
 	// Silent says that the program prints no such line, and cannot choose a port.
 	Silent bool
 
@@ -151,7 +154,7 @@ func Find(name string) (Contestant, error) {
 // a prefix ended by "*". No pattern selects all.
 func Select(all []Contestant, patterns []string) ([]Contestant, error) {
 	if len(patterns) == 0 {
-		return all, nil
+		return slices.DeleteFunc(slices.Clone(all), func(c Contestant) bool { return c.OnRequest }), nil
 	}
 	for _, p := range patterns {
 		if !slices.ContainsFunc(all, func(c Contestant) bool { return c.matches(p) }) {
@@ -165,7 +168,7 @@ func Select(all []Contestant, patterns []string) ([]Contestant, error) {
 func (c Contestant) Matches(patterns []string) bool { return slices.ContainsFunc(patterns, c.matches) }
 
 func (c Contestant) matches(pattern string) bool {
-	if pattern == "" {
+	if pattern == "" || c.OnRequest && pattern != c.Name {
 		return false
 	}
 	if prefix, ok := strings.CutSuffix(pattern, "*"); ok {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 
 	"github.com/goproactor/goproactor/proactor"
@@ -35,6 +36,34 @@ func polling(c Contestant) Contestant {
 	c.Build = func(ctx context.Context, dir string) ([]string, error) {
 		argv, err := build(ctx, dir)
 		return append(argv, "-busypoll", "1s"), err
+	}
+	return c
+}
+
+// The same, with a thread of the kernel that submits: for a machine with a processor to
+// spare, which the thread is on if its number is in the environment.
+var (
+	_ = register(submitting(ours("io_uring", "callback", ceilingRing)))
+	_ = register(submitting(ours("io_uring", "await", ceilingRing)))
+)
+
+// submissionCore is the variable of the environment with the number of the processor.
+const submissionCore = "SUBMISSION_CORE"
+
+func submitting(c Contestant) Contestant {
+	build := c.Build
+	c.Name += "-submissionthread"
+	c.About += ", with a submission thread"
+	c.OnRequest = true
+	c.NoBroadcast = "the thread is an option of examples/echo"
+	c.Serve, c.ServeMessages = nil, nil
+	c.Build = func(ctx context.Context, dir string) ([]string, error) {
+		argv, err := build(ctx, dir)
+		argv = append(argv, "-submissionthread", "1s")
+		if core := os.Getenv(submissionCore); core != "" {
+			argv = append(argv, "-submissionprocessors", core)
+		}
+		return argv, err
 	}
 	return c
 }

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -32,6 +33,8 @@ type config struct {
 	loops         int
 	pin           bool
 	busyPoll      time.Duration
+	submission    time.Duration
+	processors    []int
 }
 
 // styles are the two ways to write a handler.
@@ -65,6 +68,8 @@ func parse(args []string) (c config, err error) {
 	flags.IntVar(&c.loops, "loops", runtime.GOMAXPROCS(0), "event loops")
 	flags.BoolVar(&c.pin, "pin", false, "bind each loop to a processor")
 	flags.DurationVar(&c.busyPoll, "busypoll", 0, "how long a loop with nothing to do polls before it sleeps")
+	flags.DurationVar(&c.submission, "submissionthread", 0, "have a thread of the kernel submit for each loop, which sleeps after that long without work (io_uring)")
+	processors := flags.String("submissionprocessors", "", "processors for these threads, separated by commas: the i-th loop's thread is bound to the i-th")
 	backend := flags.String("backend", "auto", "auto, io_uring or epoll")
 	// main prints one line about the bad flag; only -help prints the list.
 	flags.SetOutput(io.Discard)
@@ -87,14 +92,41 @@ func parse(args []string) (c config, err error) {
 	if c.busyPoll < 0 {
 		return c, fmt.Errorf("busy polling for %v: want 0 (off) or more", c.busyPoll)
 	}
+	if c.submission < 0 {
+		return c, fmt.Errorf("submission thread that is idle for %v: want 0 (none) or more", c.submission)
+	}
+	if c.processors, err = numbers(*processors); err != nil {
+		return c, fmt.Errorf("submission processors: %w", err)
+	}
+	if len(c.processors) > 0 && c.submission == 0 {
+		return c, errors.New("submission processors without -submissionthread: say how long the thread may be idle, such as 1s")
+	}
 	c.backend, err = proactor.ParseBackend(*backend)
 	return c, err
+}
+
+// numbers reads numbers separated by commas.
+func numbers(list string) (all []int, err error) {
+	for field := range strings.SplitSeq(list, ",") {
+		if list == "" {
+			break
+		}
+		n, err := strconv.Atoi(field)
+		if err != nil || n < 0 {
+			return nil, fmt.Errorf("%q: want a number of zero or more", field)
+		}
+		all = append(all, n)
+	}
+	return all, nil
 }
 
 func run(ctx context.Context, c config) error {
 	opts := []proactor.Option{proactor.WithBackend(c.backend), proactor.WithLoops(c.loops)}
 	if c.busyPoll > 0 {
 		opts = append(opts, proactor.WithBusyPoll(c.busyPoll))
+	}
+	if c.submission > 0 {
+		opts = append(opts, proactor.WithSubmissionThread(c.submission, c.processors...))
 	}
 	if c.pin {
 		opts = append(opts, proactor.WithPinning())

@@ -150,15 +150,18 @@ func TestStopWithConnectionsOpen(t *testing.T) {
 
 func TestBadUsage(t *testing.T) {
 	for says, args := range map[string][]string{
-		`style "x"`:                {"-style", "x"},
-		`backend "y"`:              {"-backend", "y"},
-		"0 loops":                  {"-loops", "0"},
-		"-1 loops":                 {"-loops", "-1"},
-		"busy polling for -1s":     {"-busypoll", "-1s"},
-		`invalid value "many"`:     {"-loops", "many"},
-		"-unknown":                 {"-unknown"},
-		`unexpected argument "up"`: {"up"},
-		"needs an argument":        {"-addr"},
+		`style "x"`:                 {"-style", "x"},
+		`backend "y"`:               {"-backend", "y"},
+		"0 loops":                   {"-loops", "0"},
+		"-1 loops":                  {"-loops", "-1"},
+		"busy polling for -1s":      {"-busypoll", "-1s"},
+		"is idle for -1s":           {"-submissionthread", "-1s"},
+		`processors: "x"`:           {"-submissionthread", "1s", "-submissionprocessors", "0,x"},
+		"without -submissionthread": {"-submissionprocessors", "0"},
+		`invalid value "many"`:      {"-loops", "many"},
+		"-unknown":                  {"-unknown"},
+		`unexpected argument "up"`:  {"up"},
+		"needs an argument":         {"-addr"},
 	} {
 		require.Contains(t, exampletest.Fails(t, 2, args...), says)
 	}
@@ -188,7 +191,7 @@ func TestCannotListen(t *testing.T) {
 func TestHelp(t *testing.T) {
 	out, err := exampletest.Command(t, "-help").Output()
 	require.NoError(t, err)
-	for _, flag := range []string{"-addr", "-network", "-backend", "-style", "-loops", "-pin", "-busypoll"} {
+	for _, flag := range []string{"-addr", "-network", "-backend", "-style", "-loops", "-pin", "-busypoll", "-submissionthread", "-submissionprocessors"} {
 		require.Contains(t, string(out), flag)
 	}
 }
