@@ -201,6 +201,8 @@ func (l *listenerPlan) dialStep(i int, s *Step) bool {
 		t = targets[to.target]
 	} else {
 		t = targets[s.Name]
+	}
+	if to == nil || !to.open { // a path may be another listener's
 		for h := range l.handles {
 			if o := &l.handles[h]; o.open && t.network == targets[o.target].network && t.address == targets[o.target].address && t.network[0] != 't' {
 				to = o
