@@ -23,7 +23,8 @@ var (
 	ErrCanceled error = canceledError{}
 
 	// ErrClosed is the result when the executor of a promise has ended before the
-	// operation. It is net.ErrClosed for errors.Is, and so is every error that is.
+	// operation. errors.Is finds net.ErrClosed in it, and the ErrClosed of package
+	// proactor.
 	ErrClosed error = &closedError{"futures: the loop of this future has ended"}
 
 	// ErrNoTask is the result of Await, Lock and whatever else would have to wait in
@@ -50,12 +51,17 @@ var (
 	errReclaimed error = &closedError{"futures: nobody took the result before the connection or task that it belonged to ended"}
 )
 
-// closedError is net.ErrClosed for errors.Is, and every error that is that too.
-// Package net is needed for nothing else here.
+// closedError is an ErrClosed. Package net is needed for nothing else here.
 type closedError struct{ message string }
 
-func (e *closedError) Error() string        { return e.message }
-func (e *closedError) Is(target error) bool { return errors.Is(target, net.ErrClosed) }
+func (e *closedError) Error() string { return e.message }
+
+// Is finds the errors that say no more than net.ErrClosed. One that says why, such as
+// that a connection was moved, is net.ErrClosed too but not this.
+func (e *closedError) Is(target error) bool {
+	_, plain := target.(interface{ PlainlyClosed() })
+	return plain || target == net.ErrClosed || target == ErrClosed
+}
 
 type canceledError struct{}
 

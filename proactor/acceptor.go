@@ -1,7 +1,6 @@
 package proactor
 
 import (
-	"net"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -254,7 +253,7 @@ func (a *acceptor) refused(e syscall.Errno) {
 		}
 	case syscall.EBADF, syscall.ENOTSOCK, syscall.EINVAL, syscall.EOPNOTSUPP:
 		// The socket accepts no more.
-		a.listener.stopAccepting(&net.OpError{Op: "accept", Net: a.listener.network, Addr: a.listener.address, Err: os.NewSyscallError("accept", e)})
+		a.listener.stopAccepting(os.NewSyscallError("accept", e))
 	}
 	// Anything else concerns the one connection that was being accepted
 	// (accept(2), "Error handling"), or is our own cancel.

@@ -316,6 +316,31 @@ var filing = []behaviour{
 		}
 		require.Equal(t, "x", content(t, f))
 	}},
+	{name: "transfers of nothing are those of package os", show: func(t *testing.T, rt *proactor.Runtime) {
+		everywhere(t, rt, func(ctx context.Context) {
+			for name, open := range emptyTransfers(t) {
+				one, other := open(), open()
+				ours, err := rt.AdoptFile(other)
+				require.NoError(t, err)
+				for call, do := range map[string][2]func() (int, error){
+					"Read":    {func() (int, error) { return one.Read(nil) }, func() (int, error) { return ours.Read(nil).Await(ctx) }},
+					"ReadAt":  {func() (int, error) { return one.ReadAt(nil, 0) }, func() (int, error) { return ours.ReadAt(nil, 0).Await(ctx) }},
+					"Write":   {func() (int, error) { return one.Write(nil) }, func() (int, error) { return ours.Write([]byte{}).Await(ctx) }},
+					"WriteAt": {func() (int, error) { return one.WriteAt(nil, 0) }, func() (int, error) { return ours.WriteAt(nil, 0).Await(ctx) }},
+				} {
+					n, err := do[1]()
+					require.Zero(t, n, name, call)
+					_, theirs := do[0]()
+					require.Equal(t, errno(theirs), errno(err), "%s of %s: %v, package os: %v", call, name, err, theirs)
+				}
+				one.Close()
+				_, err = ours.Close().Await(ctx)
+				require.NoError(t, err)
+				_, err = ours.Write(nil).Await(ctx)
+				require.ErrorIs(t, err, fs.ErrClosed)
+			}
+		})
+	}},
 	{name: "huge buffers go piece by piece", show: func(t *testing.T, rt *proactor.Runtime) {
 		p := huge(t)
 		f := opened(t, t.Context(), rt, "short")
@@ -521,4 +546,44 @@ func TestFilesAllocateNothing(t *testing.T) {
 		}).Await(t.Context())
 		require.NoError(t, err)
 	})
+}
+
+// emptyTransfers are files of each kind, opened in each way.
+func emptyTransfers(t *testing.T) map[string]func() *os.File {
+	name := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(name, []byte("abc"), 0o600))
+	at := func(name string, flags int) func() *os.File {
+		return func() *os.File {
+			f, err := os.OpenFile(name, flags, 0)
+			require.NoError(t, err)
+			return f
+		}
+	}
+	half := func(second bool) func() *os.File {
+		return func() *os.File {
+			r, w, err := os.Pipe()
+			require.NoError(t, err)
+			if second {
+				r, w = w, r
+			}
+			t.Cleanup(func() { w.Close() })
+			return r
+		}
+	}
+	return map[string]func() *os.File{
+		"a file to read":           at(name, os.O_RDONLY),
+		"a file to write":          at(name, os.O_WRONLY),
+		"a file for both":          at(name, os.O_RDWR),
+		"a directory":              at(filepath.Dir(name), os.O_RDONLY),
+		"/dev/null":                at(os.DevNull, os.O_WRONLY),
+		"a terminal":               at("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY),
+		"the end of a pipe, reads": half(false),
+		"the other, writes":        half(true),
+	}
+}
+
+// errno is the number in err, 0 for none.
+func errno(err error) (e syscall.Errno) {
+	errors.As(err, &e)
+	return e
 }

@@ -209,9 +209,11 @@ func (c *Conn) SendZeroCopy(p []byte) futures.Future[int] {
 // SendVector sends the pieces of p one behind the other, as one message of the
 // connection: nothing else comes between them. They belong to the library
 // until the future resolves with the number of bytes of them all. On a
-// "unixpacket" connection they make one message.
+// "unixpacket" connection they make one message. On a pipe they are one write(2) if they
+// have 4096 bytes (PIPE_BUF) or less: other writers of the pipe do not come between
+// (pipe(7)). Larger ones are a write for each piece.
 func (c *Conn) SendVector(p ...[]byte) futures.Future[int] {
-	if c.medium == packets {
+	if c.medium == packets || c.medium == file && totalBytes(p) <= atomicOnPipes {
 		return c.SendBytes(slices.Concat(p...))
 	}
 	v := &vectorSend{conn: c, data: p, promise: futures.NewPromise[int](), left: len(p)}
@@ -223,6 +225,16 @@ func (c *Conn) SendVector(p ...[]byte) futures.Future[int] {
 		v.refuse(c.closedError("write"))
 	}
 	return v.promise.Future()
+}
+
+// atomicOnPipes is how many bytes a pipe takes as a whole or not at all (PIPE_BUF).
+const atomicOnPipes = 4096
+
+func totalBytes(pieces [][]byte) (n int) {
+	for _, p := range pieces {
+		n += len(p)
+	}
+	return n
 }
 
 func (c *Conn) sendSegment(g segment) futures.Future[int] {

@@ -39,8 +39,8 @@ func (detachedError) Is(target error) bool { return errors.Is(ErrClosed, target)
 // Detach waits for the sends before it: a task gives way to its loop meanwhile, in a
 // callback the error is futures.ErrNoTask. A Detach that fails leaves c as it was, but
 // ends the receives that waited. It fails with syscall.EMFILE if there is no descriptor
-// for the duplicate that it needs, with the error that ended c's sending, with ErrClosed,
-// or with syscall.ENOTSUP if c is no socket.
+// for the duplicate that it needs, with the error that ended c's sending unless that is
+// syscall.EPIPE, with ErrClosed, or with syscall.ENOTSUP if c is no socket.
 func (c *Conn) Detach() (net.Conn, error) {
 	if c.medium == file {
 		return nil, c.opError("detach", syscall.ENOTSUP)

@@ -57,6 +57,37 @@ var detaching = []behaviour{
 		wrote(t, peer, "in")
 		require.Equal(t, "in", readFull(t, conn, 2))
 	}},
+	{name: "a send that fails with EPIPE does not prevent Detach and Move", show: func(t *testing.T, rt *proactor.Runtime) {
+		c, peer := accepted(t, rt)
+		require.NoError(t, errorOf(c.CloseWrite().Await(t.Context())))
+		for range 2 {
+			conn, err := c.Detach()
+			require.NoError(t, err)
+			c, err = rt.Adopt(conn) // it is not known that the sending side was shut down
+			require.NoError(t, err)
+			require.ErrorIs(t, errorOf(c.SendBytes([]byte("x")).Await(t.Context())), syscall.EPIPE)
+			c, err = c.Move(rt.Loops()[0]).Await(t.Context())
+			require.NoError(t, err)
+			require.ErrorIs(t, errorOf(c.SendBytes([]byte("x")).Await(t.Context())), syscall.EPIPE)
+			wrote(t, peer, "in")
+			require.Equal(t, "in", receivedAll(t, t.Context(), c, 2))
+		}
+		closedDown(t, c)
+	}},
+	{name: "a Move behind a send that fails with EPIPE", show: func(t *testing.T, rt *proactor.Runtime) {
+		c, peer, err := rt.SocketPair("unix")
+		require.NoError(t, err)
+		require.NoError(t, errorOf(peer.CloseRead().Await(t.Context())))
+		sent := c.SendBytes([]byte("x"))
+		moving := c.Move(rt.Loops()[0])
+		require.ErrorIs(t, errorOf(sent.Await(t.Context())), syscall.EPIPE)
+		c, err = moving.Await(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, errorOf(peer.SendBytes([]byte("in")).Await(t.Context())))
+		require.Equal(t, "in", receivedAll(t, t.Context(), c, 2))
+		closedDown(t, c)
+		closedDown(t, peer)
+	}},
 	{name: "Detach sends what is queued first", show: func(t *testing.T, rt *proactor.Runtime) {
 		c, peer := accepted(t, rt)
 		big := bytes.Repeat([]byte("0123456789abcdef"), 1<<18)

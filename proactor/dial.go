@@ -94,7 +94,7 @@ func (t *dial) resolved(list []net.Addr, err error) {
 	t.lookup()
 	t.lookup = nil
 	if err != nil {
-		t.failure = t.opError(nil, err)
+		t.failure = t.addressError(err)
 	}
 	t.candidates = list
 	t.try()
@@ -262,6 +262,12 @@ func (t *dial) depart() {
 	t.loop.engine.StopTimer(&t.next)
 	t.loop.engine.StopTimer(&t.limit)
 	t.loop.residents.Remove(t)
+}
+
+// addressError is the error of an address that nothing can be connected to. As with
+// package net it names no addresses.
+func (t *dial) addressError(cause error) error {
+	return &net.OpError{Op: "dial", Net: t.network, Err: cause}
 }
 
 func (t *dial) opError(to net.Addr, cause error) error {

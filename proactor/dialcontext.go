@@ -13,10 +13,10 @@ func (rt *Runtime) DialContext(ctx context.Context, network, address string) (ne
 
 // DialContext connects to an address and waits until it is connected. It fits
 // http.Transport and others as a dial function. The result depends on the caller. A
-// goroutine gets what net.Dialer makes, a *net.TCPConn for example. A task gets a
-// connection of its loop as by Conn.NetConn, which belongs to the task: its Reads and
-// Writes give way to the loop, and end with the task and not with ctx. In a callback of a
-// loop the error is futures.ErrNoTask.
+// goroutine gets what net.Dialer makes, a *net.TCPConn for example; the end of the runtime
+// does not end that dial. A task gets a connection of its loop as by Conn.NetConn, which
+// belongs to the task: its Reads and Writes give way to the loop, and end with the task and
+// not with ctx. In a callback of a loop the error is futures.ErrNoTask.
 //
 // The networks are those of Dial, and "udp", "udp4", "udp6" and "unixgram", for which a
 // task gets a connection as by PacketConn.NetPacketConn; a goroutine may use all networks
@@ -61,9 +61,6 @@ func (d *Dialer) dialStandard(ctx context.Context, rt *Runtime, network, address
 			return nil, err
 		}
 		return c.Detach()
-	}
-	if d.Timeout < 0 {
-		return nil, &net.OpError{Op: "dial", Net: network, Err: errDialTimeout}
 	}
 	return standard.DialContext(ctx, network, address)
 }

@@ -52,7 +52,8 @@ func (rt *Runtime) Dial(ctx context.Context, network, address string) futures.Fu
 
 // Dial connects to an address. The network is "tcp", "tcp4", "tcp6", "unix" or
 // "unixpacket", the address host:port or a path (connect(2)). The connection belongs to the
-// loop that the caller runs on, else to each in turn.
+// loop that the caller runs on, else to each in turn. Where the queue of a Unix listener is
+// full it waits for room, as connect(2) does; package net fails with EAGAIN there.
 //
 // A name is resolved off the loop. If it has several addresses they are tried
 // as RFC 8305 says: IPv6 and IPv4 by turns, each attempt FallbackDelay after
@@ -76,14 +77,14 @@ func (d *Dialer) Dial(ctx context.Context, rt *Runtime, network, address string)
 	if t.FallbackDelay == 0 {
 		t.FallbackDelay = defaultFallbackDelay
 	}
+	if err := t.literal(); err != nil {
+		return futures.Failed[*Conn](t.addressError(err))
+	}
 	if err := ctx.Err(); err != nil {
 		return futures.Failed[*Conn](t.opError(nil, contextEnded(ctx)))
 	}
 	if d.Timeout < 0 {
 		return futures.Failed[*Conn](t.opError(nil, errDialTimeout))
-	}
-	if err := t.literal(); err != nil {
-		return futures.Failed[*Conn](t.opError(nil, err))
 	}
 	t.promise.SetCanceler(&t.starter)
 	if !t.starter.start(t.loop, t) {

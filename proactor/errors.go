@@ -28,6 +28,9 @@ var (
 type closedError struct{}
 
 func (closedError) Error() string { return net.ErrClosed.Error() }
+
+// PlainlyClosed tells futures.ErrClosed that this is the same.
+func (closedError) PlainlyClosed() {}
 func (closedError) Is(target error) bool {
 	return target == net.ErrClosed || target == futures.ErrClosed
 }

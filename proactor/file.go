@@ -267,7 +267,8 @@ func (f *File) Read(p []byte) futures.Future[int] {
 // Write writes all of p at the cursor (write(2)), or at the end if the file was opened
 // with os.O_APPEND, and moves the cursor. If an error ends it in the middle, the future
 // has the number of bytes written with the error. p belongs to the library until the
-// future resolves.
+// future resolves. An empty p makes a write(2), too, which fails if the file is
+// not open for writing; the other calls do nothing for an empty p.
 func (f *File) Write(p []byte) futures.Future[int] {
 	return f.transfer(transferring{verb: writes, memory: p})
 }

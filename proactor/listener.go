@@ -387,7 +387,7 @@ func (ln *Listener) Close() error {
 
 // end is Close. It reports false when accepting had stopped before.
 func (ln *Listener) end() (first bool) {
-	first = ln.stopAccepting(&net.OpError{Op: "accept", Net: ln.network, Addr: ln.address, Err: ErrClosed})
+	first = ln.stopAccepting(ErrClosed)
 	if ln.local() && sockets.IsAbstract(ln.address.String()) {
 		futures.Blocking(context.Background(), func() (struct{}, error) { <-ln.done; return struct{}{}, nil })
 	}
@@ -397,13 +397,15 @@ func (ln *Listener) end() (first bool) {
 // local reports whether it is a Unix socket.
 func (ln *Listener) local() bool { return ln.network == "unix" || ln.network == "unixpacket" }
 
-// stopAccepting reports false when that was done before.
+// stopAccepting has every Accept fail with cause, in the form of package net. It reports false
+// when that was done before.
 func (ln *Listener) stopAccepting(cause error) (first bool) {
 	ln.mu.Lock()
 	if ln.failure != nil {
 		ln.mu.Unlock()
 		return false
 	}
+	cause = &net.OpError{Op: "accept", Net: ln.network, Addr: ln.address, Err: cause}
 	ln.failure = cause
 	line, backlog := ln.line, ln.backlog
 	ln.line, ln.backlog = nil, nil

@@ -31,7 +31,8 @@ var errMoving = errors.New("proactor: the connection is being moved already")
 //
 // A Move that fails leaves c as it was, but ends the receives that waited. It fails
 // with syscall.EMFILE if there is no descriptor for the duplicate that it needs, with the
-// error that ended c's sending, or because the runtime shuts down. A Move waits until the
+// error that ended c's sending unless that is syscall.EPIPE, after which c can still
+// receive, or because the runtime shuts down. A Move waits until the
 // peer has taken enough for the sends before it; one that is canceled while it waits has
 // failed with futures.ErrCanceled. A Move to c's own loop makes a new Conn, too.
 func (c *Conn) Move(to *Loop) futures.Future[*Conn] {
@@ -120,7 +121,7 @@ func (c *Conn) reclaim() {
 
 func (m *move) begin() {
 	c := m.conn
-	if err := c.send.over(); err != nil {
+	if err := c.send.over(); err != nil && !(c.state == connOpen && c.send.isBroken()) {
 		m.to.fail(err)
 		return
 	}
@@ -166,7 +167,7 @@ func (m *move) ready() {
 	c.setMove(m.before)
 	var to taker
 	err := c.send.err
-	if err == nil {
+	if err == nil || c.send.isBroken() {
 		to, err = m.to.prepare(c)
 	}
 	if err != nil {

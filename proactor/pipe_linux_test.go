@@ -1,9 +1,12 @@
 package proactor_test
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"iter"
 	"net"
+	"os"
 	"syscall"
 	"testing"
 
@@ -136,5 +139,51 @@ func TestPipeWhileTheRuntimeEnds(t *testing.T) {
 		require.NoError(t, rt.Close())
 		_, _, err := rt.Pipe()
 		require.ErrorIs(t, err, proactor.ErrClosed)
+	})
+}
+
+// What a SendVector has in PIPE_BUF bytes goes into a pipe as a whole: not the first piece
+// alone because there is room for it, with the bytes of another writer behind.
+func TestVectorIsWholeOnPipe(t *testing.T) {
+	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		for _, pieces := range [][]int{{1500, 1500}, {1, 2000, 1000}, {2000, 2096}} {
+			r, other, err := os.Pipe()
+			require.NoError(t, err)
+			_, err = unix.FcntlInt(other.Fd(), unix.F_SETPIPE_SZ, 4096)
+			require.NoError(t, err)
+			w, err := rt.FileConn(other)
+			require.NoError(t, err)
+			before := bytes.Repeat([]byte("b"), 2000)
+			_, err = other.Write(before)
+			require.NoError(t, err)
+
+			var vector [][]byte
+			for _, n := range pieces {
+				vector = append(vector, bytes.Repeat([]byte("v"), n))
+			}
+			whole := bytes.Join(vector, nil)
+			sent := w.SendVector(vector...)
+			for range 3 { // turns of the loop, in which it is tried
+				turned := make(chan struct{})
+				require.True(t, w.Loop().Do(func() { close(turned) }))
+				<-turned
+			}
+			if len(whole)+len(before) > 4096 {
+				require.False(t, sent.Ready())
+			}
+			_, err = other.Write([]byte("others"))
+			require.NoError(t, err)
+
+			got := make([]byte, len(before)+len(whole)+len("others"))
+			_, err = io.ReadFull(r, got)
+			require.NoError(t, err)
+			n, err := sent.Await(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, len(whole), n)
+			require.Contains(t, string(got), string(whole))
+			closedDown(t, w)
+			require.NoError(t, other.Close())
+			require.NoError(t, r.Close())
+		}
 	})
 }

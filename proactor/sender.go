@@ -1,6 +1,7 @@
 package proactor
 
 import (
+	"errors"
 	"syscall"
 
 	"github.com/goproactor/goproactor/futures"
@@ -101,6 +102,10 @@ func (s *sender) over() error {
 	}
 	return nil
 }
+
+// isBroken reports whether the sending side has ended with EPIPE: the peer receives no more,
+// or the socket's sending side was shut down. The connection can still receive.
+func (s *sender) isBroken() bool { return errors.Is(s.err, syscall.EPIPE) }
 
 // refusal returns the error if a new segment cannot be sent, else nil.
 func (s *sender) refusal() error {

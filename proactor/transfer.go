@@ -124,7 +124,7 @@ func (o *transfer) begin() {
 		err = f.failed(o.verb.op()+"at", errNegativeOffset)
 	case o.verb == writesAt && f.append:
 		err = f.failed("writeat", errAppendWriteAt)
-	case !o.vector && len(o.memory) > 0 || o.vector && o.more():
+	case o.moves():
 		f.inFlight++
 		o.aligned = f.loop.memory.find(o.memory)
 		o.aligned.addUser()
@@ -137,6 +137,16 @@ func (o *transfer) begin() {
 	}
 	o.ended = true
 	o.settle(0, err)
+}
+
+// moves reports whether there is something to do. Package os reads and writes nothing
+// without a system call, except that it writes nothing at the cursor: that fails where the
+// file is not open for writing.
+func (o *transfer) moves() bool {
+	if o.vector {
+		return o.more()
+	}
+	return len(o.memory) > 0 || o.verb == writes
 }
 
 // more reports whether a vector has bytes left, and steps over pieces that have
@@ -225,6 +235,8 @@ func (o *transfer) Complete(result int32, _ uint32) {
 		o.end(nil)
 	case result == 0 && o.verb.isRead():
 		o.end(io.EOF)
+	case result == 0 && !o.vector && len(o.memory) == 0: // nothing was written
+		o.end(nil)
 	case result == 0:
 		o.end(o.file.failed(o.verb.op(), io.ErrUnexpectedEOF))
 	case errno == syscall.EINTR:

@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"syscall"
 	"time"
 
+	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/internal/queueabi"
 	"github.com/goproactor/goproactor/internal/sockets"
 	"github.com/goproactor/goproactor/ring"
@@ -46,7 +46,7 @@ func (l *Loop) Err() error {
 func (l *Loop) note(err error) { l.failure.Store(&failureError{l.config.Index, err}) }
 
 // Failure is why the loop's queue failed, nil if it did not. errors.Is finds the
-// cause, net.ErrClosed and fs.ErrClosed. Any goroutine may call it.
+// cause, net.ErrClosed and the other ErrClosed, and fs.ErrClosed. Any goroutine may call it.
 func (l *Loop) Failure() error {
 	if f := l.failure.Load(); f != nil {
 		return f
@@ -65,7 +65,7 @@ func (e *failureError) Error() string {
 
 func (e *failureError) Unwrap() error { return e.cause }
 func (e *failureError) Is(target error) bool {
-	return target == fs.ErrClosed || errors.Is(target, net.ErrClosed)
+	return target == fs.ErrClosed || errors.Is(futures.ErrClosed, target)
 }
 
 // deadQueue is a queue on which nothing is performed. An entry that closes a

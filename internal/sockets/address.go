@@ -163,8 +163,11 @@ func ZoneIndex(zone string) uint32 {
 	return 0
 }
 
-// Numeric says that a service needs no look-up.
+// Numeric says that a service needs no look-up: package net takes a number with a sign, too.
 func Numeric(service string) bool {
+	if service != "" && (service[0] == '-' || service[0] == '+') {
+		service = service[1:]
+	}
 	for _, c := range service {
 		if c < '0' || c > '9' {
 			return false

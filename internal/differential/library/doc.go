@@ -5,8 +5,8 @@
 //
 // The four types to know:
 //
-//   - Program, steps on the two ends of a connection, on two sockets for messages, or on
-//     files in a directory made for the run;
+//   - Program, steps on the two ends of a connection, on two sockets for messages, on files
+//     in a directory made for the run, or on listeners and dials;
 //   - plan, which steps of a program run, when the result of each has to be there, and
 //     which results are allowed where there is more than one;
 //   - player, who performs the steps: the library, or packages net and os;
@@ -15,7 +15,8 @@
 // # What is compared
 //
 // Of each step the number of bytes, a checksum of what was read, and the error by
-// errors.Is; of files also the text of the error, and what is left in the directory.
+// errors.Is; of files also the text of the error, and what is left in the directory; of
+// dials, listens and accepts what the *net.OpError says.
 // A result has to be there when the plan says so: an operation that is forgotten fails
 // the program. When a program has ended, the runtime has to have nothing left: no
 // connection, file, lease, task, timer or operation in flight, and no descriptor.

@@ -39,7 +39,7 @@ func Decode(b []byte) *Program { return generate(&dice{bytes: b}) }
 
 func generate(d *dice) *Program {
 	p := &Program{
-		Medium:  pick(d, TCP, TCP, TCP, TCP, Unix, Unix, Pipe, Proxy, Proxy, UDP, UDP, Unixgram, Unixpacket, Files, Files, Files, Files),
+		Medium:  pick(d, TCP, TCP, TCP, TCP, Unix, Unix, Pipe, Proxy, Proxy, UDP, UDP, Unixgram, Unixpacket, Files, Files, Files, Files, Listeners, Listeners),
 		Task:    d.chance(50),
 		Foreign: d.chance(25),
 		NetConn: d.chance(20),
@@ -53,6 +53,8 @@ func generate(d *dice) *Program {
 			d.fileStep(&s)
 		case p.Medium.messages():
 			d.messageStep(&s)
+		case p.Medium == Listeners:
+			d.listenerStep(&s)
 		default:
 			d.streamStep(&s)
 		}
@@ -120,5 +122,28 @@ func (d *dice) fileStep(s *Step) {
 	s.Ended = d.chance(10)
 	if s.Verb == Allocate {
 		s.N = max(s.N, 1)
+	}
+}
+
+func (d *dice) listenerStep(s *Step) {
+	s.On, s.To = d.roll(handles), d.roll(handles)
+	s.Verb = pick(d, Listen, Listen, Listen, Listen, Dial, Dial, Dial, Dial, Dial, Dial, Accept, Accept, Accept, Accept, Close, Close,
+		EndReads, MoveDeadlines, MoveDeadlines, Cancel, Cancel, Cancel)
+	switch {
+	case s.Verb == Cancel:
+		s.Target = max(1, s.ID-1-d.roll(4))
+	case s.Verb == Listen && d.chance(50):
+		s.Name = d.roll(6) // those that can be listened on
+	case s.Verb == Dial && d.chance(50) || s.Verb == Listen && d.chance(25):
+		s.Name = -1
+	default:
+		s.Name = d.roll(len(targets))
+	}
+	if s.Verb == Dial && d.chance(25) {
+		s.Flags = 1 + d.roll(dialFailures-1)
+	}
+	s.Ended = (s.Verb == Dial || s.Verb == Accept) && d.chance(15)
+	if d.chance(2) {
+		s.Verb = Shutdown
 	}
 }

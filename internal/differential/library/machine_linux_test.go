@@ -85,6 +85,8 @@ func (m *machine) player(ctx context.Context, p *Program, dir string) (player, e
 		return newLibraryFiles(ctx, m.rt, dir), nil
 	case p.Medium.messages():
 		return m.sockets(ctx, p, dir)
+	case p.Medium == Listeners:
+		return m.listeners(ctx, p, dir)
 	}
 	return m.connect(ctx, p)
 }
@@ -162,6 +164,8 @@ func standardPlayer(p *Program, dir string) (player, error) {
 		return newStandardFiles(dir), nil
 	case p.Medium.messages():
 		return standardSockets(p, dir)
+	case p.Medium == Listeners:
+		return standardListeners(dir)
 	}
 	return standardStreams(p)
 }

@@ -18,6 +18,8 @@ func Plan(p *Program) []planned {
 		return planFiles(p)
 	case p.Medium.messages():
 		return planMessages(p)
+	case p.Medium == Listeners:
+		return planListeners(p)
 	}
 	return planStreams(p)
 }

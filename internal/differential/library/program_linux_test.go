@@ -10,7 +10,7 @@ import (
 type Medium int
 
 // The media. Two ends are connected, the second of a Pipe only reads; of Proxy they are
-// connected to a third who forwards.
+// connected to a third who forwards. Those of Listeners dial, listen and accept.
 const (
 	TCP Medium = iota
 	Unix
@@ -20,9 +20,10 @@ const (
 	Unixgram
 	Unixpacket
 	Files
+	Listeners
 )
 
-var mediumNames = [...]string{"TCP", "Unix", "Pipe", "Proxy", "UDP", "Unixgram", "Unixpacket", "Files"}
+var mediumNames = [...]string{"TCP", "Unix", "Pipe", "Proxy", "UDP", "Unixgram", "Unixpacket", "Files", "Listeners"}
 
 func (m Medium) String() string { return mediumNames[m] }
 
@@ -69,13 +70,18 @@ const (
 	Mkdir
 	Chain
 	SendFile
+
+	Listen
+	Dial
+	Accept
+	Shutdown
 	verbs
 )
 
 var verbNames = [...]string{"Read", "Write", "CloseWrite", "CloseRead", "Close", "Abort", "EndReads", "EndWrites",
 	"MoveDeadlines", "Cancel", "Move", "Detach", "Open", "ReadAt", "WriteAt", "ReadNext", "WriteNext", "ReadVector", "WriteVector",
 	"Truncate", "Allocate", "Sync", "Stat", "CloseFile", "AdoptFile", "StatName", "LstatName", "Remove", "Rename", "Link", "Symlink",
-	"Mkdir", "Chain", "SendFile"}
+	"Mkdir", "Chain", "SendFile", "Listen", "Dial", "Accept", "Shutdown"}
 
 func (v Verb) String() string { return verbNames[v] }
 
@@ -84,12 +90,12 @@ type Step struct {
 	ID     int
 	Verb   Verb
 	Way    int   // which of the calls that do it
-	On     int   // end of a connection, or handle of a file
+	On     int   // end of a connection, handle of a file, or listener
 	N      int   // bytes
 	Off    int64 // in a file
-	Name   int   // of a file
-	To     int   // of a file: its other name, or the end of the connection that it is sent on
-	Flags  int   // of open(2)
+	Name   int   // of a file, or of an address
+	To     int   // of a file: its other name, or the end of the connection that it is sent on; the listener that is dialed
+	Flags  int   // of open(2), or how a dial fails
 	Target int   // step that is canceled
 	Late   bool  // steps that follow may begin before it has ended
 	Ended  bool  // its context has ended before

@@ -31,6 +31,22 @@ var regressions = map[string]*Program{
 		{ID: 2, Verb: CloseWrite},
 		{ID: 3, Verb: EndWrites},
 	}},
+	"a dial whose context or time has ended says to which address it was": {Medium: Listeners, Steps: []Step{
+		{ID: 1, Verb: Dial, Flags: expiredTimeout},
+		{ID: 2, Verb: Dial, Way: 1, Flags: expiredContext},
+		{ID: 3, Verb: Dial, Ended: true},
+		{ID: 4, Verb: Dial, Name: 19, Ended: true},
+	}},
+	"a dial to no address names none, nor the local one": {Medium: Listeners, Steps: []Step{
+		{ID: 1, Verb: Dial, Name: 25, Flags: localNowhere},
+		{ID: 2, Verb: Dial, Flags: localOfAnother},
+	}},
+	"an Accept after Shutdown": {Medium: Listeners, Steps: []Step{
+		{ID: 1, Verb: Listen},
+		{ID: 2, Verb: Accept},
+		{ID: 3, Verb: Shutdown},
+		{ID: 4, Verb: Accept},
+	}},
 	"of two receives that wait the first is canceled": {Medium: Unixgram, Steps: []Step{
 		{ID: 1, Verb: Read, On: 1},
 		{ID: 2, Verb: Read, On: 1},

@@ -16,7 +16,6 @@ type streamEnd struct {
 	abrupt                 bool // it was aborted
 	sent, read             int  // bytes that it wrote; of the other's that it read
 	uncertain              bool // it may be told of a reset, or not
-	refused                bool // a write after CloseWrite: once detached, that ends the sending as a failure
 	failed                 bool // one of its writes has failed: the library ends its sending
 	reading                *waiting
 	writing                []waiting // the first is under way
@@ -106,7 +105,7 @@ func (s *streamPlan) perform(i int, step *Step, me, peer *streamEnd) bool {
 	case Cancel:
 		return s.cancelStep(step)
 	case Move, Detach:
-		if me.closed || me.refused || me.failed || me.reading != nil || len(me.writing) > 0 || me.uncertain || peer.closed ||
+		if me.closed || me.reading != nil || len(me.writing) > 0 || me.uncertain || peer.closed ||
 			me.readsOver || me.writesOver || s.medium == Pipe && step.Verb == Detach {
 			return false
 		}
@@ -175,7 +174,6 @@ func (s *streamPlan) writeStep(i int, step *Step, me, peer *streamEnd) bool {
 	case s.medium == Pipe && step.On == 1, me.shutting():
 		return false
 	case me.closed, me.shut, me.writesOver:
-		me.refused = me.refused || me.shut
 		var r *rule
 		switch {
 		case me.closed:
