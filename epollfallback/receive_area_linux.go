@@ -31,8 +31,8 @@ func (q *Queue) RegisterReceiveArea(device string, queue int, a *ring.ReceiveAre
 		return refused(unix.EINVAL, "open the queue with ZeroCopyReceive")
 	case area == nil || area.Memory() == nil || queue < 0:
 		return refused(unix.EINVAL, "no area, make one with NewReceiveArea, or no queue")
-	case area.IsTaken() || q.area != nil:
-		return refused(unix.EBUSY, "a queue has one area, and an area one queue")
+	case area.IsUsed() || q.area != nil:
+		return refused(unix.EBUSY, "a queue has one area, and an area one queue, once and for all")
 	}
 	if _, err := queueabi.InterfaceIndex(device); err != nil {
 		return refused(err, "there is no such interface")

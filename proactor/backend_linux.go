@@ -23,7 +23,7 @@ func chooseBackend(o *options) ([]candidate, error) {
 	if o.backend == Epoll {
 		return []candidate{epoll}, nil
 	}
-	report := ring.ProbeMasked(o.masked)
+	report := ring.ProbeFor(o.ringOptions(0), o.masked)
 	err := o.requireRing(report)
 	uring.info.Features = report.SetupFlagsOf(o.ringOptions(0))
 	switch {

@@ -206,8 +206,9 @@ func WithBusyPoll(d time.Duration) Option {
 // It is for a server whose loops are at their limit while processors are idle. Each loop
 // then takes two, all the time: its own, and one on which the kernel's thread spins. Where
 // the two share a processor, or where the processor time counts, it is a loss
-// (docs/performance.md). The loop still waits until what it has started has been begun,
-// so that nothing else changes.
+// (docs/performance.md). A thread that is not bound runs on any processor, also where the
+// process may not. The loop still waits until what it has started has been begun, so that
+// hardly anything else changes: ring.SubmissionThread lists it.
 //
 // The threads have the credentials (user, groups, capabilities) that the process had in New:
 // give up privileges before, or files are opened with them.

@@ -25,41 +25,56 @@ func (r *Ring) noteReceives() {
 	}
 }
 
-// largeAt is the completion at a place. It has to stay there if that is not ok: then the
-// program has so many pieces that there is no number for one more.
-func (r *Ring) largeAt(head uint32) (c CQE, ok bool) {
-	place := head & r.cqMask * 2
-	c = r.m.cqes[place]
-	if r.receivers.at(c.UserData()) == nil {
-		return c, true
-	}
-	if c.Result() > 0 && r.area != nil {
-		offset := r.m.cqes[place+1].UserData() // struct io_uring_zcrx_cqe: it comes first
-		piece, ok := r.area.Name(offset, uint32(c.Result()))
-		if !ok {
-			return c, false
-		}
-		c = CQE(queueabi.NewCQE(c.UserData(), c.Result(), c.Flags()|CQEFBuffer|uint32(piece)<<16))
-	}
-	if !c.More() {
-		r.receivers.remove(c.UserData())
-	}
-	return c, true
+// largeCompletion is one of 32 bytes.
+type largeCompletion struct {
+	CQE
+	offset uint64 // of the piece that it brings, if it does (struct io_uring_zcrx_cqe)
 }
 
-// collectLarge is the part of collect that takes from the completion queue.
+// collectLarge is the part of collect that takes from the completion queue. While the
+// program has so many pieces that there is no number for one more, what receives bring is
+// set aside, and the others pass: it may be for them that the program keeps the pieces.
 func (r *Ring) collectLarge(dst []CQE) (n int) {
+	for ; n < len(dst) && r.hasNamed(); n++ {
+		dst[n] = r.named(r.unnamed.Take())
+	}
 	head, tail := *r.m.cqHead, atomic.LoadUint32(r.m.cqTail)
 	for ; head != tail && n < len(dst); head++ {
-		c, ok := r.largeAt(head)
-		if !ok {
-			break
+		place := head & r.cqMask * 2
+		c := largeCompletion{r.m.cqes[place], r.m.cqes[place+1].UserData()}
+		switch {
+		case r.receivers.at(c.UserData()) == nil:
+			dst[n] = c.CQE
+			n++
+		case r.unnamed.Len() > 0 || !r.canName(&c):
+			r.unnamed.Push(c)
+		default:
+			dst[n] = r.named(c)
+			n++
 		}
-		dst[n] = c
-		n++
 	}
 	atomic.StoreUint32(r.m.cqHead, head)
 	return n
+}
+
+// hasNamed reports whether what was set aside first has a number by now.
+func (r *Ring) hasNamed() bool { return r.unnamed.Len() > 0 && r.canName(r.unnamed.At(0)) }
+
+// brings reports whether the completion of a receive brings a piece.
+func (r *Ring) brings(c *largeCompletion) bool { return c.Result() > 0 && r.area != nil }
+
+func (r *Ring) canName(c *largeCompletion) bool { return !r.brings(c) || r.area.HasNumber() }
+
+// named is the completion of a receive as the program sees it.
+func (r *Ring) named(c largeCompletion) CQE {
+	if !c.More() {
+		r.receivers.remove(c.UserData())
+	}
+	if !r.brings(&c) {
+		return c.CQE
+	}
+	piece, _ := r.area.Name(c.offset, uint32(c.Result()))
+	return CQE(queueabi.NewCQE(c.UserData(), c.Result(), c.Flags()|CQEFBuffer|uint32(piece)<<16))
 }
 
 // spillLarge is spill.

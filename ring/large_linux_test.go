@@ -112,7 +112,8 @@ func TestLargeCompletions(t *testing.T) {
 	require.Positive(t, r.Stats().Overflows)
 }
 
-// A completion for whose piece there is no number waits until one is given back.
+// A completion for whose piece there is no number waits until one is given back, and those
+// of the same receive behind it. Others pass.
 func TestLargeCompletionsWait(t *testing.T) {
 	r, a := openLarge(t)
 	for range MaxReceiveChunks {
@@ -120,15 +121,27 @@ func TestLargeCompletionsWait(t *testing.T) {
 		require.True(t, ok)
 	}
 	r.bring(1, 4096, 7)
+	r.bring(7, 8192, 5)
+	passes := r.Next()
+	passes.PrepNop()
+	passes.SetUserData(2)
 	require.NoError(t, r.Enter(0))
-	var c [2]CQE
+	var c [4]CQE
+	require.Equal(t, 1, r.Reap(c[:]))
+	require.EqualValues(t, 2, c[0].UserData())
 	require.Zero(t, r.Reap(c[:]))
 	require.NoError(t, r.Enter(0))
 	require.Zero(t, r.Reap(c[:]))
 	a.Return(12345)
+	require.NoError(t, r.Enter(Forever), "it is there at once")
 	require.Equal(t, 1, r.Reap(c[:]))
+	require.EqualValues(t, 1, c[0].UserData())
 	require.EqualValues(t, 12345, c[0].BufferID())
 	require.Equal(t, 4096, a.Offset(12345))
+	a.Return(12345)
+	require.Equal(t, 1, r.Reap(c[:]))
+	require.EqualValues(t, 7, c[0].UserData())
+	require.Equal(t, 8192, a.Offset(c[0].BufferID()))
 	require.Zero(t, r.InFlight())
-	r.bring(2, 0, 7) // Close reaps it, with or without a number
+	r.bring(3, 0, 7) // Close reaps it, with or without a number
 }

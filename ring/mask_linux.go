@@ -26,7 +26,11 @@ type mask struct {
 func OpenMasked(o Options, m kernelmask.Mask) (*Ring, error) { return openMasked(o, maskOf(m)) }
 
 // ProbeMasked is Probe on a kernel that lacks what is masked.
-func ProbeMasked(m kernelmask.Mask) Report { return probeOnThread(maskOf(m)) }
+func ProbeMasked(m kernelmask.Mask) Report { return probeOnThread(nil, maskOf(m)) }
+
+// ProbeFor is ProbeMasked for a queue of these options. It does not try what only others
+// ask for: that takes time, and a security module that refuses it may log that.
+func ProbeFor(o Options, m kernelmask.Mask) Report { return probeOnThread(&o, maskOf(m)) }
 
 // maskOf panics at a name that no report has: a test would show nothing.
 func maskOf(names kernelmask.Mask) *mask {

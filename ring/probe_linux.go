@@ -11,19 +11,21 @@ import (
 
 // Probe asks the kernel what it offers: it opens a ring for a moment, has it
 // list its operations, and tries what no list tells. Any goroutine may call it.
-func Probe() Report { return probeOnThread(nil) }
+func Probe() Report { return probeOnThread(nil, nil) }
 
-func probeOnThread(m *mask) Report {
+// probeOnThread probes, and leaves out what only other options than o ask for, if o is
+// not nil.
+func probeOnThread(o *Options, m *mask) Report {
 	found := make(chan Report)
 	go func() {
 		runtime.LockOSThread() // a ring belongs to the thread that opened it
 		defer runtime.UnlockOSThread()
-		found <- probe(m)
+		found <- probe(o, m)
 	}()
 	return <-found
 }
 
-func probe(m *mask) Report {
+func probe(o *Options, m *mask) Report {
 	report := Report{Kernel: KernelRelease()}
 	r, err := openMasked(Options{Entries: 8}, m)
 	if err == nil {
@@ -45,6 +47,9 @@ func probe(m *mask) Report {
 		report.Features = append(report.Features, support(f.name, f.since, isRequiredFeature(f), r.features&f.value != 0, "the kernel does not report it"))
 	}
 	for _, t := range trials {
+		if o != nil && t.option != nil && !t.option(o) {
+			continue
+		}
 		err := t.try(r)
 		if errors.Is(err, syscall.EMFILE) && report.Setup == nil { // that is no want of the kernel's
 			report.Setup = fmt.Errorf("io_uring: try %s: %w", t.name, err)

@@ -109,7 +109,7 @@ type Queue interface {
 	// RegisterReceiveArea has a receive queue of the network interface of that name put
 	// what it receives into a, for entries that [SQE.PrepRecvZC] makes. The queue must
 	// have been opened with ZeroCopyReceive: EINVAL else. A queue has one area until it is
-	// closed, and an area one queue: EBUSY. ENODEV if there is no such interface. The kernel
+	// closed, and an area one queue for ever: EBUSY. ENODEV if there is no such interface. The kernel
 	// wants more: CAP_NET_ADMIN (EPERM), a driver that can do it (EOPNOTSUPP, which
 	// errors.Is finds as errors.ErrUnsupported too), such a receive queue (ERANGE) that
 	// nobody else has (EEXIST, EBUSY), header/data split (EINVAL), and the limit of locked

@@ -3,11 +3,13 @@ package ring
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"syscall"
 	"unsafe"
 
+	"github.com/goproactor/goproactor/internal/fifo"
 	"github.com/goproactor/goproactor/internal/queueabi"
 	"golang.org/x/sys/unix"
 )
@@ -57,6 +59,7 @@ type receiving struct {
 	allowed   bool // the kernel knows it, and the ring takes entries for it
 	area      *queueabi.ReceiveArea
 	receivers expected // entries in flight that bring pieces, by user data
+	unnamed   fifo.Queue[largeCompletion]
 }
 
 // interfaceQueue is struct io_uring_zcrx_ifq_reg.
@@ -104,10 +107,10 @@ func (r *Ring) RegisterReceiveArea(device string, queue int, a *ReceiveArea) err
 	case !r.allowed:
 		return fmt.Errorf("register receive queue %d of %s: %w: %w (zero-copy receive needs Linux %s, this is %s)", queue, device,
 			syscall.EINVAL, errors.ErrUnsupported, FirstKernel(FeatureZeroCopyReceive), KernelRelease())
-	case a == nil || a.abi().Memory() == nil || queue < 0:
+	case a == nil || a.abi().Memory() == nil || queue < 0 || uint64(queue) > math.MaxUint32:
 		return refused(syscall.EINVAL, "no area, make one with NewReceiveArea, or no queue")
-	case a.abi().IsTaken() || r.area != nil:
-		return refused(syscall.EBUSY, "a queue has one area, and an area one queue")
+	case a.abi().IsUsed() || r.area != nil:
+		return refused(syscall.EBUSY, "a queue has one area, and an area one queue, once and for all")
 	}
 	index, err := queueabi.InterfaceIndex(device)
 	if err != nil {
@@ -144,7 +147,7 @@ var errNumbered = errors.New("the kernel gives the first queue of a ring another
 
 // receiveQueueError says what most likely made a registration fail, and what it takes.
 func receiveQueueError(device string, queue int, err error) error {
-	why := ""
+	why := "the kernel refuses it"
 	var errno syscall.Errno
 	switch errors.As(err, &errno); errno {
 	case syscall.EPERM:

@@ -97,6 +97,9 @@ func (r Report) SetupFlagsOf(o Options) (names []string) {
 			names = append(names, name)
 		}
 	}
+	if o.ZeroCopyReceive {
+		names = append(names, "IORING_SETUP_CQE32")
+	}
 	if s := o.SubmissionThread; s != nil {
 		names = append(names, "IORING_SETUP_SQPOLL")
 		if s.Bound {

@@ -159,7 +159,7 @@ func (r *Ring) Enter(wait time.Duration) error {
 
 // ready says that there is something to reap.
 func (r *Ring) ready() bool {
-	return r.backlog.Len() > 0 || atomic.LoadUint32(r.m.cqTail) != *r.m.cqHead
+	return r.backlog.Len() > 0 || atomic.LoadUint32(r.m.cqTail) != *r.m.cqHead || r.asked && r.hasNamed()
 }
 
 // kernelHasMore says that entering would bring completions: there is work
@@ -381,6 +381,7 @@ func (r *Ring) Close() error {
 	}
 	r.fd, r.err = -1, errRingClosed
 	r.submitter = submitter{}
+	r.unnamed = fifo.Queue[largeCompletion]{}
 	r.backlog, r.expected, r.cursors, r.groups, r.buffers = fifo.Queue[CQE]{}, expected{}, nil, nil, nil
 	return err
 }

@@ -30,6 +30,9 @@ func OpenMasked(Options, kernelmask.Mask) (*Ring, error) { return nil, errNoRing
 // ProbeMasked is Probe.
 func ProbeMasked(kernelmask.Mask) Report { return Probe() }
 
+// ProbeFor is Probe.
+func ProbeFor(Options, kernelmask.Mask) Report { return Probe() }
+
 // KernelRelease names the system; its release is of no interest here.
 func KernelRelease() string { return runtime.GOOS }
 

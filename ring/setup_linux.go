@@ -125,6 +125,9 @@ func setup(o Options, m *mask) (fd int, p iouring_syscall.IOURingParams, err err
 	if err := o.SubmissionThread.check(); err != nil {
 		return -1, p, fmt.Errorf("io_uring_setup: %w", err)
 	}
+	if o.SubmissionThread != nil && o.ZeroCopyReceive {
+		return -1, p, fmt.Errorf("io_uring_setup: ZeroCopyReceive with a SubmissionThread: %w (the kernel has one or the other)", syscall.EINVAL)
+	}
 	required := flagsOf(o)
 	want := values(required) | values(optionalFlags)
 	if o.ZeroCopyReceive {

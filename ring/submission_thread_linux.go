@@ -74,7 +74,7 @@ func (r *Ring) awaitTaken() (errno syscall.Errno) {
 	for look := 1; !r.taken() && errno == 0; look++ {
 		switch {
 		case look%nudgeEvery != 0:
-			syscall.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+			syscall.Syscall(unix.SYS_SCHED_YIELD, 0, 0, 0) // others get this goroutine's processor, if it takes long
 		case r.tail-atomic.LoadUint32(r.m.sqHead) > r.sqMask:
 			errno = r.nudge(enterSQWait) // which sleeps until there is room
 		default:
@@ -87,7 +87,11 @@ func (r *Ring) awaitTaken() (errno syscall.Errno) {
 // nudge wakes the thread. It fails with EOWNERDEAD if there is none any more.
 func (r *Ring) nudge(flags uintptr) syscall.Errno {
 	r.stats.Syscalls++
-	_, _, errno := syscall.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), 0, 0, enterSQWakeup|flags, 0, 0)
+	call := syscall.RawSyscall6
+	if flags != 0 { // it may sleep
+		call = syscall.Syscall6
+	}
+	_, _, errno := call(unix.SYS_IO_URING_ENTER, uintptr(r.fd), 0, 0, enterSQWakeup|flags, 0, 0)
 	return errno
 }
 

@@ -286,3 +286,9 @@ func TestSubmissionThreadOfNonsense(t *testing.T) {
 		require.False(t, errors.Is(err, errors.ErrUnsupported), "%v", err)
 	}
 }
+
+func TestSubmissionThreadExcludesZeroCopyReceive(t *testing.T) {
+	_, err := Open(Options{SubmissionThread: &SubmissionThread{}, ZeroCopyReceive: true})
+	require.ErrorIs(t, err, syscall.EINVAL)
+	require.ErrorContains(t, err, "ZeroCopyReceive with a SubmissionThread")
+}

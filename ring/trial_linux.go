@@ -19,6 +19,7 @@ type trial struct {
 	name, since string
 	needed      bool // io_uring is no backend without it; true only of what Linux 6.1 has
 	try         func(*Ring) error
+	option      func(*Options) bool // asks for it; nil for what any queue may use
 
 	// What a kernel without it refuses, for masks: an operation, calls of
 	// io_uring_register(2), entries, flags.
@@ -53,8 +54,10 @@ var trials = []trial{
 	{name: FeatureNAPI, since: "6.9", call: calls(registerNAPI), try: tryNAPI},
 	{name: FeatureResize, since: "6.13", call: calls(registerResize), try: tryResize},
 	{name: FeatureRegisteredWait, since: "6.13", call: calls(registerMemRegion), try: tryRegisteredWait},
-	{name: FeatureZeroCopyReceive, since: "6.15", op: OpRecvZC, call: calls(registerInterfaceQueue), try: tryZeroCopyReceive},
-	{name: FeatureSubmissionThread, since: threadFlags[0].since, setup: setupSQPoll, try: trySubmissionThread},
+	{name: FeatureZeroCopyReceive, since: "6.15", op: OpRecvZC, call: calls(registerInterfaceQueue), try: tryZeroCopyReceive,
+		option: func(o *Options) bool { return o.ZeroCopyReceive }},
+	{name: FeatureSubmissionThread, since: threadFlags[0].since, setup: setupSQPoll, try: trySubmissionThread,
+		option: func(o *Options) bool { return o.SubmissionThread != nil }},
 }
 
 // trialGroup is the buffer group of the trials.

@@ -15,6 +15,7 @@ type ReceiveArea struct {
 	refill    []byte // what the refill ring lies in, from a page boundary on
 	chunkSize int
 	taken     bool // a queue has it
+	used      bool // a queue has it, or had it
 
 	head, tail *uint32
 	entries    []refillEntry
@@ -94,11 +95,17 @@ func (a *ReceiveArea) Chunks() int { return len(a.memory) / a.chunkSize }
 // IsTaken reports whether a queue has it.
 func (a *ReceiveArea) IsTaken() bool { return a.taken }
 
+// IsUsed reports whether a queue has it, or had it.
+func (a *ReceiveArea) IsUsed() bool { return a.used }
+
 // Take is told whether a queue has it.
-func (a *ReceiveArea) Take(taken bool) { a.taken = taken }
+func (a *ReceiveArea) Take(taken bool) { a.taken, a.used = taken, true }
 
 // Drop forgets the memory, and all pieces with it.
 func (a *ReceiveArea) Drop() { *a = ReceiveArea{chunkSize: a.chunkSize} }
+
+// HasNumber reports whether Name has a number left.
+func (a *ReceiveArea) HasNumber() bool { return len(a.unused) > 0 || len(a.pieces) < MaxPieces }
 
 // Name gives bytes that came a number, until it is given back. It has none if
 // MaxPieces are out.
