@@ -134,6 +134,9 @@ func TestSubmissionThreadIsWoken(t *testing.T) {
 
 // While the thread is awake nothing takes a system call but waiting.
 func TestSubmissionThreadTakesNoCalls(t *testing.T) {
+	if runtime.NumCPU() == 1 {
+		t.Skip("the thread needs a processor beside this one")
+	}
 	r := threaded(t, 8, time.Minute)
 	for attempt := 0; ; attempt++ {
 		require.Less(t, attempt, 10_000, "each submission took a system call")
