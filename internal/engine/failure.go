@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"syscall"
@@ -63,9 +62,12 @@ func (e *failureError) Error() string {
 	return fmt.Sprintf("event loop %d failed: %v", e.loop, e.cause)
 }
 
+// closedLoop tells what futures.ErrClosed is for errors.Is. So is a failure.
+var closedLoop = futures.ErrClosed.(interface{ Is(error) bool })
+
 func (e *failureError) Unwrap() error { return e.cause }
 func (e *failureError) Is(target error) bool {
-	return target == fs.ErrClosed || errors.Is(futures.ErrClosed, target)
+	return target == fs.ErrClosed || closedLoop.Is(target)
 }
 
 // deadQueue is a queue on which nothing is performed. An entry that closes a
