@@ -255,7 +255,7 @@ func (o *options) checkPatterns() error {
 // choose returns those that take part.
 func (o *options) choose(all []contestant.Contestant) (chosen []contestant.Contestant) {
 	for _, c := range all {
-		if (len(o.only) == 0 || c.Matches(o.only)) && !c.Matches(o.skip) && (!o.placed || isPlaced(c, all)) {
+		if (len(o.only) == 0 && !c.OnRequest || c.Matches(o.only)) && !c.Matches(o.skip) && (!o.placed || isPlaced(c, all)) {
 			chosen = append(chosen, c)
 		}
 	}
