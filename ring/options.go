@@ -40,8 +40,8 @@ type Options struct {
 //   - A read of a signalfd (signalfd(2)) sees the signals of the process, and not those
 //     sent to one thread of it: they are read by the thread of the kernel.
 //   - The kernel does not notice an Enter on a thread that did not open the queue.
-//   - A file that an entry closes may be open for some microseconds when that completes (24
-//     of 40,000, seen on 6.18): for its locks, its port, and the other end of a pipe.
+//   - A file that an entry closes may be open for some microseconds when that completes
+//     (seen on 6.18): for its locks, its port, and the other end of a pipe.
 //   - A cancel by descriptor of what a worker performs answers ENOENT instead of EALREADY, as
 //     does the first of two cancels in flight with one user data. It ends that all the same.
 //   - The result of a cancel with CancelAll does not count what workers of the kernel

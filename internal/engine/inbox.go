@@ -45,8 +45,8 @@ func (b *inbox) put(r futures.Runnable) (wake, ok bool) {
 // sleep announces that the loop is about to wait, and returns false if it must
 // not because something came in.
 func (b *inbox) sleep() bool {
-	// An exchange costs what a store does, and is a barrier in any case: qemu lets an
-	// arm64 load pass the store before it, about once in a million times (7.2).
+	// An exchange costs what a store does, and is a barrier in any case: qemu (7.2) lets
+	// an arm64 load pass the store before it.
 	b.sleeping.Swap(true)
 	if b.filled() {
 		b.sleeping.Store(false)
