@@ -36,16 +36,18 @@ func TestTurnLatency(t *testing.T) {
 			for begun := time.Now(); time.Since(begun) < held; {
 			}
 		}))
+		// A loop may turn between the readings of its two counts, as it does at a signal.
 		var stats proactor.Stats
 		eventually(t, func() bool {
 			stats = rt.Stats()
+			for _, s := range stats {
+				require.NotNil(t, s.TurnLatency)
+				if n := s.TurnLatency.Count(); n > s.Turns+1 || n+2 < s.Turns {
+					return false
+				}
+			}
 			return stats[0].TurnLatency.Quantile(1) > held
-		}, func() string { return fmt.Sprint(stats[0].TurnLatency) })
-		for _, s := range stats {
-			require.NotNil(t, s.TurnLatency)
-			require.LessOrEqual(t, s.TurnLatency.Count(), s.Turns+1)
-			require.GreaterOrEqual(t, s.TurnLatency.Count()+2, s.Turns)
-		}
+		}, func() string { return fmt.Sprint(stats) })
 		total := stats.Total().TurnLatency
 		require.Equal(t, stats[0].TurnLatency.Count()+stats[1].TurnLatency.Count(), total.Count())
 		require.GreaterOrEqual(t, total.Sum, held)

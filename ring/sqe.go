@@ -309,7 +309,10 @@ func (e *SQE) PrepLinkTimeout(t *Timespec, flags uint32) {
 
 // PrepCancel cancels the entry with that user data, or with CancelAll every
 // such entry. The result is 0, or with CancelAll how many; -ENOENT when there
-// is none, -EALREADY when it is past canceling. Linux 5.5.
+// is none, or none any more: the kernel may look for the answer when what it
+// ended is gone. -EALREADY: a worker performs it, and the cancel ends its wait
+// if it waits. Only the completion of the entry tells whether it was canceled.
+// Linux 5.5.
 func (e *SQE) PrepCancel(userData uint64, flags uint32) {
 	e.PrepOperation(uint8(OpAsyncCancel), -1, userData, 0, 0)
 	e.SetOpFlags(flags)

@@ -212,7 +212,9 @@ var shared = []testCase{
 			h.underWay(1)
 			h.entry(2, func(e *ring.SQE) { e.PrepCancel(1, 0) })
 			c := h.result(2)
-			require.Contains(h, []int32{0, -int32(unix.EALREADY)}, c.Result(), "Linux 6.1 answers 0")
+			// Linux 6.1 answers 0; later ones EALREADY, or ENOENT when the worker that was told
+			// has ended before the kernel looks whether there is one.
+			require.Contains(h, []int32{0, -int32(unix.EALREADY), -int32(unix.ENOENT)}, c.Result())
 			h.fails(1, unix.ECANCELED)
 			open(unix.O_RDWR) // where a thread is left waiting, that lets it go
 		}
