@@ -205,8 +205,9 @@ func WithBusyPoll(d time.Duration) Option {
 //
 // It is for a server whose loops are at their limit while processors are idle. Each loop
 // then takes two, all the time: its own, and one on which the kernel's thread spins. Where
-// the two share a processor, or where the processor time counts, it is a loss
-// (docs/performance.md). A thread that is not bound runs on any processor, also where the
+// anything else is to run on that one, either waits for the other's time slice, milliseconds
+// each time: a loop on it does a tenth of its work (docs/performance.md). So bind the
+// threads, and keep loops and goroutines away from there. A thread that is not bound runs on any processor, also where the
 // process may not. The loop still waits until what it has started has been begun, so that
 // hardly anything else changes: ring.SubmissionThread lists it.
 //

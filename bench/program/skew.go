@@ -3,6 +3,7 @@ package program
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
@@ -15,14 +16,16 @@ import (
 	"github.com/goproactor/goproactor/proactor"
 )
 
-// A heavy message makes the server compute. Connections are given to the loops in turn, and
+// A heavy message makes the server hash as many bytes as the size of the cell says: 128 KiB
+// take 60 µs, of which the load generator needs its part as well where there are no more
+// processors; beside 1 MiB that hardly counts. Connections are given to the loops in turn, and
 // the load generator opens them in such an order that all that are heavy come to one loop
 // (skew) or half of them to each (even).
 var (
 	_ = workload.Register(skewed("skew", "connections whose messages make the server compute, all on one loop, beside light ones at a constant rate; latency is that of the light ones",
-		[]workload.Cell{skewCell("skew", 1), skewCell("skew", 2)}))
+		[]workload.Cell{skewCell("skew", 128<<10, 1), skewCell("skew", 128<<10, 2), skewCell("skew", 1<<20, 1), skewCell("skew", 1<<20, 2)}))
 	_ = workload.Register(skewed("even", "the same with the heavy connections spread over the loops",
-		[]workload.Cell{skewCell("even", 2)}))
+		[]workload.Cell{skewCell("even", 128<<10, 2), skewCell("even", 1<<20, 2)}))
 )
 
 func skewed(name, about string, cells []workload.Cell) workload.Workload {
@@ -32,8 +35,8 @@ func skewed(name, about string, cells []workload.Cell) workload.Workload {
 		Unit:    "messages",
 		Section: workload.Loops,
 		Cells:   cells,
-		Custom: func(_, conns, _, idle int) workload.Cell {
-			c := skewCell(name, 2)
+		Custom: func(size, conns, _, idle int) workload.Cell {
+			c := skewCell(name, or(size, 128<<10), 2)
 			c.Conns, c.Light = or(conns, c.Conns), or(idle, c.Light)
 			return c
 		},
@@ -44,15 +47,14 @@ func skewed(name, about string, cells []workload.Cell) workload.Workload {
 	}
 }
 
-func skewCell(name string, loops int) workload.Cell {
-	return workload.Cell{Workload: name, Size: skewMessage, Conns: 8, Light: 200, Window: 1, Loops: loops}
+func skewCell(name string, size, loops int) workload.Cell {
+	return workload.Cell{Workload: name, Size: size, Conns: 8, Light: 200, Window: 1, Loops: loops}
 }
 
 const (
 	skewMessage = 64
-	skewHeavy   = 'H'    // the first byte of a heavy message
+	skewHeavy   = 'H'    // the first byte of a heavy message; then four that say how much to hash
 	skewLight   = 'L'    // of a light one
-	skewWork    = 128    // KiB that the server hashes for a heavy one
 	skewRate    = 2000.0 // light messages a second
 )
 
@@ -78,12 +80,12 @@ func rebalancing() server {
 	s.listen, s.handler = nil, nil
 	s.onLoop = func(*proactor.Runtime, contestant.Options) (connHandler, error) {
 		return func(ctx context.Context, c *proactor.Conn) error {
-			message, memory, r := make([]byte, skewMessage), make([]byte, skewWork<<10), c.Reader()
+			message, r := make([]byte, skewMessage), c.Reader()
 			for {
 				if _, err := r.ReadFull(ctx, message); err != nil {
 					return err
 				}
-				answer(message, memory)
+				answer(message)
 				if _, err := c.SendBytes(message).Await(ctx); err != nil {
 					return err
 				}
@@ -93,21 +95,28 @@ func rebalancing() server {
 	return s
 }
 
+// hashed is what the server hashes, as often as it takes.
+var hashed [128 << 10]byte
+
 // answer makes a message its answer.
-func answer(message, memory []byte) {
-	if message[0] == skewHeavy {
-		sum := sha256.Sum256(memory)
-		copy(message[1:], sum[:])
+func answer(message []byte) {
+	if message[0] != skewHeavy {
+		return
 	}
+	sum := sha256.New()
+	for left := int(binary.BigEndian.Uint32(message[1:])); left > 0; left -= len(hashed) {
+		sum.Write(hashed[:min(left, len(hashed))])
+	}
+	copy(message[1:], sum.Sum(nil))
 }
 
 func computeAndEcho(c net.Conn) error {
-	message, memory := make([]byte, skewMessage), make([]byte, skewWork<<10)
+	message := make([]byte, skewMessage)
 	for {
 		if _, err := io.ReadFull(c, message); err != nil {
 			return err
 		}
-		answer(message, memory)
+		answer(message)
 		if _, err := c.Write(message); err != nil {
 			return err
 		}
@@ -140,7 +149,7 @@ type skewConn struct {
 }
 
 func driveSkew(job load.Job) (load.Result, error) {
-	s := &skew{job: job, heavy: message(skewHeavy), plain: message(skewLight)}
+	s := &skew{job: job, heavy: message(skewHeavy, job.Size), plain: message(skewLight, 0)}
 	var err error
 	if s.net, err = load.OpenNet(load.Config{Conns: job.Conns + job.Light, Receive: skewMessage}, s); err != nil {
 		return load.Result{}, err
@@ -156,9 +165,10 @@ func driveSkew(job load.Job) (load.Result, error) {
 	return s.meter.Result()
 }
 
-func message(kind byte) []byte {
+func message(kind byte, work int) []byte {
 	p := make([]byte, skewMessage)
 	p[0] = kind
+	binary.BigEndian.PutUint32(p[1:], uint32(work))
 	return p
 }
 
