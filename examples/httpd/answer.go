@@ -62,7 +62,7 @@ func (a *answer) ReadFrom(r io.Reader) (int64, error) {
 		return io.Copy(struct{ io.Writer }{a}, r)
 	}
 	f, ok := part.R.(*file)
-	if !ok {
+	if !ok || int64(int(part.N)) != part.N { // where an int has 32 bits
 		return io.Copy(struct{ io.Writer }{a}, r)
 	}
 	a.WriteHeader(http.StatusOK)

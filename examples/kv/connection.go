@@ -161,4 +161,4 @@ func reset(s *session, _ [][]byte) {
 }
 
 // hangUp drops what was to be answered, too.
-func hangUp(s *session, _ [][]byte) { s.out, s.closes = s.out[:0], true }
+func hangUp(s *session, _ [][]byte) { s.out, s.writes, s.closes = s.out[:0], s.writes[:0], true }

@@ -92,12 +92,12 @@ func (j *journal) wait(ctx context.Context, position int64) error {
 		if g == nil || g.end < position {
 			g = j.pending
 		}
-		over := g.end < position
+		over, done := g.end < position, g.done.Future()
 		j.mu.Unlock()
 		if over { // it was written meanwhile
 			continue
 		}
-		if _, err := g.done.Future().Await(ctx); err != nil {
+		if _, err := done.Await(ctx); err != nil {
 			return err
 		}
 	}
@@ -146,16 +146,19 @@ func (j *journal) written(g *group) {
 	j.write()
 }
 
-// failed tells those who wait that the group is not on the disk, and tries again later:
-// the group is in the keyspace, and what follows builds on it.
+// failed tells those who wait that the group is not on the disk, nor what comes behind it,
+// and tries again later: all of that is in the keyspace, and what follows builds on it.
 func (j *journal) failed(g *group, err error) {
 	j.cause.Store(&err)
 	next := newGroup(nil)
 	next.data, next.end = g.data, g.end
 	j.mu.Lock()
 	j.writing = next
+	behind := j.pending.done
+	j.pending.done = futures.NewPromise[struct{}]()
 	j.mu.Unlock()
 	g.done.Fail(errNotWritten)
+	behind.Fail(errNotWritten)
 	j.file.Loop().AfterFunc(retryAfter, func() { j.retry(next) })
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -184,21 +185,38 @@ func TestDiskFull(t *testing.T) {
 		s := exampletest.Await(t, exec.Command("sh", command...))
 		c, reader := dial(t, "tcp", s.Addr), dial(t, "tcp", s.Addr)
 		value := strings.Repeat("x", 1000)
-		acknowledged := 0
-		var refused string
-		for refused == "" {
-			reply := c.do(t, "SET", fmt.Sprint("key", acknowledged), value)
-			if reply == "+OK\r\n" {
-				acknowledged++
-				require.Less(t, acknowledged, 2*blocks)
-			} else {
-				refused = reply
-			}
+		// Several write at once, so that some wait behind the group that fails.
+		var acknowledged [8]int
+		var refused [8]string
+		var writers sync.WaitGroup
+		for i := range refused {
+			w := dial(t, "tcp", s.Addr)
+			writers.Go(func() {
+				for n := range 2 * blocks {
+					w.Write(request("SET", fmt.Sprint("key", i, "-", n), value))
+					if reply, err := readReply(w.in); err != nil || string(reply) != "+OK\r\n" {
+						refused[i] = fmt.Sprintf("%s%v", reply, err)
+						return
+					}
+					acknowledged[i]++
+				}
+			})
 		}
-		require.Regexp(t, "^-MISCONF Errors writing to the AOF file: .+\r\n$", refused)
-		require.Greater(t, acknowledged, 10)
+		writers.Wait()
+		total := 0
+		for i := range refused {
+			require.Regexp(t, "^-MISCONF Errors writing to the AOF file: .+\r\n<nil>$", refused[i])
+			total += acknowledged[i]
+		}
+		require.Greater(t, total, 10)
+		// What was to be answered to somebody who hangs up is not there to be refused.
+		bad := dial(t, "tcp", s.Addr)
+		bad.Write(append(append(request("GET", "key"), request("SET", "other", value)...), request("POST", "x")...))
+		rest, err := io.ReadAll(bad.in)
+		require.NoError(t, err)
+		require.Empty(t, rest)
 		require.Regexp(t, "^-MISCONF Errors writing to the AOF file: .+\r\n$", c.do(t, "SET", "other", "x"))
-		require.Contains(t, reader.do(t, "GET", "key0"), value)
+		require.Contains(t, reader.do(t, "GET", "key0-0"), value)
 		require.Contains(t, reader.do(t, "INFO"), "aof_last_write_status:err")
 
 		require.NoError(t, unix.Prlimit(s.Process.Pid, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}, nil))
@@ -209,8 +227,10 @@ func TestDiskFull(t *testing.T) {
 
 		s = exampletest.Start(t, args...)
 		c = dial(t, "tcp", s.Addr)
-		for i := range acknowledged {
-			require.Contains(t, c.do(t, "GET", fmt.Sprint("key", i)), value)
+		for i, n := range acknowledged {
+			for n := range n {
+				require.Contains(t, c.do(t, "GET", fmt.Sprint("key", i, "-", n)), value)
+			}
 		}
 		require.Equal(t, "$1\r\n1\r\n", c.do(t, "GET", "again"))
 		s.Stop(t, syscall.SIGTERM)

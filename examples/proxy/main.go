@@ -189,7 +189,11 @@ func attend(signals <-chan os.Signal, served <-chan error, ln *proactor.Listener
 				p.printStats()
 				continue
 			case restart:
-				pid, err := handOver(ln)
+				pid, err := handOver(ln, signals)
+				if errors.Is(err, errStopped) {
+					fmt.Fprintln(os.Stderr, "restart: this process stops:", err)
+					break
+				}
 				if err != nil {
 					fmt.Fprintln(os.Stderr, "restart: this process goes on:", err)
 					continue

@@ -89,7 +89,7 @@ func (p *pool) pick(tried map[*upstream]bool) *upstream {
 	first := p.next.Add(1) - 1
 	var best *upstream
 	for i := range n {
-		u := p.upstreams[(first+i)%n]
+		u := p.upstreams[(first%n+i)%n]
 		switch {
 		case tried[u]:
 		case best == nil, best.down.Load() && !u.down.Load():

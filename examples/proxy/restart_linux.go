@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/goproactor/goproactor/proactor"
 )
@@ -47,9 +48,16 @@ const (
 	readyName  = "ready" // the pipe that tells it that the successor serves
 )
 
+// startLimit is how long a successor may take until it serves.
+const startLimit = 30 * time.Second
+
+// errStopped is that of a restart during which a signal to stop came.
+var errStopped = errors.New("a signal to stop came first")
+
 // handOver starts the program anew with copies of the listening sockets, and returns
-// when the new process serves.
-func handOver(ln *proactor.Listener) (pid int, err error) {
+// when the new process serves. One that does not within startLimit, or before a signal to
+// stop, is killed.
+func handOver(ln *proactor.Listener, signals <-chan os.Signal) (pid int, err error) {
 	files, err := ln.Files()
 	if err != nil {
 		return 0, err
@@ -69,10 +77,36 @@ func handOver(ln *proactor.Listener) (pid int, err error) {
 		return 0, err
 	}
 	pid = cmd.Process.Pid
-	if _, err := ready.Read(make([]byte, 1)); err != nil { // the end, and nothing before it
+	if err := untilReady(ready, signals); err != nil {
+		cmd.Process.Kill()
 		return 0, fmt.Errorf("process %d does not serve: %w", pid, errors.Join(cmd.Wait(), err))
 	}
 	return pid, cmd.Process.Release()
+}
+
+// untilReady waits for the byte that tells that the successor serves. It ends with io.EOF if
+// the successor closes the pipe, or ends, before. Other signals than one to stop are for
+// the process that serves, which is not decided yet: they are dropped.
+func untilReady(ready *os.File, signals <-chan os.Signal) error {
+	told := make(chan error, 1)
+	go func() {
+		_, err := ready.Read(make([]byte, 1))
+		told <- err
+	}()
+	limit := time.NewTimer(startLimit)
+	defer limit.Stop()
+	for {
+		select {
+		case err := <-told:
+			return err
+		case <-limit.C:
+			return fmt.Errorf("not within %v: %w", startLimit, os.ErrDeadlineExceeded)
+		case s := <-signals:
+			if whatToDo(s) == stop {
+				return errStopped
+			}
+		}
+	}
 }
 
 // successor is the program as it is now where this process was started from, with the

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/goproactor/goproactor/internal/exampletest"
 	"github.com/stretchr/testify/require"
@@ -166,7 +167,25 @@ func TestRestartFails(t *testing.T) {
 		require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\nexit 3\n"), 0o755))
 		require.NoError(t, s.Process.Signal(syscall.SIGUSR2))
 		require.NoError(t, echoed(s.Addr, 1, 1<<20))
-		require.Contains(t, s.Stop(t, syscall.SIGTERM), "restart: this process goes on: ")
+		require.Regexp(t, "restart: this process (goes on|stops): ", s.Stop(t, syscall.SIGTERM))
+	})
+}
+
+// TestRestartHangs stops when it is told to, although a successor has started and says
+// nothing.
+func TestRestartHangs(t *testing.T) {
+	onEach(t, func(t *testing.T, backend string) {
+		program := filepath.Join(t.TempDir(), "proxy")
+		copyFile(t, exampletest.Program(t), program)
+		cmd := exec.Command(program, "-addr", "127.0.0.1:0", "-backend", backend, "-upstream", start(t, "127.0.0.1:0", echo).address(), "-restart")
+		s := exampletest.Await(t, cmd)
+		require.NoError(t, os.Remove(program))
+		started := program + ".started"
+		require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\n: > "+started+"\nexec sleep 1000\n"), 0o755))
+		require.NoError(t, s.Process.Signal(syscall.SIGUSR2))
+		require.Eventually(t, func() bool { _, err := os.Stat(started); return err == nil }, 30*time.Second, time.Millisecond)
+		require.NoError(t, echoed(s.Addr, 1, 1<<20))
+		require.Contains(t, s.Stop(t, syscall.SIGTERM), "restart: this process stops: ")
 	})
 }
 

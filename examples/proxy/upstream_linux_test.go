@@ -73,10 +73,10 @@ func named(t *testing.T, address, name string) *testUpstream {
 	return u
 }
 
-// freePort is an address where nobody listens.
+// freePort is an address where nobody listens, of a host on which other tests do not.
 func freePort(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := net.Listen("tcp", "127.31.41.59:0")
 	require.NoError(t, err)
 	defer ln.Close()
 	return ln.Addr().String()
