@@ -204,7 +204,7 @@ func TestWorkersAreBounded(t *testing.T) {
 		b.entry(100+i, func(e *ring.SQE) { e.PrepFsync(fd, ring.FsyncDataSync) })
 	}
 	b.quiet()
-	require.Equal(t, before, runtime.NumGoroutine())
+	require.LessOrEqual(t, runtime.NumGoroutine(), before) // of an earlier test one may have been at its end
 	require.Equal(t, 2, b.workers.handed)
 	release()
 	for i := range uint64(n) {

@@ -92,6 +92,15 @@ func deaf(t *testing.T, address string) *net.TCPAddr {
 	return addr
 }
 
+// bindable reports whether a listener can have the address, or no listener on any port.
+func bindable(address string) bool {
+	ln, err := net.Listen("tcp", address)
+	if err == nil {
+		ln.Close()
+	}
+	return !errors.Is(err, syscall.EADDRINUSE)
+}
+
 // refusing is an address where nobody listens, nor at the same port of the others.
 func refusing(t *testing.T, others ...string) *net.TCPAddr {
 	t.Helper()
@@ -262,6 +271,9 @@ var dialing = []behaviour{
 	}},
 	{name: "an address that does not answer is overtaken by the next", show: func(t *testing.T, rt *proactor.Runtime) {
 		hangs := deaf(t, "127.0.0.1")
+		for !bindable(net.JoinHostPort("::1", itoa(hangs.Port))) { // others listen there
+			hangs = deaf(t, "127.0.0.1")
+		}
 		echoAt(t, "tcp", net.JoinHostPort("::1", itoa(hangs.Port)))
 		d := proactor.Dialer{FallbackDelay: time.Millisecond, Resolver: names{ip("127.0.0.1"), ip("::1")}}
 		c, err := d.Dial(t.Context(), rt, "tcp", net.JoinHostPort("name", itoa(hangs.Port))).Await(t.Context())
@@ -277,7 +289,7 @@ var dialing = []behaviour{
 			_, err := d.Dial(t.Context(), rt, "tcp", net.JoinHostPort(host, itoa(hangs.Port))).Await(t.Context())
 			dialError(t, err)
 			dialTimedOut(t, err)
-			require.Equal(t, fds, openDescriptors(t), "the sockets are closed when the future fails")
+			require.LessOrEqual(t, openDescriptors(t), fds, "the sockets are closed when the future fails")
 		}
 		d.Resolver = make(silence)
 		_, err := d.Dial(t.Context(), rt, "tcp", "name:80").Await(t.Context())
@@ -299,7 +311,7 @@ var dialing = []behaviour{
 		fds := openDescriptors(t)
 		_, err := futures.WithTimeout(rt.Dial(t.Context(), "tcp", hangs.String()), 5*time.Millisecond).Await(t.Context())
 		dialTimedOut(t, err)
-		require.Equal(t, fds, openDescriptors(t))
+		require.LessOrEqual(t, openDescriptors(t), fds)
 	}},
 	{name: "a cancel while it connects", show: func(t *testing.T, rt *proactor.Runtime) {
 		hangs := deaf(t, "127.0.0.1")
@@ -311,7 +323,7 @@ var dialing = []behaviour{
 		require.Equal(t, hangs.String(), dialError(t, err).Addr.String())
 		require.ErrorIs(t, err, futures.ErrCanceled)
 		require.ErrorIs(t, err, context.Canceled)
-		require.Equal(t, fds, openDescriptors(t))
+		require.LessOrEqual(t, openDescriptors(t), fds)
 
 		ctx, cancel := context.WithCancelCause(t.Context())
 		f = rt.Dial(ctx, "tcp", hangs.String())

@@ -341,7 +341,7 @@ var local = []behaviour{
 		there := openDescriptors(t)
 		send()
 		require.Equal(t, "x", received(t, t.Context(), other), "Recv takes the data only")
-		require.Equal(t, there, openDescriptors(t))
+		require.LessOrEqual(t, openDescriptors(t), there)
 		send()
 		r, err := other.RecvFiles(make([]byte, 1), 1).Await(t.Context())
 		require.NoError(t, err)
@@ -349,7 +349,7 @@ var local = []behaviour{
 		for _, f := range r.Files {
 			f.Close()
 		}
-		require.Equal(t, there, openDescriptors(t))
+		require.LessOrEqual(t, openDescriptors(t), there)
 		for range 200 { // cancels that race with the files
 			f := other.RecvFiles(make([]byte, 1), 3)
 			go f.Cancel()
@@ -365,7 +365,7 @@ var local = []behaviour{
 				f.Close()
 			}
 		}
-		require.Equal(t, there, openDescriptors(t))
+		require.LessOrEqual(t, openDescriptors(t), there)
 		send() // on its way when both ends close
 		closedDown(t, one)
 		closedDown(t, other)

@@ -3,7 +3,6 @@ package proactor_test
 import (
 	"context"
 	"net"
-	"runtime"
 	"syscall"
 	"testing"
 
@@ -84,18 +83,7 @@ func TestUDPEchoAllocatesNothing(t *testing.T) {
 						}
 					}
 				}
-				for range 100 {
-					trip()
-				}
-				var before, after runtime.MemStats
-				runtime.GC()
-				runtime.ReadMemStats(&before)
-				const n = 500
-				for range n {
-					trip()
-				}
-				runtime.ReadMemStats(&after)
-				require.Less(t, after.Mallocs-before.Mallocs, uint64(n*window/20))
+				requireNoAllocs(t, trip)
 			})
 		})
 	}

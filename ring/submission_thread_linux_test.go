@@ -111,16 +111,21 @@ func (r *Ring) asleep(t *testing.T) {
 func TestSubmissionThreadIsWoken(t *testing.T) {
 	r := threaded(t, 8, time.Millisecond)
 	for _, wait := range []time.Duration{0, Forever} {
+		woken := 0
 		for range 20 {
 			r.asleep(t)
 			before := r.Stats()
 			r.Next().PrepNop()
 			require.NoError(t, r.Enter(wait))
-			require.Greater(t, r.Stats().Syscalls, before.Syscalls, "to wake it takes a call")
+			if r.Stats().Syscalls > before.Syscalls {
+				woken++
+			}
 			require.Equal(t, before.Enters+1, r.Stats().Enters)
 			require.Equal(t, before.Submitted+1, r.Stats().Submitted)
 			reapAll(t, r, 1)
 		}
+		// Not each time: it says that it will sleep, and then looks once more.
+		require.Positive(t, woken, "to wake it takes a call")
 	}
 	// What is in flight has nothing to do with its sleep.
 	ours, peer := streamPair(t)

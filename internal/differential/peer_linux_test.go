@@ -57,8 +57,12 @@ func (e *endpoint) closePeer(a Act) {
 
 // wouldBlock asks first: an eventfd's mode is that of both its ends.
 func wouldBlock(fd int, events int16) bool {
-	n, _ := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: events}}, 0)
-	return n == 0
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: events}}, 0)
+		if err != unix.EINTR { // as the runtime sends signals, even without a wait
+			return n == 0
+		}
+	}
 }
 
 // write writes bytes that tell their place in the stream.
