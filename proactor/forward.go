@@ -37,17 +37,23 @@ func (c *Conn) Forward(dst *Conn, opts ...ForwardOption) futures.Future[int64] {
 	if dst == nil {
 		return futures.Failed[int64](c.opError("forward", errors.Join(errForwardNowhere, syscall.EINVAL)))
 	}
-	ctx, cancel := context.WithCancelCause(context.Background())
-	answer := futures.NewPromise[int64]()
-	answer.SetCanceler(futures.CancelFunc(func() { cancel(nil) }))
-	f := &forward{from: c, to: dst, cancel: cancel}
+	f := &forward{from: c, to: dst}
 	for _, o := range opts {
 		o(f)
 	}
-	c.loop.Go(ctx, f.run).Then(func(_ struct{}, err error) {
+	return f.begin()
+}
+
+// begin runs f as a task on the loop of from.
+func (f *forward) begin() futures.Future[int64] {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	answer := futures.NewPromise[int64]()
+	answer.SetCanceler(futures.CancelFunc(func() { cancel(nil) }))
+	f.cancel = cancel
+	f.from.loop.Go(ctx, f.run).Then(func(_ struct{}, err error) {
 		cancel(nil)
 		if errors.Is(err, ErrIdle) && context.Cause(ctx) == ErrIdle {
-			err = c.opError("forward", ErrIdle)
+			err = f.from.opError("forward", ErrIdle)
 		} else if errors.Is(err, context.Canceled) && !errors.Is(err, ErrClosed) {
 			err = futures.ErrCanceled
 		}
@@ -92,6 +98,7 @@ type forward struct {
 	withoutPipe bool // there was none to be had
 }
 
+// run moves the data. It is called on the loop of from.
 func (f *forward) run(ctx context.Context) error {
 	l := f.from.loop
 	if f.patience > 0 {

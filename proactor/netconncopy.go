@@ -69,9 +69,13 @@ func (n *netConn) readFromConn(r *netConn) (moved int64, handled bool, err error
 	if n.conn.medium == packets || r.conn.medium == packets {
 		return 0, false, nil
 	}
-	f := forward{from: r.conn, to: n.conn, open: true}
-	err = f.run(n.ctx)
-	return f.moved, true, err
+	f := &forward{from: r.conn, to: n.conn, open: true}
+	if r.conn.loop.engine.Inside() {
+		err = f.run(n.ctx)
+		return f.moved, true, err
+	}
+	moved, err = f.begin().Await(n.ctx)
+	return moved, true, err
 }
 
 // WriteTo implements io.WriterTo: it writes to w what is received until the end of the
