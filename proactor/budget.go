@@ -29,7 +29,7 @@ func (c *PacketConn) heldBytes() int64 { return c.account.Held() }
 func (c *PacketConn) isEnding() bool   { return c.state >= connEnding }
 
 func (c *Conn) exceeds() {
-	c.limited().exceeded = limitError{ErrOverBudget}
+	c.shut.exceed(overBudget)
 	c.abort(c.closedError("write"))
 }
 

@@ -7,7 +7,6 @@ import (
 	"net"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/goproactor/goproactor/futures"
@@ -27,12 +26,11 @@ type Conn struct {
 	medium   medium
 	named    networkName
 	state    connState
-	departed departure   // something else has its socket
-	gone     bool        // the descriptor was closed or given away; guarded by naming
-	sendDue  bool        // in the loop's list of those to start sending
-	others   int16       // operations in flight besides the receive and the send
-	index    int32       // in loop.conns
-	shut     atomic.Bool // Close or Abort was called
+	departed departure // something else has its socket
+	gone     bool      // the descriptor was closed or given away; guarded by naming
+	sendDue  bool      // in the loop's list of those to start sending
+	others   int16     // operations in flight besides the receive and the send
+	index    int32     // in loop.conns
 
 	recv    receiver
 	send    sender
@@ -40,8 +38,9 @@ type Conn struct {
 
 	acceptor    *acceptor // that brought it, if any
 	limits      *limits
-	naming      sync.Mutex // the descriptor is not closed while it is held
-	nonblocking sync.Mutex // held while the socket is non-blocking, see rawConn
+	naming      sync.Mutex  // the descriptor is not closed while it is held
+	nonblocking nonblocking // who needs the socket non-blocking, see rawConn
+	shut        shut
 	addresses   *addresses // once they are looked up; guarded by naming
 }
 
@@ -104,7 +103,7 @@ func (l *Loop) take(fd int, network string, dialed bool, unread [][]byte) (*Conn
 // refuse closes a connection that is not among its loop's and has nothing in
 // flight.
 func (c *Conn) refuse() {
-	c.shut.Store(true)
+	c.shut.close()
 	c.state = connClosed
 	c.leave()
 	sockets.Close(c.fd)
@@ -349,7 +348,7 @@ func (c *Conn) CloseWrite() futures.Future[struct{}] {
 // Close of a NetConn is that of package net instead: it ends the Reads and Writes
 // under way at once. What is queued before the first such Write is sent as above.
 func (c *Conn) Close() error {
-	c.shut.Store(true)
+	c.shut.close()
 	if c.loop.engine.Inside() {
 		c.beginClose()
 		return nil
@@ -389,7 +388,7 @@ func (l *Loop) whenClosed(state *connState, place func() **futures.Promise[struc
 // Abort ends the connection at once: what is queued is dropped and the peer
 // is sent a reset.
 func (c *Conn) Abort() {
-	c.shut.Store(true)
+	c.shut.close()
 	c.loop.engine.Perform(func() { c.abort(c.closedError("write")) })
 }
 
@@ -397,7 +396,7 @@ func (c *Conn) abort(err error) {
 	if c.state >= connEnding {
 		return
 	}
-	c.shut.Store(true)
+	c.shut.close()
 	c.remember()
 	sockets.Reset(c.fd)
 	c.send.err = err
@@ -409,7 +408,7 @@ func (c *Conn) beginClose() {
 	if c.state != connOpen {
 		return
 	}
-	c.shut.Store(true)
+	c.shut.close()
 	c.state = connDraining
 	if c.send.err != nil { // from now on that it is closed comes first
 		c.send.err = c.closedError("write")

@@ -84,5 +84,5 @@ func (c *Conn) SetIdleTimeout(d time.Duration) {
 }
 
 func (c *Conn) setIdleTimeout(d time.Duration) {
-	c.limited().idle.set(c.loop, d, func() { c.endsBy(ErrIdle) })
+	c.limited().idle.set(c.loop, d, func() { c.endsBy(idle) })
 }

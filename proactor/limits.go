@@ -2,6 +2,7 @@ package proactor
 
 import (
 	"errors"
+	"sync/atomic"
 
 	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/internal/engine"
@@ -16,7 +17,6 @@ type limits struct {
 	idle        idleTimeout
 	queue       int // bytes that may wait to be sent; 0 is no limit
 	policy      QueuePolicy
-	exceeded    error // the limit that ended the connection, if one has
 	closed      *futures.Promise[struct{}]
 	movable     *movable // rebalancing may move the connection
 	work        int64    // what it has received and sent, see workOfOperation
@@ -55,11 +55,11 @@ func (b *limits) connClosed() {
 // endsBy ends the connection because of a limit. Operations that wait, and later ones,
 // fail with that reason. A peer that has received everything reads the end of the
 // stream, as after Close; others are sent a reset.
-func (c *Conn) endsBy(reason error) {
+func (c *Conn) endsBy(l limit) {
 	if c.state >= connEnding {
 		return
 	}
-	c.limited().exceeded = limitError{reason}
+	c.shut.exceed(l)
 	if c.send.idle() {
 		c.remember()
 		c.beginEnd()
@@ -68,13 +68,50 @@ func (c *Conn) endsBy(reason error) {
 	c.abort(c.closedError("write"))
 }
 
-// endedBy is the reason why the connection was closed.
+// endedBy is the reason why the connection was closed. Any goroutine may call it.
 func (c *Conn) endedBy() error {
-	if c.loop.engine.Inside() && c.limits != nil && c.limits.exceeded != nil {
-		return c.limits.exceeded
+	if l := c.shut.exceeded(); l != 0 {
+		return limitError{limitErrors[l]}
 	}
 	return ErrClosed
 }
+
+// limit is one that ends a connection.
+type limit uint32
+
+const (
+	idle limit = iota + 1
+	slowConsumer
+	overBudget
+)
+
+var limitErrors = [...]error{idle: ErrIdle, slowConsumer: ErrSlowConsumer, overBudget: ErrOverBudget}
+
+// shut says whether a connection was closed, by the program or by a limit, and by which. Any
+// goroutine may call its methods.
+type shut struct{ state atomic.Uint32 }
+
+const (
+	shutClosed = 1 // Close or Abort was called
+	shutLimit  = 8 // behind this bit is the limit
+)
+
+// Load reports whether the connection was closed.
+func (s *shut) Load() bool { return s.state.Load() != 0 }
+
+// close notes a Close, and reports whether there was one before.
+func (s *shut) close() (again bool) { return s.state.Or(shutClosed)&shutClosed != 0 }
+
+// exceed notes the limit that ends the connection: the first one counts.
+func (s *shut) exceed(l limit) {
+	for before := s.state.Load(); before>>shutLimit == 0; before = s.state.Load() {
+		if s.state.CompareAndSwap(before, before|uint32(l)<<shutLimit) {
+			return
+		}
+	}
+}
+
+func (s *shut) exceeded() limit { return limit(s.state.Load() >> shutLimit) }
 
 // limitError is the reason why a connection was ended, and ErrClosed.
 type limitError struct{ error }

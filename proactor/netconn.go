@@ -81,7 +81,7 @@ func (n *netConn) Write(p []byte) (int, error) {
 // the Reads and Writes under way. The data of Writes that have returned is still sent,
 // and so is what was given to Send and Queue before the first Write that Close ends.
 func (n *netConn) Close() error {
-	again := n.conn.shut.Swap(true)
+	again := n.conn.shut.close()
 	n.conn.loop.engine.Perform(n.conn.cut)
 	if again {
 		return n.conn.closedError("close")

@@ -44,9 +44,9 @@ type PacketConn struct {
 	reading, writing deadline
 	drainLimit       engine.Timer
 	local, remote    net.Addr
-	nonblocking      sync.Mutex // held while the socket is non-blocking, see rawConn
-	using            sync.Mutex // keeps the descriptor ours while an option is set
-	gone             bool       // it is not any more
+	nonblocking      nonblocking // who needs the socket non-blocking, see rawConn
+	using            sync.Mutex  // keeps the descriptor ours while an option is set
+	gone             bool        // it is not any more
 	closed           *futures.Promise[struct{}]
 	refusal          error // why the loop refused it
 	detaching        *packetDetachment

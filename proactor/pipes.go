@@ -95,13 +95,10 @@ func (p *pipe) put(data []byte) (n int, err error) {
 	return max(n, 0), err
 }
 
-// drain gives a socket what it takes without waiting. Somebody may be making the socket
-// blocking again after a call of his own (rawConn): then the answer is EAGAIN.
+// drain gives a socket what it takes without waiting.
 func (p *pipe) drain(c *Conn) (n int, errno syscall.Errno) {
-	if !c.nonblocking.TryLock() {
-		return 0, syscall.EAGAIN
-	}
-	defer c.nonblocking.Unlock()
+	c.naming.Lock()
+	defer c.naming.Unlock()
 	n, errno = sockets.SpliceToSocket(p.r, c.fd, p.held)
 	if errno == 0 {
 		p.held -= n

@@ -58,7 +58,7 @@ func (s *sender) accepts(n int) error {
 		return nil
 	}
 	if b.policy == QueueDrop {
-		s.conn.endsBy(ErrSlowConsumer)
+		s.conn.endsBy(slowConsumer)
 		return s.err
 	}
 	return s.conn.opError("write", fmt.Errorf("%w (%d bytes)", ErrSlowConsumer, b.queue))

@@ -19,7 +19,8 @@ type rawConn struct {
 	duplicate   func() (fd int, err error)
 	state       *connState
 	deadline    func(Events) *deadline // that limits waiting for them; called on the loop
-	nonblocking *sync.Mutex            // held while the socket is non-blocking
+	lock        *sync.Mutex
+	nonblocking *nonblocking
 	flushed     func() futures.Future[struct{}]
 	fail        func(op string, cause error) error
 }
@@ -32,7 +33,7 @@ func (c *Conn) rawConn(ctx context.Context) *rawConn {
 		}
 		return &c.limited().write
 	}
-	return &rawConn{c.loop, ctx, c.duplicate, &c.state, limit, &c.nonblocking, c.flushed, fail}
+	return &rawConn{c.loop, ctx, c.duplicate, &c.state, limit, &c.naming, &c.nonblocking, c.flushed, fail}
 }
 
 func (c *PacketConn) rawConn(ctx context.Context) *rawConn {
@@ -44,7 +45,7 @@ func (c *PacketConn) rawConn(ctx context.Context) *rawConn {
 		}
 		return &c.writing
 	}
-	return &rawConn{c.loop, ctx, c.duplicate, &c.state, limit, &c.nonblocking, flushed, fail}
+	return &rawConn{c.loop, ctx, c.duplicate, &c.state, limit, &c.using, &c.nonblocking, flushed, fail}
 }
 
 // SyscallConn implements syscall.Conn, for socket options or to test whether the peer has
@@ -165,12 +166,37 @@ func (r *rawConn) limited(ready Events, open func(*futures.Promise[Events])) fut
 // withoutBlocking calls f while the socket is non-blocking. Operations that the loop
 // begins meanwhile end with EAGAIN, and are tried again when the socket is ready.
 func (r *rawConn) withoutBlocking(fd int, f func(fd uintptr) bool) bool {
-	r.nonblocking.Lock()
-	defer r.nonblocking.Unlock()
-	if sockets.SetBlocking(fd, false) {
-		defer sockets.SetBlocking(fd, true)
-	}
+	r.nonblocking.enter(r.lock, fd)
+	defer r.nonblocking.leave(r.lock, fd)
 	return f(uintptr(fd))
+}
+
+// nonblocking counts those for whom a socket is non-blocking. The lock of the descriptor
+// guards it, which is held for a system call or two, never while a function of the program
+// runs: that may take its time, or await what only the loop can bring. The loop's own calls
+// that must not wait hold the lock: the socket does not become blocking meanwhile.
+type nonblocking struct {
+	users   int16
+	changed bool // it was blocking before
+}
+
+// enter makes the socket of a descriptor non-blocking until as many have left.
+func (n *nonblocking) enter(lock *sync.Mutex, fd int) {
+	lock.Lock()
+	defer lock.Unlock()
+	if n.users == 0 {
+		n.changed = sockets.SetBlocking(fd, false)
+	}
+	n.users++
+}
+
+// leave may come with another descriptor of the socket.
+func (n *nonblocking) leave(lock *sync.Mutex, fd int) {
+	lock.Lock()
+	defer lock.Unlock()
+	if n.users--; n.users == 0 && n.changed {
+		sockets.SetBlocking(fd, true)
+	}
 }
 
 // duplicate duplicates the connection's descriptor.

@@ -43,14 +43,11 @@ func (s *fileSend) sendCached() bool {
 	return true
 }
 
-// transmit is sendfile(2). Somebody may be making the socket blocking again after a call
-// of his own (rawConn): then the answer is EAGAIN.
+// transmit is sendfile(2).
 func (s *fileSend) transmit(n int) (moved int, errno syscall.Errno) {
 	c := s.conn
-	if !c.nonblocking.TryLock() {
-		return 0, syscall.EAGAIN
-	}
-	defer c.nonblocking.Unlock()
+	c.naming.Lock()
+	defer c.naming.Unlock()
 	return sockets.SendFile(c.fd, s.fd, s.off, n)
 }
 

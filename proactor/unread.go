@@ -1,6 +1,7 @@
 package proactor
 
 import (
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -51,16 +52,34 @@ func (u *unread) put(pieces [][]byte, failure error, messages bool) {
 	u.pieces, u.failure, u.messages = pieces, failure, messages
 }
 
-// read copies what fits into p; false if nothing is left.
-func (u *unread) read(p []byte) (n int, err error, ok bool) {
-	if u.over.Load() {
+// refused is the error with which package net refuses to read from a connection now, because
+// it is closed or its deadline has passed, else nil. It reads nothing.
+func refused(conn syscall.Conn) error {
+	raw, err := conn.SyscallConn()
+	if err == nil {
+		err = raw.Read(func(uintptr) bool { return true })
+	}
+	if failure := (*net.OpError)(nil); errors.As(err, &failure) {
+		failure.Op = "read" // of raw.Read it is the only difference
+	}
+	return err
+}
+
+// read copies what fits into p; false if conn is to be asked: nothing is left, or nothing
+// is wanted.
+func (u *unread) read(conn syscall.Conn, p []byte) (n int, err error, ok bool) {
+	if u.over.Load() || len(p) == 0 && !u.messages {
 		return 0, nil, false
 	}
 	u.reading.Lock()
 	defer u.reading.Unlock()
+	if len(u.pieces) == 0 && u.failure == nil {
+		return 0, nil, false
+	}
+	if err := refused(conn); err != nil {
+		return 0, err, true
+	}
 	switch {
-	case len(u.pieces) > 0 && len(p) == 0 && !u.messages:
-		return 0, nil, true
 	case len(u.pieces) > 0:
 		n = copy(p, u.pieces[0])
 		if u.pieces[0] = u.pieces[0][n:]; len(u.pieces[0]) == 0 || u.messages {
@@ -77,10 +96,13 @@ func (u *unread) read(p []byte) (n int, err error, ok bool) {
 }
 
 // writeTo writes all of it.
-func (u *unread) writeTo(w io.Writer) (n int64, err error) {
+func (u *unread) writeTo(conn syscall.Conn, w io.Writer) (n int64, err error) {
 	u.reading.Lock()
 	defer u.reading.Unlock()
 	for len(u.pieces) > 0 {
+		if err := refused(conn); err != nil {
+			return n, err
+		}
 		k, err := w.Write(u.pieces[0])
 		n += int64(k)
 		if u.pieces[0] = u.pieces[0][k:]; err != nil {
@@ -90,6 +112,10 @@ func (u *unread) writeTo(w io.Writer) (n int64, err error) {
 	}
 	if u.failure == nil {
 		u.over.Store(true)
+		return n, nil
+	}
+	if err := refused(conn); err != nil {
+		return n, err
 	}
 	return n, u.failure
 }
@@ -110,7 +136,7 @@ type unreadTCPConn struct {
 
 // Read implements net.Conn.
 func (c *unreadTCPConn) Read(p []byte) (int, error) {
-	if n, err, ok := c.unread.read(p); ok {
+	if n, err, ok := c.unread.read(c.TCPConn, p); ok {
 		return n, err
 	}
 	return c.TCPConn.Read(p)
@@ -118,7 +144,7 @@ func (c *unreadTCPConn) Read(p []byte) (int, error) {
 
 // WriteTo implements io.WriterTo.
 func (c *unreadTCPConn) WriteTo(w io.Writer) (int64, error) {
-	n, err := c.unread.writeTo(w)
+	n, err := c.unread.writeTo(c.TCPConn, w)
 	if err != nil {
 		return n, err
 	}
@@ -134,7 +160,7 @@ type unreadUnixConn struct {
 
 // Read implements net.Conn.
 func (c *unreadUnixConn) Read(p []byte) (int, error) {
-	if n, err, ok := c.unread.read(p); ok {
+	if n, err, ok := c.unread.read(c.UnixConn, p); ok {
 		return n, err
 	}
 	return c.UnixConn.Read(p)
@@ -142,7 +168,7 @@ func (c *unreadUnixConn) Read(p []byte) (int, error) {
 
 // ReadFromUnix is that of *net.UnixConn.
 func (c *unreadUnixConn) ReadFromUnix(p []byte) (int, *net.UnixAddr, error) {
-	if n, err, ok := c.unread.read(p); ok {
+	if n, err, ok := c.unread.read(c.UnixConn, p); ok {
 		peer, _ := c.RemoteAddr().(*net.UnixAddr)
 		return n, peer, err
 	}
@@ -160,7 +186,7 @@ func (c *unreadUnixConn) ReadFrom(p []byte) (int, net.Addr, error) {
 
 // ReadMsgUnix is that of *net.UnixConn. Unread data has no control messages.
 func (c *unreadUnixConn) ReadMsgUnix(p, oob []byte) (n, oobn, flags int, from *net.UnixAddr, err error) {
-	if n, err, ok := c.unread.read(p); ok {
+	if n, err, ok := c.unread.read(c.UnixConn, p); ok {
 		peer, _ := c.RemoteAddr().(*net.UnixAddr)
 		return n, 0, 0, peer, err
 	}

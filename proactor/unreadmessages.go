@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/goproactor/goproactor/ring"
 )
@@ -23,9 +24,10 @@ type messageQueue struct {
 	over    atomic.Bool // none is left
 }
 
-// next takes the first message; false if none is left.
-func (u *messageQueue) next() (m unreadMessage, ok bool) {
-	if u.over.Load() {
+// next takes the first message; false if conn is to be asked: none is left, or it is closed
+// or its deadline has passed.
+func (u *messageQueue) next(conn syscall.Conn) (m unreadMessage, ok bool) {
+	if u.over.Load() || refused(conn) != nil {
 		return m, false
 	}
 	u.reading.Lock()
@@ -81,7 +83,7 @@ type unreadUDPConn struct {
 
 // Read implements net.Conn.
 func (c *unreadUDPConn) Read(p []byte) (int, error) {
-	if m, ok := c.next(); ok {
+	if m, ok := c.next(c.UDPConn); ok {
 		return copy(p, m.data), nil
 	}
 	return c.UDPConn.Read(p)
@@ -89,7 +91,7 @@ func (c *unreadUDPConn) Read(p []byte) (int, error) {
 
 // ReadFrom implements net.PacketConn.
 func (c *unreadUDPConn) ReadFrom(p []byte) (int, net.Addr, error) {
-	if m, ok := c.next(); ok {
+	if m, ok := c.next(c.UDPConn); ok {
 		return copy(p, m.data), m.from, nil
 	}
 	return c.UDPConn.ReadFrom(p)
@@ -97,7 +99,7 @@ func (c *unreadUDPConn) ReadFrom(p []byte) (int, net.Addr, error) {
 
 // ReadFromUDP is that of *net.UDPConn.
 func (c *unreadUDPConn) ReadFromUDP(p []byte) (int, *net.UDPAddr, error) {
-	if m, ok := c.next(); ok {
+	if m, ok := c.next(c.UDPConn); ok {
 		from, _ := m.from.(*net.UDPAddr)
 		return copy(p, m.data), from, nil
 	}
@@ -106,7 +108,7 @@ func (c *unreadUDPConn) ReadFromUDP(p []byte) (int, *net.UDPAddr, error) {
 
 // ReadFromUDPAddrPort is that of *net.UDPConn.
 func (c *unreadUDPConn) ReadFromUDPAddrPort(p []byte) (int, netip.AddrPort, error) {
-	if m, ok := c.next(); ok {
+	if m, ok := c.next(c.UDPConn); ok {
 		return copy(p, m.data), m.addrPort(), nil
 	}
 	return c.UDPConn.ReadFromUDPAddrPort(p)
@@ -114,7 +116,7 @@ func (c *unreadUDPConn) ReadFromUDPAddrPort(p []byte) (int, netip.AddrPort, erro
 
 // ReadMsgUDP is that of *net.UDPConn.
 func (c *unreadUDPConn) ReadMsgUDP(p, oob []byte) (n, oobn, flags int, from *net.UDPAddr, err error) {
-	if m, ok := c.next(); ok {
+	if m, ok := c.next(c.UDPConn); ok {
 		n, oobn, flags = m.copyTo(p, oob)
 		from, _ = m.from.(*net.UDPAddr)
 		return n, oobn, flags, from, nil
@@ -124,7 +126,7 @@ func (c *unreadUDPConn) ReadMsgUDP(p, oob []byte) (n, oobn, flags int, from *net
 
 // ReadMsgUDPAddrPort is that of *net.UDPConn.
 func (c *unreadUDPConn) ReadMsgUDPAddrPort(p, oob []byte) (n, oobn, flags int, from netip.AddrPort, err error) {
-	if m, ok := c.next(); ok {
+	if m, ok := c.next(c.UDPConn); ok {
 		n, oobn, flags = m.copyTo(p, oob)
 		return n, oobn, flags, m.addrPort(), nil
 	}
@@ -146,7 +148,7 @@ type unreadUnixgramConn struct {
 
 // Read implements net.Conn.
 func (c *unreadUnixgramConn) Read(p []byte) (int, error) {
-	if m, ok := c.next(); ok {
+	if m, ok := c.next(c.UnixConn); ok {
 		return copy(p, m.data), nil
 	}
 	return c.UnixConn.Read(p)
@@ -154,7 +156,7 @@ func (c *unreadUnixgramConn) Read(p []byte) (int, error) {
 
 // ReadFrom implements net.PacketConn.
 func (c *unreadUnixgramConn) ReadFrom(p []byte) (int, net.Addr, error) {
-	if m, ok := c.next(); ok {
+	if m, ok := c.next(c.UnixConn); ok {
 		return copy(p, m.data), m.from, nil
 	}
 	return c.UnixConn.ReadFrom(p)
@@ -162,7 +164,7 @@ func (c *unreadUnixgramConn) ReadFrom(p []byte) (int, net.Addr, error) {
 
 // ReadFromUnix is that of *net.UnixConn.
 func (c *unreadUnixgramConn) ReadFromUnix(p []byte) (int, *net.UnixAddr, error) {
-	if m, ok := c.next(); ok {
+	if m, ok := c.next(c.UnixConn); ok {
 		from, _ := m.from.(*net.UnixAddr)
 		return copy(p, m.data), from, nil
 	}
@@ -171,7 +173,7 @@ func (c *unreadUnixgramConn) ReadFromUnix(p []byte) (int, *net.UnixAddr, error) 
 
 // ReadMsgUnix is that of *net.UnixConn.
 func (c *unreadUnixgramConn) ReadMsgUnix(p, oob []byte) (n, oobn, flags int, from *net.UnixAddr, err error) {
-	if m, ok := c.next(); ok {
+	if m, ok := c.next(c.UnixConn); ok {
 		n, oobn, flags = m.copyTo(p, oob)
 		from, _ = m.from.(*net.UnixAddr)
 		return n, oobn, flags, from, nil
@@ -187,7 +189,7 @@ type unreadIPConn struct {
 
 // Read implements net.Conn.
 func (c *unreadIPConn) Read(p []byte) (int, error) {
-	if m, ok := c.next(); ok {
+	if m, ok := c.next(c.IPConn); ok {
 		return copy(p, m.data), nil
 	}
 	return c.IPConn.Read(p)
@@ -195,7 +197,7 @@ func (c *unreadIPConn) Read(p []byte) (int, error) {
 
 // ReadFrom implements net.PacketConn.
 func (c *unreadIPConn) ReadFrom(p []byte) (int, net.Addr, error) {
-	if m, ok := c.next(); ok {
+	if m, ok := c.next(c.IPConn); ok {
 		return copy(p, m.data), m.from, nil
 	}
 	return c.IPConn.ReadFrom(p)
@@ -203,7 +205,7 @@ func (c *unreadIPConn) ReadFrom(p []byte) (int, net.Addr, error) {
 
 // ReadFromIP is that of *net.IPConn.
 func (c *unreadIPConn) ReadFromIP(p []byte) (int, *net.IPAddr, error) {
-	if m, ok := c.next(); ok {
+	if m, ok := c.next(c.IPConn); ok {
 		from, _ := m.from.(*net.IPAddr)
 		return copy(p, m.data), from, nil
 	}
@@ -212,7 +214,7 @@ func (c *unreadIPConn) ReadFromIP(p []byte) (int, *net.IPAddr, error) {
 
 // ReadMsgIP is that of *net.IPConn.
 func (c *unreadIPConn) ReadMsgIP(p, oob []byte) (n, oobn, flags int, from *net.IPAddr, err error) {
-	if m, ok := c.next(); ok {
+	if m, ok := c.next(c.IPConn); ok {
 		n, oobn, flags = m.copyTo(p, oob)
 		from, _ = m.from.(*net.IPAddr)
 		return n, oobn, flags, from, nil
