@@ -208,3 +208,23 @@ func TestUnreadMessagesAreRefusedAsPackageNet(t *testing.T) {
 		}
 	})
 }
+
+// The callback of the last send may abort the connection.
+func TestAbortInACallback(t *testing.T) {
+	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		for name, end := range map[string]func(*proactor.Conn){
+			"Abort":         func(c *proactor.Conn) { c.Abort() },
+			"WriteDeadline": func(c *proactor.Conn) { c.SetWriteDeadline(time.Unix(1, 0)); c.Close() },
+			"Close":         func(c *proactor.Conn) { c.Close() },
+		} {
+			c, peer := accepted(t, rt)
+			c.Loop().Do(func() { c.SendBytes([]byte("x")).Then(func(int, error) { end(c) }) })
+			select {
+			case <-closedOf(c):
+			case <-time.After(20 * time.Second):
+				t.Fatal("it stays open: " + name)
+			}
+			peer.Close()
+		}
+	})
+}

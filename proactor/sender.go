@@ -332,7 +332,9 @@ func (s *sender) abandonFrom(i int, err error) {
 
 // cancel ends the send under way and the segments behind it, for that reason.
 func (s *sender) cancel(reason error) {
-	if s.inFlight > 0 && s.queue.At(0).turn != nil {
+	if s.inFlight > 0 && s.queue.Len() == 0 {
+		// A callback of the last segment, whose send has just ended.
+	} else if s.inFlight > 0 && s.queue.At(0).turn != nil {
 		s.queue.At(0).turn.end(reason)
 	} else if s.inFlight > 0 && s.ending().reason == nil {
 		s.conn.limited().ending.reason = reason
