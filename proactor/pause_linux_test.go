@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -59,6 +60,26 @@ var pausing = []behaviour{
 			p.Close()
 		}
 	}},
+	{name: "a NetListener at its limit heeds deadlines", opts: []proactor.Option{proactor.WithMaxConns(1), proactor.WithLoops(1)}, show: func(t *testing.T, rt *proactor.Runtime) {
+		ln := listen(t, rt)
+		heir := heirOf(t, ln)
+		std := ln.NetListener()
+		dial(t, ln.Addr())
+		first, err := std.Accept()
+		require.NoError(t, err)
+		dial(t, ln.Addr())
+		for range 2 {
+			require.NoError(t, std.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Now().Add(20*time.Millisecond)))
+			_, err := std.Accept()
+			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+			require.NoError(t, std.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Time{}))
+		}
+		require.NoError(t, std.Close())
+		require.Equal(t, 1, heir.accepted(t, 1), "the second was not accepted and closed")
+		first.Close()
+	}},
+	{name: "a NetListener at its limit heeds Pause", opts: []proactor.Option{proactor.WithMaxConns(1), proactor.WithLoops(1)}, show: netListenerPaused},
+	{name: "a NetListener of several sockets at its limit heeds Pause", opts: []proactor.Option{proactor.WithMaxConns(1)}, show: netListenerPaused},
 	{name: "what no Accept has taken stays for Accept", show: func(t *testing.T, rt *proactor.Runtime) {
 		const clients = 10
 		ln := listen(t, rt)
@@ -100,6 +121,43 @@ var pausing = []behaviour{
 		_, err = ln.Accept().Await(t.Context())
 		require.ErrorIs(t, err, proactor.ErrClosed)
 	}},
+}
+
+// netListenerPaused pauses a listener whose places are taken, and closes it.
+func netListenerPaused(t *testing.T, rt *proactor.Runtime) {
+	const clients = 8 // each socket gets some
+	ln := listen(t, rt)
+	heir := heirOf(t, ln)
+	std := ln.NetListener()
+	came := make(chan net.Conn, clients)
+	ended := make(chan error)
+	go func() {
+		for {
+			conn, err := std.Accept()
+			if err != nil {
+				ended <- err
+				return
+			}
+			came <- conn
+		}
+	}()
+	for range clients {
+		dial(t, ln.Addr())
+	}
+	first := <-came
+	for range 100 { // most often the Accepts that follow wait for a place by then
+		runtime.Gosched()
+	}
+	_, err := ln.Pause().Await(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, ln.Close())
+	require.ErrorIs(t, <-ended, net.ErrClosed)
+	require.Equal(t, clients, 1+len(came)+heir.accepted(t, clients-1-len(came)))
+	close(came)
+	for c := range came {
+		require.NoError(t, c.Close())
+	}
+	require.NoError(t, first.Close())
 }
 
 // handOverWhilePausing has one loop accept connections for another that is busy, which has
