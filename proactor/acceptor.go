@@ -31,7 +31,7 @@ type acceptor struct {
 	conns      atomic.Int64            // open on this loop
 	socketless bool                    // its connections are accepted by other acceptors
 	closed     func()                  // called once the socket is closed
-	onStopped  []func()                // called once no accept is under way
+	onStopped  []func()                // of Pause, see acceptingStopped
 
 	backoffTimer engine.Timer    // until the next try after a shortage
 	backoff      time.Duration   // the last wait after a shortage
@@ -113,7 +113,7 @@ func (a *acceptor) Complete(result int32, flags uint32) {
 	if result >= 0 && !wasStopping && a.full() {
 		a.pause()
 	}
-	if !a.armed && a.onStopped != nil {
+	if a.onStopped != nil {
 		a.acceptingStopped()
 	}
 	a.arm()
@@ -227,6 +227,9 @@ func (a *acceptor) refill() {
 	for a.waiting.Len() > 0 && !a.backoffTimer.Armed() && a.listener.admit() {
 		a.admitted(a.waiting.Pop())
 	}
+	if a.onStopped != nil {
+		a.acceptingStopped()
+	}
 	a.arm()
 }
 
@@ -280,6 +283,7 @@ func (a *acceptor) close() {
 	for a.waiting.Len() > 0 {
 		sockets.Close(a.waiting.Pop())
 	}
+	a.acceptingStopped()
 	if a.armed && !a.stopping {
 		a.stopping = true
 		a.loop.engine.Cancel(a.userData)

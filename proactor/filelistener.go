@@ -174,17 +174,23 @@ func (ln *Listener) SetUnlinkOnClose(on bool) { ln.unlink.Store(on) }
 // Pause stops accepting until Resume. A client that connects meanwhile waits in the
 // kernel's queue, or is refused when that is full. Open connections go on. The future
 // resolves when no accept is under way: every connection accepted so far has been given
-// to its handler or to an Accept. A Close after that loses no connection of a socket that
-// another process has too; without the Pause it may drop some. Any goroutine may call it.
+// to its handler, or is there for Accept, which gives it out after a Close, too. A Close
+// after that loses no connection of a socket that another process has too; without the
+// Pause it may drop some. Any goroutine may call it.
+//
+// Connections that were accepted above a limit (WithMaxConns, WithAcceptRate) have to be
+// let in first: the future waits until there are places for them.
 func (ln *Listener) Pause() futures.Future[struct{}] {
 	p := futures.NewPromise[struct{}]()
-	var left atomic.Int32
-	left.Store(int32(len(ln.acceptors)) + 1)
-	stopped := func() {
-		if left.Add(-1) == 0 {
-			p.Resolve(struct{}{})
+	arrived := countdown(len(ln.acceptors), func() { p.Resolve(struct{}{}) })
+	stopped := countdown(len(ln.acceptors)+1, func() {
+		// What acceptors have handed to loops is in the inboxes of these: go behind it.
+		for _, a := range ln.acceptors {
+			if !a.loop.engine.Do(arrived) {
+				arrived()
+			}
 		}
-	}
+	})
 	ln.mu.Lock()
 	ln.paused.Store(true)
 	std := ln.std
@@ -203,21 +209,35 @@ func (ln *Listener) Pause() futures.Future[struct{}] {
 	return p.Future()
 }
 
-// stopAccepting stops accepting, and calls stopped when no accept is under way.
-func (a *acceptor) stopAccepting(stopped func()) {
-	if !a.armed {
-		stopped()
-		return
+// countdown returns a function whose n-th call calls last. Any goroutine may call it.
+func countdown(n int, last func()) func() {
+	var left atomic.Int32
+	left.Store(int32(n))
+	return func() {
+		if left.Add(-1) == 0 {
+			last()
+		}
 	}
-	a.onStopped = append(a.onStopped, stopped)
-	a.pause()
 }
 
-// acceptingStopped is called when no accept is under way.
+// stopAccepting stops accepting, and calls stopped when that is done.
+func (a *acceptor) stopAccepting(stopped func()) {
+	a.onStopped = append(a.onStopped, stopped)
+	if a.armed {
+		a.pause()
+	}
+	a.acceptingStopped()
+}
+
+// acceptingStopped tells those who wait for it that no accept is under way, and that
+// every connection accepted before was let in.
 func (a *acceptor) acceptingStopped() {
-	waiting := a.onStopped
+	if a.armed || a.waiting.Len() > 0 && a.listener.paused.Load() {
+		return
+	}
+	calls := a.onStopped
 	a.onStopped = nil
-	for _, stopped := range waiting {
+	for _, stopped := range calls {
 		stopped()
 	}
 }

@@ -17,6 +17,9 @@ func (l *Loop) beginDrain(empty func()) {
 		if !c.recv.dialed {
 			c.stopReceiving()
 		}
+		if c.acceptor != nil && c.acceptor.listener.closed.Load() {
+			l.engine.Later(c.acceptor.listener.dropUntaken)
+		}
 	}
 	l.residents.Each(resident.drain)
 }

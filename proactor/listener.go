@@ -143,7 +143,7 @@ func (ln *Listener) admit() bool {
 func (ln *Listener) use(mode string) error {
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
-	if ln.failure != nil {
+	if ln.failure != nil && len(ln.backlog) == 0 {
 		return ln.failure
 	}
 	if ln.mode != "" && ln.mode != mode {
@@ -374,7 +374,8 @@ func (ln *Listener) Conns(ctx context.Context) iter.Seq2[*Conn, error] {
 }
 
 // Close stops accepting and closes the sockets. Connections go on; those that
-// no Accept has taken are closed. When Close returns, the kernel refuses
+// no Accept has taken are closed, but after a Pause they stay for Accept and Conns, until
+// Shutdown. When Close returns, the kernel refuses
 // connections and the address is free for another Listen. Any goroutine, handler or callback may call it; closing
 // again does nothing.
 //
@@ -408,7 +409,12 @@ func (ln *Listener) stopAccepting(cause error) (first bool) {
 	cause = &net.OpError{Op: "accept", Net: ln.network, Addr: ln.address, Err: cause}
 	ln.failure = cause
 	line, backlog := ln.line, ln.backlog
-	ln.line, ln.backlog = nil, nil
+	ln.line = nil
+	if errors.Is(cause, ErrClosed) && ln.paused.Load() && !ln.rt.isClosing() {
+		backlog = nil
+	} else {
+		ln.backlog = nil
+	}
 	ln.refuse() // before a Close at the same time returns
 	std := ln.std
 	ln.mu.Unlock()
@@ -434,6 +440,18 @@ func (ln *Listener) stopAccepting(cause error) (first bool) {
 		}
 	}
 	return true
+}
+
+// dropUntaken closes the connections that no Accept has taken before the runtime is shut
+// down.
+func (ln *Listener) dropUntaken() {
+	ln.mu.Lock()
+	backlog := ln.backlog
+	ln.backlog = nil
+	ln.mu.Unlock()
+	for _, c := range backlog {
+		c.Close()
+	}
 }
 
 // refuse has the kernel refuse connections. The loops close the descriptors once

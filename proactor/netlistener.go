@@ -16,7 +16,8 @@ import (
 // that serve on goroutines. It accepts a *net.TCPConn or *net.UnixConn of package net,
 // which costs what it costs there and has nothing to do with the loops. With
 // a limit (WithMaxConns, WithMaxConnsPerAddress) it is a type that embeds one of these and
-// counts its Close. The connections can be used after the end of the runtime. Shutdown
+// counts its Close; with several sockets a Pause lets in what was accepted above the
+// limit, one connection of each at most. The connections can be used after the end of the runtime. Shutdown
 // of the runtime does not wait for them: http.Server.Shutdown does.
 //
 // It has a SetDeadline method. With one socket (a Unix socket, or one loop) an Accept
@@ -30,7 +31,7 @@ func (ln *Listener) NetListener() net.Listener {
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
 	if ln.std == nil {
-		ln.std = &netListener{ln: ln, arrivals: make(chan accepted), stopped: make(chan struct{})}
+		ln.std = &netListener{ln: ln, arrivals: make(chan accepted), stopped: make(chan struct{}), pausing: make(chan struct{})}
 		if ln.failure != nil {
 			ln.std.stop()
 		}
@@ -58,6 +59,7 @@ type netListener struct {
 	sockets   []net.Listener
 	ended     bool
 	paused    chan struct{} // closed by Resume, nil if accepting is not paused
+	pausing   chan struct{} // closed by Pause
 	waitUntil time.Time     // the rate allows no Accept before
 	accepting int           // Accepts that have begun, see beginAccept
 	onStopped []func()      // called when accepting is 0
@@ -181,7 +183,18 @@ func (n *netListener) serve(s net.Listener) {
 
 // acceptFrom accepts from one socket what the listener's limits allow. The caller calls
 // endAccept when it has dealt with it.
-func (n *netListener) acceptFrom(s net.Listener, expired <-chan struct{}) (net.Conn, error) {
+func (n *netListener) acceptFrom(s net.Listener, expired <-chan struct{}) (_ net.Conn, err error) {
+	placed := n.places != nil && len(n.sockets) == 1
+	if placed {
+		if err := n.takePlace(expired); err != nil {
+			return nil, err
+		}
+		defer func() {
+			if err != nil {
+				<-n.places
+			}
+		}()
+	}
 	for again := false; ; again = true {
 		if again {
 			n.endAccept()
@@ -192,7 +205,7 @@ func (n *netListener) acceptFrom(s net.Listener, expired <-chan struct{}) (net.C
 		conn, err := s.Accept()
 		switch {
 		case err == nil:
-			if conn, err = n.admit(conn); conn != nil || err != nil {
+			if conn, err = n.admit(conn, placed); conn != nil || err != nil {
 				return conn, err
 			}
 		case errors.Is(err, net.ErrClosed) || n.ln.closed.Load():
@@ -203,6 +216,44 @@ func (n *netListener) acceptFrom(s net.Listener, expired <-chan struct{}) (net.C
 		default:
 			return nil, err
 		}
+	}
+}
+
+// takePlace waits for a place under the limit, before an accept: what has been accepted
+// would have to be closed at a deadline. Of several sockets each has an accept under way,
+// and one must not keep the last place from those where somebody connects: there the
+// place is taken afterwards, see placeOf. If takePlace fails endAccept must follow.
+func (n *netListener) takePlace(expired <-chan struct{}) error {
+	select {
+	case n.places <- struct{}{}:
+		return nil
+	case <-n.stopped:
+		n.startAccept()
+		return n.closed()
+	case <-expired:
+		n.startAccept()
+		return n.opError(os.ErrDeadlineExceeded)
+	}
+}
+
+// placeOf waits for a place for a connection that was accepted. While Pause waits for the
+// connection, it is let in without one.
+func (n *netListener) placeOf() (placed bool, err error) {
+	n.mu.Lock()
+	pausing := n.pausing
+	n.mu.Unlock()
+	select {
+	case n.places <- struct{}{}:
+		return true, nil
+	default:
+	}
+	select {
+	case n.places <- struct{}{}:
+		return true, nil
+	case <-pausing:
+		return false, nil
+	case <-n.stopped:
+		return false, n.closed()
 	}
 }
 
@@ -272,9 +323,9 @@ func (n *netListener) takeOnStopped() (calls []func()) {
 	return calls
 }
 
-// admit applies the limits to a connection. It returns neither a connection nor an
-// error if it has closed it.
-func (n *netListener) admit(conn net.Conn) (net.Conn, error) {
+// admit applies the limits to a connection, which has its place already or not. It
+// returns neither a connection nor an error if it has closed it.
+func (n *netListener) admit(conn net.Conn, placed bool) (net.Conn, error) {
 	q := &n.ln.quotas
 	if wait := q.rate.take(); wait > 0 {
 		n.mu.Lock()
@@ -293,19 +344,18 @@ func (n *netListener) admit(conn net.Conn) (net.Conn, error) {
 			return nil, nil
 		}
 	}
-	leave := func() {
-		q.perAddress.left(ip)
-		if n.places != nil {
-			<-n.places
-		}
-	}
-	if n.places != nil {
-		select {
-		case n.places <- struct{}{}:
-		case <-n.stopped:
+	if n.places != nil && !placed {
+		var err error
+		if placed, err = n.placeOf(); err != nil {
 			q.perAddress.left(ip)
 			conn.Close()
-			return nil, n.closed()
+			return nil, err
+		}
+	}
+	leave := func() {
+		q.perAddress.left(ip)
+		if placed {
+			<-n.places
 		}
 	}
 	return countedConn(conn, leave), nil
@@ -389,6 +439,7 @@ func (n *netListener) pause(stopped func()) {
 	n.mu.Lock()
 	if n.paused == nil && !n.ended {
 		n.paused = make(chan struct{})
+		close(n.pausing)
 		n.apply()
 	}
 	n.onStopped = append(n.onStopped, stopped)
@@ -405,7 +456,7 @@ func (n *netListener) resume() {
 	defer n.mu.Unlock()
 	if n.paused != nil {
 		close(n.paused)
-		n.paused = nil
+		n.paused, n.pausing = nil, make(chan struct{})
 		n.apply()
 	}
 }

@@ -63,8 +63,13 @@ func (n *netPacketConn) ReadMsgIP(p, oob []byte) (k, oobn, flags int, from *net.
 	return k, oobn, flags, from, err
 }
 
-// ReadMsgUnix is that of *net.UnixConn.
+// ReadMsgUnix is that of *net.UnixConn: descriptors in oob are the caller's. Messages that
+// are received before the first ReadMsgUnix with room in oob, and those that another
+// method reads, come without theirs, which are closed. There is room for 28 of a message.
 func (n *netPacketConn) ReadMsgUnix(p, oob []byte) (k, oobn, flags int, from *net.UnixAddr, err error) {
+	if len(oob) > 0 {
+		n.conn.loop.engine.Perform(n.conn.recv.roomForRights)
+	}
 	k, oobn, flags, addr, err := n.readMessage(p, oob)
 	from, _ = addr.(*net.UnixAddr)
 	return k, oobn, flags, from, err
@@ -87,6 +92,10 @@ func (m Message) copyTo(p, oob []byte) (n, oobn, flags int) {
 		flags |= int(ring.MsgTrunc)
 	}
 	if oobn < len(m.control()) {
+		flags |= int(ring.MsgCTrunc)
+	}
+	oobn, cut := m.giveRights(oob, oobn)
+	if cut || m.out().Flags&ring.MsgCTrunc != 0 {
 		flags |= int(ring.MsgCTrunc)
 	}
 	return n, oobn, flags

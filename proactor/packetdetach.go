@@ -12,7 +12,7 @@ import (
 // *net.UDPConn, *net.UnixConn or *net.IPConn. It waits and fails as Conn.Detach does.
 // Messages that were received and nobody has taken come first from all methods
 // that receive; the result is then of a type that embeds the one of package
-// net. Runtime.AdoptPacket is the opposite.
+// net. Descriptors that came with them are closed. Runtime.AdoptPacket is the opposite.
 func (c *PacketConn) Detach() (net.PacketConn, error) {
 	if err := c.loop.rt.mayWait(); err != nil {
 		return nil, c.opError("detach", err)

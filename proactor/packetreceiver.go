@@ -39,6 +39,7 @@ type packetReceiver struct {
 	armed    bool
 	pausing  bool // a cancel for it is on its way
 	starved  bool // waits for buffers
+	control  bool // ReadMsgUnix was called: the next receive has room for control messages
 
 	in   incoming[Message]
 	note error // a failure that is not reported yet
@@ -88,10 +89,29 @@ func (r *packetReceiver) head() int {
 const controlRoom = 128
 
 // roomForControl makes room for control messages that no PacketOption asked for, unless a
-// receive is under way.
+// receive is under way. In such room the kernel puts descriptors that come through a Unix
+// socket, whoever sends them: there it is made for ReadMsgUnix only.
 func (r *packetReceiver) roomForControl() {
-	if !r.armed {
+	if !r.armed && r.conn.family != syscall.AF_UNIX {
 		r.shape.Controllen = max(r.shape.Controllen, controlRoom)
+	}
+}
+
+// roomForRights makes room for control messages, and keeps the descriptors in them with
+// their message from now on.
+func (r *packetReceiver) roomForRights() {
+	if r.control {
+		return
+	}
+	r.control = true
+	r.pause() // a receive under way has no room
+}
+
+// pause ends the receive under way. Another is armed if one is wanted.
+func (r *packetReceiver) pause() {
+	if r.armed && !r.pausing {
+		r.pausing = true
+		r.conn.loop.engine.Cancel(r.userData)
 	}
 }
 
@@ -103,9 +123,16 @@ func (r *packetReceiver) arm() {
 	if r.armed || r.starved || !r.wanted() {
 		return
 	}
+	if r.control {
+		r.shape.Controllen = max(r.shape.Controllen, controlRoom)
+	}
+	flags := ring.MsgTrunc
+	if r.conn.family == syscall.AF_UNIX {
+		flags |= ring.MsgCMsgCloexec
+	}
 	l := r.conn.loop
 	sqe := l.engine.Next()
-	sqe.PrepMultishotRecvmsg(r.conn.fd, &r.shape, messageGroup, ring.MsgTrunc)
+	sqe.PrepMultishotRecvmsg(r.conn.fd, &r.shape, messageGroup, flags)
 	r.userData = l.engine.Submit(sqe, r)
 	r.armed = true
 }
@@ -147,7 +174,11 @@ func (r *packetReceiver) message(b Buffer) Message {
 		out.Payloadlen -= min(out.Payloadlen, uint32(skip-head))
 	}
 	b.lease.SetData(all[skip:])
-	return Message{Buffer: b, head: all[:head], name: uint16(r.shape.Namelen), network: &r.conn.network}
+	m := Message{Buffer: b, head: all[:head], name: uint16(r.shape.Namelen), network: &r.conn.network}
+	if r.conn.family == syscall.AF_UNIX && r.shape.Controllen > 0 {
+		m.holdRights(r.control)
+	}
+	return m
 }
 
 // failed handles a completion without a message.
@@ -195,10 +226,11 @@ func (r *packetReceiver) deliver(m Message) {
 	if !deliver(r, m) {
 		return
 	}
-	if (r.in.unread.Len() >= unreadMessages || r.in.bytes >= unreadMessageBytes) && r.armed && !r.pausing {
-		r.pausing = true
+	full := r.in.unread.Len() >= unreadMessages || r.in.bytes >= unreadMessageBytes
+	// Descriptors are scarcer than memory: a message that has some is the last.
+	if (full || m.lease.HasAttachment()) && r.armed && !r.pausing {
 		r.conn.loop.counts.paused++
-		r.conn.loop.engine.Cancel(r.userData)
+		r.pause()
 	}
 }
 
@@ -213,6 +245,7 @@ func (r *packetReceiver) settled(m Message) Message {
 	all := own.Data()
 	copy(all, m.head)
 	copy(all[head:], payload)
+	own.Attach(m.lease.Attached())
 	m.lease.End()
 	own.SetData(all[head:])
 	m.Buffer, m.head = bufferOf(own), all[:head:head]
@@ -254,10 +287,7 @@ func (r *packetReceiver) drop() {
 	drop(r)
 	r.expire(r.conn.closedError("read"))
 	r.in.handler = nil
-	if r.armed && !r.pausing {
-		r.pausing = true
-		r.conn.loop.engine.Cancel(r.userData)
-	}
+	r.pause()
 }
 
 // Contain implements engine.Container.

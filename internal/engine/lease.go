@@ -21,6 +21,7 @@ type Lease struct {
 	generation atomic.Uint32
 	uncharged  atomic.Bool // the charge is still on its way to the loop, see charge
 	whole      int         // of a message of which data is only a part: its length
+	attached   Attachment
 
 	root   *Lease       // whose memory it shares, see Retain
 	others atomic.Int32 // holders besides one
@@ -50,6 +51,22 @@ func (l *Lease) Whole() int { return l.whole }
 
 // SetWhole: see Whole.
 func (l *Lease) SetWhole(n int) { l.whole = n }
+
+// Attachment is what came with the data and is given back with the memory, such as
+// descriptors.
+type Attachment interface{ LeaseEnded() }
+
+// Attach ties a to the lease.
+func (l *Lease) Attach(a Attachment) { l.attached = a }
+
+// HasAttachment says that something is tied to the lease.
+func (l *Lease) HasAttachment() bool { return l.attached != nil }
+
+// Attached is what is tied to the lease, which is not any more; nil is nothing.
+func (l *Lease) Attached() (a Attachment) {
+	a, l.attached = l.attached, nil
+	return a
+}
 
 // Bytes is the data for a holder of that generation. It panics if that use is
 // over, with what names the call.
@@ -147,6 +164,9 @@ func (e *endedLeases) note(l *Lease) {
 	if root := l.root; root != nil {
 		root.EndAnywhere()
 		return
+	}
+	if a := l.Attached(); a != nil {
+		a.LeaseEnded()
 	}
 	if l.uncharged.CompareAndSwap(true, false) {
 		return

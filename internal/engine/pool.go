@@ -279,6 +279,9 @@ func (p *Pool) release(l *Lease) {
 	l.hook.Remove()
 	l.credit()
 	l.generation.Add(1)
+	if l.attached != nil {
+		l.Attached().LeaseEnded()
+	}
 	root := l.root
 	if root == nil {
 		poison(l.data)

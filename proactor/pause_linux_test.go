@@ -1,0 +1,259 @@
+package proactor_test
+
+import (
+	"context"
+	"net"
+	"os"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/goproactor/goproactor/proactor"
+	"github.com/stretchr/testify/require"
+)
+
+func TestPauseThenClose(t *testing.T) { conform(t, pausing) }
+
+var pausing = []behaviour{
+	{name: "what one loop hands to another is not lost", show: func(t *testing.T, rt *proactor.Runtime) {
+		for range 20 {
+			handOverWhilePausing(t, rt)
+		}
+	}},
+	{name: "what waits for a place is not lost", opts: []proactor.Option{proactor.WithMaxConns(1), proactor.WithLoops(1)}, show: func(t *testing.T, rt *proactor.Runtime) {
+		const clients = 5
+		ln := listen(t, rt)
+		heir := heirOf(t, ln)
+		var served atomic.Int32
+		loop := rt.Loops()[0]
+		release := occupy(t, loop)
+		conns := make(chan *proactor.Conn, clients)
+		require.NoError(t, ln.OnConn(func(c *proactor.Conn) { served.Add(1); conns <- c }))
+		var peers []*net.TCPConn
+		for range clients {
+			peers = append(peers, dial(t, ln.Addr()))
+		}
+		release()
+		first := <-conns
+		paused := ln.Pause()
+		stepped(t, loop) // the accept has been canceled
+		stepped(t, loop)
+		first.Abort()
+		for {
+			select {
+			case c := <-conns:
+				c.Abort()
+				continue
+			case <-paused.Done():
+			}
+			break
+		}
+		require.NoError(t, ln.Close())
+		inherited := heir.accepted(t, clients-int(served.Load()))
+		require.EqualValues(t, clients, int(served.Load())+inherited)
+		close(conns)
+		for c := range conns {
+			c.Abort()
+		}
+		for _, p := range peers {
+			p.Close()
+		}
+	}},
+	{name: "a NetListener at its limit heeds deadlines", opts: []proactor.Option{proactor.WithMaxConns(1), proactor.WithLoops(1)}, show: func(t *testing.T, rt *proactor.Runtime) {
+		ln := listen(t, rt)
+		heir := heirOf(t, ln)
+		std := ln.NetListener()
+		dial(t, ln.Addr())
+		first, err := std.Accept()
+		require.NoError(t, err)
+		dial(t, ln.Addr())
+		for range 2 {
+			require.NoError(t, std.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Now().Add(20*time.Millisecond)))
+			_, err := std.Accept()
+			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+			require.NoError(t, std.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Time{}))
+		}
+		require.NoError(t, std.Close())
+		require.Equal(t, 1, heir.accepted(t, 1), "the second was not accepted and closed")
+		first.Close()
+	}},
+	{name: "a NetListener at its limit heeds Pause", opts: []proactor.Option{proactor.WithMaxConns(1), proactor.WithLoops(1)}, show: netListenerPaused},
+	{name: "a NetListener of several sockets at its limit heeds Pause", opts: []proactor.Option{proactor.WithMaxConns(1)}, show: netListenerPaused},
+	{name: "what no Accept has taken stays for Accept", show: func(t *testing.T, rt *proactor.Runtime) {
+		const clients = 10
+		ln := listen(t, rt)
+		for range clients {
+			dial(t, ln.Addr())
+		}
+		c, err := ln.Accept().Await(t.Context())
+		require.NoError(t, err)
+		c.Abort()
+		eventually(t, func() bool { return rt.Stats().Total().Accepted == clients }, rt.Describe)
+		_, err = ln.Pause().Await(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, ln.Close())
+		got := 1
+		for c, err := range ln.Conns(t.Context()) {
+			require.NoError(t, err)
+			_, err = c.CloseWrite().Await(t.Context())
+			require.NoError(t, err, "it is open")
+			c.Abort()
+			got++
+		}
+		require.Equal(t, clients, got)
+		_, err = ln.Accept().Await(t.Context())
+		require.ErrorIs(t, err, proactor.ErrClosed)
+	}},
+	{name: "Shutdown does not wait for what no Accept has taken", show: func(t *testing.T, rt *proactor.Runtime) {
+		ln := listen(t, rt)
+		for range 3 {
+			dial(t, ln.Addr())
+		}
+		c, err := ln.Accept().Await(t.Context())
+		require.NoError(t, err)
+		c.Abort()
+		eventually(t, func() bool { return rt.Stats().Total().Accepted == 3 }, rt.Describe)
+		_, err = ln.Pause().Await(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, ln.Close())
+		require.NoError(t, rt.Shutdown(t.Context()))
+		_, err = ln.Accept().Await(t.Context())
+		require.ErrorIs(t, err, proactor.ErrClosed)
+	}},
+}
+
+// netListenerPaused pauses a listener whose places are taken, and closes it.
+func netListenerPaused(t *testing.T, rt *proactor.Runtime) {
+	const clients = 8 // each socket gets some
+	ln := listen(t, rt)
+	heir := heirOf(t, ln)
+	std := ln.NetListener()
+	came := make(chan net.Conn, clients)
+	ended := make(chan error)
+	go func() {
+		for {
+			conn, err := std.Accept()
+			if err != nil {
+				ended <- err
+				return
+			}
+			came <- conn
+		}
+	}()
+	for range clients {
+		dial(t, ln.Addr())
+	}
+	first := <-came
+	for range 100 { // most often the Accepts that follow wait for a place by then
+		runtime.Gosched()
+	}
+	_, err := ln.Pause().Await(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, ln.Close())
+	require.ErrorIs(t, <-ended, net.ErrClosed)
+	require.Equal(t, clients, 1+len(came)+heir.accepted(t, clients-1-len(came)))
+	close(came)
+	for c := range came {
+		require.NoError(t, c.Close())
+	}
+	require.NoError(t, first.Close())
+}
+
+// handOverWhilePausing has one loop accept connections for another that is busy, which has
+// told Pause before that it accepts none.
+func handOverWhilePausing(t *testing.T, rt *proactor.Runtime) {
+	const clients = 4
+	std, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ln, err := rt.AdoptListener(std)
+	require.NoError(t, err)
+	heir := heirOf(t, ln)
+	served := make(chan *proactor.Conn, clients)
+	require.NoError(t, ln.OnConn(func(c *proactor.Conn) { served <- c }))
+	accepts, gets := rt.Loops()[0], rt.Loops()[1]
+	stepped(t, accepts)
+	stepped(t, gets)
+	goOnAccepting := occupy(t, accepts)
+	var peers []*net.TCPConn
+	for range clients {
+		peers = append(peers, dial(t, ln.Addr()))
+	}
+	paused := ln.Pause()
+	stepped(t, gets)
+	goOn := occupy(t, gets)
+	goOnAccepting()
+	for range 4 {
+		stepped(t, accepts)
+	}
+	if paused.Ready() { // nothing was accepted, or the handing over was not waited for
+		require.NoError(t, ln.Close())
+	}
+	goOn()
+	_, err = paused.Await(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, ln.Close())
+	stepped(t, gets)
+	inherited := heir.accepted(t, clients-len(served))
+	require.Equal(t, clients, len(served)+inherited)
+	close(served)
+	for c := range served {
+		c.Abort()
+	}
+	for _, p := range peers {
+		p.Close()
+	}
+}
+
+// occupy keeps a loop busy until release is called.
+func occupy(t *testing.T, l *proactor.Loop) (release func()) {
+	t.Helper()
+	busy, over := make(chan struct{}), make(chan struct{})
+	require.True(t, l.Do(func() { close(busy); <-over }))
+	<-busy
+	return func() { close(over) }
+}
+
+// stepped returns when the loop has run what was posted before.
+func stepped(t *testing.T, l *proactor.Loop) {
+	t.Helper()
+	_, err := l.Go(context.Background(), func(context.Context) error { return nil }).Await(t.Context())
+	require.NoError(t, err)
+}
+
+// heir is the process that has the sockets of a listener, too, and accepts when that has
+// been closed.
+type heir struct{ sockets []net.Listener }
+
+func heirOf(t *testing.T, ln *proactor.Listener) *heir {
+	t.Helper()
+	files, err := ln.Files()
+	require.NoError(t, err)
+	h := &heir{}
+	for _, f := range files {
+		s, err := net.FileListener(f)
+		require.NoError(t, err)
+		require.NoError(t, f.Close())
+		t.Cleanup(func() { s.Close() })
+		h.sockets = append(h.sockets, s)
+	}
+	return h
+}
+
+// accepted accepts n connections, or as many as come within a while.
+func (h *heir) accepted(t *testing.T, n int) (came int) {
+	t.Helper()
+	for _, s := range h.sockets {
+		for came < n {
+			require.NoError(t, s.(*net.TCPListener).SetDeadline(time.Now().Add(2*time.Second)))
+			c, err := s.Accept()
+			if err != nil {
+				require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+				break
+			}
+			c.Close()
+			came++
+		}
+	}
+	return came
+}
