@@ -51,7 +51,7 @@ func (s *sender) writeCopy(p []byte) (int, error) {
 // appendCopy adds to the last segment what fits there, unless the kernel has it.
 func (s *sender) appendCopy(p []byte) int {
 	last := s.queue.Len() - 1
-	if last < int(s.inFlight) || last < 0 {
+	if last < s.kept() || last < 0 {
 		return 0
 	}
 	g := s.queue.At(last)

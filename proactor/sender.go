@@ -17,7 +17,10 @@ type sender struct {
 	conn     *Conn
 	userData uint64 // of the send under way
 	queue    engine.Loan[segment]
-	inFlight int32 // segments in the send under way, 0 when none is
+	inFlight int16 // segments in the send under way, 0 when none is
+	// untold counts the first segments while their callbacks are called: they have ended,
+	// and nothing is in flight. No call of a callback ends them again.
+	untold int16
 	// unnotified counts the sends without copy whose memory the kernel still
 	// reads.
 	unnotified int32
@@ -84,7 +87,7 @@ func (s *sender) enqueue(g segment) {
 	}
 	s.queue.Push(&s.conn.loop.segments, g)
 	s.pending.Add(int64(len(g.data)))
-	if s.inFlight == 0 && !s.conn.sendDue {
+	if s.kept() == 0 && !s.conn.sendDue {
 		s.conn.sendDue = true
 		s.conn.loop.sending = append(s.conn.loop.sending, s)
 	}
@@ -121,10 +124,13 @@ func (s *sender) refusal() error {
 	return nil
 }
 
+// kept is how many of the first segments are under way, or have ended and are not told yet.
+func (s *sender) kept() int { return int(s.inFlight + s.untold) }
+
 // start sends what is queued unless a send is under way.
 func (s *sender) start() {
 	n := s.queue.Len()
-	if s.inFlight > 0 || n == 0 {
+	if s.kept() > 0 || n == 0 {
 		return
 	}
 	l := s.conn.loop
@@ -157,7 +163,7 @@ func (s *sender) start() {
 		}
 		sqe.PrepSendmsg(s.conn.fd, &g.Header, flags)
 	}
-	s.inFlight = int32(n)
+	s.inFlight = int16(n)
 	s.userData = l.engine.Submit(sqe, s)
 }
 
@@ -207,53 +213,47 @@ func (s *sender) gathered(n int) int {
 	return n
 }
 
-// Complete implements engine.Operation: the send under way has ended.
+// Complete implements engine.Operation: the send under way has ended. Callbacks are called
+// when all else is settled, for they may end the connection.
 func (s *sender) Complete(result int32, _ uint32) {
 	reason := s.ending().reason
 	if reason != nil {
 		s.conn.limits.ending.reason = nil
 	}
-	concluded := 0
+	var failure error
+	ended := 0
 	switch {
 	case result > 0:
-		concluded = s.account(int(result))
+		ended = s.account(int(result))
 	case result == 0 && s.conn.medium == packets && len(s.queue.At(0).data) == 0: // an empty message
-		concluded = 1
-		s.conclude(s.queue.Pop(&s.conn.loop.segments), nil)
+		ended = 1
 	case syscall.Errno(-result) == syscall.EMSGSIZE && s.conn.medium == packets: // only this message is too large
-		concluded = 1
-		g := s.queue.Pop(&s.conn.loop.segments)
-		s.pending.Add(-int64(len(g.data)))
-		s.conclude(g, s.conn.failed("write", syscall.EMSGSIZE))
+		ended = 1
+		s.pending.Add(-int64(len(s.queue.At(0).data)))
+		failure = s.conn.failed("write", syscall.EMSGSIZE)
 	}
-	cut := int(s.inFlight) - concluded // segments of this send that are not sent
-	s.inFlight = 0
+	unsent := int(s.inFlight) - ended
+	s.inFlight, s.untold = 0, int16(ended)
 	switch {
 	case reason != nil:
-		// The segments behind were failed when the cancel was submitted. Those
-		// queued since then are sent.
-		for ; cut > 0; cut-- {
-			g := s.queue.Pop(&s.conn.loop.segments)
-			s.pending.Add(-int64(len(g.data)))
-			s.conclude(g, reason)
-		}
-	case concluded > 0 || result > 0:
+		s.failUnsent(unsent, reason)
+	case ended > 0 || result > 0:
 	case !s.retry(syscall.Errno(-result)):
 		return
 	}
+	s.tell(failure)
 	s.start()
 	s.shrunk()
 }
 
-// account removes n sent bytes from the queue and concludes the segments that are sent.
-// The rest of a short send goes out with the next, which reports the error that
-// ended this one. inFlight is cleared later, so that a callback that queues
-// more does not start a send in between.
-func (s *sender) account(n int) (concluded int) {
+// account notes that n bytes of the queue are sent, and returns how many segments that
+// ends. The rest of a short send goes out with the next, which reports the error that
+// ended this one.
+func (s *sender) account(n int) (ended int) {
 	s.pending.Add(-int64(n))
 	s.conn.touch(n)
 	for n > 0 {
-		g := s.queue.At(0)
+		g := s.queue.At(ended)
 		if n < len(g.data) {
 			g.data = g.data[n:]
 			g.sent += n
@@ -261,14 +261,37 @@ func (s *sender) account(n int) (concluded int) {
 				g.rights.close()
 				g.rights = nil
 			}
-			return concluded
+			return ended
 		}
 		n -= len(g.data)
 		g.sent += len(g.data)
-		concluded++
-		s.conclude(s.queue.Pop(&s.conn.loop.segments), nil)
+		ended++
 	}
-	return concluded
+	return ended
+}
+
+// tell concludes the segments that have ended.
+func (s *sender) tell(err error) {
+	for s.untold > 0 {
+		s.untold--
+		s.conclude(s.queue.Pop(&s.conn.loop.segments), err)
+	}
+}
+
+// failUnsent fails what a canceled send has not sent: n segments. Those behind were failed
+// when the cancel was submitted; those queued since then are sent.
+func (s *sender) failUnsent(n int, reason error) {
+	if n == 0 {
+		return
+	}
+	for i, g := range s.queue.Cut(&s.conn.loop.segments, int(s.untold)) {
+		if i >= n {
+			s.queue.Push(&s.conn.loop.segments, g)
+			continue
+		}
+		s.pending.Add(-int64(len(g.data)))
+		s.conclude(g, reason)
+	}
 }
 
 // retry reports whether a send that failed is tried again.
@@ -319,7 +342,7 @@ func (s *sender) fail(err error) {
 }
 
 // abandon fails what is queued and not under way.
-func (s *sender) abandon(err error) { s.abandonFrom(int(s.inFlight), err) }
+func (s *sender) abandon(err error) { s.abandonFrom(s.kept(), err) }
 
 // abandonFrom fails the i-th segment and all behind it.
 func (s *sender) abandonFrom(i int, err error) {
@@ -332,9 +355,7 @@ func (s *sender) abandonFrom(i int, err error) {
 
 // cancel ends the send under way and the segments behind it, for that reason.
 func (s *sender) cancel(reason error) {
-	if s.inFlight > 0 && s.queue.Len() == 0 {
-		// A callback of the last segment, whose send has just ended.
-	} else if s.inFlight > 0 && s.queue.At(0).turn != nil {
+	if s.inFlight > 0 && s.queue.At(0).turn != nil {
 		s.queue.At(0).turn.end(reason)
 	} else if s.inFlight > 0 && s.ending().reason == nil {
 		s.conn.limited().ending.reason = reason
@@ -360,7 +381,7 @@ func (s *sender) cut(reason error) (underWay bool) {
 			return true
 		}
 	}
-	for i := range s.queue.Len() {
+	for i := int(s.untold); i < s.queue.Len(); i++ {
 		switch {
 		case !s.queue.At(i).write:
 		case i < int(s.inFlight):
@@ -501,7 +522,7 @@ func (s *sender) withdraw(q *request[int]) { s.retract(&q.Promise) }
 // retract takes p's segment out of the queue, or cancels the send that it is
 // part of. If a part of it was sent, the connection cannot send any more.
 func (s *sender) retract(p *futures.Promise[int]) {
-	for i := range s.queue.Len() {
+	for i := int(s.untold); i < s.queue.Len(); i++ {
 		if s.queue.At(i).promise != p {
 			continue
 		}
@@ -578,5 +599,6 @@ func (v *vectorSend) refuse(err error) { v.promise.Fail(err) }
 // Contain implements engine.Container.
 func (s *sender) Contain() {
 	s.inFlight = 0 // its completion was being handled
+	s.tell(nil)
 	s.conn.abort(s.conn.closedError("read"))
 }

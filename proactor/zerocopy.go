@@ -90,7 +90,7 @@ func (z *zeroCopy) sent(result int32) {
 	reason := s.ending().reason
 	s.Complete(result, 0)
 	if reason != nil && result > 0 { // the kernel has taken part of it, see giveUp
-		z.conn.abort(reason)
+		s.conn.abort(reason) // z may serve another by now
 	}
 }
 
