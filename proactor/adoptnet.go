@@ -44,7 +44,7 @@ func (rt *Runtime) Adopt(conn net.Conn) (*Conn, error) {
 		sockets.Close(fd)
 		return nil, adoptError(conn, err)
 	}
-	var unread [][]byte
+	var unread []unreadData
 	if u, ok := conn.(unreadConn); ok {
 		unread = u.takeUnread()
 	}

@@ -81,7 +81,7 @@ func (rt *Runtime) connOf(fd int, network string) (*Conn, error) {
 }
 
 // take is connOf on this loop. unread is data that was received before.
-func (l *Loop) take(fd int, network string, dialed bool, unread [][]byte) (*Conn, error) {
+func (l *Loop) take(fd int, network string, dialed bool, unread []unreadData) (*Conn, error) {
 	c := l.newConn(fd, network)
 	c.recv.dialed = dialed
 	ok := l.engine.Begin(func() {

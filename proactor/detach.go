@@ -32,6 +32,10 @@ func (detachedError) Is(target error) bool { return errors.Is(ErrClosed, target)
 // and File of that type do not see this data. If there is none, the result is the
 // *net.TCPConn or *net.UnixConn itself.
 //
+// That is also the data of a Recv whose result nobody has taken; the future then fails
+// with an error that is ErrClosed. A message of a "unixpacket" connection that did not fit
+// its buffer has its beginning come, with syscall.EMSGSIZE.
+//
 // A Recv that waits on c, and a handler of OnRecv, end with ErrDetached. Deadlines are
 // not kept, and the place in the listener's limit becomes free. The net.Conn can be used
 // after the end of the runtime.
@@ -88,9 +92,11 @@ func (d *detachment) prepare(c *Conn) (taker, error) {
 
 // take implements taker. The caller gets the net.Conn only when c's descriptor is closed:
 // before that a Close of the net.Conn would not end the connection.
-func (d *detachment) take(unread [][]byte) {
-	d.taken = withUnread(d.taken, unread, d.failure)
-	d.conn.Closed().Then(func(struct{}, error) { d.promise.Resolve(d.taken) })
+func (d *detachment) take(unread []unreadData) {
+	d.conn.withEarlier(unread, func(all []unreadData) {
+		d.taken = withUnread(d.taken, all, d.failure)
+		d.conn.Closed().Then(func(struct{}, error) { d.promise.Resolve(d.taken) })
+	})
 }
 
 // Unread gives b back to the connection, which takes over the lease. The next Recv, or

@@ -24,6 +24,14 @@ func (rt *Runtime) Describe() (s string) {
 	return s
 }
 
+// Unread is how many Buffers c has received that no call has asked for.
+func Unread(c *Conn) (n int) {
+	done := make(chan struct{})
+	c.loop.engine.Perform(func() { n = c.recv.in.unread.Len(); close(done) })
+	<-done
+	return n
+}
+
 // ErrShutdown is what operations of a runtime that has shut down fail with.
 var ErrShutdown = errShutdownDone
 

@@ -145,6 +145,18 @@ func (in *incoming[T]) unpop(from *lenders[T], v T) {
 	in.bytes += int32(v.Len())
 }
 
+// takeBack makes results that nobody has taken unread again, before all else.
+func takeBack[T received](r receiving[T]) {
+	in := r.incoming()
+	for in.results.first != nil {
+		last := in.results.first.prev
+		if v, ok := last.takeBack(); ok {
+			v.held().Keep()
+			in.unpop(r.lenders(), v)
+		}
+	}
+}
+
 // wanted reports whether a call waits.
 func (in *incoming[T]) wanted() bool {
 	return in.line.Len() > 0 || in.handler != nil && !in.isHeld

@@ -26,7 +26,8 @@ var errMoving = errors.New("proactor: the connection is being moved already")
 // Nothing is lost and the order stays: what c has queued is sent first, what it
 // has received and nobody has taken is received first by the new Conn. After CloseWrite
 // the new Conn can only receive, too.
-// A Recv that waits on c, and a handler of OnRecv, end with ErrMoved. Deadlines
+// A Recv of c that has received data keeps it for whoever takes its result. One that
+// waits, and a handler of OnRecv, end with ErrMoved. Deadlines
 // and other limits are not moved with it. Its place in the listener's limit is.
 //
 // A Move that fails leaves c as it was, but ends the receives that waited. It fails
@@ -91,7 +92,7 @@ type destination interface {
 // taker takes over the socket of a connection that has nothing in flight, with the
 // data that was received and not read.
 type taker interface {
-	take(unread [][]byte)
+	take(unread []unreadData)
 }
 
 // isMoving reports whether a Move of c is under way.
@@ -175,18 +176,44 @@ func (m *move) ready() {
 		c.recv.arm()
 		return
 	}
-	var unread [][]byte
-	for c.recv.in.unread.Len() > 0 {
-		b := c.recv.in.pop(&c.loop.streams)
-		unread = append(unread, append([]byte(nil), b.Bytes()...))
-		b.lease.End()
-	}
 	c.departed = m.to.departure()
+	if c.departed == detached { // there is no Conn any more that stands for the results
+		takeBack(receiving[Buffer](&c.recv))
+	}
+	unread := c.takeUnread()
 	c.send.err = c.opError("write", c.departed.reason())
 	// End the old descriptor first: the queue must have forgotten it before the
 	// new one is used.
 	c.beginEnd()
 	to.take(unread)
+}
+
+// withEarlier calls then with the results that nobody has taken of the Conns that stood for
+// c before it was moved, and unread behind them. It is called once, on any loop.
+func (c *Conn) withEarlier(unread []unreadData, then func([]unreadData)) {
+	m := c.move()
+	if m == nil || m.conn == c {
+		then(unread)
+		return
+	}
+	earlier := m.conn
+	ok := earlier.loop.engine.Perform(func() {
+		takeBack(receiving[Buffer](&earlier.recv))
+		earlier.withEarlier(append(earlier.takeUnread(), unread...), then)
+	})
+	if !ok {
+		then(unread)
+	}
+}
+
+// takeUnread copies what was received and nobody has taken.
+func (c *Conn) takeUnread() (all []unreadData) {
+	for c.recv.in.unread.Len() > 0 {
+		b := c.recv.in.pop(&c.loop.streams)
+		all = append(all, unreadData{append([]byte(nil), b.lease.Data()...), b.lease.Whole()})
+		b.lease.End()
+	}
+	return all
 }
 
 // movedTo is the error of operations if c was moved or is being moved, else nil.
@@ -244,7 +271,7 @@ type arrival struct {
 	promise *futures.Promise[*Conn]
 }
 
-func (a *arrival) take(unread [][]byte) {
+func (a *arrival) take(unread []unreadData) {
 	if !a.conn.loop.Do(func() { a.conn.arrive(unread, a.promise) }) {
 		a.conn.lost()
 		a.promise.Fail(a.conn.opError("move", errShutdownDone))
@@ -252,7 +279,7 @@ func (a *arrival) take(unread [][]byte) {
 }
 
 // arrive makes the new Conn, on the new loop.
-func (c *Conn) arrive(unread [][]byte, p *futures.Promise[*Conn]) {
+func (c *Conn) arrive(unread []unreadData, p *futures.Promise[*Conn]) {
 	c.settle(unread)
 	if !p.Resolve(c) {
 		c.beginClose() // nobody awaits it
@@ -260,7 +287,7 @@ func (c *Conn) arrive(unread [][]byte, p *futures.Promise[*Conn]) {
 }
 
 // settle makes c a connection of its loop. unread is data that was received before.
-func (c *Conn) settle(unread [][]byte) {
+func (c *Conn) settle(unread []unreadData) {
 	c.join()
 	c.bring(unread)
 	switch {
@@ -272,10 +299,12 @@ func (c *Conn) settle(unread [][]byte) {
 }
 
 // bring puts data in front of what is received later.
-func (c *Conn) bring(unread [][]byte) {
-	for _, data := range unread {
-		c.recv.in.unread.Push(&c.loop.streams.unread, bufferOf(c.loop.buffers.Own(data, &c.account)))
-		c.recv.in.bytes += int32(len(data))
+func (c *Conn) bring(unread []unreadData) {
+	for _, u := range unread {
+		l := c.loop.buffers.Own(u.data, &c.account)
+		l.SetWhole(u.whole)
+		c.recv.in.unread.Push(&c.loop.streams.unread, bufferOf(l))
+		c.recv.in.bytes += int32(len(u.data))
 	}
 }
 

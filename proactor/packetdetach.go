@@ -11,8 +11,9 @@ import (
 // Detach takes the socket off its loop and returns it as a socket of package net: a
 // *net.UDPConn, *net.UnixConn or *net.IPConn. It waits and fails as Conn.Detach does.
 // Messages that were received and nobody has taken come first from all methods
-// that receive; the result is then of a type that embeds the one of package
-// net. Descriptors that came with them are closed. Runtime.AdoptPacket is the opposite.
+// that receive, those of a Recv whose result nobody has taken included; the result is then
+// of a type that embeds the one of package net. Descriptors that came with them are closed.
+// Runtime.AdoptPacket is the opposite.
 func (c *PacketConn) Detach() (net.PacketConn, error) {
 	if err := c.loop.rt.mayWait(); err != nil {
 		return nil, c.opError("detach", err)
@@ -69,6 +70,7 @@ func (d *packetDetachment) settle() {
 		c.loop.engine.Later(func() { d.promise.Fail(c.opError("detach", err)) })
 		return
 	}
+	takeBack(receiving[Message](&c.recv))
 	conn = withUnreadMessages(conn, c.takeUnread())
 	c.detached = true
 	c.beginEnd()

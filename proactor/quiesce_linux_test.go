@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/proactor"
@@ -358,5 +359,47 @@ func TestAwaitInCallbackOfWhatHasNotBegun(t *testing.T) {
 				})
 			}, proactor.WithLoops(1), proactor.WithDrainTimeout(1))
 		})
+	}
+}
+
+// The peer alone says when the kernel is done with the memory of a send without copy, and
+// this one does not read.
+func TestAwaitInCallbackOfZeroCopy(t *testing.T) {
+	for name, callback := range callbacks {
+		for what, size := range map[string]int{"part": uncopied, "all": 100 << 10} {
+			t.Run(fmt.Sprintf("%s of it with the socket in %s", what, name), func(t *testing.T) {
+				onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+					c, peer := slowly(t, rt)
+					waits := c.Recv()
+					p := bytes.Repeat([]byte{'s'}, size)
+					f := c.SendZeroCopy(p)
+					readFull(t, peer, 1)
+					require.NoError(t, errorOf(rt.Sleep(1).Await(t.Context()))) // what has ended is known
+					ended := make(chan error, 1)
+					callback(t, rt, func() { _, err := f.Await(context.Background()); ended <- err })
+					select {
+					case err := <-ended:
+						if err == nil { // on epoll nothing waits for the peer
+							require.Equal(t, proactor.Epoll, rt.Backend().Backend)
+							break
+						}
+						require.Equal(t, futures.ErrNoTask, err)
+					case <-time.After(20 * time.Second):
+						t.Fatal("the loop waits for the peer")
+					}
+					copy(p, bytes.Repeat([]byte{'x'}, len(p)))
+					if n, err := f.Await(t.Context()); err != nil {
+						require.ErrorIs(t, err, futures.ErrCanceled)
+						require.ErrorIs(t, errorOf(waits.Await(t.Context())), proactor.ErrClosed)
+						require.NoError(t, errorOf(c.Closed().Await(t.Context())))
+					} else {
+						require.Equal(t, len(p), n)
+						closedDown(t, c)
+					}
+					got, _ := io.ReadAll(peer)
+					require.Negative(t, bytes.IndexByte(got, 'x'))
+				}, proactor.WithLoops(1), proactor.WithDrainTimeout(1))
+			})
+		}
 	}
 }

@@ -20,7 +20,7 @@ type relocation struct {
 	place  *acceptor // of the listener, on the other loop
 	there  *Conn     // stands for conn on the other loop; nil until it is moved
 	limits keptLimits
-	unread [][]byte
+	unread []unreadData
 	movable
 }
 
@@ -159,7 +159,7 @@ func (r *relocation) fail(error) {
 }
 
 // take implements taker. A handler of Serve is told, and has to return first.
-func (r *relocation) take(unread [][]byte) {
+func (r *relocation) take(unread []unreadData) {
 	r.unread = unread
 	if r.service == nil { // behind the last call of the handler of OnRecv
 		r.conn.loop.engine.Later(r.depart)

@@ -133,18 +133,26 @@ func (r *request[T]) TaskEnded(t *futures.Task) {
 
 // reclaim gives back what nobody has taken, false if there is nothing such.
 func (r *request[T]) reclaim() bool {
+	lease := r.lease
+	_, ok := r.takeBack()
+	if ok {
+		lease.End()
+	}
+	return ok
+}
+
+// takeBack takes the result if nobody has, false if there is nothing such.
+func (r *request[T]) takeBack() (v T, ok bool) {
 	if r.next != nil {
 		r.owner.untaken().remove(r)
 	}
 	if r.lease == nil {
-		return false // it failed, and whoever asks may know why
+		return v, false // it failed, and whoever asks may know why
 	}
-	_, ok := r.Reclaim()
-	if ok {
-		r.lease.End()
+	if v, ok = r.Reclaim(); ok {
 		r.lease = nil
 	}
-	return ok
+	return v, ok
 }
 
 // requestList is the requests of one connection whose result nobody has taken,

@@ -4,14 +4,23 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
+
+	"github.com/goproactor/goproactor/ring"
 )
+
+// unreadData is data that was received and nobody has taken.
+type unreadData struct {
+	data  []byte
+	whole int // length of the message of which data is only a part, else 0
+}
 
 // withUnread wraps a connection of package net: Read returns the unread data first, then
 // the failure of receiving, if any. Without either it returns the connection itself.
-func withUnread(conn net.Conn, unread [][]byte, failure error) net.Conn {
+func withUnread(conn net.Conn, unread []unreadData, failure error) net.Conn {
 	if failure == io.EOF {
 		failure = nil // a Read of the socket reports it
 	}
@@ -35,20 +44,20 @@ func withUnread(conn net.Conn, unread [][]byte, failure error) net.Conn {
 type unreadConn interface {
 	net.Conn
 	syscall.Conn
-	takeUnread() [][]byte
+	takeUnread() []unreadData
 }
 
 // unread is data that Reads of a connection return first. Reads are serialized, as those
 // of package net are.
 type unread struct {
 	reading  sync.Mutex
-	pieces   [][]byte
+	pieces   []unreadData
 	messages bool // each piece is a message
 	failure  error
 	over     atomic.Bool // nothing is left
 }
 
-func (u *unread) put(pieces [][]byte, failure error, messages bool) {
+func (u *unread) put(pieces []unreadData, failure error, messages bool) {
 	u.pieces, u.failure, u.messages = pieces, failure, messages
 }
 
@@ -81,14 +90,18 @@ func (u *unread) read(conn syscall.Conn, p []byte) (n int, err error, ok bool) {
 	}
 	switch {
 	case len(u.pieces) > 0:
-		n = copy(p, u.pieces[0])
-		if u.pieces[0] = u.pieces[0][n:]; len(u.pieces[0]) == 0 || u.messages {
+		first := &u.pieces[0]
+		n = copy(p, first.data)
+		if n < first.whole && n == len(first.data) { // p may have had room for more
+			err = syscall.EMSGSIZE
+		}
+		if first.data = first.data[n:]; len(first.data) == 0 || u.messages {
 			u.pieces = u.pieces[1:]
 		}
 		if len(u.pieces) == 0 && u.failure == nil {
 			u.over.Store(true)
 		}
-		return n, nil, true
+		return n, err, true
 	case u.failure != nil:
 		return 0, u.failure, true
 	}
@@ -103,9 +116,10 @@ func (u *unread) writeTo(conn syscall.Conn, w io.Writer) (n int64, err error) {
 		if err := refused(conn); err != nil {
 			return n, err
 		}
-		k, err := w.Write(u.pieces[0])
+		first := &u.pieces[0]
+		k, err := w.Write(first.data)
 		n += int64(k)
-		if u.pieces[0] = u.pieces[0][k:]; err != nil {
+		if first.data = first.data[k:]; err != nil {
 			return n, err
 		}
 		u.pieces = u.pieces[1:]
@@ -120,7 +134,7 @@ func (u *unread) writeTo(conn syscall.Conn, w io.Writer) (n int64, err error) {
 	return n, u.failure
 }
 
-func (u *unread) takeUnread() [][]byte {
+func (u *unread) takeUnread() []unreadData {
 	u.reading.Lock()
 	defer u.reading.Unlock()
 	pieces := u.pieces
@@ -158,10 +172,20 @@ type unreadUnixConn struct {
 	unread
 }
 
+// cut makes the error of package net of a message that did not fit the buffer that it was
+// received in.
+func (c *unreadUnixConn) cut(err error) error {
+	if err != syscall.EMSGSIZE {
+		return err
+	}
+	local := c.LocalAddr()
+	return &net.OpError{Op: "read", Net: local.Network(), Source: local, Addr: c.RemoteAddr(), Err: os.NewSyscallError("read", err)}
+}
+
 // Read implements net.Conn.
 func (c *unreadUnixConn) Read(p []byte) (int, error) {
 	if n, err, ok := c.unread.read(c.UnixConn, p); ok {
-		return n, err
+		return n, c.cut(err)
 	}
 	return c.UnixConn.Read(p)
 }
@@ -170,7 +194,7 @@ func (c *unreadUnixConn) Read(p []byte) (int, error) {
 func (c *unreadUnixConn) ReadFromUnix(p []byte) (int, *net.UnixAddr, error) {
 	if n, err, ok := c.unread.read(c.UnixConn, p); ok {
 		peer, _ := c.RemoteAddr().(*net.UnixAddr)
-		return n, peer, err
+		return n, peer, c.cut(err)
 	}
 	return c.UnixConn.ReadFromUnix(p)
 }
@@ -184,11 +208,15 @@ func (c *unreadUnixConn) ReadFrom(p []byte) (int, net.Addr, error) {
 	return n, from, err
 }
 
-// ReadMsgUnix is that of *net.UnixConn. Unread data has no control messages.
+// ReadMsgUnix is that of *net.UnixConn. Unread data has no control messages. A message that
+// did not fit the buffer that it was received in is reported by MSG_TRUNC.
 func (c *unreadUnixConn) ReadMsgUnix(p, oob []byte) (n, oobn, flags int, from *net.UnixAddr, err error) {
 	if n, err, ok := c.unread.read(c.UnixConn, p); ok {
 		peer, _ := c.RemoteAddr().(*net.UnixAddr)
-		return n, 0, 0, peer, err
+		if err == syscall.EMSGSIZE {
+			flags, err = int(ring.MsgTrunc), nil
+		}
+		return n, 0, flags, peer, err
 	}
 	return c.UnixConn.ReadMsgUnix(p, oob)
 }

@@ -3,6 +3,7 @@ package proactor
 import (
 	"syscall"
 
+	"github.com/goproactor/goproactor/internal/sockets"
 	"github.com/goproactor/goproactor/ring"
 )
 
@@ -18,7 +19,9 @@ type zeroCopy struct {
 	over    bool // all is sent, or the send has failed
 	segment segment
 	err     error
-	next    *zeroCopy // in ending.waiting
+
+	userData uint64    // of the last send
+	next     *zeroCopy // in ending.waiting
 }
 
 // sendsUncopied reports whether a segment is sent without copying.
@@ -51,7 +54,8 @@ func (z *zeroCopy) submit(p []byte) (userData uint64) {
 	z.sending = true
 	z.unfree++
 	c.send.unnotified++
-	return c.loop.engine.Submit(sqe, z)
+	z.userData = c.loop.engine.Submit(sqe, z)
+	return z.userData
 }
 
 // Complete implements engine.Operation. A completion without a notification to follow is
@@ -111,6 +115,16 @@ func (z *zeroCopy) giveUp(reason error) {
 	if z.err == nil {
 		z.err = reason
 		z.conn.abort(reason)
+	}
+	z.conn.loop.engine.AwaitEnd(z.userData)
+}
+
+// Hasten implements engine.Lingering. The reset is that of giveUp; sent, to which the
+// result is still to come, does the rest.
+func (z *zeroCopy) Hasten(result int32) {
+	if z.sending && result > 0 {
+		z.conn.remember()
+		sockets.Reset(z.conn.fd)
 	}
 }
 

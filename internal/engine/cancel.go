@@ -55,9 +55,7 @@ func (c *cancellation) submit() {
 	sqe := c.loop.Next()
 	sqe.PrepCancel(c.target, 0)
 	c.loop.Submit(sqe, c)
-	if c.loop.quiesce.canceling {
-		c.loop.awaitEnd(c.target)
-	}
+	c.loop.AwaitEnd(c.target)
 }
 
 // Complete implements Operation.

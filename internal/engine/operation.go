@@ -30,6 +30,14 @@ type Container interface {
 // completion is still to come.
 type Unfound interface{ Unfound() bool }
 
+// Lingering is an Operation whose last completion may come long after its result: when a
+// peer lets it.
+type Lingering interface {
+	// Hasten makes the last completion come soon. Quiesce waits for it, and has the
+	// result, which is delivered later.
+	Hasten(result int32)
+}
+
 // Ignore is an Operation whose result nobody needs.
 type Ignore struct{}
 

@@ -75,12 +75,31 @@ func (l *Loop) keepForCancel(r futures.Runnable) bool {
 	return true
 }
 
-// awaitEnd makes Quiesce wait for the final completion of target, unless that
-// has been reaped.
-func (l *Loop) awaitEnd(target uint64) {
+// AwaitEnd makes Quiesce wait for the final completion of target, unless that
+// has been reaped. It does nothing outside of the function that Quiesce calls.
+func (l *Loop) AwaitEnd(target uint64) {
+	if !l.quiesce.canceling {
+		return
+	}
 	_, live := l.slots.Get(target)
-	if live && !ends(l.reaped[l.begin:l.end], target) && !ends(l.quiesce.aside, target) {
+	reaped, aside := l.reaped[l.begin:l.end], l.quiesce.aside
+	if live && !ends(reaped, target) && !ends(aside, target) {
 		l.quiesce.targets = append(l.quiesce.targets, target)
+		l.hasten(reaped)
+		l.hasten(aside)
+	}
+}
+
+// hasten makes the targets end soon whose results are among some.
+func (l *Loop) hasten(some []ring.CQE) {
+	for _, c := range some {
+		if c.Flags()&ring.CQEFMore == 0 || !slices.Contains(l.quiesce.targets, c.UserData()) {
+			continue
+		}
+		op, _ := l.slots.Get(c.UserData())
+		if op, ok := op.(Lingering); ok {
+			op.Hasten(c.Result())
+		}
 	}
 }
 
@@ -98,6 +117,7 @@ func (l *Loop) setAside() {
 	for n := l.queue.Reap(some[:]); n > 0; n = l.queue.Reap(some[:]) {
 		q.aside = append(q.aside, some[:n]...)
 		q.targets = slices.DeleteFunc(q.targets, func(target uint64) bool { return ends(some[:n], target) })
+		l.hasten(some[:n])
 	}
 }
 
