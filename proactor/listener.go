@@ -139,6 +139,18 @@ func (ln *Listener) admit() bool {
 	}
 }
 
+// leave frees the place of a connection. Acceptors of all loops may wait for it. They run
+// later: the caller may be one of them, in the middle of admitting others.
+func (ln *Listener) leave() {
+	ln.open.Add(-1)
+	if ln.limit == 0 {
+		return
+	}
+	for _, a := range ln.acceptors {
+		a.loop.engine.Do(a.refill)
+	}
+}
+
 // use notes in which way the listener accepts; another way is refused from then on.
 func (ln *Listener) use(mode string) error {
 	ln.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -174,6 +175,39 @@ var closingShared = []behaviour{
 		require.NoError(t, ln.Close(), "without the loops")
 		_, err = net.Dial("tcp", ln.Addr().String())
 		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+	}},
+	{name: "a connection refused for its address frees its place for all loops", opts: []proactor.Option{proactor.WithMaxConns(2)}, show: func(t *testing.T, rt *proactor.Runtime) {
+		ln, err := rt.Listen("tcp", "127.0.0.1:0", proactor.WithMaxConnsPerAddress(1))
+		require.NoError(t, err)
+		accepted := make(chan *proactor.Conn, 2)
+		require.NoError(t, ln.OnConn(func(c *proactor.Conn) { accepted <- c }))
+		first := dial(t, ln.Addr())
+		c := <-accepted
+		from := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+		for range 10 {
+			var refused sync.WaitGroup
+			for range 4 {
+				refused.Go(func() {
+					for range 20 {
+						if peer, err := net.Dial("tcp", ln.Addr().String()); err == nil {
+							peer.Read(make([]byte, 1))
+							peer.Close()
+						}
+					}
+				})
+			}
+			other, err := from.Dial("tcp", ln.Addr().String())
+			require.NoError(t, err)
+			o := <-accepted
+			o.Abort() // those to be refused wait for its place, too
+			refused.Wait()
+			_, err = o.Closed().Await(t.Context())
+			require.NoError(t, err)
+			other.Close()
+		}
+		c.Abort()
+		first.Close()
+		require.NoError(t, ln.Close())
 	}},
 }
 
