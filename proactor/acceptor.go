@@ -144,7 +144,7 @@ func (a *acceptor) hand(fd int) {
 	if !a.listener.quotas.perAddress.admit(fd) {
 		sockets.Reset(fd)
 		sockets.Close(fd)
-		a.listener.open.Add(-1)
+		a.listener.leave()
 		return
 	}
 	to := a.listener.place(a)
@@ -164,7 +164,7 @@ func (a *acceptor) dropped(fd int) {
 	}
 	sockets.Close(fd)
 	a.conns.Add(-1)
-	a.listener.open.Add(-1)
+	a.listener.leave()
 }
 
 func (a *acceptor) accepted(fd int) {
@@ -212,14 +212,7 @@ func (a *acceptor) left(c *Conn) {
 		q.left(c.names().RemoteIP())
 	}
 	a.conns.Add(-1)
-	a.listener.open.Add(-1)
-	if a.listener.limit == 0 {
-		return
-	}
-	// Acceptors of other loops may wait for the place.
-	for _, other := range a.listener.acceptors {
-		other.loop.engine.Perform(other.refill)
-	}
+	a.listener.leave()
 }
 
 // refill admits the connections that wait, up to the limit, and accepts again.

@@ -120,7 +120,7 @@ func (rt *Runtime) listenerOf(fds []int, opts []ListenOption) (*Listener, error)
 		sockets.CloseAll(fds)
 		return nil, err
 	}
-	ln.shared.Store(true)
+	ln.shared.Add(1)
 	return ln, ln.begin(fds, network, addr)
 }
 
@@ -138,7 +138,7 @@ func (ln *Listener) Files() (files []*os.File, err error) {
 	if closed {
 		return nil, &net.OpError{Op: "file", Net: ln.network, Addr: ln.address, Err: ErrClosed}
 	}
-	ln.shared.Store(true) // Close must not shut the sockets down
+	ln.shared.Add(1) // Close must not shut the sockets down
 	for _, a := range ln.acceptors {
 		if a.socketless {
 			continue
@@ -148,6 +148,7 @@ func (ln *Listener) Files() (files []*os.File, err error) {
 			for _, f := range files {
 				f.Close()
 			}
+			ln.shared.Add(-1)
 			return nil, &net.OpError{Op: "file", Net: ln.network, Addr: ln.address, Err: err}
 		}
 		files = append(files, f)

@@ -43,7 +43,7 @@ type Listener struct {
 	closed      atomic.Bool               // the sockets refuse connections
 	paused      atomic.Bool               // by Pause
 	std         *netListener              // once NetListener was called
-	shared      atomic.Bool               // others have its sockets: they are not shut down
+	shared      atomic.Int32              // not zero: others have its sockets, which are not shut down
 	done        chan struct{}
 }
 
@@ -136,6 +136,18 @@ func (ln *Listener) admit() bool {
 		if ln.open.CompareAndSwap(n, n+1) {
 			return true
 		}
+	}
+}
+
+// leave frees the place of a connection. Acceptors of all loops may wait for it. They run
+// later: the caller may be one of them, in the middle of admitting others.
+func (ln *Listener) leave() {
+	ln.open.Add(-1)
+	if ln.limit == 0 {
+		return
+	}
+	for _, a := range ln.acceptors {
+		a.loop.engine.Do(a.refill)
 	}
 }
 
@@ -379,8 +391,10 @@ func (ln *Listener) Conns(ctx context.Context) iter.Seq2[*Conn, error] {
 // connections and the address is free for another Listen. Any goroutine, handler or callback may call it; closing
 // again does nothing.
 //
-// A name in the abstract namespace is free once the socket is closed. Close waits
-// for that, except in a callback, which cannot wait.
+// A name in the abstract namespace, and the address of sockets that were adopted or
+// passed on (AdoptListener, FileListener, Files), is free once the sockets are closed, the
+// latter by whoever else has them, too. Close waits for the loops to close them, except in
+// a callback, which cannot wait.
 func (ln *Listener) Close() error {
 	ln.end()
 	return nil
@@ -389,7 +403,7 @@ func (ln *Listener) Close() error {
 // end is Close. It reports false when accepting had stopped before.
 func (ln *Listener) end() (first bool) {
 	first = ln.stopAccepting(ErrClosed)
-	if ln.local() && sockets.IsAbstract(ln.address.String()) {
+	if ln.shared.Load() != 0 || ln.local() && sockets.IsAbstract(ln.address.String()) {
 		futures.Blocking(context.Background(), func() (struct{}, error) { <-ln.done; return struct{}{}, nil })
 	}
 	return first
@@ -461,7 +475,7 @@ func (ln *Listener) refuse() {
 	if ln.local() && ln.unlink.Load() {
 		sockets.RemoveFile(ln.address.String())
 	}
-	if ln.shared.Load() {
+	if ln.shared.Load() != 0 {
 		return
 	}
 	for _, a := range ln.acceptors {

@@ -5,12 +5,15 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/goproactor/goproactor/proactor"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 func TestPauseThenClose(t *testing.T) { conform(t, pausing) }
@@ -120,6 +123,91 @@ var pausing = []behaviour{
 		require.NoError(t, rt.Shutdown(t.Context()))
 		_, err = ln.Accept().Await(t.Context())
 		require.ErrorIs(t, err, proactor.ErrClosed)
+	}},
+}
+
+func TestCloseOfSharedSockets(t *testing.T) { conform(t, closingShared) }
+
+var closingShared = []behaviour{
+	{name: "Close of what was adopted waits until the address is free", show: func(t *testing.T, rt *proactor.Runtime) {
+		for range 10 {
+			std, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			ln, err := rt.AdoptListener(std)
+			require.NoError(t, err)
+			require.NoError(t, ln.OnConn(func(c *proactor.Conn) { c.Abort() }))
+			release := occupy(t, rt.Loops()[0])
+			go func() { time.Sleep(5 * time.Millisecond); release() }()
+			require.NoError(t, ln.Close())
+			_, err = net.Dial("tcp", ln.Addr().String())
+			require.ErrorIs(t, err, syscall.ECONNREFUSED)
+			again, err := rt.Listen("tcp", ln.Addr().String())
+			require.NoError(t, err)
+			require.NoError(t, again.Close())
+		}
+	}},
+	{name: "a callback closes what was adopted", show: func(t *testing.T, rt *proactor.Runtime) {
+		std, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		ln, err := rt.AdoptListener(std)
+		require.NoError(t, err)
+		closed := make(chan error)
+		require.True(t, rt.Loops()[0].Do(func() { go func(err error) { closed <- err }(ln.Close()) }))
+		require.NoError(t, <-closed)
+		require.NoError(t, ln.Close()) // this one waits
+		_, err = net.Dial("tcp", ln.Addr().String())
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+	}},
+	{name: "Files that fail leave the sockets to Close", show: func(t *testing.T, rt *proactor.Runtime) {
+		ln := listen(t, rt)
+		free, err := unix.Dup(0)
+		require.NoError(t, err)
+		require.NoError(t, unix.Close(free))
+		var before unix.Rlimit
+		require.NoError(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &before))
+		require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(free) + 1, Max: before.Max}))
+		_, err = ln.Files()
+		require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &before))
+		require.ErrorIs(t, err, syscall.EMFILE)
+		for _, l := range rt.Loops() {
+			defer occupy(t, l)()
+		}
+		require.NoError(t, ln.Close(), "without the loops")
+		_, err = net.Dial("tcp", ln.Addr().String())
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+	}},
+	{name: "a connection refused for its address frees its place for all loops", opts: []proactor.Option{proactor.WithMaxConns(2)}, show: func(t *testing.T, rt *proactor.Runtime) {
+		ln, err := rt.Listen("tcp", "127.0.0.1:0", proactor.WithMaxConnsPerAddress(1))
+		require.NoError(t, err)
+		accepted := make(chan *proactor.Conn, 2)
+		require.NoError(t, ln.OnConn(func(c *proactor.Conn) { accepted <- c }))
+		first := dial(t, ln.Addr())
+		c := <-accepted
+		from := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+		for range 10 {
+			var refused sync.WaitGroup
+			for range 4 {
+				refused.Go(func() {
+					for range 20 {
+						if peer, err := net.Dial("tcp", ln.Addr().String()); err == nil {
+							peer.Read(make([]byte, 1))
+							peer.Close()
+						}
+					}
+				})
+			}
+			other, err := from.Dial("tcp", ln.Addr().String())
+			require.NoError(t, err)
+			o := <-accepted
+			o.Abort() // those to be refused wait for its place, too
+			refused.Wait()
+			_, err = o.Closed().Await(t.Context())
+			require.NoError(t, err)
+			other.Close()
+		}
+		c.Abort()
+		first.Close()
+		require.NoError(t, ln.Close())
 	}},
 }
 
