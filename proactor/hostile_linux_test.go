@@ -289,12 +289,13 @@ var hostile = []behaviour{
 	}},
 	{name: "half-open for ever", opts: defended, show: func(t *testing.T, rt *proactor.Runtime) {
 		// Without a limit they cost a connection each and nothing else; with one they end.
-		var ended atomic.Int32
+		var begun, ended atomic.Int32
 		var timeout atomic.Int64
 		const each = 50
 		addr := serve(t, rt, func(ctx context.Context, c *proactor.Conn) error {
 			defer ended.Add(1)
 			c.SetIdleTimeout(time.Duration(timeout.Load()))
+			begun.Add(1)
 			if err := echo(ctx, c); err != nil {
 				return err
 			}
@@ -315,7 +316,8 @@ var hostile = []behaviour{
 		}
 		other := dial(t, addr)
 		require.NoError(t, hello(other))
-		recovered(t, rt, 2*each+1) // that they hold nothing
+		recovered(t, rt, 2*each+1)                                                  // that they hold nothing
+		eventually(t, func() bool { return begun.Load() == 2*each+1 }, rt.Describe) // without a limit
 		require.Zero(t, ended.Load())
 		timeout.Store(int64(briefly))
 		for _, c := range attack() {
