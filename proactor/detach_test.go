@@ -7,10 +7,12 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/internal/faultqueue"
@@ -131,15 +133,7 @@ var detaching = []behaviour{
 		conn.Close()
 	}},
 	{name: "WriteTo of a detached connection begins with what is unread", show: func(t *testing.T, rt *proactor.Runtime) {
-		c, peer := accepted(t, rt)
-		wrote(t, peer, "unread ")
-		inTask(t, rt, c, func(ctx context.Context) {
-			b, err := c.Recv().Await(ctx)
-			require.NoError(t, err)
-			c.Unread(b)
-		})
-		conn, err := c.Detach()
-		require.NoError(t, err)
+		conn, peer := detachedUnread(t, rt, "unread ")
 		defer conn.Close()
 		wrote(t, peer, "and the rest")
 		require.NoError(t, peer.CloseWrite())
@@ -381,6 +375,135 @@ func TestDetachWhileClosing(t *testing.T) {
 			}
 			if err := <-done; err != nil {
 				require.True(t, errors.Is(err, net.ErrClosed), err)
+			}
+		}
+	})
+}
+
+// detachedUnread is a detached connection that has received data which was put back.
+func detachedUnread(t *testing.T, rt *proactor.Runtime, data string) (net.Conn, *net.TCPConn) {
+	t.Helper()
+	c, peer := accepted(t, rt)
+	wrote(t, peer, data)
+	inTask(t, rt, c, func(ctx context.Context) {
+		b, err := c.Recv().Await(ctx)
+		require.NoError(t, err)
+		c.Unread(b)
+	})
+	conn, err := c.Detach()
+	require.NoError(t, err)
+	return conn, peer
+}
+
+// A detached connection with unread data refuses to read as package net's does.
+func TestUnreadIsRefusedAsPackageNet(t *testing.T) {
+	past := time.Unix(1, 0)
+	for name, refuse := range map[string]func(net.Conn) error{
+		"closed":                 func(c net.Conn) error { return c.Close() },
+		"read deadline":          func(c net.Conn) error { return c.SetReadDeadline(past) },
+		"deadline":               func(c net.Conn) error { return c.SetDeadline(past) },
+		"deadline that passes":   passReadDeadline,
+		"closed after, deadline": func(c net.Conn) error { c.SetReadDeadline(past); return c.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+				detached, _ := detachedUnread(t, rt, "unread")
+				defer detached.Close()
+				ln, err := net.Listen("tcp", "127.0.0.1:0")
+				require.NoError(t, err)
+				defer ln.Close()
+				client := dial(t, ln.Addr())
+				genuine, err := ln.Accept()
+				require.NoError(t, err)
+				defer genuine.Close()
+				wrote(t, client, "unread")
+				for _, c := range []net.Conn{detached, genuine} {
+					require.NoError(t, refuse(c))
+				}
+				for _, length := range []int{0, 3} {
+					n, want := genuine.Read(make([]byte, length))
+					require.Zero(t, n)
+					n, got := detached.Read(make([]byte, length))
+					require.Zero(t, n)
+					sameRefusal(t, want, got, detached)
+				}
+				_, got := io.Copy(io.Discard, detached)
+				require.Error(t, got)
+				if genuine.SetReadDeadline(time.Time{}) == nil { // not closed
+					require.NoError(t, detached.SetReadDeadline(time.Time{}))
+					require.Equal(t, "unread", readFull(t, detached, 6))
+				}
+			})
+		})
+	}
+}
+
+func sameRefusal(t *testing.T, want, got error, c net.Conn) {
+	t.Helper()
+	if want == nil {
+		require.NoError(t, got)
+		return
+	}
+	var expected, said *net.OpError
+	require.ErrorAs(t, want, &expected)
+	require.ErrorAs(t, got, &said)
+	require.Equal(t, expected.Op, said.Op)
+	require.Equal(t, expected.Net, said.Net)
+	require.Equal(t, expected.Err, said.Err)
+	require.Equal(t, c.LocalAddr().String(), said.Source.String())
+	require.Equal(t, c.RemoteAddr().String(), said.Addr.String())
+	require.Equal(t, os.IsTimeout(want), os.IsTimeout(got))
+}
+
+// passReadDeadline sets a deadline, and waits until it has passed.
+func passReadDeadline(c net.Conn) error {
+	if err := c.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
+		return err
+	}
+	raw, err := c.(syscall.Conn).SyscallConn()
+	for err == nil {
+		err = raw.Read(func(uintptr) bool { return true })
+	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	return nil
+}
+
+// So does a detached socket with unread messages.
+func TestUnreadMessagesAreRefusedAsPackageNet(t *testing.T) {
+	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		for _, refuse := range []func(net.PacketConn) error{
+			func(c net.PacketConn) error { return c.SetReadDeadline(time.Unix(1, 0)) },
+			func(c net.PacketConn) error { return c.Close() },
+		} {
+			c, err := rt.ListenPacket("udp4", "127.0.0.1:0")
+			require.NoError(t, err)
+			peer, err := net.Dial("udp", c.LocalAddr().String())
+			require.NoError(t, err)
+			defer peer.Close()
+			onLoop(t, c.Loop(), func(ctx context.Context) {
+				f := c.Recv()
+				for _, s := range []string{"one", "two"} {
+					wrote(t, peer, s)
+				}
+				m, err := f.Await(ctx)
+				require.NoError(t, err)
+				m.Release()
+			})
+			detached, err := c.Detach()
+			require.NoError(t, err)
+			defer detached.Close()
+			require.NoError(t, refuse(detached))
+			_, _, err = detached.ReadFrom(make([]byte, 8))
+			var said *net.OpError
+			require.ErrorAs(t, err, &said)
+			require.Equal(t, "read", said.Op)
+			if detached.SetReadDeadline(time.Time{}) == nil {
+				p := make([]byte, 8)
+				n, _, err := detached.ReadFrom(p)
+				require.NoError(t, err)
+				require.Equal(t, "two", string(p[:n]))
 			}
 		}
 	})

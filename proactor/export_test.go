@@ -180,3 +180,6 @@ func JudgeLoads(intervals [][]float64) (verdicts []string) {
 func LimitsOf(c *Conn) (deadline time.Duration, queue int) {
 	return time.Until(c.limits.read.moment(c.loop)), c.limits.queue
 }
+
+// Posted is how many posts the loop has not taken yet.
+func Posted(l *Loop) int { return l.engine.Posted() }

@@ -196,3 +196,29 @@ var limiting = []behaviour{
 		}
 	}},
 }
+
+// The limit that ended a connection is the reason wherever it is asked for.
+func TestLimitIsTheReasonEverywhere(t *testing.T) {
+	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		for _, queued := range []int{0, stuffed} {
+			c, _ := acceptedOn(t, rt, 0)
+			if queued > 0 {
+				c.SendBytes(make([]byte, queued))
+			}
+			c.SetIdleTimeout(briefly)
+			_, err := c.Closed().Await(t.Context())
+			require.NoError(t, err)
+			n := c.NetConn(t.Context())
+			_, err = n.Read(make([]byte, 1))
+			requireIdle(t, err)
+			_, err = n.Write([]byte("x"))
+			requireIdle(t, err)
+			requireIdle(t, errorOf(c.Recv().Await(t.Context())))
+			for _, l := range rt.Loops() {
+				requireIdle(t, errorOf(l.Go(t.Context(), func(ctx context.Context) error {
+					return errorOf(c.SendBytes([]byte("x")).Await(ctx))
+				}).Await(t.Context())))
+			}
+		}
+	}, proactor.WithLoops(2))
+}

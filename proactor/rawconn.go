@@ -50,7 +50,8 @@ func (c *PacketConn) rawConn(ctx context.Context) *rawConn {
 
 // SyscallConn implements syscall.Conn, for socket options or to test whether the peer has
 // closed. In a function of Read or Write the descriptor is non-blocking, as with package
-// net, and Close and the deadlines end Read and Write. The connection receives what the
+// net, and Close and the deadlines end Read and Write; the functions of several calls may
+// run at the same time. The connection receives what the
 // peer sends by itself: a function of Read may find nothing although the socket was
 // readable.
 func (n *netConn) SyscallConn() (syscall.RawConn, error) {

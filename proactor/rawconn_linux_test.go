@@ -1,12 +1,14 @@
 package proactor_test
 
 import (
+	"context"
 	"net"
 	"os"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/proactor"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -134,4 +136,37 @@ func deadlinesOfSyscallConn(t *testing.T, conn net.Conn, ready func()) {
 	ready()
 	<-tried
 	require.NoError(t, <-ended)
+}
+
+// A function of RawConn.Read may await what another brings about by the same connection.
+func TestRawConnAwaits(t *testing.T) {
+	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		c, _ := accepted(t, rt)
+		entered, met := futures.NewPromise[struct{}](), futures.NewPromise[struct{}]()
+		read := func(ctx context.Context, f func(uintptr) bool) error {
+			raw, err := c.NetConn(ctx).(syscall.Conn).SyscallConn()
+			if err != nil {
+				return err
+			}
+			return raw.Read(f)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		first := c.Loop().Go(ctx, func(ctx context.Context) error {
+			return read(ctx, func(uintptr) bool {
+				entered.Resolve(struct{}{})
+				_, err := met.Future().Await(ctx)
+				return err == nil
+			})
+		})
+		second := c.Loop().Go(ctx, func(ctx context.Context) error {
+			if _, err := entered.Future().Await(ctx); err != nil {
+				return err
+			}
+			return read(ctx, func(uintptr) bool { return met.Resolve(struct{}{}) })
+		})
+		for _, task := range []futures.Future[struct{}]{first, second} {
+			require.NoError(t, errorOf(task.Await(ctx)))
+		}
+	})
 }
