@@ -90,3 +90,16 @@ func serveWithFew(t *testing.T, backend, limit string) {
 	require.LessOrEqual(t, len(inUse()), len(before)+2, "all but the poller's are closed")
 	t.Log("served")
 }
+
+// withoutDescriptors runs fn while the process can open nothing more.
+func withoutDescriptors(t *testing.T, fn func()) {
+	t.Helper()
+	var before unix.Rlimit
+	require.NoError(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &before))
+	fd, err := unix.Dup(0) // the lowest that is free
+	require.NoError(t, err)
+	require.NoError(t, unix.Close(fd))
+	require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(fd), Max: before.Max}))
+	fn()
+	require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &before))
+}

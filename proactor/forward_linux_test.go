@@ -221,6 +221,32 @@ var sendingFiles = []behaviour{
 		_, err := c.SendFile(f, 0, 1).Await(t.Context())
 		require.ErrorIs(t, err, proactor.ErrClosed)
 	}},
+	{name: "SendFile without a descriptor to be had", show: func(t *testing.T, rt *proactor.Runtime) {
+		content := pattern(32 << 20)
+		f := fileOf(t, content)
+		c, peer := accepted(t, rt)
+		inTask(t, rt, c, func(ctx context.Context) {
+			_, err := c.SendBytes([]byte("x")).Await(ctx) // SendFile takes its turn at once
+			require.NoError(t, err)
+			require.Equal(t, "x", readFull(t, peer, 1))
+			var sent futures.Future[int64]
+			withoutDescriptors(t, func() { sent = c.SendFile(f, 0, 3) }) // too few to go from the page cache
+			_, err = sent.Await(ctx)
+			require.ErrorIs(t, err, syscall.EMFILE)
+			withoutDescriptors(t, func() { sent = c.SendFile(f, 0, int64(len(content))) }) // more than there is room for
+			n, err := sent.Await(ctx)
+			require.ErrorIs(t, err, syscall.EMFILE)
+			require.True(t, readFull(t, peer, int(n)) == string(content[:n]))
+			_, err = c.SendBytes([]byte("x")).Await(ctx)
+			if n > 0 {
+				require.ErrorIs(t, err, syscall.EMFILE, "a part of the file was sent")
+			} else {
+				require.NoError(t, err)
+			}
+		})
+		_, err := f.Stat()
+		require.NoError(t, err, "it was not closed")
+	}},
 	{name: "SendFile canceled, at the deadline, closed and aborted", show: func(t *testing.T, rt *proactor.Runtime) {
 		f := fileOf(t, make([]byte, 64<<20))
 		for _, end := range []struct {

@@ -122,13 +122,16 @@ func (s *longSend) end(reason error) {
 }
 
 // cancel implements startable.
-func (s *longSend) cancel() {
+func (s *longSend) cancel() { s.abort(futures.ErrCanceled) }
+
+// abort ends it for a reason of its own.
+func (s *longSend) abort(reason error) {
 	switch {
 	case s.over:
 	case s.begun:
-		s.end(futures.ErrCanceled)
+		s.end(reason)
 	default:
-		s.finish(futures.ErrCanceled)
+		s.finish(reason)
 	}
 }
 

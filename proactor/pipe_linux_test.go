@@ -103,14 +103,8 @@ func TestPipeIsAnOperation(t *testing.T) {
 func TestPipeWithoutDescriptors(t *testing.T) {
 	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
 		everywhere(t, rt, func(ctx context.Context) {
-			var before unix.Rlimit
-			require.NoError(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &before))
-			fd, err := unix.Dup(0) // the lowest that is free
-			require.NoError(t, err)
-			require.NoError(t, unix.Close(fd))
-			require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(fd), Max: before.Max}))
-			_, _, err = rt.Pipe()
-			require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &before))
+			var err error
+			withoutDescriptors(t, func() { _, _, err = rt.Pipe() })
 			require.ErrorIs(t, err, syscall.EMFILE)
 			var e *net.OpError
 			require.ErrorAs(t, err, &e)

@@ -40,10 +40,11 @@ var errFileMessages = errors.New("a file can be sent on a stream only, and this 
 // those of small files, through memory of the loop, see docs/performance.md.
 func (c *Conn) SendFile(f syscall.Conn, off, n int64) futures.Future[int64] {
 	s := &fileSend{longSend: longSend{conn: c}, off: off, left: n}
-	if err := s.take(f); err != nil {
+	sent, err := s.startWith(f)
+	if err != nil {
 		return futures.Failed[int64](err)
 	}
-	return s.start(s)
+	return sent
 }
 
 // fileSend is a file that is being sent.
@@ -51,6 +52,7 @@ type fileSend struct {
 	longSend
 	file   *File // on the connection's loop, used as it is; else nil
 	fd     int   // the file's, or a duplicate
+	lent   bool  // it is the caller's, who keeps it open until the call returns
 	name   string
 	off    int64
 	left   int64
@@ -91,29 +93,66 @@ const (
 	fileWaiting // for room in the socket
 )
 
-// take checks the arguments and duplicates the descriptor.
-func (s *fileSend) take(f syscall.Conn) error {
+// startWith checks the arguments and starts it.
+func (s *fileSend) startWith(f syscall.Conn) (sent futures.Future[int64], err error) {
 	c := s.conn
 	switch {
 	case s.off < 0 || s.left < 0 || s.left > math.MaxInt64-s.off:
-		return c.opError("sendfile", fmt.Errorf("%d bytes at offset %d: want neither negative nor beyond 63 bits: %w", s.left, s.off, syscall.EINVAL))
+		return sent, c.opError("sendfile", fmt.Errorf("%d bytes at offset %d: want neither negative nor beyond 63 bits: %w", s.left, s.off, syscall.EINVAL))
 	case c.medium == packets:
-		return c.misused("sendfile", errFileMessages)
+		return sent, c.misused("sendfile", errFileMessages)
 	case f == nil:
-		return c.opError("sendfile", os.ErrInvalid)
+		return sent, c.opError("sendfile", os.ErrInvalid)
 	}
 	if ours, ok := f.(*File); ok && ours.loop == c.loop {
 		s.file, s.fd, s.name = ours, -1, ours.name
-		return nil
-	}
-	var err error
-	if s.fd, err = sockets.Duplicate(f); err != nil {
-		return c.opError("sendfile", err)
+		return s.start(s), nil
 	}
 	if named, ok := f.(interface{ Name() string }); ok {
 		s.name = named.Name()
 	}
-	return nil
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return sent, c.opError("sendfile", err)
+	}
+	if raw.Control(func(fd uintptr) { sent, err = s.startLent(int(fd)) }) != nil {
+		err = os.ErrClosed
+	}
+	if err != nil {
+		err = c.opError("sendfile", err)
+	}
+	return sent, err
+}
+
+// startLent starts it with the caller's descriptor. On the loop, bytes in the page cache are
+// often all sent before the call returns; else it goes on with a duplicate.
+func (s *fileSend) startLent(fd int) (sent futures.Future[int64], err error) {
+	s.fd, s.lent = fd, true
+	if !s.conn.loop.engine.Inside() {
+		if err := s.keep(); err != nil {
+			return sent, err
+		}
+		return s.start(s), nil
+	}
+	sent = s.start(s)
+	if !s.over {
+		if err := s.keep(); err != nil {
+			s.abort(s.conn.opError("sendfile", err))
+		}
+	}
+	return sent, nil
+}
+
+// keep duplicates a descriptor that is lent.
+func (s *fileSend) keep() error {
+	if !s.lent {
+		return nil
+	}
+	fd, err := sockets.DuplicateNumber(s.fd)
+	if err == nil {
+		s.fd, s.lent = fd, false
+	}
+	return err
 }
 
 func (s *fileSend) begin() {
@@ -150,6 +189,10 @@ func (s *fileSend) proceed() {
 }
 
 func (s *fileSend) read() {
+	if err := s.keep(); err != nil {
+		s.finish(s.conn.opError("sendfile", err))
+		return
+	}
 	if s.memory == nil {
 		s.memory = s.conn.loop.fileMemories.take(s.left)
 	}
@@ -259,6 +302,7 @@ func (s *fileSend) free() {
 // giveBack gives back the file and the memory, which no operation uses any more.
 func (s *fileSend) giveBack() {
 	switch {
+	case s.lent:
 	case s.file == nil:
 		sockets.Close(s.fd)
 	case s.fd >= 0:

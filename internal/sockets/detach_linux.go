@@ -3,6 +3,7 @@ package sockets
 import (
 	"net"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -65,10 +66,10 @@ func cause(err error) error {
 // WithoutBlocking runs use while the descriptor is non-blocking, and makes it blocking
 // again if it was.
 func WithoutBlocking(fd int, use func()) {
-	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
-	if err == nil && flags&unix.O_NONBLOCK == 0 {
-		unix.FcntlInt(uintptr(fd), unix.F_SETFL, flags|unix.O_NONBLOCK)
-		defer unix.FcntlInt(uintptr(fd), unix.F_SETFL, flags)
+	flags, _, errno := syscall.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_GETFL, 0)
+	if errno == 0 && flags&unix.O_NONBLOCK == 0 {
+		syscall.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_SETFL, flags|unix.O_NONBLOCK)
+		defer syscall.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_SETFL, flags)
 	}
 	use()
 }
