@@ -83,11 +83,11 @@ func dispatch(ctx context.Context, args []string) error {
 	case "files":
 		return compareFiles(ctx, args[1:])
 	case "server":
-		return serve(args[1:])
+		return serve(ctx, args[1:])
 	case "client":
 		return generate()
 	case "upstream":
-		return serveUpstream(args[1:])
+		return serveUpstream(ctx, args[1:])
 	case "ratios":
 		return compareWithNet(ctx, args[1:])
 	case "soak":
@@ -121,7 +121,7 @@ func ownFlags(o contestant.Options) []string {
 }
 
 // serve is a server's process: bench server NAME -work WORKLOAD -addr HOST:PORT.
-func serve(args []string) error {
+func serve(ctx context.Context, args []string) error {
 	if len(args) == 0 {
 		return usagef("server: which contestant?")
 	}
@@ -152,11 +152,11 @@ func serve(args []string) error {
 	if serve == nil {
 		return usagef("server: %s is a program of its own, or does not do that", c.Name)
 	}
-	if *profile != "" {
-		if err := profileUntilInterrupt(*profile); err != nil {
-			return err
-		}
+	finish, err := startProfile(*profile)
+	if err != nil {
+		return err
 	}
+	defer endWith(ctx, finish)()
 	heapstats.Publish()
 	return serve(o)
 }
@@ -164,28 +164,36 @@ func serve(args []string) error {
 // listening tells the benchmark where a server listens.
 func listening(addr string) { fmt.Fprintln(os.Stderr, "listening on tcp", addr) }
 
-// profileUntilInterrupt ends the process with the profile.
-func profileUntilInterrupt(path string) error {
+// startProfile writes a processor profile from now on, until finish is called. Without a
+// path it does nothing.
+func startProfile(path string) (finish func(), err error) {
+	if path == "" {
+		return func() {}, nil
+	}
 	f, err := os.Create(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := pprof.StartCPUProfile(f); err != nil {
-		return err
+		return nil, err
 	}
-	interrupted := make(chan os.Signal, 1)
-	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		<-interrupted
+	return func() {
 		pprof.StopCPUProfile()
 		f.Close()
+	}, nil
+}
+
+// endWith ends the process, a server that serves until then, when it is interrupted. A
+// server that ends by itself calls stop.
+func endWith(ctx context.Context, finish func()) (stop func() bool) {
+	return context.AfterFunc(ctx, func() {
+		finish()
 		os.Exit(0)
-	}()
-	return nil
+	})
 }
 
 // serveUpstream is the process that the proxies of a workload are for: bench upstream -work WORKLOAD.
-func serveUpstream(args []string) error {
+func serveUpstream(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("upstream", flag.ContinueOnError)
 	work := flags.String("work", "proxy", "workload")
 	addr := flags.String("addr", "127.0.0.1:0", "address to listen on")
@@ -199,6 +207,7 @@ func serveUpstream(args []string) error {
 	if w.Upstream == nil {
 		return usagef("upstream: workload %s has none", w.Name)
 	}
+	defer endWith(ctx, func() {})()
 	return w.Upstream(contestant.Options{Addr: *addr, Listening: listening})
 }
 

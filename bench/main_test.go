@@ -1,14 +1,16 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -20,10 +22,7 @@ import (
 // TestMain is also the processes that a benchmark starts.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && slices.Contains([]string{"server", "client", "upstream"}, os.Args[1]) {
-		if err := dispatch(context.Background(), os.Args[1:]); err != nil {
-			fmt.Fprintln(os.Stderr, "bench:", err)
-			os.Exit(1)
-		}
+		main()
 		return
 	}
 	// A process with the race detector sleeps a second before it ends, see its options.
@@ -189,6 +188,33 @@ func TestInterrupted(t *testing.T) {
 	cancel()
 	require.ErrorIs(t, <-ended, context.Canceled)
 	require.Empty(t, children(t))
+}
+
+// TestServerInterrupted: a server that somebody has started ends when it is told to.
+func TestServerInterrupted(t *testing.T) {
+	profile := filepath.Join(t.TempDir(), "profile")
+	for _, args := range []string{"server net", "server fasthttp-epoll -work http -cpuprofile " + profile, "upstream"} {
+		for _, told := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+			cmd := exec.Command(os.Args[0], strings.Fields(args)...)
+			says, err := cmd.StderrPipe()
+			require.NoError(t, err)
+			require.NoError(t, cmd.Start())
+			defer cmd.Process.Kill()
+			line, err := bufio.NewReader(says).ReadString('\n')
+			require.NoError(t, err, args)
+			require.Contains(t, line, "listening on tcp 127.0.0.1:")
+			require.NoError(t, cmd.Process.Signal(told))
+			require.NoError(t, cmd.Wait(), args)
+		}
+	}
+	written, err := os.Stat(profile)
+	require.NoError(t, err)
+	require.NotZero(t, written.Size())
+	for range 20 {
+		said, err := exec.Command(os.Args[0], "server", "net", "-addr", "nowhere").CombinedOutput()
+		require.Error(t, err, "what ends by itself was not interrupted")
+		require.Contains(t, string(said), "nowhere")
+	}
 }
 
 // TestTimeIsKept: what fails slowly does not make it take longer than announced.
