@@ -130,8 +130,12 @@ func (c *call[T]) cancel() { c.End(futures.ErrCanceled) }
 
 // End implements engine.Ender.
 func (c *call[T]) End(reason error) {
-	if !c.ended && c.reason == nil {
+	switch {
+	case c.ended:
+	case c.reason == nil:
 		c.reason = reason
 		c.loop.engine.CancelOnce(c.userData)
+	default:
+		c.loop.engine.AwaitEnd(c.userData)
 	}
 }

@@ -148,6 +148,9 @@ func (o *into) Cancel() {
 	}
 }
 
+// Recancel implements futures.Recanceler.
+func (o *into) Recancel() { o.Cancel() }
+
 // withdraw ends a canceled one. One in the line leaves it; one in flight ends with its
 // final completion.
 func (o *into) withdraw() {
@@ -161,9 +164,13 @@ func (o *into) withdraw() {
 }
 
 func (o *into) cancel(reason error) {
-	if o.conn.recv.direct == o && o.reason == nil {
+	switch {
+	case o.conn.recv.direct != o:
+	case o.reason == nil:
 		o.reason = reason
 		o.loop.engine.Cancel(o.userData)
+	default:
+		o.loop.engine.AwaitEnd(o.userData)
 	}
 }
 
@@ -277,7 +284,7 @@ func (o *into) answer(n, whole int) {
 func (o *into) failed(e syscall.Errno) {
 	r := &o.conn.recv
 	switch {
-	case o.reason != nil && (e == syscall.ECANCELED || r.conn.state >= connEnding): // our own reset shows as the peer's
+	case o.reason != nil && (e == syscall.ECANCELED || e == syscall.EINTR || r.conn.state >= connEnding): // our own reset shows as the peer's
 		o.promise.Fail(o.reason)
 	case r.conn.state >= connEnding: // canceled, or the reset of an Abort was faster
 		o.promise.Fail(r.conn.closedError("read"))

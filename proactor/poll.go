@@ -187,11 +187,14 @@ func (p *poll) refuse(err error) {
 
 // End implements engine.Ender.
 func (p *poll) End(reason error) {
-	if p.ended || p.ending {
-		return
+	switch {
+	case p.ended:
+	case !p.ending:
+		p.ending, p.reason = true, reason
+		p.loop.engine.Cancel(p.userData)
+	default:
+		p.loop.engine.AwaitEnd(p.userData)
 	}
-	p.ending, p.reason = true, reason
-	p.loop.engine.Cancel(p.userData)
 }
 
 // Complete implements engine.Operation.

@@ -189,11 +189,14 @@ func (s *splice) cancel() { s.End(futures.ErrCanceled) }
 
 // End implements engine.Ender.
 func (s *splice) End(reason error) {
-	if s.ended || s.reason != nil {
-		return
+	switch {
+	case s.ended:
+	case s.reason == nil:
+		s.reason = reason
+		s.loop.engine.Cancel(s.userData)
+	default:
+		s.loop.engine.AwaitEnd(s.userData)
 	}
-	s.reason = reason
-	s.loop.engine.Cancel(s.userData)
 }
 
 func (s *splice) settle(n int, err error) {

@@ -356,10 +356,17 @@ func (o *transfer) refuse(err error) {
 // cancel implements startable.
 func (o *transfer) cancel() { o.Cancel() }
 
+// Recancel implements futures.Recanceler.
+func (o *transfer) Recancel() { o.Cancel() }
+
 // Cancel implements futures.Canceler. A transfer in the line leaves it; one in flight
 // ends with its final completion.
 func (o *transfer) Cancel() {
-	if o.ended || o.reason != nil || o.file == nil {
+	if o.ended || o.file == nil {
+		return
+	}
+	if o.reason != nil {
+		o.file.loop.engine.AwaitEnd(o.userData)
 		return
 	}
 	o.reason = futures.ErrCanceled
