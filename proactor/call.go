@@ -130,12 +130,8 @@ func (c *call[T]) cancel() { c.End(futures.ErrCanceled) }
 
 // End implements engine.Ender.
 func (c *call[T]) End(reason error) {
-	switch {
-	case c.ended:
-	case c.reason == nil:
+	if !c.ended && c.reason == nil {
 		c.reason = reason
 		c.loop.engine.CancelOnce(c.userData)
-	default:
-		c.loop.engine.AwaitEnd(c.userData)
 	}
 }

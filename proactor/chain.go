@@ -426,13 +426,14 @@ func (c *chain) cancelLive() {
 			cancel = c.loop.engine.CancelOnce
 		}
 	}
+	c.awaitLive()
 }
 
-// awaitLive has an Await in a callback wait for the step under way, which has been
-// canceled, and for those that are linked behind it.
+// awaitLive has an Await in a callback wait for the step under way, and for those that
+// are linked behind it, if they use memory.
 func (c *chain) awaitLive() {
 	for i := range c.ops {
-		if c.ops[i].live && c.steps[i].action != stepCloses {
+		if c.ops[i].live && c.steps[i].borrows() {
 			c.loop.engine.AwaitEnd(c.ops[i].userData)
 		}
 	}

@@ -200,6 +200,9 @@ func (s *Step) sends() bool { return s.conn != nil && s.action != stepReads }
 // moves reports whether the step reads or writes, and so may have to wait.
 func (s *Step) moves() bool { return s.action == stepReads || s.action == stepWrites }
 
+// borrows reports whether the step may use memory of the caller.
+func (s *Step) borrows() bool { return s.moves() || s.prepare != nil }
+
 // readiness is what its descriptor is polled for.
 func (s *Step) readiness() uint32 {
 	if s.action == stepReads {

@@ -164,14 +164,14 @@ func (o *into) withdraw() {
 }
 
 func (o *into) cancel(reason error) {
-	switch {
-	case o.conn.recv.direct != o:
-	case o.reason == nil:
+	if o.conn.recv.direct != o {
+		return
+	}
+	if o.reason == nil {
 		o.reason = reason
 		o.loop.engine.Cancel(o.userData)
-	default:
-		o.loop.engine.AwaitEnd(o.userData)
 	}
+	o.loop.engine.AwaitEnd(o.userData)
 }
 
 // smallReceive is the size up to which a receive copies from a buffer: what does not fit

@@ -186,7 +186,7 @@ var lending = []struct {
 		}}
 	}},
 	{"SendBytes", func(t *testing.T, rt *proactor.Runtime) loan {
-		c, _ := accepted(t, rt)
+		c, _ := slowly(t, rt)
 		return sendsMuch(c, (*proactor.Conn).SendBytes)
 	}},
 	{"SendBytes to a pipe", func(t *testing.T, rt *proactor.Runtime) loan {
@@ -196,13 +196,12 @@ var lending = []struct {
 		return sendsMuch(w, (*proactor.Conn).SendBytes)
 	}},
 	{"SendVector", func(t *testing.T, rt *proactor.Runtime) loan {
-		c, _ := accepted(t, rt)
+		c, _ := slowly(t, rt)
 		return sendsMuch(c, func(c *proactor.Conn, p []byte) futures.Future[int] { return c.SendVector(p[:100], p[100:]) })
 	}},
 	{"SendZeroCopy", func(t *testing.T, rt *proactor.Runtime) loan {
 		c, _ := slowly(t, rt)
-		p := make([]byte, uncopied)
-		return loan{memory: [][]byte{p}, conn: c, start: func() futures.Future[int] { return c.SendZeroCopy(p) }}
+		return sendsMuch(c, (*proactor.Conn).SendZeroCopy)
 	}},
 	{"SendZeroCopy that the socket has", func(t *testing.T, rt *proactor.Runtime) loan {
 		c, _ := slowly(t, rt)
@@ -272,7 +271,7 @@ var lending = []struct {
 		}}
 	}},
 	{"a chain that sends much", func(t *testing.T, rt *proactor.Runtime) loan {
-		c, _ := accepted(t, rt)
+		c, _ := slowly(t, rt)
 		return sendsMuch(c, func(c *proactor.Conn, p []byte) futures.Future[int] { return stepsOf(rt.Chain(c.SendStep(p))) })
 	}},
 	{"a chain that reads and writes", onSparse(func(f *proactor.File, p []byte) futures.Future[int] {
@@ -291,12 +290,12 @@ func receivesInto(c *proactor.Conn, n int) loan {
 }
 
 func sendsMuch(c *proactor.Conn, send func(*proactor.Conn, []byte) futures.Future[int]) loan {
-	p := make([]byte, plenty)
+	p := make([]byte, 1<<20) // more than its sockets take
 	return loan{memory: [][]byte{p}, conn: c, start: func() futures.Future[int] { return send(c, p) }}
 }
 
 // fileSize takes a worker of the fallback some time to read.
-const fileSize = 4 << 20
+const fileSize = 1 << 20
 
 func openSparse(t *testing.T, rt *proactor.Runtime) *proactor.File {
 	t.Helper()
@@ -534,6 +533,27 @@ func TestAwaitInCallbackAfterPanic(t *testing.T) {
 			_, err := other.RecvInto(make([]byte, 8<<10)).Await(context.Background())
 			require.Equal(t, futures.ErrNoTask, err)
 		})
+	}, proactor.WithLoops(1))
+}
+
+// What borrows nothing is not waited for: a file server that does not answer must not hold
+// up the loop.
+func TestAwaitInCallbackOfAnOpenThatIsStuck(t *testing.T) {
+	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		name, end := leased(t)
+		t.Cleanup(end)
+		f := rt.OpenFile(name, os.O_RDONLY, 0)
+		for range 20 { // it is under way: see TestOpenOfALeasedFileWaits
+			require.NoError(t, errorOf(rt.Stat(name).Await(t.Context())))
+		}
+		lendingPlaces[0].run(t, rt, func(context.Context) {
+			f.Cancel()
+			_, err := f.Await(context.Background())
+			require.Equal(t, futures.ErrNoTask, err)
+		})
+		require.NoError(t, errorOf(rt.Sleep(1).Await(t.Context()))) // the loop goes on
+		end()
+		require.ErrorIs(t, errorOf(f.Await(t.Context())), futures.ErrCanceled)
 	}, proactor.WithLoops(1))
 }
 

@@ -112,16 +112,12 @@ func (s *longSend) refuse(err error) {
 
 // end implements turn.
 func (s *longSend) end(reason error) {
-	l := &s.conn.loop.engine
-	switch again := s.reason != nil; {
-	case s.over:
-	case s.live && again:
-		l.AwaitEnd(s.userData)
-	case s.live:
-		s.reason = reason
-		l.Cancel(s.userData)
-	case !again:
-		s.reason = reason
+	if s.over || s.reason != nil {
+		return
+	}
+	s.reason = reason
+	if s.live {
+		s.conn.loop.engine.Cancel(s.userData)
 	}
 }
 

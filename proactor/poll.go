@@ -187,14 +187,14 @@ func (p *poll) refuse(err error) {
 
 // End implements engine.Ender.
 func (p *poll) End(reason error) {
-	switch {
-	case p.ended:
-	case !p.ending:
+	if p.ended {
+		return
+	}
+	if !p.ending {
 		p.ending, p.reason = true, reason
 		p.loop.engine.Cancel(p.userData)
-	default:
-		p.loop.engine.AwaitEnd(p.userData)
 	}
+	p.loop.engine.AwaitEnd(p.userData)
 }
 
 // Complete implements engine.Operation.

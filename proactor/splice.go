@@ -189,14 +189,14 @@ func (s *splice) cancel() { s.End(futures.ErrCanceled) }
 
 // End implements engine.Ender.
 func (s *splice) End(reason error) {
-	switch {
-	case s.ended:
-	case s.reason == nil:
+	if s.ended {
+		return
+	}
+	if s.reason == nil {
 		s.reason = reason
 		s.loop.engine.Cancel(s.userData)
-	default:
-		s.loop.engine.AwaitEnd(s.userData)
 	}
+	s.loop.engine.AwaitEnd(s.userData)
 }
 
 func (s *splice) settle(n int, err error) {

@@ -365,15 +365,16 @@ func (o *transfer) Cancel() {
 	if o.ended || o.file == nil {
 		return
 	}
-	if o.reason != nil {
-		o.file.loop.engine.AwaitEnd(o.userData)
-		return
-	}
-	o.reason = futures.ErrCanceled
 	if o.verb.atCursor() && !o.file.isFirst(o) {
+		o.reason = futures.ErrCanceled
 		o.file.leaveLine(o)
 		o.leave(o.reason)
 		return
 	}
-	o.file.loop.engine.CancelOnce(o.userData)
+	l := &o.file.loop.engine
+	if o.reason == nil {
+		o.reason = futures.ErrCanceled
+		l.CancelOnce(o.userData)
+	}
+	l.AwaitEnd(o.userData)
 }

@@ -82,8 +82,11 @@ func (l *Loop) keepForCancel(r futures.Runnable) bool {
 func (l *Loop) Quiescing() bool { return l.quiesce.canceling }
 
 // AwaitEnd makes Quiesce wait for the final completion of target, unless that
-// has been reaped. It does nothing outside of the function that Quiesce calls. Cancel
-// calls it: others do so for what has been canceled before.
+// has been reaped. It does nothing outside of the function that Quiesce calls.
+//
+// An operation that uses memory or descriptors of the caller calls it when it is canceled,
+// each time: an Await in a callback may be what cancels it, or may come later. One that
+// uses none does not: a slow file server must not hold up the loop.
 func (l *Loop) AwaitEnd(target uint64) {
 	if !l.quiesce.canceling || slices.Contains(l.quiesce.targets, target) {
 		return
