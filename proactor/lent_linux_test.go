@@ -451,37 +451,36 @@ func showLent(t *testing.T, rt *proactor.Runtime, books *ledger, l loan, begun b
 
 // The memory of a send without copy is read until all notifications have come, where it
 // has gone out in several sends.
-func TestAwaitInCallbackOfZeroCopyInParts(t *testing.T) {
+func TestAwaitOfZeroCopyInParts(t *testing.T) {
 	for what, size := range map[string]int{"waits for room": uncopied, "waits for the peer": 32 << 10} {
-		t.Run("it "+what, func(t *testing.T) {
-			for _, ask := range lendingEnds {
-				var books *ledger
-				second := make(chan struct{}, 2)
-				plan := func(o faultqueue.Operation) faultqueue.Fault {
-					switch {
-					case o.Kind == ring.OpSendZC && o.Nth == 0:
-						return faultqueue.Fault{Limit: 16 << 10, Delay: 5}
-					case o.Kind == ring.OpSendZC:
-						second <- struct{}{}
+		for _, place := range lendingPlaces {
+			for _, end := range lendingEnds {
+				t.Run(fmt.Sprintf("it %s, %s after %s", what, place.name, end.name), func(t *testing.T) {
+					var books *ledger
+					second := make(chan struct{}, 2)
+					plan := func(o faultqueue.Operation) faultqueue.Fault {
+						switch {
+						case o.Kind == ring.OpSendZC && o.Nth == 0:
+							return faultqueue.Fault{Limit: 16 << 10, Delay: 5}
+						case o.Kind == ring.OpSendZC:
+							second <- struct{}{}
+						}
+						return faultqueue.Fault{}
 					}
-					return faultqueue.Fault{}
-				}
-				t.Run("after "+ask.name, func(t *testing.T) {
 					onEach(t, func(t *testing.T, rt *proactor.Runtime) {
 						c, peer := slowly(t, rt)
 						c.SendBytes(make([]byte, 64<<10)) // more than the peer takes before it reads
 						p := make([]byte, size)
-						l := loan{memory: [][]byte{p}, conn: c}
 						f := c.SendZeroCopy(p)
 						<-second
 						require.NoError(t, errorOf(rt.Sleep(1).Await(t.Context())))
-						l.start = func() futures.Future[int] { return f }
-						showLent(t, rt, books, l, true, lendingPlaces[0].run, ask.ask)
+						l := loan{memory: [][]byte{p}, conn: c, start: func() futures.Future[int] { return f }}
+						showLent(t, rt, books, l, true, place.run, end.ask)
 						peer.Close()
 					}, proactor.WithLoops(1), proactor.WithDrainTimeout(1), withLedger(&books, plan))
 				})
 			}
-		})
+		}
 	}
 }
 

@@ -360,8 +360,8 @@ func (s *sender) cancel(reason error) {
 	} else if s.inFlight > 0 && s.ending().reason == nil {
 		s.conn.limited().ending.reason = reason
 		s.conn.loop.engine.Cancel(s.userData)
-		if g := s.queue.At(0); g.sent > 0 && g.zero != nil && g.zero.unfree > 0 {
-			s.conn.abort(reason) // the kernel reads the first part of it, see zeroCopy.giveUp
+		if g := s.queue.At(0); g.sent > 0 && g.zero != nil && g.zero.earlier() {
+			s.conn.abort(reason) // as zeroCopy.giveUp does
 		}
 		s.awaitEnd()
 	}

@@ -106,6 +106,14 @@ func (z *zeroCopy) conclude(g segment, err error) {
 	z.settle()
 }
 
+// earlier reports whether the kernel still reads memory of sends before the one under way.
+func (z *zeroCopy) earlier() bool {
+	if z.sending {
+		return z.unfree > 1
+	}
+	return z.unfree > 0
+}
+
 // giveUp ends the wait for the notification by a reset. The kernel reads the memory until
 // the data is sent and acknowledged, and only a reset makes it drop the data.
 func (z *zeroCopy) giveUp(reason error) {
