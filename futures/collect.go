@@ -51,7 +51,7 @@ func cancelAll[T any](fs []Future[T]) {
 
 func collect[T, R any](fs []Future[T], choose func(int, T, error) choice, result func() (R, error)) Future[R] {
 	c := &collection[T, R]{inputs: fs, left: len(fs), choose: choose, result: result}
-	c.SetCanceler(CancelFunc(func() { cancelAll(fs) }))
+	c.SetCanceler(again(func() { cancelAll(fs) }))
 	if len(fs) == 0 {
 		c.Settle(result())
 	}

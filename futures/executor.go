@@ -26,7 +26,8 @@ type Executor interface {
 type Quiescer interface {
 	// Quiesce calls cancel, which asks operations to end by their Canceler, and
 	// returns when those of this executor have ended: when nothing uses their
-	// memory any more. Other operations go on.
+	// memory any more. Those are waited for, too, that were asked before: the
+	// Recanceler of one is called. Other operations go on.
 	//
 	// Quiesce collects completions and does not deliver them: no promise is
 	// resolved, and no callback or task runs, except where cancel itself does so.

@@ -34,6 +34,11 @@ var closed = func() chan struct{} {
 // operation and returns ErrNoTask, once an operation of that loop has let go of its
 // memory. One of another loop is only asked to end.
 //
+// In a callback this holds, too, for an operation that was asked to end before: by
+// Cancel, by a deadline, by the end of its connection. Where that takes time, as a read
+// does that a device is at work on, Await holds up the loop for so long. What a function
+// of Go, FlatMap or Then begins later is not waited for.
+//
 // When ctx ends first, what happens depends on the promise:
 //   - With a Canceler, the operation is canceled and Await goes on waiting until it
 //     has really ended. If it succeeded all the same, that is the result. If it
@@ -251,7 +256,8 @@ func (f Future[T]) Ready() bool {
 
 // Cancel asks the operation to end, and does not wait for it. The future gets its
 // result when the operation really has ended: ErrCanceled, or what it came to
-// before. A future without a Canceler fails with ErrCanceled at once. Cancel does
+// before. Until then the operation may use the memory that it was given: Await waits for
+// that, in a callback too. A future without a Canceler fails with ErrCanceled at once. Cancel does
 // nothing to a future that has a result.
 func (f Future[T]) Cancel() {
 	if f.promise != nil {

@@ -10,7 +10,7 @@ import (
 // *PanicError. Canceling it cancels f.
 func Map[T, U any](f Future[T], fn func(T) (U, error)) Future[U] {
 	p := NewPromise[U]()
-	p.SetCanceler(f)
+	p.SetCanceler(again(f.Cancel))
 	f.Then(func(v T, err error) {
 		if err != nil {
 			p.Fail(err)
@@ -27,7 +27,7 @@ func Map[T, U any](f Future[T], fn func(T) (U, error)) Future[U] {
 // fn returned.
 func FlatMap[T, U any](f Future[T], fn func(T) Future[U]) Future[U] {
 	c := &chain[U]{stage: f}
-	c.SetCanceler(CancelFunc(c.cancelStage))
+	c.SetCanceler(again(c.cancelStage))
 	f.Then(func(v T, err error) {
 		if err != nil {
 			c.Fail(err)

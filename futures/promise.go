@@ -10,8 +10,8 @@ import (
 // The producer must resolve the promise when the operation really has ended,
 // within Cancel or later.
 //
-// It is called once for an operation at most: on the executor for a bound
-// promise, on any goroutine and with no lock held for a free one.
+// It is called once for an operation at most, unless it is a Recanceler: on the
+// executor for a bound promise, on any goroutine and with no lock held for a free one.
 type Canceler interface{ Cancel() }
 
 // CancelFunc is a function as a Canceler.
@@ -19,6 +19,31 @@ type CancelFunc func()
 
 // Cancel calls the function.
 func (f CancelFunc) Cancel() { f() }
+
+// Recanceler is a Canceler that can be asked more than once. It is what an operation
+// needs that uses memory of the caller: an Await in a callback cancels, to wait for the
+// end, what may have been canceled before (see Quiescer).
+//
+// Recancel is called, where Cancel would be, for an operation that has been canceled and
+// has no result yet. Within Quiesce it says once more which operations are to be waited
+// for; elsewhere it does nothing, or what Cancel does.
+type Recanceler interface {
+	Canceler
+	Recancel()
+}
+
+// again is a function as a Recanceler.
+type again func()
+
+func (f again) Cancel()   { f() }
+func (f again) Recancel() { f() }
+
+// recancel is a cancel of what has been canceled.
+func recancel(c Canceler) {
+	if r, ok := c.(Recanceler); ok {
+		r.Recancel()
+	}
+}
 
 // Recycler is a Canceler of a bound promise that is also told when the result of an
 // operation has been taken, so that the promise may be renewed for the next one. See
@@ -431,27 +456,30 @@ func (p *Promise[T]) cancel(operation uint64) bool {
 		return p.post(func() { p.cancel(operation) })
 	}
 	word := p.word.Load()
-	if word&^flags != operation || word&resolved != 0 || p.canceled {
-		return true
-	}
-	if p.canceler == nil {
+	switch {
+	case word&^flags != operation || word&resolved != 0:
+	case p.canceler == nil:
 		p.Fail(ErrCanceled)
-		return true
+	case p.canceled:
+		recancel(p.canceler)
+	default:
+		p.canceled = true
+		p.canceler.Cancel()
 	}
-	p.canceled = true
-	p.canceler.Cancel()
 	return true
 }
 
 func (p *Promise[T]) cancelFree() {
 	p.mu.Lock()
-	c, again := p.canceler, p.canceled
+	c, canceled := p.canceler, p.canceled
 	p.canceled = true
 	p.mu.Unlock()
 	switch {
 	case c == nil:
 		p.Fail(ErrCanceled)
-	case !again:
+	case canceled:
+		recancel(c)
+	default:
 		c.Cancel()
 	}
 }

@@ -3,6 +3,7 @@ package futures
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -125,6 +126,63 @@ func TestAwaitInCallbackQuiesces(t *testing.T) {
 				require.ErrorIs(t, err, ErrCanceled)
 			})
 		}
+	}
+}
+
+// recanceling counts the calls.
+type recanceling struct{ cancels, recancels int }
+
+func (c *recanceling) Cancel()   { c.cancels++ }
+func (c *recanceling) Recancel() { c.recancels++ }
+
+// What has been canceled is canceled again, if its Canceler allows that, by whatever
+// future was made of it.
+func TestAwaitInCallbackRecancels(t *testing.T) {
+	made := map[string]func(f Future[int]) error{
+		"the future itself": func(f Future[int]) error { return f.error(t.Context()) },
+		"All":               func(f Future[int]) error { return All(f, f).error(t.Context()) },
+		"Race":              func(f Future[int]) error { return Race(f).error(t.Context()) },
+		"Map":               func(f Future[int]) error { return Map(f, func(int) (int, error) { return 0, nil }).error(t.Context()) },
+		"FlatMap":           func(f Future[int]) error { return FlatMap(f, Resolved[int]).error(t.Context()) },
+		"WithTimeout":       func(f Future[int]) error { return WithTimeout(f, time.Hour).error(t.Context()) },
+	}
+	for name, await := range made {
+		t.Run(name, func(t *testing.T) {
+			for _, bound := range []bool{true, false} {
+				d := &device{loop: newLoop(t)}
+				d.do(func() {
+					d.scheduler.Close()
+					d.scheduler = NewScheduler(d)
+				})
+				c, once := new(recanceling), 0
+				p, plain := new(Promise[int]), new(Promise[int])
+				if bound {
+					p.Bind(d, c)
+					plain.Bind(d, CancelFunc(func() { once++ }))
+				} else {
+					p.SetCanceler(c)
+					plain.SetCanceler(CancelFunc(func() { once++ }))
+				}
+				d.do(func() {
+					p.Future().Cancel()
+					plain.Future().Cancel()
+					require.Equal(t, recanceling{cancels: 1}, *c)
+					require.Equal(t, ErrNoTask, await(p.Future()))
+					require.Equal(t, ErrNoTask, await(plain.Future()))
+				})
+				require.Equal(t, 1, c.cancels)
+				require.Positive(t, c.recancels)
+				require.Equal(t, 1, once)
+				require.Equal(t, 2, d.quiesced)
+				recancels := c.recancels
+				d.do(func() {
+					p.Resolve(1)
+					plain.Resolve(1)
+					p.Future().Cancel()
+				})
+				require.Equal(t, recancels, c.recancels, "it has a result")
+			}
+		})
 	}
 }
 

@@ -19,7 +19,7 @@ func WithTimeout[T any](f Future[T], d time.Duration) Future[T] {
 		return f
 	}
 	p := NewPromise[T]()
-	p.SetCanceler(f)
+	p.SetCanceler(again(f.Cancel))
 	expired := new(atomic.Bool)
 	stop := startTimer(f.promise.exec, d, func() {
 		expired.Store(true)

@@ -84,6 +84,8 @@ type chain struct {
 	reason  error // why it is being canceled
 	started bool
 	ended   bool
+
+	returnsMemory bool // to an Await in a callback, which did not wait for steps to come
 }
 
 // chainOp is a step that is with the queue.
@@ -204,7 +206,10 @@ func (c *chain) resume() {
 // runsAnyway reports whether step i runs although the chain has failed.
 func (c *chain) runsAnyway(i int) bool {
 	s := &c.steps[i]
-	if s.chainFile != nil && s.action != stepOpens && !c.scoped(s.chainFile).open {
+	switch {
+	case s.chainFile != nil && s.action != stepOpens && !c.scoped(s.chainFile).open:
+		return false
+	case c.returnsMemory && s.moves():
 		return false
 	}
 	return s.runsAfter
@@ -421,10 +426,24 @@ func (c *chain) cancelLive() {
 			cancel = c.loop.engine.CancelOnce
 		}
 	}
+	c.awaitLive()
+}
+
+// awaitLive has an Await in a callback wait for the step under way, and for those that
+// are linked behind it, if they use memory.
+func (c *chain) awaitLive() {
+	for i := range c.ops {
+		if c.ops[i].live && c.steps[i].borrows() {
+			c.loop.engine.AwaitEnd(c.ops[i].userData)
+		}
+	}
 }
 
 // cancel implements startable.
-func (c *chain) cancel() { c.end(futures.ErrCanceled) }
+func (c *chain) cancel() {
+	c.returnsMemory = c.returnsMemory || c.loop.engine.Quiescing()
+	c.end(futures.ErrCanceled)
+}
 
 // End implements engine.Ender, for each of the chain's steps.
 func (o *chainOp) End(reason error) { o.chain.end(reason) }
@@ -432,7 +451,9 @@ func (o *chainOp) End(reason error) { o.chain.end(reason) }
 // end ends the chain for that reason.
 func (c *chain) end(reason error) {
 	switch {
-	case c.ended || c.reason != nil:
+	case c.ended:
+	case c.reason != nil:
+		c.awaitLive()
 	case !c.started:
 		c.refuse(reason)
 	default:

@@ -97,7 +97,9 @@ func (s Step) Full(n int) Step {
 }
 
 // Always makes a step run even if one before it has failed: the close of what an
-// earlier one opened. Its error counts if it is the first.
+// earlier one opened. Its error counts if it is the first. If an Await in a callback ends
+// the chain, such a step may run when Await has returned, unless it is one that reads,
+// writes, sends or receives: then it does not run, since its memory is the caller's.
 func (s Step) Always() Step {
 	s.runsAfter, s.waits = true, true
 	return s
@@ -197,6 +199,9 @@ func (s *Step) sends() bool { return s.conn != nil && s.action != stepReads }
 
 // moves reports whether the step reads or writes, and so may have to wait.
 func (s *Step) moves() bool { return s.action == stepReads || s.action == stepWrites }
+
+// borrows reports whether the step may use memory of the caller.
+func (s *Step) borrows() bool { return s.moves() || s.prepare != nil }
 
 // readiness is what its descriptor is polled for.
 func (s *Step) readiness() uint32 {

@@ -148,6 +148,9 @@ func (o *into) Cancel() {
 	}
 }
 
+// Recancel implements futures.Recanceler.
+func (o *into) Recancel() { o.Cancel() }
+
 // withdraw ends a canceled one. One in the line leaves it; one in flight ends with its
 // final completion.
 func (o *into) withdraw() {
@@ -161,10 +164,14 @@ func (o *into) withdraw() {
 }
 
 func (o *into) cancel(reason error) {
-	if o.conn.recv.direct == o && o.reason == nil {
+	if o.conn.recv.direct != o {
+		return
+	}
+	if o.reason == nil {
 		o.reason = reason
 		o.loop.engine.Cancel(o.userData)
 	}
+	o.loop.engine.AwaitEnd(o.userData)
 }
 
 // smallReceive is the size up to which a receive copies from a buffer: what does not fit
@@ -277,7 +284,7 @@ func (o *into) answer(n, whole int) {
 func (o *into) failed(e syscall.Errno) {
 	r := &o.conn.recv
 	switch {
-	case o.reason != nil && (e == syscall.ECANCELED || r.conn.state >= connEnding): // our own reset shows as the peer's
+	case o.reason != nil && (e == syscall.ECANCELED || e == syscall.EINTR || r.conn.state >= connEnding): // our own reset shows as the peer's
 		o.promise.Fail(o.reason)
 	case r.conn.state >= connEnding: // canceled, or the reset of an Abort was faster
 		o.promise.Fail(r.conn.closedError("read"))

@@ -298,6 +298,7 @@ func (t *transmission) retract(answer *futures.Promise[int]) {
 	t.canceled = true
 	if t.inFlight {
 		t.conn.loop.engine.CancelOnce(t.userData)
+		t.conn.loop.engine.AwaitEnd(t.userData)
 		return
 	}
 	for i := range s.queue.Len() {

@@ -187,11 +187,14 @@ func (p *poll) refuse(err error) {
 
 // End implements engine.Ender.
 func (p *poll) End(reason error) {
-	if p.ended || p.ending {
+	if p.ended {
 		return
 	}
-	p.ending, p.reason = true, reason
-	p.loop.engine.Cancel(p.userData)
+	if !p.ending {
+		p.ending, p.reason = true, reason
+		p.loop.engine.Cancel(p.userData)
+	}
+	p.loop.engine.AwaitEnd(p.userData)
 }
 
 // Complete implements engine.Operation.

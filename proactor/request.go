@@ -89,6 +89,9 @@ func (r *request[T]) Cancel() {
 	}
 }
 
+// Recancel implements futures.Recanceler.
+func (r *request[T]) Recancel() { r.Cancel() }
+
 // withdraw ends a request that is canceled, and may not have reached the loop.
 func (r *request[T]) withdraw() {
 	switch {

@@ -360,9 +360,22 @@ func (s *sender) cancel(reason error) {
 	} else if s.inFlight > 0 && s.ending().reason == nil {
 		s.conn.limited().ending.reason = reason
 		s.conn.loop.engine.Cancel(s.userData)
+		if g := s.queue.At(0); g.sent > 0 && g.zero != nil && g.zero.earlier() {
+			s.conn.abort(reason) // as zeroCopy.giveUp does
+		}
+		s.awaitEnd()
 	}
 	s.abandon(reason)
 	s.giveUpWaiting(reason)
+}
+
+// awaitEnd has an Await in a callback wait for the send under way, which is being
+// canceled, and for all that was sent of its segment without copying.
+func (s *sender) awaitEnd() {
+	s.conn.loop.engine.AwaitEnd(s.userData)
+	if z := s.queue.At(0).zero; z != nil {
+		s.conn.loop.engine.AwaitEndOf(z)
+	}
 }
 
 // giveUpWaiting ends the waiting for what was sent without copying.
@@ -526,7 +539,12 @@ func (s *sender) retract(p *futures.Promise[int]) {
 		if s.queue.At(i).promise != p {
 			continue
 		}
-		if i < int(s.inFlight) {
+		switch {
+		case i >= int(s.inFlight):
+		case s.ending().reason != nil: // it was canceled before, for whatever reason
+			s.awaitEnd()
+			return
+		default:
 			s.err = s.conn.opError("write", futures.ErrCanceled)
 			s.cancel(futures.ErrCanceled)
 			return

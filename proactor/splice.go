@@ -189,11 +189,14 @@ func (s *splice) cancel() { s.End(futures.ErrCanceled) }
 
 // End implements engine.Ender.
 func (s *splice) End(reason error) {
-	if s.ended || s.reason != nil {
+	if s.ended {
 		return
 	}
-	s.reason = reason
-	s.loop.engine.Cancel(s.userData)
+	if s.reason == nil {
+		s.reason = reason
+		s.loop.engine.Cancel(s.userData)
+	}
+	s.loop.engine.AwaitEnd(s.userData)
 }
 
 func (s *splice) settle(n int, err error) {

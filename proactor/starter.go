@@ -6,7 +6,7 @@ import "github.com/goproactor/goproactor/futures"
 // loop, except refuse after the end of the loop.
 type startable interface {
 	begin()
-	cancel()          // asks it to end, once it has begun
+	cancel()          // asks it to end, once it has begun; asked again, see engine's AwaitEnd
 	refuse(err error) // it does not begin
 }
 
@@ -41,6 +41,9 @@ func (s *starter) Run() {
 		s.op.begin()
 	}
 }
+
+// Recancel implements futures.Recanceler.
+func (s *starter) Recancel() { s.Cancel() }
 
 // Cancel implements futures.Canceler.
 func (s *starter) Cancel() {

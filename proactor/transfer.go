@@ -356,17 +356,25 @@ func (o *transfer) refuse(err error) {
 // cancel implements startable.
 func (o *transfer) cancel() { o.Cancel() }
 
+// Recancel implements futures.Recanceler.
+func (o *transfer) Recancel() { o.Cancel() }
+
 // Cancel implements futures.Canceler. A transfer in the line leaves it; one in flight
 // ends with its final completion.
 func (o *transfer) Cancel() {
-	if o.ended || o.reason != nil || o.file == nil {
+	if o.ended || o.file == nil {
 		return
 	}
-	o.reason = futures.ErrCanceled
 	if o.verb.atCursor() && !o.file.isFirst(o) {
+		o.reason = futures.ErrCanceled
 		o.file.leaveLine(o)
 		o.leave(o.reason)
 		return
 	}
-	o.file.loop.engine.CancelOnce(o.userData)
+	l := &o.file.loop.engine
+	if o.reason == nil {
+		o.reason = futures.ErrCanceled
+		l.CancelOnce(o.userData)
+	}
+	l.AwaitEnd(o.userData)
 }

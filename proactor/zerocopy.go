@@ -19,9 +19,7 @@ type zeroCopy struct {
 	over    bool // all is sent, or the send has failed
 	segment segment
 	err     error
-
-	userData uint64    // of the last send
-	next     *zeroCopy // in ending.waiting
+	next    *zeroCopy // in ending.waiting
 }
 
 // sendsUncopied reports whether a segment is sent without copying.
@@ -54,8 +52,7 @@ func (z *zeroCopy) submit(p []byte) (userData uint64) {
 	z.sending = true
 	z.unfree++
 	c.send.unnotified++
-	z.userData = c.loop.engine.Submit(sqe, z)
-	return z.userData
+	return c.loop.engine.Submit(sqe, z)
 }
 
 // Complete implements engine.Operation. A completion without a notification to follow is
@@ -109,6 +106,14 @@ func (z *zeroCopy) conclude(g segment, err error) {
 	z.settle()
 }
 
+// earlier reports whether the kernel still reads memory of sends before the one under way.
+func (z *zeroCopy) earlier() bool {
+	if z.sending {
+		return z.unfree > 1
+	}
+	return z.unfree > 0
+}
+
 // giveUp ends the wait for the notification by a reset. The kernel reads the memory until
 // the data is sent and acknowledged, and only a reset makes it drop the data.
 func (z *zeroCopy) giveUp(reason error) {
@@ -116,7 +121,7 @@ func (z *zeroCopy) giveUp(reason error) {
 		z.err = reason
 		z.conn.abort(reason)
 	}
-	z.conn.loop.engine.AwaitEnd(z.userData)
+	z.conn.loop.engine.AwaitEndOf(z)
 }
 
 // Hasten implements engine.Lingering. The reset is that of giveUp; sent, to which the

@@ -6,7 +6,8 @@ import (
 )
 
 // Cancel asks for the operation with that user data to end. Its own final
-// completion tells when it has.
+// completion tells when it has. If it uses what the caller of the library has lent, see
+// AwaitEnd.
 func (l *Loop) Cancel(target uint64) {
 	var c *cancellation
 	if n := len(l.cancellations); n > 0 {
@@ -55,7 +56,6 @@ func (c *cancellation) submit() {
 	sqe := c.loop.Next()
 	sqe.PrepCancel(c.target, 0)
 	c.loop.Submit(sqe, c)
-	c.loop.AwaitEnd(c.target)
 }
 
 // Complete implements Operation.

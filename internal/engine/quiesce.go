@@ -29,6 +29,9 @@ const cancelAgain = time.Millisecond
 // The functions that cancel posts run too. What was ready before does not, and
 // neither does a task that cancel makes ready.
 func (l *Loop) Quiesce(cancel func()) {
+	if !l.quiesce.canceling { // there may be some of a cancel that has panicked
+		l.quiesce.targets = l.quiesce.targets[:0]
+	}
 	l.cancelNow(cancel)
 	for again := l.Now() + cancelAgain; len(l.quiesce.targets) > 0; {
 		if err := l.queue.Enter(max(0, again-l.Now())); err != nil {
@@ -75,10 +78,17 @@ func (l *Loop) keepForCancel(r futures.Runnable) bool {
 	return true
 }
 
+// Quiescing reports whether the caller is in the function that Quiesce calls.
+func (l *Loop) Quiescing() bool { return l.quiesce.canceling }
+
 // AwaitEnd makes Quiesce wait for the final completion of target, unless that
 // has been reaped. It does nothing outside of the function that Quiesce calls.
+//
+// An operation that uses memory or descriptors of the caller calls it when it is canceled,
+// each time: an Await in a callback may be what cancels it, or may come later. One that
+// uses none does not: a slow file server must not hold up the loop.
 func (l *Loop) AwaitEnd(target uint64) {
-	if !l.quiesce.canceling {
+	if !l.quiesce.canceling || slices.Contains(l.quiesce.targets, target) {
 		return
 	}
 	_, live := l.slots.Get(target)
@@ -88,6 +98,18 @@ func (l *Loop) AwaitEnd(target uint64) {
 		l.hasten(reaped)
 		l.hasten(aside)
 	}
+}
+
+// AwaitEndOf is AwaitEnd for everything that op has in flight.
+func (l *Loop) AwaitEndOf(op Operation) {
+	if !l.quiesce.canceling {
+		return
+	}
+	l.slots.Each(func(userData uint64, other Operation) {
+		if other == op {
+			l.AwaitEnd(userData)
+		}
+	})
 }
 
 // hasten makes the targets end soon whose results are among some.
