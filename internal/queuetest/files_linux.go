@@ -397,6 +397,19 @@ var files = []testCase{
 			h.quiet(uint64(i))
 		}
 	}},
+	{"an open that waits keeps nothing behind it from being done", func(h *harness) {
+		file, _ := h.file("x")
+		for i := range uint64(10) { // a worker that has nothing to do is there, and is not woken yet
+			h.entry(i, func(e *ring.SQE) { e.PrepFsync(file, 0) })
+			h.final(i, 0)
+			path := filepath.Join(h.TempDir(), "fifo")
+			require.NoError(h, unix.Mkfifo(path, 0o600))
+			h.entry(100+i, func(e *ring.SQE) { e.PrepOpenat(here, h.name(path), unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC, 0o600) })
+			h.entry(200+i, func(e *ring.SQE) { e.PrepFsync(file, 0) })
+			h.final(200+i, 0)
+			require.Empty(h, h.done[100+i])
+		}
+	}},
 	{"closing the queue waits for what runs on files", func(h *harness) {
 		fd, _ := h.file("")
 		p := bytes.Repeat([]byte("x"), 1<<20)
