@@ -62,7 +62,8 @@ func (h *harness) blocking(fds ...int) {
 	}
 }
 
-// underWay gives a worker the time to begin with an entry, which nothing shows.
+// underWay gives a worker the time to begin with an entry, which nothing shows. On a
+// busy machine it may not have begun all the same.
 func (h *harness) underWay(userData uint64) {
 	h.Helper()
 	h.quiet(userData)
@@ -210,12 +211,9 @@ var shared = []testCase{
 			path, open := h.fifo()
 			h.entry(1, func(e *ring.SQE) { e.PrepOpenat(here, h.name(path), flag|unix.O_CREAT|unix.O_CLOEXEC, 0o600) })
 			h.underWay(1)
-			h.entry(2, func(e *ring.SQE) { e.PrepCancel(1, 0) })
-			c := h.result(2)
 			// Linux 6.1 answers 0; later ones EALREADY, or ENOENT when the worker that was told
 			// has ended before the kernel looks whether there is one.
-			require.Contains(h, []int32{0, -int32(unix.EALREADY), -int32(unix.ENOENT)}, c.Result())
-			h.fails(1, unix.ECANCELED)
+			h.canceled(1, func(e *ring.SQE) { e.PrepCancel(1, 0) })
 			open(unix.O_RDWR) // where a thread is left waiting, that lets it go
 		}
 	}},
