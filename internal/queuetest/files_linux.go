@@ -2,8 +2,10 @@ package queuetest
 
 import (
 	"bytes"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"unsafe"
 
 	"github.com/goproactor/goproactor/ring"
@@ -136,6 +138,39 @@ var files = []testCase{
 		h.fails(3, unix.EINVAL)
 		h.entry(4, func(e *ring.SQE) { e.PrepReadv(fd, nil, 0) })
 		h.final(4, 0)
+	}},
+	{"an entry moves less than 2 GiB, however much memory it has", func(h *harness) {
+		most := math.MaxInt32 &^ (os.Getpagesize() - 1)
+		null, err := unix.Open("/dev/null", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+		require.NoError(h, err)
+		h.owned(null)
+		moves := func(n int, prepare func(*ring.SQE)) {
+			h.Helper()
+			h.entry(1, func(e *ring.SQE) { prepare(e); e.SetFlags(ring.SQELink) })
+			h.entry(2, (*ring.SQE).PrepNop)
+			h.final(1, n)
+			h.final(2, 0)
+		}
+		vector := h.vector(slices.Repeat([][]byte{h.memory(4 << 20)}, 1024)...)
+		moves(most, func(e *ring.SQE) { e.PrepWritev(null, vector, ring.AtCursor) })
+		size := 1
+		if size <<= 32; size == 0 {
+			return // no slice is so long
+		}
+		p, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
+		require.NoError(h, err)
+		defer unix.Munmap(p)
+		moves(most, func(e *ring.SQE) { e.PrepWrite(null, p) })
+		moves(most, func(e *ring.SQE) { e.PrepWriteAt(null, p, 0) })
+		ours, peer := h.pair()
+		h.write(peer, "hello")
+		moves(5, func(e *ring.SQE) { e.PrepRecv(ours, p, 0) })
+		h.write(peer, "again")
+		h.entry(3, func(e *ring.SQE) { e.PrepRead(ours, p) })
+		h.final(3, 5)
+		h.entry(4, func(e *ring.SQE) { e.PrepSend(ours, p, ring.MsgDontWait) })
+		sent := h.result(4)
+		require.Positive(h, sent.Result())
 	}},
 	{"a vector is read from and written to a pipe", func(h *harness) {
 		var p [2]int
