@@ -772,6 +772,51 @@ var endings = []testCase{
 			h.close(ln)
 		}
 	}},
+	{"a number used again tells a poll nothing of the file before, which lives on", func(h *harness) {
+		old, writer := h.pipe()
+		for _, prepare := range []func(*ring.SQE, int, uint32){(*ring.SQE).PrepPoll, (*ring.SQE).PrepMultishotPoll} {
+			number, err := unix.FcntlInt(uintptr(old), unix.F_DUPFD_CLOEXEC, 0)
+			require.NoError(h, err)
+			h.owned(number)
+			h.entry(1, func(e *ring.SQE) { e.PrepPoll(number, ring.PollIn) })
+			h.quiet(1)
+			h.write(writer, "x")
+			h.final(1, int(ring.PollIn))
+			h.read(old, 1)
+			now, nowWriter := h.pipe()
+			require.NoError(h, unix.Dup3(now, number, unix.O_CLOEXEC))
+			h.entry(2, func(e *ring.SQE) { prepare(e, number, ring.PollIn) })
+			h.write(writer, "x")
+			require.NoError(h, h.Enter(time.Millisecond))
+			h.quiet(2)
+			h.read(old, 1)
+			h.write(nowWriter, "x")
+			c := h.result(2)
+			require.EqualValues(h, ring.PollIn, c.Result())
+		}
+	}},
+	{"what is in flight outlives the closing of its descriptor, though no other is left", func(h *harness) {
+		p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		require.NoError(h, err)
+		h.owned(p[1])
+		buf := make([]byte, 8)
+		h.entry(1, func(e *ring.SQE) { e.PrepRecv(p[0], buf, 0) })
+		h.quiet(1)
+		h.withoutNumbers(func() {
+			h.entry(3, func(e *ring.SQE) { e.PrepClose(p[0]) })
+			h.entry(4, func(e *ring.SQE) { e.PrepRecv(p[0], h.memory(1), 0) })
+			h.final(3, 0)
+			h.fails(4, unix.EBADF)
+		})
+		h.entry(5, func(e *ring.SQE) { e.PrepClose(p[0]) })
+		h.fails(5, unix.EBADF)
+		h.write(p[1], "old")
+		h.final(1, 3)
+		require.Equal(h, "old", string(buf[:3]))
+		h.quiet(1)
+		_, err = unix.Write(p[1], []byte("x"))
+		require.Equal(h, unix.EPIPE, err, "it is closed with the receive")
+	}},
 	{"closing the queue ends everything of every kind", func(h *harness) {
 		ours, _ := h.tcpPair()
 		full, _ := h.tcpPair()
