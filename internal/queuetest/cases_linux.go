@@ -2,6 +2,7 @@ package queuetest
 
 import (
 	"bytes"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -543,6 +544,15 @@ var timeouts = []testCase{
 		h.quiet(1 << 41)
 		h.final(1, 0)
 	}},
+	{"a timeout with the largest count waits", func(h *harness) {
+		for _, count := range []uint32{math.MaxInt32, math.MaxInt32 + 1, math.MaxUint32} {
+			h.entry(1, func(e *ring.SQE) { e.PrepTimeout(h.after(time.Hour), count, 0) })
+			h.quiet(1)
+			h.entry(2, func(e *ring.SQE) { e.PrepTimeoutRemove(1) })
+			h.final(2, 0)
+			h.fails(1, unix.ECANCELED)
+		}
+	}},
 	{"a timeout can be removed", func(h *harness) {
 		h.entry(1, func(e *ring.SQE) { e.PrepTimeout(h.after(time.Hour), 0, 0) })
 		h.quiet(1)
@@ -682,6 +692,17 @@ var cancels = []testCase{
 		h.fails(1, unix.ECANCELED)
 		h.fails(2, unix.ECANCELED)
 		h.quiet(3)
+	}},
+	{"cancel by a descriptor that stands for no file, or for a name only", func(h *harness) {
+		name, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
+		require.NoError(h, err)
+		h.owned(name)
+		for _, fd := range []int{1 << 20, name} {
+			h.entry(1, func(e *ring.SQE) { e.PrepCancelFD(fd, 0) })
+			h.fails(1, unix.EBADF)
+			h.entry(2, func(e *ring.SQE) { e.PrepCancelFD(fd, ring.CancelAll) })
+			h.fails(2, unix.EBADF)
+		}
 	}},
 	{"cancel everything", func(h *harness) {
 		ours, _ := h.pair()
