@@ -124,7 +124,7 @@ func (r *Ring) noteEntries() {
 		switch worker := stored || mayNeedWorker(e); {
 		case r.polled():
 			r.submitter.note(e, worker)
-		case worker && !r.workersReady:
+		case !r.workersReady && (worker || flushes(e)):
 			r.ensureWorkers()
 		}
 		switch brings := Op(e.Opcode).Brings(); {
