@@ -127,6 +127,9 @@ func (r *Ring) noteEntries() {
 		case !r.workersReady && (worker || flushes(e)):
 			r.ensureWorkers()
 		}
+		if r.hidesRestart && !transfers(e) && mayNeedWorker(e) {
+			r.onWorkers.add(e.UserData, 0)
+		}
 		switch brings := Op(e.Opcode).Brings(); {
 		case brings == 0 || e.SpliceFD != 0: // it has a slot
 		case brings == 1:

@@ -238,7 +238,9 @@ func (e *SQE) PrepMultishotRecvmsg(fd int, m *Msghdr, group uint16, flags uint32
 }
 
 // PrepRead reads from a descriptor that has no position, such as a socket, a
-// pipe or an eventfd, or at the cursor of a file (read(2)). Linux 5.6.
+// pipe or an eventfd, or at the cursor of a file (read(2)). With a terminal it ends
+// with EINTR if a signal comes to the thread, as the Go runtime sends many: then it is to
+// be submitted again, as is a write. Linux 5.6.
 func (e *SQE) PrepRead(fd int, p []byte) {
 	e.PrepOperation(uint8(OpRead), int32(fd), address(p), length(p), ^uint64(0))
 }

@@ -27,8 +27,7 @@ func mayNeedWorker(f *queueabi.Entry) bool {
 	if op.row().inline || op == opRefused {
 		return f.Flags&SQEAsync != 0
 	}
-	switch op {
-	case OpRead, OpWrite, OpReadFixed, OpWriteFixed, OpReadv, OpWritev:
+	if transfers(f) {
 		return int64(f.Off) != AtCursor || f.Flags&(SQEAsync|SQEFixedFile) != 0
 	}
 	return true
