@@ -189,7 +189,7 @@ func (q *Queue) forget(d *descriptor) {
 func (q *Queue) watch(fd int32, events uint32, anew bool) (*descriptor, unix.Errno) {
 	d := q.lookup(fd)
 	if d == nil {
-		if fd < 0 {
+		if fd < 0 || int(fd) >= len(q.descriptors) && !q.isOpen(fd) { // it makes no room for any number
 			return nil, unix.EBADF
 		}
 		d = q.adopt(fd)
