@@ -153,11 +153,11 @@ var files = []testCase{
 		}
 		vector := h.vector(slices.Repeat([][]byte{h.memory(4 << 20)}, 1024)...)
 		moves(most, func(e *ring.SQE) { e.PrepWritev(null, vector, ring.AtCursor) })
-		size := 1
-		if size <<= 32; size == 0 {
+		if math.MaxInt == math.MaxInt32 {
 			return // no slice is so long
 		}
-		p, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
+		size := uint64(4 << 30)
+		p, err := unix.Mmap(-1, 0, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
 		require.NoError(h, err)
 		defer unix.Munmap(p)
 		moves(most, func(e *ring.SQE) { e.PrepWrite(null, p) })
