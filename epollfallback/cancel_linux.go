@@ -31,7 +31,7 @@ func (q *Queue) cancel(op *operation) outcome {
 		if w.d = q.lookup(op.fd); w.d != nil && !q.confirm(w.d) {
 			w.d = nil
 		}
-		if w.d == nil && !q.isOpen(op.fd) {
+		if w.d == nil && isNoFile(op.fd) {
 			return op.endError(unix.EBADF)
 		}
 	}

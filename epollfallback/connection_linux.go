@@ -233,8 +233,8 @@ func (q *Queue) closeNumbers() {
 }
 
 func (q *Queue) closeNumber(fd int32) {
-	if d := q.lookup(fd); d != nil {
-		q.vacate(d)
+	if d := q.lookup(fd); d != nil && !q.vacate(d) {
+		return
 	}
 	if q.hidden.has(fd) {
 		q.hidden.clear(int(fd))

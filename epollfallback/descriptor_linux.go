@@ -17,7 +17,8 @@ import (
 //     dropped. If operations are parked when OpClose comes, the file is
 //     duplicated first and they move to the duplicate, so that they stay in
 //     flight on their file until they end, as in the kernel; the duplicate is
-//     closed with the last of them.
+//     closed with the last of them. Where the process can have no other number
+//     they keep theirs.
 //   - Every registration with epoll carries a generation next to the number.
 //     An event for an older generation finds no owner.
 //   - close(2) behind our back, and reuse of the number, tells nobody: epoll
@@ -46,7 +47,7 @@ type descriptor struct {
 	signalled  uint32
 	since      uint32 // the turn since which it waits for confirmation
 	kind       kind
-	owned      bool // fd is our duplicate: the number in the program is gone
+	owned      bool // fd is ours, a duplicate mostly: the number in the program is gone
 	closing    bool // to be closed when no job is left on it: the number in the program is gone
 	again      uint8
 	reporting  bool
@@ -188,7 +189,7 @@ func (q *Queue) forget(d *descriptor) {
 func (q *Queue) watch(fd int32, events uint32, anew bool) (*descriptor, unix.Errno) {
 	d := q.lookup(fd)
 	if d == nil {
-		if fd < 0 {
+		if fd < 0 || int(fd) >= len(q.descriptors) && !q.isOpen(fd) { // it makes no room for any number
 			return nil, unix.EBADF
 		}
 		d = q.adopt(fd)
@@ -329,8 +330,9 @@ func (q *Queue) fresh(fd int32) {
 	}
 }
 
-// vacate is told that a number is about to be closed.
-func (q *Queue) vacate(d *descriptor) {
+// vacate is told that a number is about to be closed. It returns false if what is parked
+// needs that number itself, since there is no other: the last of them closes it.
+func (q *Queue) vacate(d *descriptor) bool {
 	if d.users == 0 {
 		if d.events != 0 {
 			// The file may live on under another number, here or in the process
@@ -339,20 +341,21 @@ func (q *Queue) vacate(d *descriptor) {
 		}
 		q.forget(d)
 		q.recycleDescriptor(d)
-		return
+		return true
 	}
 	fd := d.fd
 	if !q.confirm(d) {
 		// They were not on this file to begin with.
 		q.fresh(fd)
-		return
+		return true
 	}
 	dup, errno := q.duplicate(fd)
 	if errno != 0 {
-		q.lose(d) // no number left: they wait for a cancel
-		return
+		d.owned = true
+		return false
 	}
 	q.move(d, dup)
+	return true
 }
 
 // move lets what is parked on d wait under another number of the same file.

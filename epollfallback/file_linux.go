@@ -154,7 +154,7 @@ func (q *Queue) keepPaths(op *operation) {
 // keepVector copies the vector of an entry.
 func (q *Queue) keepVector(op *operation) {
 	m := q.newMessage()
-	m.vector = append(m.vector, op.pieces()...)
+	m.vector = limited(append(m.vector, op.pieces()...))
 	q.extraOf(op).message = m
 }
 
@@ -336,7 +336,7 @@ func (op *operation) wants() uint64 {
 	for _, v := range op.pieces() {
 		n += uint64(v.len)
 	}
-	return n
+	return min(n, maxTransfer)
 }
 
 // giveTransferToWorkers leaves a read or write to the workers. One that takes a

@@ -54,7 +54,7 @@ func (q *Queue) keepMessage(op *operation) {
 	m.header = *(*msghdr)(pointer(op.addr))
 	m.namelen, m.control = m.header.namelen, m.header.controllen
 	if n := min(m.header.iovlen, maxVector); n > 0 {
-		m.vector = append(m.vector[:0], unsafe.Slice((*iovec)(pointer(uint64(m.header.iov))), n)...)
+		m.vector = limited(append(m.vector[:0], unsafe.Slice((*iovec)(pointer(uint64(m.header.iov))), n)...))
 		m.header.iov = addressOf(&m.vector[0])
 	}
 	if op.opcode == ring.OpSendmsg && m.header.name != 0 && int32(m.header.namelen) > 0 {
@@ -148,7 +148,7 @@ func (op *operation) remaining() (n uint64) {
 	for _, v := range vector {
 		n += uint64(v.len)
 	}
-	return n
+	return min(n, maxTransfer)
 }
 
 // advance moves a kept message past n bytes.

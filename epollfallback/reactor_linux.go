@@ -159,6 +159,13 @@ func (q *Queue) serve(e *unix.EpollEvent) {
 		q.stale++
 		return
 	}
+	if d.unverified && !d.polls.empty() {
+		// Others try again at an event; polls believe it. It may be of the file that the
+		// number stood for before, if that lives on elsewhere.
+		if !q.confirm(d) || d.generation != e.Pad {
+			return
+		}
+	}
 	d.users++ // it stays while it is served
 	d.signalled |= e.Events & lastingEvents
 	// Writers first: a failed connect must see its error before a receive on

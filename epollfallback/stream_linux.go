@@ -18,6 +18,7 @@ func (q *Queue) prepareRecv(op *operation, f *queueabi.Entry) unix.Errno {
 		(f.Flags&ring.SQEBufferSelect == 0 || f.OpFlags&ring.MsgWaitAll != 0) {
 		return unix.EINVAL
 	}
+	op.limitLength()
 	return 0
 }
 
@@ -25,6 +26,7 @@ func (q *Queue) prepareSend(op *operation, f *queueabi.Entry) unix.Errno {
 	if f.Ioprio&^ring.RecvSendPollFirst != 0 || f.Off != 0 {
 		return unix.EINVAL
 	}
+	op.limitLength()
 	return 0
 }
 

@@ -251,7 +251,7 @@ type countedTimeouts struct {
 
 func (c *countedTimeouts) add(op *operation) {
 	now := c.committed - c.timeouts
-	goal := now + uint32(op.off)
+	goal := now + uint32(min(op.off, math.MaxInt32)) // beyond that it would seem to be reached
 	op.extra.timer.goal = goal
 	var before *operation
 	for last := c.list.last(); last != nil && last.extra.timer.goal-now > goal-now; last = c.list.ahead(last) {

@@ -1,14 +1,40 @@
 package epollfallback
 
 import (
+	"math"
+	"os"
+
 	"github.com/goproactor/goproactor/internal/queueabi"
 	"github.com/goproactor/goproactor/ring"
 	"golang.org/x/sys/unix"
 )
 
+// maxTransfer is the most that one call moves (MAX_RW_COUNT of the kernel), and so the most
+// that one operation does: a result has 31 bits.
+var maxTransfer = uint64(math.MaxInt32 &^ (os.Getpagesize() - 1))
+
+// limitLength makes of what an entry asks for what it gets at most.
+func (op *operation) limitLength() { op.len = uint32(min(uint64(op.len), maxTransfer)) }
+
+// limited is the beginning of a vector that one operation moves.
+func limited(vector []iovec) []iovec {
+	left := maxTransfer
+	for i := range vector {
+		v := &vector[i]
+		if v.len = uintptr(min(uint64(v.len), left)); v.len == 0 && left == 0 {
+			return vector[:i]
+		}
+		left -= uint64(v.len)
+	}
+	return vector
+}
+
 func (q *Queue) prepareReadWrite(op *operation, f *queueabi.Entry) unix.Errno {
 	// Ioprio is a scheduling priority here and Buf a registered buffer, which
 	// these opcodes do not use.
+	if !op.vectored() {
+		op.limitLength()
+	}
 	return checkTransferFlags(f.OpFlags)
 }
 

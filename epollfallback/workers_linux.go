@@ -41,7 +41,7 @@ type workers struct {
 	active  opList // being performed
 	done    opList
 	running int // workers that perform something
-	waiting int // workers that have nothing to do
+	waiting int // workers that have nothing to do, and have not been signaled
 	alive   int
 	spaces  []*workspace // of those alive
 	closing bool
@@ -73,6 +73,7 @@ func (w *workers) push(op *operation) {
 	w.pending.push(op)
 	switch {
 	case w.waiting > 0:
+		w.waiting-- // it takes a while to wake: the next operation needs another worker
 		w.work.Signal()
 	case w.alive < w.limit():
 		w.start()
@@ -133,9 +134,8 @@ func (w *workers) live() {
 			w.retire(space)
 			return
 		default:
-			w.waiting++
+			w.waiting++ // until push signals it
 			w.work.Wait()
-			w.waiting--
 		}
 	}
 }

@@ -18,6 +18,7 @@ func (q *Queue) prepareSendZC(op *operation, f *queueabi.Entry) unix.Errno {
 	if f.Ioprio&^flags != 0 || f.Off != 0 {
 		return unix.EINVAL
 	}
+	op.limitLength()
 	return 0
 }
 

@@ -370,6 +370,29 @@ var local = []behaviour{
 		closedDown(t, one)
 		closedDown(t, other)
 	}},
+	{name: "a descriptor of the sender's process is closed", show: func(t *testing.T, rt *proactor.Runtime) {
+		there := openDescriptors(t)
+		one, other, err := rt.SocketPair("unix")
+		require.NoError(t, err)
+		requirePidfd(t, passProcesses(other))
+		f := fileNamed(t, "x")
+		before := openDescriptors(t)
+		for sent := range 4 {
+			_, err := one.SendFiles([]byte("x"), slices.Repeat([]*os.File{f}, sent)...).Await(t.Context())
+			require.NoError(t, err)
+			r, err := other.RecvFiles(make([]byte, 1), 10).Await(t.Context())
+			require.NoError(t, err)
+			require.Len(t, r.Files, sent)
+			for _, f := range r.Files {
+				require.NoError(t, f.Close())
+			}
+			require.LessOrEqual(t, openDescriptors(t), before)
+		}
+		closedDown(t, one)
+		closedDown(t, other)
+		require.NoError(t, f.Close())
+		require.LessOrEqual(t, openDescriptors(t), there)
+	}},
 	{name: "no more descriptors come than were asked for", show: func(t *testing.T, rt *proactor.Runtime) {
 		one, other, err := rt.SocketPair("unix")
 		require.NoError(t, err)
@@ -771,4 +794,13 @@ func eventCount(t *testing.T, fd int) uint64 {
 	_, err := unix.Read(fd, p)
 	require.NoError(t, err)
 	return binary.NativeEndian.Uint64(p)
+}
+
+// requirePidfd skips the test where the kernel adds no descriptors of processes.
+func requirePidfd(t *testing.T, err error) {
+	t.Helper()
+	if errors.Is(err, syscall.ENOPROTOOPT) {
+		t.Skip("SO_PASSPIDFD needs Linux 6.5")
+	}
+	require.NoError(t, err)
 }

@@ -65,7 +65,8 @@ func (n *netPacketConn) ReadMsgIP(p, oob []byte) (k, oobn, flags int, from *net.
 
 // ReadMsgUnix is that of *net.UnixConn: descriptors in oob are the caller's. Messages that
 // are received before the first ReadMsgUnix with room in oob, and those that another
-// method reads, come without theirs, which are closed. There is room for 28 of a message.
+// method reads, come without theirs, which are closed. There is room for 28 of a message,
+// less if an option has other control messages come (SO_PASSCRED, SO_PASSPIDFD).
 func (n *netPacketConn) ReadMsgUnix(p, oob []byte) (k, oobn, flags int, from *net.UnixAddr, err error) {
 	if len(oob) > 0 {
 		n.conn.loop.engine.Perform(n.conn.recv.roomForRights)

@@ -2,10 +2,13 @@ package proactor_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -105,6 +108,50 @@ var descriptorMessages = []behaviour{
 			eventually(t, func() bool { return openDescriptors(t) <= there }, func() string { return "left open" })
 		}
 	}},
+	{name: "a descriptor of the sender's process is its reader's, or closed", show: func(t *testing.T, rt *proactor.Runtime) {
+		reads := []struct {
+			name  string
+			room  int   // for control messages
+			want  []int // descriptors, of each control message
+			takes func(ctx context.Context, c *proactor.PacketConn, p, oob []byte) (oobn int, err error)
+		}{
+			{"ReadMsgUnix", 100, []int{unix.SCM_RIGHTS, unix.SCM_PIDFD}, readMsgUnix},
+			{"ReadMsgUnix without room for it", unix.CmsgSpace(16) + unix.CmsgSpace(8) + 4, []int{unix.SCM_RIGHTS}, readMsgUnix},
+			{"Recv", 0, nil, func(ctx context.Context, c *proactor.PacketConn, p, oob []byte) (int, error) {
+				m, err := c.Recv().Await(ctx)
+				m.Release()
+				return 0, err
+			}},
+		}
+		for _, read := range reads {
+			t.Run(read.name, func(t *testing.T) {
+				there := openDescriptors(t)
+				c, peer := unixgrams(t, rt, proactor.WithTimestamps()) // for which there is room from the beginning
+				requirePidfd(t, inTaskOf(t, c, func(ctx context.Context) error {
+					return passProcesses(c.NetPacketConn(ctx).(syscall.Conn))
+				}))
+				sent := sendRights(t, peer)
+				require.NoError(t, inTaskOf(t, c, func(ctx context.Context) error {
+					for i := range rightsSent {
+						oob := make([]byte, read.room)
+						oobn, err := read.takes(ctx, c, make([]byte, 10), oob)
+						if err != nil {
+							return err
+						}
+						if got := closeReceived(oob[:oobn]); i > 0 && !slices.Equal(read.want, got) { // before the first, nobody had asked for any
+							return fmt.Errorf("message %d: control messages of kinds %d, want %d", i, got, read.want)
+						}
+					}
+					return nil
+				}))
+				<-sent
+				require.LessOrEqual(t, openDescriptors(t), there+2)
+				peer.Close()
+				closedPacket(t, c)
+				eventually(t, func() bool { return openDescriptors(t) <= there }, func() string { return "left open" })
+			})
+		}
+	}},
 	{name: "ReadMsgUnix after another method", show: func(t *testing.T, rt *proactor.Runtime) {
 		there := openDescriptors(t)
 		c, peer := unixgrams(t, rt)
@@ -134,6 +181,43 @@ var descriptorMessages = []behaviour{
 		closedPacket(t, c)
 		eventually(t, func() bool { return openDescriptors(t) <= there }, func() string { return "left open" })
 	}},
+}
+
+// passProcesses has the kernel add a descriptor of the sender's process to each message.
+func passProcesses(c syscall.Conn) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failure error
+	err = raw.Control(func(fd uintptr) {
+		failure = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PASSPIDFD, 1)
+	})
+	return errors.Join(err, failure)
+}
+
+// closeReceived closes the descriptors in oob, and returns the kinds of the control
+// messages that have some.
+func closeReceived(oob []byte) (kinds []int) {
+	list, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return []int{-1}
+	}
+	for _, m := range list {
+		if m.Header.Level != unix.SOL_SOCKET || m.Header.Type != unix.SCM_RIGHTS && m.Header.Type != unix.SCM_PIDFD {
+			continue
+		}
+		kinds = append(kinds, int(m.Header.Type))
+		for data := m.Data; len(data) >= 4; data = data[4:] {
+			unix.Close(int(int32(binary.NativeEndian.Uint32(data))))
+		}
+	}
+	return kinds
+}
+
+func readMsgUnix(ctx context.Context, c *proactor.PacketConn, p, oob []byte) (oobn int, err error) {
+	_, oobn, _, _, err = c.NetPacketConn(ctx).(readsMsgUnix).ReadMsgUnix(p, oob)
+	return oobn, err
 }
 
 type readsMsgUnix interface {

@@ -72,7 +72,9 @@ type Received struct {
 //
 // Recv and RecvInto receive data only, and the kernel closes descriptors that come with
 // it. So use RecvFiles from the beginning on a connection that may receive files. On a
-// stream, data with descriptors is not joined with data that follows.
+// stream, data with descriptors is not joined with data that follows. A descriptor of the
+// sender's process, which the kernel adds where the program has set SO_PASSPIDFD (Linux 6.5),
+// is closed.
 //
 // The error is io.EOF at the end, syscall.EINVAL for an empty p or a max that is
 // not 0 to 253, else as of RecvInto.
@@ -132,7 +134,9 @@ func (r *rightsReceiver) collect() {
 	r.cut = uint32(r.header.Flags)&ring.MsgCTrunc != 0
 	n := min(int(r.header.Controllen), len(r.control))
 	engine.RaceWrote(r.control[:n])
-	for _, fd := range sockets.DecodeRights(r.control[:n]) {
+	_, rights := sockets.Received(r.control[:n]).WithoutRights()
+	sockets.CloseAll(rights.Processes)
+	for _, fd := range rights.Passed {
 		r.files = append(r.files, os.NewFile(uintptr(fd), fmt.Sprintf("descriptor %d", fd)))
 	}
 }

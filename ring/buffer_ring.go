@@ -36,7 +36,7 @@ func (r *BufferRing) Cap() int { return r.abi().Cap() }
 
 // Add provides p as buffer id. Receives see it after Publish. The caller
 // keeps p reachable, and never has more than Cap buffers in the ring.
-func (r *BufferRing) Add(p []byte, id uint16) { r.abi().Add(address(p), len(p), id) }
+func (r *BufferRing) Add(p []byte, id uint16) { r.abi().Add(address(p), int(length(p)), id) }
 
 // Publish makes the buffers added so far visible to receives.
 func (r *BufferRing) Publish() { r.abi().Publish() }

@@ -18,14 +18,14 @@ const (
 // entry starts, or, on some kernels before 6.15, when it is taken, which breaks a
 // chain from its beginning (seen on 6.12). Linux 5.1.
 func (e *SQE) PrepReadFixed(fd int, p []byte, offset int64, index uint16) {
-	e.PrepOperation(uint8(OpReadFixed), int32(fd), address(p), uint32(len(p)), uint64(offset))
+	e.PrepOperation(uint8(OpReadFixed), int32(fd), address(p), length(p), uint64(offset))
 	e.SetBufIndex(index)
 }
 
 // PrepWriteFixed is PrepWriteAt of memory within the registered buffer of that
 // index, see PrepReadFixed. Linux 5.1.
 func (e *SQE) PrepWriteFixed(fd int, p []byte, offset int64, index uint16) {
-	e.PrepOperation(uint8(OpWriteFixed), int32(fd), address(p), uint32(len(p)), uint64(offset))
+	e.PrepOperation(uint8(OpWriteFixed), int32(fd), address(p), length(p), uint64(offset))
 	e.SetBufIndex(index)
 }
 

@@ -54,9 +54,14 @@ func (s *cursorSet) take(userData uint64) (t cursorTransfer, ok bool) {
 // atCursor reports whether an entry reads or writes at the cursor of a descriptor.
 // A file in a slot has no number by which its cursor could be asked for.
 func atCursor(f *queueabi.Entry) bool {
+	return transfers(f) && int64(f.Off) == AtCursor && f.Flags&SQEFixedFile == 0
+}
+
+// transfers reports whether an entry reads or writes a file.
+func transfers(f *queueabi.Entry) bool {
 	switch Op(f.Opcode) {
 	case OpRead, OpWrite, OpReadFixed, OpWriteFixed, OpReadv, OpWritev:
-		return int64(f.Off) == AtCursor && f.Flags&SQEFixedFile == 0
+		return true
 	}
 	return false
 }

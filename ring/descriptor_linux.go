@@ -124,8 +124,11 @@ func (r *Ring) noteEntries() {
 		switch worker := stored || mayNeedWorker(e); {
 		case r.polled():
 			r.submitter.note(e, worker)
-		case worker && !r.workersReady:
+		case !r.workersReady && (worker || flushes(e)):
 			r.ensureWorkers()
+		}
+		if r.hidesRestart && !transfers(e) && mayNeedWorker(e) {
+			r.onWorkers.add(e.UserData, 0)
 		}
 		switch brings := Op(e.Opcode).Brings(); {
 		case brings == 0 || e.SpliceFD != 0: // it has a slot

@@ -23,13 +23,13 @@ const FsyncDataSync uint32 = 1 << 0
 // PrepReadAt reads into p at an offset of a file, or AtCursor (pread(2)). Fewer
 // bytes than asked for break a link. Linux 5.6.
 func (e *SQE) PrepReadAt(fd int, p []byte, offset int64) {
-	e.PrepOperation(uint8(OpRead), int32(fd), address(p), uint32(len(p)), uint64(offset))
+	e.PrepOperation(uint8(OpRead), int32(fd), address(p), length(p), uint64(offset))
 }
 
 // PrepWriteAt writes p at an offset of a file, or AtCursor (pwrite(2)). Fewer
 // bytes than asked for break a link. Linux 5.6.
 func (e *SQE) PrepWriteAt(fd int, p []byte, offset int64) {
-	e.PrepOperation(uint8(OpWrite), int32(fd), address(p), uint32(len(p)), uint64(offset))
+	e.PrepOperation(uint8(OpWrite), int32(fd), address(p), length(p), uint64(offset))
 }
 
 // PrepReadv reads into a vector of at most 1024 pieces (preadv(2)). Linux 5.1.

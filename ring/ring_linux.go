@@ -39,7 +39,8 @@ type Ring struct {
 	buffers      [][]byte               // the registered ones, by index; nil without a table
 	files        bool                   // there is a table of direct descriptors
 	slots        int                    // that it has
-	interrupted  int32                  // result that means canceled, as ECANCELED does; see restart
+	hidesRestart bool                   // the kernel says EINTR for it, see restart
+	onWorkers    expected               // entries in flight whose EINTR means that, by their user data
 	unregistering
 	receiving
 
@@ -86,10 +87,7 @@ func openMasked(o Options, m *mask) (*Ring, error) {
 	r.openSubmitter()
 	release := KernelRelease()
 	r.waitsToUnregister = queueabi.Before(release, 6, 13)
-	r.interrupted = -restart
-	if queueabi.Before(release, 6, 18) { // seen on 6.1 and 6.12, not on 6.18
-		r.interrupted = -int32(syscall.EINTR)
-	}
+	r.hidesRestart = queueabi.Before(release, 6, 18) // seen on 6.1 and 6.12, not on 6.18
 	return r, nil
 }
 
@@ -302,17 +300,28 @@ func (r *Ring) collect(dst []CQE) (n int) {
 // restart is what a system call ends with in the kernel when a signal is to end
 // its wait (ERESTARTSYS). The wait of a worker thread is ended like that by a
 // cancel, and by nothing else. Splices and opens say so in their result; older
-// kernels say EINTR there.
+// kernels say EINTR there. Of a transfer EINTR means what it says: a signal came to this
+// thread, as the Go runtime sends many. Those of terminals it ends.
 const restart = 512
+
+// wasCanceled reports whether a final completion tells of a cancel, by another errno than
+// ECANCELED.
+func (r *Ring) wasCanceled(c *CQE) bool {
+	interrupted := r.onWorkers.used > 0 && r.onWorkers.at(c.UserData()) != nil
+	if interrupted {
+		r.onWorkers.remove(c.UserData())
+	}
+	return c.Result() == -restart || interrupted && c.Result() == -int32(syscall.EINTR)
+}
 
 // account notes which entries have had their last completion.
 func (r *Ring) account(completions []CQE) {
 	for i := range completions {
 		c := &completions[i]
-		if n := c.Result(); n == -restart || n == r.interrupted {
-			*c = CQE(queueabi.NewCQE(c.UserData(), -int32(syscall.ECANCELED), c.Flags()))
-		}
 		if !c.More() {
+			if r.wasCanceled(c) {
+				*c = CQE(queueabi.NewCQE(c.UserData(), -int32(syscall.ECANCELED), c.Flags()))
+			}
 			r.inFlight--
 			if r.polled() {
 				*c = r.submitter.account(*c)
@@ -382,6 +391,7 @@ func (r *Ring) Close() error {
 	r.fd, r.err = -1, errRingClosed
 	r.submitter = submitter{}
 	r.unnamed = fifo.Queue[largeCompletion]{}
+	r.onWorkers = expected{}
 	r.backlog, r.expected, r.cursors, r.groups, r.buffers = fifo.Queue[CQE]{}, expected{}, nil, nil, nil
 	return err
 }

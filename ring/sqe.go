@@ -1,6 +1,7 @@
 package ring
 
 import (
+	"math"
 	"time"
 	"unsafe"
 
@@ -68,6 +69,8 @@ const (
 
 // SQE is a submission entry: 64 bytes that lie in the mapping shared with the
 // kernel, or in the fallback's own queue. The Prep methods fill a zeroed one.
+// One moves less than 2 GiB, however long its memory or vector is, and breaks no link if it
+// has moved as much as it can.
 // SetUserData and SetFlags, which adds to the flags, complete it; SetIoprio,
 // SetOpFlags, SetBufGroup and SetBufIndex set fields that Prep methods leave open.
 type SQE queueabi.SQE
@@ -122,6 +125,10 @@ type RecvmsgOut struct {
 // SizeofRecvmsgOut is the size of RecvmsgOut.
 const SizeofRecvmsgOut = 16
 
+// length is how many bytes of p an entry is to move: its field has 32 bits, and the kernel
+// moves less than 2 GiB at once (read(2)).
+func length(p []byte) uint32 { return uint32(min(len(p), math.MaxInt32)) }
+
 func address(p []byte) uint64 { return pinned(uintptr(unsafe.Pointer(unsafe.SliceData(p)))) }
 
 // pinned moves what its argument points to off the stack of every caller: a
@@ -156,7 +163,7 @@ func (e *SQE) PrepConnect(fd int, addr []byte) {
 // stream; from a socket that keeps messages apart it may as well be an empty
 // message, and nothing in the completion tells which. Linux 5.6.
 func (e *SQE) PrepRecv(fd int, p []byte, flags uint32) {
-	e.PrepOperation(uint8(OpRecv), int32(fd), address(p), uint32(len(p)), 0)
+	e.PrepOperation(uint8(OpRecv), int32(fd), address(p), length(p), 0)
 	e.SetOpFlags(flags)
 }
 
@@ -178,7 +185,7 @@ func (e *SQE) PrepMultishotRecv(fd int, group uint16, flags uint32) {
 // PrepSend sends p (send(2)). With MsgWaitAll it completes short only when
 // an error cut it. Linux 5.6.
 func (e *SQE) PrepSend(fd int, p []byte, flags uint32) {
-	e.PrepOperation(uint8(OpSend), int32(fd), address(p), uint32(len(p)), 0)
+	e.PrepOperation(uint8(OpSend), int32(fd), address(p), length(p), 0)
 	e.SetOpFlags(flags)
 }
 
@@ -191,7 +198,7 @@ func (e *SQE) PrepSend(fd int, p []byte, flags uint32) {
 // the entry before it fails, post its ECANCELED without CQEFMore and a notification
 // behind that: seen on 6.18.) Linux 6.0.
 func (e *SQE) PrepSendZC(fd int, p []byte, flags uint32) {
-	e.PrepOperation(uint8(OpSendZC), int32(fd), address(p), uint32(len(p)), 0)
+	e.PrepOperation(uint8(OpSendZC), int32(fd), address(p), length(p), 0)
 	e.SetOpFlags(flags)
 }
 
@@ -231,9 +238,11 @@ func (e *SQE) PrepMultishotRecvmsg(fd int, m *Msghdr, group uint16, flags uint32
 }
 
 // PrepRead reads from a descriptor that has no position, such as a socket, a
-// pipe or an eventfd, or at the cursor of a file (read(2)). Linux 5.6.
+// pipe or an eventfd, or at the cursor of a file (read(2)). With a terminal it ends
+// with EINTR if a signal comes to the thread, as the Go runtime sends many: then it is to
+// be submitted again, as is a write. Linux 5.6.
 func (e *SQE) PrepRead(fd int, p []byte) {
-	e.PrepOperation(uint8(OpRead), int32(fd), address(p), uint32(len(p)), ^uint64(0))
+	e.PrepOperation(uint8(OpRead), int32(fd), address(p), length(p), ^uint64(0))
 }
 
 // PrepReadProvided reads, as PrepRead does, into a buffer of a group. Unlike a
@@ -258,7 +267,7 @@ func (e *SQE) PrepMultishotRead(fd int, group uint16) {
 // PrepWrite writes to a descriptor that has no position, or at the cursor of a
 // file. Linux 5.6.
 func (e *SQE) PrepWrite(fd int, p []byte) {
-	e.PrepOperation(uint8(OpWrite), int32(fd), address(p), uint32(len(p)), ^uint64(0))
+	e.PrepOperation(uint8(OpWrite), int32(fd), address(p), length(p), ^uint64(0))
 }
 
 // PrepShutdown shuts down part of a connection (shutdown(2)). Linux 5.11.

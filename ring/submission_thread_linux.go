@@ -175,7 +175,7 @@ func (s *submitter) swept(userData uint64) bool {
 
 // inUse reports whether the queue remembers an entry in flight by that user data.
 func (r *Ring) inUse(userData uint64) bool {
-	for _, x := range []*expected{&r.expected, &r.submitter.onWorker, &r.submitter.cancels} {
+	for _, x := range []*expected{&r.expected, &r.onWorkers, &r.submitter.onWorker, &r.submitter.cancels} {
 		if x.at(userData) != nil {
 			return true
 		}

@@ -239,14 +239,19 @@ func (r *Ring) withDescriptor(flags uint32, f func(fd int) error) error {
 // trialData is the user data of the entry that a trial is about.
 const trialData = 1
 
+// trialLimit is how long an entry may take that is performed at once, though perhaps by a
+// thread of the kernel: much more than that waits for a processor on a busy machine.
+const trialLimit = 10 * time.Second
+
 // perform submits what prepare makes of an entry, and waits for the completion
 // that carries trialData. An entry does not keep what it points to: prepare does, until
-// perform returns, if it has that memory from outside.
+// perform returns, if it has that memory from outside. Nothing is in flight any more when
+// it fails.
 func (r *Ring) perform(prepare func(*SQE)) (CQE, error) {
 	defer runtime.KeepAlive(prepare)
 	prepare(r.Next())
 	var c [1]CQE
-	for start := time.Now(); time.Since(start) < time.Second; {
+	for start := time.Now(); time.Since(start) < trialLimit; {
 		if err := r.Enter(100 * time.Millisecond); err != nil {
 			return c[0], err
 		}
@@ -256,7 +261,7 @@ func (r *Ring) perform(prepare func(*SQE)) (CQE, error) {
 			}
 		}
 	}
-	return c[0], errors.New("it does not complete")
+	return c[0], errors.Join(errors.New("it does not complete"), r.quiesce(false))
 }
 
 // refusal is what speaks against a feature: an error, or a completion with an

@@ -21,18 +21,23 @@ import (
 // it. A program that has sockets only has no workers.
 
 // mayNeedWorker reports whether the kernel may leave the entry to a worker. What is
-// waited for by poll it does not; nor a close, but of files that other entries have
-// been about before.
+// waited for by poll it does not; nor a close, but see flushes.
 func mayNeedWorker(f *queueabi.Entry) bool {
 	op := Op(f.Opcode)
 	if op.row().inline || op == opRefused {
 		return f.Flags&SQEAsync != 0
 	}
-	switch op {
-	case OpRead, OpWrite, OpReadFixed, OpWriteFixed, OpReadv, OpWritev:
+	if transfers(f) {
 		return int64(f.Off) != AtCursor || f.Flags&(SQEAsync|SQEFixedFile) != 0
 	}
 	return true
+}
+
+// flushes reports whether an entry closes a file that may have to be written back first,
+// which the kernel leaves to a worker: each on overlayfs, FUSE or NFS. One of a slot is
+// closed without that.
+func flushes(f *queueabi.Entry) bool {
+	return Op(f.Opcode) == OpClose && f.SpliceFD == 0 && isStored(f.FD)
 }
 
 // maxWorkers is how many workers for files and names a thread may have: as many as

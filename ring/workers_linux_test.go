@@ -1,14 +1,10 @@
 package ring
 
 import (
-	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime"
-	"syscall"
 	"testing"
 	"time"
-	"unsafe"
 
 	"github.com/goproactor/goproactor/internal/queueabi"
 	"github.com/stretchr/testify/require"
@@ -19,17 +15,8 @@ import (
 // workers of new threads.
 func TestSignalsCancelNothing(t *testing.T) {
 	RequireKernel(t)
-	alarms := make(chan os.Signal, 1)
-	signal.Notify(alarms, syscall.SIGALRM)
-	defer signal.Stop(alarms)
-	every := func(microseconds int64) {
-		timer := [4]int64{0, microseconds, 0, microseconds} // struct itimerval
-		_, _, errno := unix.Syscall(unix.SYS_SETITIMER, uintptr(unix.ITIMER_REAL), uintptr(unsafe.Pointer(&timer)), 0)
-		require.Zero(t, errno)
-	}
 	path := append([]byte(filepath.Join(t.TempDir(), "file")), 0)
-	every(30)
-	defer every(0)
+	defer alarms(t, 30)()
 	for o, rounds := range map[Options]int{
 		{Entries: 8}: 150,
 		{Entries: 8, SubmissionThread: &SubmissionThread{Idle: time.Millisecond}}: 30,

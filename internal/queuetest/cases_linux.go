@@ -2,6 +2,7 @@ package queuetest
 
 import (
 	"bytes"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -164,6 +165,9 @@ var streams = []testCase{
 	}},
 	{"a large send with MSG_WAITALL goes out whole, others behind it", func(h *harness) {
 		ours, peer := h.tcpPair()
+		// Left to itself the kernel makes buffers that hold it all, if the machine is slow.
+		require.NoError(h, unix.SetsockoptInt(ours, unix.SOL_SOCKET, unix.SO_SNDBUF, 1<<16))
+		require.NoError(h, unix.SetsockoptInt(peer, unix.SOL_SOCKET, unix.SO_RCVBUF, 1<<16))
 		large := bytes.Repeat([]byte("0123456789abcdef"), 1<<18) // 4 MiB
 		const flags = ring.MsgWaitAll | ring.MsgNoSignal
 		h.entry(1, func(e *ring.SQE) { e.PrepSend(ours, large, flags); e.SetFlags(ring.SQELink) })
@@ -540,6 +544,15 @@ var timeouts = []testCase{
 		h.quiet(1 << 41)
 		h.final(1, 0)
 	}},
+	{"a timeout with the largest count waits", func(h *harness) {
+		for _, count := range []uint32{math.MaxInt32, math.MaxInt32 + 1, math.MaxUint32} {
+			h.entry(1, func(e *ring.SQE) { e.PrepTimeout(h.after(time.Hour), count, 0) })
+			h.quiet(1)
+			h.entry(2, func(e *ring.SQE) { e.PrepTimeoutRemove(1) })
+			h.final(2, 0)
+			h.fails(1, unix.ECANCELED)
+		}
+	}},
 	{"a timeout can be removed", func(h *harness) {
 		h.entry(1, func(e *ring.SQE) { e.PrepTimeout(h.after(time.Hour), 0, 0) })
 		h.quiet(1)
@@ -680,6 +693,17 @@ var cancels = []testCase{
 		h.fails(2, unix.ECANCELED)
 		h.quiet(3)
 	}},
+	{"cancel by a descriptor that stands for no file, or for a name only", func(h *harness) {
+		name, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
+		require.NoError(h, err)
+		h.owned(name)
+		for _, fd := range []int{1 << 20, name} {
+			h.entry(1, func(e *ring.SQE) { e.PrepCancelFD(fd, 0) })
+			h.fails(1, unix.EBADF)
+			h.entry(2, func(e *ring.SQE) { e.PrepCancelFD(fd, ring.CancelAll) })
+			h.fails(2, unix.EBADF)
+		}
+	}},
 	{"cancel everything", func(h *harness) {
 		ours, _ := h.pair()
 		ln, _ := h.listener()
@@ -768,6 +792,51 @@ var endings = []testCase{
 			h.close(peer)
 			h.close(ln)
 		}
+	}},
+	{"a number used again tells a poll nothing of the file before, which lives on", func(h *harness) {
+		old, writer := h.pipe()
+		for _, prepare := range []func(*ring.SQE, int, uint32){(*ring.SQE).PrepPoll, (*ring.SQE).PrepMultishotPoll} {
+			number, err := unix.FcntlInt(uintptr(old), unix.F_DUPFD_CLOEXEC, 0)
+			require.NoError(h, err)
+			h.owned(number)
+			h.entry(1, func(e *ring.SQE) { e.PrepPoll(number, ring.PollIn) })
+			h.quiet(1)
+			h.write(writer, "x")
+			h.final(1, int(ring.PollIn))
+			h.read(old, 1)
+			now, nowWriter := h.pipe()
+			require.NoError(h, unix.Dup3(now, number, unix.O_CLOEXEC))
+			h.entry(2, func(e *ring.SQE) { prepare(e, number, ring.PollIn) })
+			h.write(writer, "x")
+			require.NoError(h, h.Enter(time.Millisecond))
+			h.quiet(2)
+			h.read(old, 1)
+			h.write(nowWriter, "x")
+			c := h.result(2)
+			require.EqualValues(h, ring.PollIn, c.Result())
+		}
+	}},
+	{"what is in flight outlives the closing of its descriptor, though no other is left", func(h *harness) {
+		p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		require.NoError(h, err)
+		h.owned(p[1])
+		buf := make([]byte, 8)
+		h.entry(1, func(e *ring.SQE) { e.PrepRecv(p[0], buf, 0) })
+		h.quiet(1)
+		h.withoutNumbers(func() {
+			h.entry(3, func(e *ring.SQE) { e.PrepClose(p[0]) })
+			h.entry(4, func(e *ring.SQE) { e.PrepRecv(p[0], h.memory(1), 0) })
+			h.final(3, 0)
+			h.fails(4, unix.EBADF)
+		})
+		h.entry(5, func(e *ring.SQE) { e.PrepClose(p[0]) })
+		h.fails(5, unix.EBADF)
+		h.write(p[1], "old")
+		h.final(1, 3)
+		require.Equal(h, "old", string(buf[:3]))
+		h.quiet(1)
+		_, err = unix.Write(p[1], []byte("x"))
+		require.Equal(h, unix.EPIPE, err, "it is closed with the receive")
 	}},
 	{"closing the queue ends everything of every kind", func(h *harness) {
 		ours, _ := h.tcpPair()

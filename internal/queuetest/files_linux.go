@@ -2,8 +2,10 @@ package queuetest
 
 import (
 	"bytes"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"unsafe"
 
 	"github.com/goproactor/goproactor/ring"
@@ -136,6 +138,39 @@ var files = []testCase{
 		h.fails(3, unix.EINVAL)
 		h.entry(4, func(e *ring.SQE) { e.PrepReadv(fd, nil, 0) })
 		h.final(4, 0)
+	}},
+	{"an entry moves less than 2 GiB, however much memory it has", func(h *harness) {
+		most := math.MaxInt32 &^ (os.Getpagesize() - 1)
+		null, err := unix.Open("/dev/null", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+		require.NoError(h, err)
+		h.owned(null)
+		moves := func(n int, prepare func(*ring.SQE)) {
+			h.Helper()
+			h.entry(1, func(e *ring.SQE) { prepare(e); e.SetFlags(ring.SQELink) })
+			h.entry(2, (*ring.SQE).PrepNop)
+			h.final(1, n)
+			h.final(2, 0)
+		}
+		vector := h.vector(slices.Repeat([][]byte{h.memory(4 << 20)}, 1024)...)
+		moves(most, func(e *ring.SQE) { e.PrepWritev(null, vector, ring.AtCursor) })
+		if math.MaxInt == math.MaxInt32 {
+			return // no slice is so long
+		}
+		size := uint64(4 << 30)
+		p, err := unix.Mmap(-1, 0, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
+		require.NoError(h, err)
+		defer unix.Munmap(p)
+		moves(most, func(e *ring.SQE) { e.PrepWrite(null, p) })
+		moves(most, func(e *ring.SQE) { e.PrepWriteAt(null, p, 0) })
+		ours, peer := h.pair()
+		h.write(peer, "hello")
+		moves(5, func(e *ring.SQE) { e.PrepRecv(ours, p, 0) })
+		h.write(peer, "again")
+		h.entry(3, func(e *ring.SQE) { e.PrepRead(ours, p) })
+		h.final(3, 5)
+		h.entry(4, func(e *ring.SQE) { e.PrepSend(ours, p, ring.MsgDontWait) })
+		sent := h.result(4)
+		require.Positive(h, sent.Result())
 	}},
 	{"a vector is read from and written to a pipe", func(h *harness) {
 		var p [2]int
@@ -395,6 +430,19 @@ var files = []testCase{
 			require.NoError(h, unix.Mkfifo(path, 0o600))
 			h.entry(uint64(i), func(e *ring.SQE) { e.PrepOpenat(here, h.name(path), flag|unix.O_CREAT|unix.O_CLOEXEC, 0o600) })
 			h.quiet(uint64(i))
+		}
+	}},
+	{"an open that waits keeps nothing behind it from being done", func(h *harness) {
+		file, _ := h.file("x")
+		for i := range uint64(10) { // a worker that has nothing to do is there, and is not woken yet
+			h.entry(i, func(e *ring.SQE) { e.PrepFsync(file, 0) })
+			h.final(i, 0)
+			path := filepath.Join(h.TempDir(), "fifo")
+			require.NoError(h, unix.Mkfifo(path, 0o600))
+			h.entry(100+i, func(e *ring.SQE) { e.PrepOpenat(here, h.name(path), unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC, 0o600) })
+			h.entry(200+i, func(e *ring.SQE) { e.PrepFsync(file, 0) })
+			h.final(200+i, 0)
+			require.Empty(h, h.done[100+i])
 		}
 	}},
 	{"closing the queue waits for what runs on files", func(h *harness) {

@@ -213,6 +213,17 @@ func (h *harness) owned(fds ...int) {
 	h.fds = append(h.fds, fds...)
 }
 
+// withoutNumbers calls f while the process gets no descriptor.
+func (h *harness) withoutNumbers(f func()) {
+	var limit unix.Rlimit
+	require.NoError(h, unix.Getrlimit(unix.RLIMIT_NOFILE, &limit))
+	first := h.eventfd() // the lowest free number: those below are taken
+	h.close(first)
+	require.NoError(h, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(first), Max: limit.Max}))
+	defer func() { require.NoError(h, unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)) }()
+	f()
+}
+
 // pair is a connected pair of stream sockets: ours for the queue, blocking as
 // the contract wants it, and the peer's for plain system calls.
 func (h *harness) pair() (ours, peer int) {

@@ -1,6 +1,7 @@
 package queuetest
 
 import (
+	"math"
 	"os"
 
 	"github.com/goproactor/goproactor/ring"
@@ -103,7 +104,7 @@ var multishotReads = []testCase{
 			fd   int
 			want unix.Errno
 		}{
-			{fd, unix.EBADFD}, {h.inDirectory(), unix.EBADFD}, {null, unix.EBADFD}, {w, unix.EBADF}, {noDescriptor, unix.EBADF}, {h.socket(), unix.ENOTCONN},
+			{fd, unix.EBADFD}, {h.inDirectory(), unix.EBADFD}, {null, unix.EBADFD}, {w, unix.EBADF}, {noDescriptor, unix.EBADF}, {math.MaxInt32, unix.EBADF}, {h.socket(), unix.ENOTCONN},
 		} {
 			h.refused(row.want, func(e *ring.SQE) { e.PrepMultishotRead(row.fd, groupID) })
 		}

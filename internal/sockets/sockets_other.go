@@ -61,7 +61,6 @@ func Pipe() ([2]int, error)                              { return [2]int{}, erro
 func Pair(string) ([2]int, error)                        { return [2]int{}, errors.ErrUnsupported }
 func PeerCredentials(int) (pid, uid, gid int, err error) { return 0, 0, 0, errors.ErrUnsupported }
 func EncodeRights([]int) []byte                          { return nil }
-func DecodeRights([]byte) []int                          { return nil }
 func RightsSpace(int) int                                { return 0 }
 func RemoveFile(string)                                  {}
 func Close(int)                                          {}
