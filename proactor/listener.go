@@ -126,7 +126,10 @@ const acceptedAhead = 128
 // Addr is the address it listens on, with the real port.
 func (ln *Listener) Addr() net.Addr { return ln.address }
 
-// admit counts a connection, unless the listener is at its limit.
+// limited reports whether connections may be taken from the kernel only one by one.
+func (ln *Listener) limited() bool { return ln.limit > 0 || ln.quotas.rate.interval > 0 }
+
+// admit takes a place for a connection, unless the listener is at its limit.
 func (ln *Listener) admit() bool {
 	for {
 		n := ln.open.Load()
@@ -142,12 +145,11 @@ func (ln *Listener) admit() bool {
 // leave frees the place of a connection. Acceptors of all loops may wait for it. They run
 // later: the caller may be one of them, in the middle of admitting others.
 func (ln *Listener) leave() {
-	ln.open.Add(-1)
-	if ln.limit == 0 {
-		return
+	if ln.open.Add(-1) != ln.limit-1 || ln.limit == 0 {
+		return // nobody waits
 	}
 	for _, a := range ln.acceptors {
-		a.loop.engine.Do(a.refill)
+		a.loop.engine.Do(a.arm)
 	}
 }
 
@@ -310,7 +312,7 @@ func (ln *Listener) Accept() futures.Future[*Conn] {
 		ln.mu.Unlock()
 		if hasRoom {
 			for _, a := range ln.acceptors {
-				a.loop.engine.Do(a.refill)
+				a.loop.engine.Do(a.arm)
 			}
 		}
 		p.Resolve(c)

@@ -166,8 +166,8 @@ func WithDrainTimeout(d time.Duration) Option {
 }
 
 // WithMaxConns limits how many accepted connections of a listener are open at
-// once. At the limit accepting pauses, and the kernel's queue fills. The
-// default, zero, is no limit.
+// once. At the limit accepting pauses, and the kernel's queue fills: a connection
+// is taken from it only when there is a place. The default, zero, is no limit.
 func WithMaxConns(n int) Option {
 	return func(o *options) error {
 		if n < 0 {
