@@ -67,26 +67,26 @@ var pausing = []behaviour{
 		}
 		require.NoError(t, ln.Close())
 	}},
-	{name: "a NetListener at its limit heeds deadlines", opts: []proactor.Option{proactor.WithMaxConns(1), proactor.WithLoops(1)}, show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "a NetListener at its limit heeds deadlines", opts: []proactor.Option{proactor.WithMaxConns(1), proactor.WithLoops(1)}, show: netListenerExpires},
+	{name: "a NetListener of several sockets at its limit heeds deadlines", opts: []proactor.Option{proactor.WithMaxConns(1), proactor.WithLoops(3)}, show: netListenerExpires},
+	{name: "a NetListener at its limit heeds Pause", opts: []proactor.Option{proactor.WithMaxConns(1), proactor.WithLoops(1)}, show: netListenerPaused},
+	{name: "a NetListener of several sockets at its limit heeds Pause", opts: []proactor.Option{proactor.WithMaxConns(1)}, show: netListenerPaused},
+	{name: "Pause of a NetListener waits for no Accept", show: func(t *testing.T, rt *proactor.Runtime) {
+		const clients = 8 // each socket gets some
 		ln := listen(t, rt)
 		heir := heirOf(t, ln)
 		std := ln.NetListener()
-		dial(t, ln.Addr())
+		for range clients {
+			dial(t, ln.Addr())
+		}
 		first, err := std.Accept()
 		require.NoError(t, err)
-		dial(t, ln.Addr())
-		for range 2 {
-			require.NoError(t, std.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Now().Add(20*time.Millisecond)))
-			_, err := std.Accept()
-			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
-			require.NoError(t, std.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Time{}))
-		}
+		_, err = ln.Pause().Await(t.Context())
+		require.NoError(t, err)
 		require.NoError(t, std.Close())
-		require.Equal(t, 1, heir.accepted(t, 1), "the second was not accepted and closed")
-		first.Close()
+		require.Equal(t, clients-1, heir.accepted(t, clients-1))
+		require.NoError(t, first.Close())
 	}},
-	{name: "a NetListener at its limit heeds Pause", opts: []proactor.Option{proactor.WithMaxConns(1), proactor.WithLoops(1)}, show: netListenerPaused},
-	{name: "a NetListener of several sockets at its limit heeds Pause", opts: []proactor.Option{proactor.WithMaxConns(1)}, show: netListenerPaused},
 	{name: "what no Accept has taken stays for Accept", show: func(t *testing.T, rt *proactor.Runtime) {
 		const clients = 10
 		ln := listen(t, rt)
@@ -264,6 +264,40 @@ var limitPlaces = []behaviour{
 		second.Abort()
 		require.NoError(t, ln.Close())
 	}},
+	{name: "no socket of a NetListener keeps the last place from the others", opts: []proactor.Option{proactor.WithMaxConns(1), proactor.WithLoops(4)}, show: func(t *testing.T, rt *proactor.Runtime) {
+		ln := listen(t, rt)
+		heir := heirOf(t, ln)
+		std := ln.NetListener()
+		came := make(chan net.Conn)
+		ended := make(chan error)
+		for range 3 {
+			go func() {
+				for {
+					conn, err := std.Accept()
+					if err != nil {
+						ended <- err
+						return
+					}
+					came <- conn
+				}
+			}()
+		}
+		for range 10 {
+			for range 4 {
+				dial(t, ln.Addr())
+				require.NoError(t, (<-came).Close())
+			}
+			dial(t, ln.Addr())
+			dial(t, ln.Addr())
+			conn := <-came
+			require.Equal(t, 1, heir.accepted(t, 1), "above the limit")
+			require.NoError(t, conn.Close())
+		}
+		require.NoError(t, std.Close())
+		for range 3 {
+			require.ErrorIs(t, <-ended, net.ErrClosed)
+		}
+	}},
 	{name: "a connection that another process takes leaves the place free", opts: []proactor.Option{proactor.WithMaxConns(1), proactor.WithLoops(2)}, show: func(t *testing.T, rt *proactor.Runtime) {
 		const clients = 8 // each socket gets some
 		ln := listen(t, rt)
@@ -296,40 +330,57 @@ var limitPlaces = []behaviour{
 	}},
 }
 
-// netListenerPaused pauses a listener whose places are taken, and closes it.
+// netListenerExpires lets deadlines pass at the limit.
+func netListenerExpires(t *testing.T, rt *proactor.Runtime) {
+	ln := listen(t, rt)
+	heir := heirOf(t, ln)
+	std := ln.NetListener()
+	dial(t, ln.Addr())
+	first, err := std.Accept()
+	require.NoError(t, err)
+	dial(t, ln.Addr())
+	for range 2 {
+		require.NoError(t, std.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Now().Add(20*time.Millisecond)))
+		_, err := std.Accept()
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		require.NoError(t, std.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Time{}))
+	}
+	require.NoError(t, std.Close())
+	require.Equal(t, 1, heir.accepted(t, 1), "the second was not accepted and closed")
+	require.NoError(t, first.Close())
+}
+
+// netListenerPaused pauses a listener whose place is taken, and closes it.
 func netListenerPaused(t *testing.T, rt *proactor.Runtime) {
 	const clients = 8 // each socket gets some
 	ln := listen(t, rt)
 	heir := heirOf(t, ln)
 	std := ln.NetListener()
-	came := make(chan net.Conn, clients)
-	ended := make(chan error)
-	go func() {
-		for {
-			conn, err := std.Accept()
-			if err != nil {
-				ended <- err
-				return
-			}
-			came <- conn
-		}
-	}()
 	for range clients {
 		dial(t, ln.Addr())
 	}
-	first := <-came
-	for range 100 { // most often the Accepts that follow wait for a place by then
+	first, err := std.Accept()
+	require.NoError(t, err)
+	ended := make(chan error)
+	for range 3 {
+		go func() {
+			conn, err := std.Accept()
+			if conn != nil {
+				conn.Close()
+			}
+			ended <- err
+		}()
+	}
+	for range 100 { // most often the Accepts wait for a place by then
 		runtime.Gosched()
 	}
-	_, err := ln.Pause().Await(t.Context())
+	_, err = ln.Pause().Await(t.Context())
 	require.NoError(t, err)
 	require.NoError(t, ln.Close())
-	require.ErrorIs(t, <-ended, net.ErrClosed)
-	require.Equal(t, clients, 1+len(came)+heir.accepted(t, clients-1-len(came)))
-	close(came)
-	for c := range came {
-		require.NoError(t, c.Close())
+	for range 3 {
+		require.ErrorIs(t, <-ended, net.ErrClosed)
 	}
+	require.Equal(t, clients-1, heir.accepted(t, clients-1))
 	require.NoError(t, first.Close())
 }
 
