@@ -324,10 +324,11 @@ func (n *netListener) Addr() net.Addr { return n.ln.Addr() }
 // Close implements net.Listener. Unlike Listener.Close it fails when there is nothing
 // left to close, as with package net.
 func (n *netListener) Close() error {
-	if !n.ln.end() {
+	first, err := n.ln.end()
+	if !first {
 		return &net.OpError{Op: "close", Net: n.ln.network, Addr: n.ln.address, Err: ErrClosed}
 	}
-	return nil
+	return err
 }
 
 // SetDeadline makes Accepts at t or later, those that wait included, fail with

@@ -27,6 +27,7 @@ type options struct {
 	highWater     int
 	zeroCopy      int
 	drainTimeout  time.Duration
+	closePatience time.Duration // how long Close of a listener waits for the loops
 	maxConns      int
 	listenBacklog int
 	stallLimit    time.Duration
@@ -57,6 +58,7 @@ func defaultOptions() options {
 		memoryBudget:  1 << 30,
 		highWater:     256 << 10,
 		drainTimeout:  10 * time.Second,
+		closePatience: 5 * time.Second,
 		listenBacklog: 4096,
 		stallLimit:    time.Second,
 		fileWorkers:   16,

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/proactor"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -163,6 +164,50 @@ var closingShared = []behaviour{
 		require.True(t, rt.Loops()[0].Do(func() { go func(err error) { closed <- err }(ln.Close()) }))
 		require.NoError(t, <-closed)
 		require.NoError(t, ln.Close()) // this one waits
+		_, err = net.Dial("tcp", ln.Addr().String())
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+	}},
+	{name: "a callback waits for a goroutine that closes what was adopted", opts: []proactor.Option{proactor.WithClosePatience(50 * time.Millisecond)}, show: func(t *testing.T, rt *proactor.Runtime) {
+		for _, closing := range []func(*proactor.Listener) error{
+			(*proactor.Listener).Close,
+			func(ln *proactor.Listener) error { return ln.NetListener().Close() },
+		} {
+			std, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			ln, err := rt.AdoptListener(std)
+			require.NoError(t, err)
+			goesOn := make(chan error)
+			require.True(t, rt.Loops()[0].Do(func() {
+				closed := make(chan error)
+				go func() { closed <- closing(ln) }()
+				err := <-closed
+				go func() { goesOn <- err }()
+			}))
+			err = <-goesOn
+			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+			require.ErrorContains(t, err, "close tcp "+ln.Addr().String()+": a callback holds up a loop")
+			stepped(t, rt.Loops()[0])
+			require.NoError(t, ln.Close())
+			_, err = net.Dial("tcp", ln.Addr().String())
+			require.ErrorIs(t, err, syscall.ECONNREFUSED)
+		}
+	}},
+	{name: "a task closes what was adopted while all places of Blocking are taken", show: func(t *testing.T, rt *proactor.Runtime) {
+		std, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		ln, err := rt.AdoptListener(std)
+		require.NoError(t, err)
+		over := make(chan struct{})
+		defer close(over)
+		loop := rt.Loops()[0]
+		for range 64 {
+			loop.Go(t.Context(), func(ctx context.Context) error {
+				_, err := futures.Blocking(ctx, func() (struct{}, error) { <-over; return struct{}{}, nil })
+				return err
+			})
+		}
+		_, err = loop.Go(t.Context(), func(context.Context) error { return ln.Close() }).Await(t.Context())
+		require.NoError(t, err)
 		_, err = net.Dial("tcp", ln.Addr().String())
 		require.ErrorIs(t, err, syscall.ECONNREFUSED)
 	}},
