@@ -169,7 +169,8 @@ func WithDrainTimeout(d time.Duration) Option {
 
 // WithMaxConns limits how many accepted connections of a listener are open at
 // once. At the limit accepting pauses, and the kernel's queue fills: a connection
-// is taken from it only when there is a place. The default, zero, is no limit.
+// is taken from it only when there is a place, for which a loop polls before each
+// accept. The default, zero, is no limit.
 func WithMaxConns(n int) Option {
 	return func(o *options) error {
 		if n < 0 {

@@ -517,7 +517,7 @@ func (h *heir) accepted(t *testing.T, n int) (came int) {
 			require.NoError(t, s.(*net.TCPListener).SetDeadline(at))
 		}
 	}
-	end(time.Now().Add(2 * time.Second))
+	end(time.Now().Add(20 * time.Second))
 	var mu sync.Mutex
 	var accepting sync.WaitGroup
 	for _, s := range h.sockets {
