@@ -8,13 +8,13 @@ import (
 	"time"
 
 	"github.com/goproactor/goproactor/internal/engine"
-	"github.com/goproactor/goproactor/internal/fifo"
 	"github.com/goproactor/goproactor/internal/sockets"
 	"github.com/goproactor/goproactor/ring"
 )
 
 // acceptor is a listener's socket on one loop: a multishot accept that stays
-// armed while connections are wanted.
+// armed while connections are wanted, or under a limit one accept at a time, see
+// oneAccept.
 type acceptor struct {
 	engine.RosterPlace
 	listener   *Listener
@@ -33,9 +33,8 @@ type acceptor struct {
 	closed     func()                  // called once the socket is closed
 	onStopped  []func()                // of Pause, see acceptingStopped
 
-	backoffTimer engine.Timer    // until the next try after a shortage
-	backoff      time.Duration   // the last wait after a shortage
-	waiting      fifo.Queue[int] // accepted above the limit, until a place is free
+	backoffTimer engine.Timer  // until the next try after a shortage
+	backoff      time.Duration // the last wait after a shortage
 }
 
 // How long accepting pauses when the process or the system is out of descriptors or
@@ -85,7 +84,11 @@ func (a *acceptor) atLimit() bool {
 }
 
 func (a *acceptor) arm() {
-	if a.armed || !a.wanted() {
+	switch {
+	case a.armed || !a.wanted():
+		return
+	case a.listener.limited():
+		a.poll()
 		return
 	}
 	sqe := a.loop.engine.Next()
@@ -105,19 +108,82 @@ func (a *acceptor) Complete(result int32, flags uint32) {
 		a.refused(syscall.Errno(-result))
 	case a.ended():
 		sockets.Close(int(result)) // a canceled accept can still bring connections
-	case a.waiting.Len() == 0 && !a.backoffTimer.Armed() && a.listener.admit():
-		a.admitted(int(result))
 	default:
-		a.waiting.Push(int(result))
+		a.listener.admit()
+		a.admitted(int(result))
 	}
 	if result >= 0 && !wasStopping && a.full() {
 		a.pause()
 	}
-	if a.onStopped != nil {
-		a.acceptingStopped()
-	}
+	a.rearm()
+}
+
+// rearm follows the end of an operation on the socket.
+func (a *acceptor) rearm() {
+	a.acceptingStopped()
 	a.arm()
 	a.settled()
+}
+
+// poll waits until somebody connects.
+func (a *acceptor) poll() {
+	sqe := a.loop.engine.Next()
+	sqe.PrepPoll(a.fd, ring.PollIn)
+	a.userData = a.loop.engine.Submit(sqe, (*acceptable)(a))
+	a.armed = true
+}
+
+// acceptable is the acceptor while it polls.
+type acceptable acceptor
+
+func (w *acceptable) Complete(int32, uint32) {
+	a := (*acceptor)(w)
+	a.armed, a.stopping = false, false
+	if a.listener.limited() {
+		a.acceptOne()
+	}
+	a.rearm()
+}
+
+// acceptOne accepts a connection that there is, after it has reserved a place for it.
+func (a *acceptor) acceptOne() {
+	switch {
+	case a.ended() || a.listener.paused.Load() || a.backoffTimer.Armed():
+		return
+	case a.full() || !a.listener.admit():
+		a.loop.counts.acceptsPaused++
+		return
+	}
+	sqe := a.loop.engine.Next()
+	sqe.PrepAccept(a.fd, sockets.AcceptFlags)
+	a.userData = a.loop.engine.Submit(sqe, (*oneAccept)(a))
+	a.armed, a.stopping = true, true
+	a.loop.engine.Cancel(a.userData)
+}
+
+// oneAccept is the acceptor while it accepts one connection under a limit. A multishot
+// would bring connections above the limit. An accept that waits would keep its place from
+// the other sockets, where somebody may connect first: so it is canceled in the submission
+// that begins it, and ends at once if another process has taken the connection.
+type oneAccept acceptor
+
+func (w *oneAccept) Complete(result int32, _ uint32) {
+	a := (*acceptor)(w)
+	a.armed, a.stopping = false, false
+	switch {
+	case result < 0:
+		a.listener.leave()
+		a.refused(syscall.Errno(-result))
+	case a.ended():
+		sockets.Close(int(result))
+		a.listener.leave()
+	default:
+		a.admitted(int(result))
+		if a.full() {
+			a.loop.counts.acceptsPaused++
+		}
+	}
+	a.rearm()
 }
 
 // admitted takes a connection that the limit allows.
@@ -132,7 +198,7 @@ func (a *acceptor) backOff(d time.Duration) {
 	if d <= 0 {
 		return
 	}
-	a.backoffTimer.Expired = func(error) { a.refill() }
+	a.backoffTimer.Expired = func(error) { a.arm() }
 	a.loop.engine.SetTimer(&a.backoffTimer, a.loop.engine.After(d))
 	if a.armed {
 		a.pause()
@@ -215,17 +281,6 @@ func (a *acceptor) left(c *Conn) {
 	a.listener.leave()
 }
 
-// refill admits the connections that wait, up to the limit, and accepts again.
-func (a *acceptor) refill() {
-	for a.waiting.Len() > 0 && !a.backoffTimer.Armed() && a.listener.admit() {
-		a.admitted(a.waiting.Pop())
-	}
-	if a.onStopped != nil {
-		a.acceptingStopped()
-	}
-	a.arm()
-}
-
 // refused handles a failed accept.
 func (a *acceptor) refused(e syscall.Errno) {
 	if a.closing {
@@ -242,10 +297,7 @@ func (a *acceptor) refused(e syscall.Errno) {
 		// Another process, or package net, has made the socket non-blocking:
 		// accept does not wait then, so wait by a poll.
 		if a.wanted() {
-			sqe := a.loop.engine.Next()
-			sqe.PrepPoll(a.fd, ring.PollIn)
-			a.userData = a.loop.engine.Submit(sqe, (*acceptable)(a))
-			a.armed = true
+			a.poll()
 		}
 	case syscall.EBADF, syscall.ENOTSOCK, syscall.EINVAL, syscall.EOPNOTSUPP:
 		// The socket accepts no more.
@@ -255,17 +307,6 @@ func (a *acceptor) refused(e syscall.Errno) {
 	// (accept(2), "Error handling"), or is our own cancel.
 }
 
-// acceptable is the acceptor while it waits for connections at a non-blocking socket.
-type acceptable acceptor
-
-func (w *acceptable) Complete(int32, uint32) {
-	a := (*acceptor)(w)
-	a.armed, a.stopping = false, false
-	a.acceptingStopped()
-	a.arm()
-	a.settled()
-}
-
 // close stops accepting and closes the socket.
 func (a *acceptor) close() {
 	if a.closing {
@@ -273,9 +314,6 @@ func (a *acceptor) close() {
 	}
 	a.closing = true
 	a.loop.engine.StopTimer(&a.backoffTimer)
-	for a.waiting.Len() > 0 {
-		sockets.Close(a.waiting.Pop())
-	}
 	a.acceptingStopped()
 	if a.armed && !a.stopping {
 		a.stopping = true

@@ -714,9 +714,9 @@ var packets = []behaviour{
 			}
 			aside(t, ctx, func() {
 				p := make([]byte, 200)
-				for err == nil {
-					slow.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
-					_, err = slow.Read(p)
+				for !waits.Ready() {
+					slow.SetReadDeadline(time.Now().Add(20 * time.Millisecond)) // to look again
+					slow.Read(p)
 				}
 			})
 			_, err = waits.Await(ctx)

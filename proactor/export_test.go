@@ -32,6 +32,11 @@ func Unread(c *Conn) (n int) {
 	return n
 }
 
+// WithClosePatience sets how long Close of a listener waits for loops that callbacks hold up.
+func WithClosePatience(d time.Duration) Option {
+	return func(o *options) error { o.closePatience = d; return nil }
+}
+
 // ErrShutdown is what operations of a runtime that has shut down fail with.
 var ErrShutdown = errShutdownDone
 

@@ -179,8 +179,8 @@ func (ln *Listener) SetUnlinkOnClose(on bool) { ln.unlink.Store(on) }
 // after that loses no connection of a socket that another process has too; without the
 // Pause it may drop some. Any goroutine may call it.
 //
-// Connections that were accepted above a limit (WithMaxConns, WithAcceptRate) have to be
-// let in first: the future waits until there are places for them.
+// A Pause does not wait for clients to leave: under a limit (WithMaxConns, WithAcceptRate)
+// no connection is taken from the kernel's queue before there is a place for it.
 func (ln *Listener) Pause() futures.Future[struct{}] {
 	p := futures.NewPromise[struct{}]()
 	arrived := countdown(len(ln.acceptors), func() { p.Resolve(struct{}{}) })
@@ -230,10 +230,9 @@ func (a *acceptor) stopAccepting(stopped func()) {
 	a.acceptingStopped()
 }
 
-// acceptingStopped tells those who wait for it that no accept is under way, and that
-// every connection accepted before was let in.
+// acceptingStopped tells those who wait for it that no accept is under way.
 func (a *acceptor) acceptingStopped() {
-	if a.armed || a.waiting.Len() > 0 && a.listener.paused.Load() {
+	if a.armed {
 		return
 	}
 	calls := a.onStopped
@@ -252,6 +251,6 @@ func (ln *Listener) Resume() {
 	}
 	ln.mu.Unlock()
 	for _, a := range ln.acceptors {
-		a.loop.engine.Perform(a.refill)
+		a.loop.engine.Perform(a.arm)
 	}
 }

@@ -222,10 +222,18 @@ func TestShortageOfAClosedListener(t *testing.T) {
 
 // A pause counts, too, if the accept has ended by itself.
 func TestPauseOfAnEndedAccept(t *testing.T) {
+	const ahead = 128 // of Accept, then accepting pauses
 	accepts := func(o faultqueue.Operation) bool { return o.Kind == ring.OpAccept }
 	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
-		c, _ := accepted(t, rt)
+		ln := listen(t, rt)
+		first := ln.Accept()
+		for range 1 + ahead {
+			dial(t, ln.Addr())
+		}
 		eventually(t, func() bool { return rt.Stats().Total().AcceptsPaused == 1 }, func() string { return "accepting does not pause" })
-		closedDown(t, c)
-	}, once(faultqueue.Fault{Ends: 1}, accepts), proactor.WithMaxConns(1), proactor.WithLoops(1))
+		c, err := first.Await(t.Context())
+		require.NoError(t, err)
+		c.Abort()
+		require.NoError(t, ln.Close())
+	}, once(faultqueue.Fault{Ends: 1 + ahead}, accepts), proactor.WithLoops(1))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"net"
+	"os"
 	"runtime/trace"
 	"sync"
 	"sync/atomic"
@@ -35,16 +36,16 @@ type Listener struct {
 	movable     bool      // rebalancing may move its connections
 	arming      sync.Once // the first Accept arms the acceptors
 	mu          sync.Mutex
-	mode        string                    // how it accepts: the method first called
-	line        []*futures.Promise[*Conn] // Accepts that wait
-	backlog     []*Conn                   // accepted connections that no Accept has taken
-	backlogFull atomic.Bool               // backlog is so long that accepting pauses
-	failure     error                     // why nothing is accepted any more
-	closed      atomic.Bool               // the sockets refuse connections
-	paused      atomic.Bool               // by Pause
-	std         *netListener              // once NetListener was called
-	shared      atomic.Int32              // not zero: others have its sockets, which are not shut down
-	done        chan struct{}
+	mode        string                     // how it accepts: the method first called
+	line        []*futures.Promise[*Conn]  // Accepts that wait
+	backlog     []*Conn                    // accepted connections that no Accept has taken
+	backlogFull atomic.Bool                // backlog is so long that accepting pauses
+	failure     error                      // why nothing is accepted any more
+	closed      atomic.Bool                // the sockets refuse connections
+	paused      atomic.Bool                // by Pause
+	std         *netListener               // once NetListener was called
+	shared      atomic.Int32               // not zero: others have its sockets, which are not shut down
+	done        *futures.Promise[struct{}] // resolves when the sockets are closed
 }
 
 // Listen opens a listener. The network is "tcp", "tcp4", "tcp6", "unix" or
@@ -77,7 +78,7 @@ func (rt *Runtime) Listen(network, address string, opts ...ListenOption) (*Liste
 
 // newListener is a listener without sockets.
 func (rt *Runtime) newListener(opts []ListenOption) (*Listener, error) {
-	ln := &Listener{rt: rt, limit: int64(rt.options.maxConns), done: make(chan struct{})}
+	ln := &Listener{rt: rt, limit: int64(rt.options.maxConns), done: futures.NewPromise[struct{}]()}
 	ln.spread = spreadDefault
 	for _, set := range opts {
 		if err := set(ln); err != nil {
@@ -111,7 +112,7 @@ func (ln *Listener) begin(fds []int, network string, addr net.Addr) error {
 	if rt.isClosing() {
 		ln.stopAccepting(errShutdownDone)
 		if rt.currentLoop() == nil { // a loop must not wait for another: that may be waiting for this one
-			<-ln.done
+			ln.awaitClosed()
 		}
 		return sockets.ListenError(network, addr, errShutdownDone)
 	}
@@ -126,7 +127,10 @@ const acceptedAhead = 128
 // Addr is the address it listens on, with the real port.
 func (ln *Listener) Addr() net.Addr { return ln.address }
 
-// admit counts a connection, unless the listener is at its limit.
+// limited reports whether connections may be taken from the kernel only one by one.
+func (ln *Listener) limited() bool { return ln.limit > 0 || ln.quotas.rate.interval > 0 }
+
+// admit takes a place for a connection, unless the listener is at its limit.
 func (ln *Listener) admit() bool {
 	for {
 		n := ln.open.Load()
@@ -142,12 +146,11 @@ func (ln *Listener) admit() bool {
 // leave frees the place of a connection. Acceptors of all loops may wait for it. They run
 // later: the caller may be one of them, in the middle of admitting others.
 func (ln *Listener) leave() {
-	ln.open.Add(-1)
-	if ln.limit == 0 {
-		return
+	if ln.open.Add(-1) != ln.limit-1 || ln.limit == 0 {
+		return // nobody waits
 	}
 	for _, a := range ln.acceptors {
-		a.loop.engine.Do(a.refill)
+		a.loop.engine.Do(a.arm)
 	}
 }
 
@@ -220,7 +223,7 @@ func (ln *Listener) Serve(ctx context.Context, handler func(context.Context, *Co
 		ln.stopAccepting(context.Cause(ctx))
 		s.cancel(context.Cause(ctx))
 	})
-	<-ln.done // no handler starts any more
+	<-ln.done.Future().Done() // no handler starts any more
 	s.running.Wait()
 	stop()
 	if err := ctx.Err(); err != nil {
@@ -310,7 +313,7 @@ func (ln *Listener) Accept() futures.Future[*Conn] {
 		ln.mu.Unlock()
 		if hasRoom {
 			for _, a := range ln.acceptors {
-				a.loop.engine.Do(a.refill)
+				a.loop.engine.Do(a.arm)
 			}
 		}
 		p.Resolve(c)
@@ -394,20 +397,37 @@ func (ln *Listener) Conns(ctx context.Context) iter.Seq2[*Conn, error] {
 // A name in the abstract namespace, and the address of sockets that were adopted or
 // passed on (AdoptListener, FileListener, Files), is free once the sockets are closed, the
 // latter by whoever else has them, too. Close waits for the loops to close them, except in
-// a callback, which cannot wait.
+// a callback, which cannot wait. A loop does not come to it while a callback holds it up,
+// and if that waits for the goroutine that calls Close, they would wait for each other: so
+// after 5 seconds Close waits no longer. The error is a *net.OpError, os.ErrDeadlineExceeded
+// for errors.Is; the loop closes its socket when the callback has returned. There are no
+// other errors.
 func (ln *Listener) Close() error {
-	ln.end()
-	return nil
+	_, err := ln.end()
+	return err
 }
 
 // end is Close. It reports false when accepting had stopped before.
-func (ln *Listener) end() (first bool) {
+func (ln *Listener) end() (first bool, err error) {
 	first = ln.stopAccepting(ErrClosed)
 	if ln.shared.Load() != 0 || ln.local() && sockets.IsAbstract(ln.address.String()) {
-		futures.Blocking(context.Background(), func() (struct{}, error) { <-ln.done; return struct{}{}, nil })
+		err = ln.awaitClosed()
 	}
-	return first
+	return first, err
 }
+
+// awaitClosed waits for the loops to close the sockets. In a callback it does not.
+func (ln *Listener) awaitClosed() error {
+	ctx, cancel := context.WithTimeout(context.Background(), ln.rt.options.closePatience)
+	defer cancel()
+	if _, err := ln.done.Future().Await(ctx); !errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil // ErrNoTask: it is a callback
+	}
+	return &net.OpError{Op: "close", Net: ln.network, Addr: ln.address, Err: errLoopHeldUp}
+}
+
+// errLoopHeldUp is why Close does not wait any longer.
+var errLoopHeldUp = fmt.Errorf("a callback holds up a loop, which closes its socket when that has returned: %w", os.ErrDeadlineExceeded)
 
 // local reports whether it is a Unix socket.
 func (ln *Listener) local() bool { return ln.network == "unix" || ln.network == "unixpacket" }
@@ -446,7 +466,7 @@ func (ln *Listener) stopAccepting(cause error) (first bool) {
 	for _, a := range ln.acceptors {
 		a.closed = func() {
 			if left.Add(-1) == 0 {
-				close(ln.done)
+				ln.done.Resolve(struct{}{})
 			}
 		}
 		if !a.loop.engine.Perform(a.close) {

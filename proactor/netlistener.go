@@ -16,13 +16,13 @@ import (
 // that serve on goroutines. It accepts a *net.TCPConn or *net.UnixConn of package net,
 // which costs what it costs there and has nothing to do with the loops. With
 // a limit (WithMaxConns, WithMaxConnsPerAddress) it is a type that embeds one of these and
-// counts its Close; with several sockets a Pause lets in what was accepted above the
-// limit, one connection of each at most. The connections can be used after the end of the runtime. Shutdown
+// counts its Close. The connections can be used after the end of the runtime. Shutdown
 // of the runtime does not wait for them: http.Server.Shutdown does.
 //
-// It has a SetDeadline method. With one socket (a Unix socket, or one loop) an Accept
-// costs what it costs in package net. With several, a goroutine accepts from each and
-// passes the connections to Accept.
+// It has a SetDeadline method. A connection is taken from the kernel's queue when there is
+// an Accept for it, and a place under the limit. With one socket (a Unix socket, or one
+// loop) an Accept costs what it costs in package net. With several it asks epoll(7) first
+// which has a connection.
 //
 // The first Accept decides that the listener is used in this way. To serve some
 // connections of a port on loops and others by goroutines, use Serve and Conn.Detach.
@@ -31,7 +31,7 @@ func (ln *Listener) NetListener() net.Listener {
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
 	if ln.std == nil {
-		ln.std = &netListener{ln: ln, arrivals: make(chan accepted), stopped: make(chan struct{}), pausing: make(chan struct{})}
+		ln.std = &netListener{ln: ln, stopped: make(chan struct{})}
 		if ln.failure != nil {
 			ln.std.stop()
 		}
@@ -50,25 +50,17 @@ type netListener struct {
 	ln       *Listener
 	once     sync.Once
 	failure  error         // of begin
-	arrivals chan accepted // if there are several sockets
 	places   chan struct{} // one for each open connection, nil without a limit
 	stopped  chan struct{} // closed with the listener
 	deadline acceptDeadline
 
 	mu        sync.Mutex
-	sockets   []net.Listener
+	sockets   net.Listener // nil before the first Accept
 	ended     bool
 	paused    chan struct{} // closed by Resume, nil if accepting is not paused
-	pausing   chan struct{} // closed by Pause
 	waitUntil time.Time     // the rate allows no Accept before
 	accepting int           // Accepts that have begun, see beginAccept
 	onStopped []func()      // called when accepting is 0
-}
-
-// accepted is the result of an accept from one socket.
-type accepted struct {
-	conn net.Conn
-	err  error
 }
 
 // Accept implements net.Listener.
@@ -77,22 +69,8 @@ func (n *netListener) Accept() (net.Conn, error) {
 	if n.failure != nil {
 		return nil, n.failure
 	}
-	if len(n.sockets) == 1 {
-		defer n.endAccept()
-		return n.acceptFrom(n.sockets[0], n.deadline.wait())
-	}
-	expired := n.deadline.wait()
-	if isClosed(expired) {
-		return nil, n.opError(os.ErrDeadlineExceeded)
-	}
-	select {
-	case a := <-n.arrivals:
-		return a.conn, a.err
-	case <-n.stopped:
-		return nil, n.closed()
-	case <-expired:
-		return nil, n.opError(os.ErrDeadlineExceeded)
-	}
+	defer n.endAccept()
+	return n.accept(n.deadline.wait())
 }
 
 // begin makes listeners of package net from the sockets.
@@ -110,19 +88,13 @@ func (n *netListener) begin() {
 		return
 	}
 	if !n.own(all) {
-		closeListeners(all)
+		all.Close()
 		n.failure = n.closed()
-		return
-	}
-	if len(all) > 1 {
-		for _, s := range all {
-			go n.serve(s)
-		}
 	}
 }
 
 // own takes the sockets, unless the listener was closed meanwhile.
-func (n *netListener) own(all []net.Listener) bool {
+func (n *netListener) own(all net.Listener) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.ended {
@@ -133,20 +105,27 @@ func (n *netListener) own(all []net.Listener) bool {
 	return true
 }
 
-// netListeners makes listeners of package net from duplicates of the sockets.
-func (ln *Listener) netListeners() (all []net.Listener, err error) {
+// netListeners makes a listener of package net from duplicates of the sockets.
+func (ln *Listener) netListeners() (_ net.Listener, err error) {
+	var all []net.Listener
+	defer func() {
+		if err != nil {
+			for _, s := range all {
+				s.Close()
+			}
+		}
+	}()
 	for _, a := range ln.acceptors {
 		if a.socketless {
 			continue
 		}
 		std, err := a.netListener()
 		if err != nil {
-			closeListeners(all)
 			return nil, err
 		}
 		all = append(all, std)
 	}
-	return all, nil
+	return sockets.JoinListeners(all)
 }
 
 func (a *acceptor) netListener() (net.Listener, error) {
@@ -158,34 +137,10 @@ func (a *acceptor) netListener() (net.Listener, error) {
 	return sockets.NetListener(a.fd)
 }
 
-func closeListeners(all []net.Listener) {
-	for _, s := range all {
-		s.Close()
-	}
-}
-
-// serve accepts from one socket of several.
-func (n *netListener) serve(s net.Listener) {
-	for {
-		conn, err := n.acceptFrom(s, nil)
-		select {
-		case n.arrivals <- accepted{conn, err}:
-		case <-n.stopped:
-			if conn != nil {
-				conn.Close()
-			}
-			n.endAccept()
-			return
-		}
-		n.endAccept()
-	}
-}
-
-// acceptFrom accepts from one socket what the listener's limits allow. The caller calls
-// endAccept when it has dealt with it.
-func (n *netListener) acceptFrom(s net.Listener, expired <-chan struct{}) (_ net.Conn, err error) {
-	placed := n.places != nil && len(n.sockets) == 1
-	if placed {
+// accept accepts what the listener's limits allow. The caller calls endAccept when it has
+// dealt with it.
+func (n *netListener) accept(expired <-chan struct{}) (_ net.Conn, err error) {
+	if n.places != nil {
 		if err := n.takePlace(expired); err != nil {
 			return nil, err
 		}
@@ -202,16 +157,16 @@ func (n *netListener) acceptFrom(s net.Listener, expired <-chan struct{}) (_ net
 		if err := n.beginAccept(expired); err != nil {
 			return nil, err
 		}
-		conn, err := s.Accept()
+		conn, err := n.sockets.Accept()
 		switch {
 		case err == nil:
-			if conn, err = n.admit(conn, placed); conn != nil || err != nil {
-				return conn, err
+			if conn = n.admit(conn); conn != nil {
+				return conn, nil
 			}
 		case errors.Is(err, net.ErrClosed) || n.ln.closed.Load():
 			// With EINVAL if the kernel has noticed first, see Listener.refuse.
 			return nil, n.closed()
-		case errors.Is(err, os.ErrDeadlineExceeded) && (expired == nil || !n.deadline.passed()):
+		case errors.Is(err, os.ErrDeadlineExceeded) && !n.deadline.passed():
 			// The deadline is that of Pause.
 		default:
 			return nil, err
@@ -220,9 +175,7 @@ func (n *netListener) acceptFrom(s net.Listener, expired <-chan struct{}) (_ net
 }
 
 // takePlace waits for a place under the limit, before an accept: what has been accepted
-// would have to be closed at a deadline. Of several sockets each has an accept under way,
-// and one must not keep the last place from those where somebody connects: there the
-// place is taken afterwards, see placeOf. If takePlace fails endAccept must follow.
+// would have to be closed at a deadline. If takePlace fails endAccept must follow.
 func (n *netListener) takePlace(expired <-chan struct{}) error {
 	select {
 	case n.places <- struct{}{}:
@@ -233,27 +186,6 @@ func (n *netListener) takePlace(expired <-chan struct{}) error {
 	case <-expired:
 		n.startAccept()
 		return n.opError(os.ErrDeadlineExceeded)
-	}
-}
-
-// placeOf waits for a place for a connection that was accepted. While Pause waits for the
-// connection, it is let in without one.
-func (n *netListener) placeOf() (placed bool, err error) {
-	n.mu.Lock()
-	pausing := n.pausing
-	n.mu.Unlock()
-	select {
-	case n.places <- struct{}{}:
-		return true, nil
-	default:
-	}
-	select {
-	case n.places <- struct{}{}:
-		return true, nil
-	case <-pausing:
-		return false, nil
-	case <-n.stopped:
-		return false, n.closed()
 	}
 }
 
@@ -323,9 +255,9 @@ func (n *netListener) takeOnStopped() (calls []func()) {
 	return calls
 }
 
-// admit applies the limits to a connection, which has its place already or not. It
-// returns neither a connection nor an error if it has closed it.
-func (n *netListener) admit(conn net.Conn, placed bool) (net.Conn, error) {
+// admit applies the limits to a connection, which has its place already. It returns nil if
+// it has closed it.
+func (n *netListener) admit(conn net.Conn) net.Conn {
 	q := &n.ln.quotas
 	if wait := q.rate.take(); wait > 0 {
 		n.mu.Lock()
@@ -333,7 +265,7 @@ func (n *netListener) admit(conn net.Conn, placed bool) (net.Conn, error) {
 		n.mu.Unlock()
 	}
 	if n.places == nil && q.perAddress.limit == 0 {
-		return conn, nil
+		return conn
 	}
 	var ip netip.Addr
 	if peer, ok := conn.RemoteAddr().(*net.TCPAddr); ok && q.perAddress.limit > 0 {
@@ -341,24 +273,16 @@ func (n *netListener) admit(conn net.Conn, placed bool) (net.Conn, error) {
 		if !q.perAddress.enter(ip) {
 			conn.(*net.TCPConn).SetLinger(0) // a reset
 			conn.Close()
-			return nil, nil
-		}
-	}
-	if n.places != nil && !placed {
-		var err error
-		if placed, err = n.placeOf(); err != nil {
-			q.perAddress.left(ip)
-			conn.Close()
-			return nil, err
+			return nil
 		}
 	}
 	leave := func() {
 		q.perAddress.left(ip)
-		if placed {
+		if n.places != nil {
 			<-n.places
 		}
 	}
-	return countedConn(conn, leave), nil
+	return countedConn(conn, leave)
 }
 
 // countedConn is a connection whose Close frees its place under the limits.
@@ -400,10 +324,11 @@ func (n *netListener) Addr() net.Addr { return n.ln.Addr() }
 // Close implements net.Listener. Unlike Listener.Close it fails when there is nothing
 // left to close, as with package net.
 func (n *netListener) Close() error {
-	if !n.ln.end() {
+	first, err := n.ln.end()
+	if !first {
 		return &net.OpError{Op: "close", Net: n.ln.network, Addr: n.ln.address, Err: ErrClosed}
 	}
-	return nil
+	return err
 }
 
 // SetDeadline makes Accepts at t or later, those that wait included, fail with
@@ -421,16 +346,14 @@ func (n *netListener) SetDeadline(t time.Time) error {
 
 // apply sets the deadline of the sockets. The caller holds mu.
 func (n *netListener) apply() {
-	var t time.Time
-	switch {
-	case n.paused != nil:
+	if n.sockets == nil {
+		return
+	}
+	t := n.deadline.time()
+	if n.paused != nil {
 		t = time.Unix(1, 0) // ends the Accepts under way
-	case len(n.sockets) == 1:
-		t = n.deadline.time()
 	}
-	for _, s := range n.sockets {
-		s.(interface{ SetDeadline(time.Time) error }).SetDeadline(t)
-	}
+	n.sockets.(interface{ SetDeadline(time.Time) error }).SetDeadline(t)
 }
 
 // pause stops accepting, and calls stopped when that is done. The caller holds the
@@ -439,7 +362,6 @@ func (n *netListener) pause(stopped func()) {
 	n.mu.Lock()
 	if n.paused == nil && !n.ended {
 		n.paused = make(chan struct{})
-		close(n.pausing)
 		n.apply()
 	}
 	n.onStopped = append(n.onStopped, stopped)
@@ -456,7 +378,7 @@ func (n *netListener) resume() {
 	defer n.mu.Unlock()
 	if n.paused != nil {
 		close(n.paused)
-		n.paused, n.pausing = nil, make(chan struct{})
+		n.paused = nil
 		n.apply()
 	}
 }
@@ -471,7 +393,9 @@ func (n *netListener) stop() {
 	n.ended = true
 	close(n.stopped)
 	n.deadline.set(time.Time{})
-	closeListeners(n.sockets)
+	if n.sockets != nil {
+		n.sockets.Close()
+	}
 }
 
 // closed is the error of an Accept after the end of the listener.

@@ -27,6 +27,7 @@ type options struct {
 	highWater     int
 	zeroCopy      int
 	drainTimeout  time.Duration
+	closePatience time.Duration // how long Close of a listener waits for the loops
 	maxConns      int
 	listenBacklog int
 	stallLimit    time.Duration
@@ -57,6 +58,7 @@ func defaultOptions() options {
 		memoryBudget:  1 << 30,
 		highWater:     256 << 10,
 		drainTimeout:  10 * time.Second,
+		closePatience: 5 * time.Second,
 		listenBacklog: 4096,
 		stallLimit:    time.Second,
 		fileWorkers:   16,
@@ -166,8 +168,9 @@ func WithDrainTimeout(d time.Duration) Option {
 }
 
 // WithMaxConns limits how many accepted connections of a listener are open at
-// once. At the limit accepting pauses, and the kernel's queue fills. The
-// default, zero, is no limit.
+// once. At the limit accepting pauses, and the kernel's queue fills: a connection
+// is taken from it only when there is a place, for which a loop polls before each
+// accept. The default, zero, is no limit.
 func WithMaxConns(n int) Option {
 	return func(o *options) error {
 		if n < 0 {

@@ -6,11 +6,11 @@ import (
 	"os"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/proactor"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -24,65 +24,70 @@ var pausing = []behaviour{
 			handOverWhilePausing(t, rt)
 		}
 	}},
-	{name: "what waits for a place is not lost", opts: []proactor.Option{proactor.WithMaxConns(1), proactor.WithLoops(1)}, show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "at the limit, one loop", opts: []proactor.Option{proactor.WithMaxConns(1), proactor.WithLoops(1)}, show: pausedAtLimit},
+	{name: "at the limit, a socket for each loop", opts: []proactor.Option{proactor.WithMaxConns(1), proactor.WithLoops(3)}, show: pausedAtLimit},
+	{name: "at the limit of a second", opts: []proactor.Option{proactor.WithLoops(1)}, show: func(t *testing.T, rt *proactor.Runtime) {
+		const clients = 5
+		ln, err := rt.Listen("tcp", "127.0.0.1:0", proactor.WithAcceptRate(1e-3, 1))
+		require.NoError(t, err)
+		heir := heirOf(t, ln)
+		served := make(chan *proactor.Conn, clients)
+		require.NoError(t, ln.OnConn(func(c *proactor.Conn) { served <- c }))
+		for range clients {
+			dial(t, ln.Addr())
+		}
+		first := <-served
+		_, err = ln.Pause().Await(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, ln.Close())
+		require.Equal(t, clients-1, heir.accepted(t, clients-1))
+		first.Abort()
+	}},
+	{name: "Resume at the limit", opts: []proactor.Option{proactor.WithMaxConns(1)}, show: func(t *testing.T, rt *proactor.Runtime) {
 		const clients = 5
 		ln := listen(t, rt)
-		heir := heirOf(t, ln)
-		var served atomic.Int32
-		loop := rt.Loops()[0]
-		release := occupy(t, loop)
-		conns := make(chan *proactor.Conn, clients)
-		require.NoError(t, ln.OnConn(func(c *proactor.Conn) { served.Add(1); conns <- c }))
-		var peers []*net.TCPConn
+		served := make(chan *proactor.Conn, clients)
+		require.NoError(t, ln.OnConn(func(c *proactor.Conn) { served <- c }))
 		for range clients {
-			peers = append(peers, dial(t, ln.Addr()))
+			dial(t, ln.Addr())
 		}
-		release()
-		first := <-conns
-		paused := ln.Pause()
-		stepped(t, loop) // the accept has been canceled
-		stepped(t, loop)
-		first.Abort()
-		for {
-			select {
-			case c := <-conns:
-				c.Abort()
-				continue
-			case <-paused.Done():
+		for range clients {
+			c := <-served
+			require.Empty(t, served, "above the limit")
+			_, err := ln.Pause().Await(t.Context())
+			require.NoError(t, err)
+			c.Abort()
+			_, err = c.Closed().Await(t.Context())
+			require.NoError(t, err)
+			for _, l := range rt.Loops() {
+				stepped(t, l)
+				stepped(t, l)
 			}
-			break
+			require.Empty(t, served, "while it is paused")
+			ln.Resume()
 		}
 		require.NoError(t, ln.Close())
-		inherited := heir.accepted(t, clients-int(served.Load()))
-		require.EqualValues(t, clients, int(served.Load())+inherited)
-		close(conns)
-		for c := range conns {
-			c.Abort()
-		}
-		for _, p := range peers {
-			p.Close()
-		}
 	}},
-	{name: "a NetListener at its limit heeds deadlines", opts: []proactor.Option{proactor.WithMaxConns(1), proactor.WithLoops(1)}, show: func(t *testing.T, rt *proactor.Runtime) {
+	{name: "a NetListener at its limit heeds deadlines", opts: []proactor.Option{proactor.WithMaxConns(1), proactor.WithLoops(1)}, show: netListenerExpires},
+	{name: "a NetListener of several sockets at its limit heeds deadlines", opts: []proactor.Option{proactor.WithMaxConns(1), proactor.WithLoops(3)}, show: netListenerExpires},
+	{name: "a NetListener at its limit heeds Pause", opts: []proactor.Option{proactor.WithMaxConns(1), proactor.WithLoops(1)}, show: netListenerPaused},
+	{name: "a NetListener of several sockets at its limit heeds Pause", opts: []proactor.Option{proactor.WithMaxConns(1)}, show: netListenerPaused},
+	{name: "Pause of a NetListener waits for no Accept", show: func(t *testing.T, rt *proactor.Runtime) {
+		const clients = 8 // each socket gets some
 		ln := listen(t, rt)
 		heir := heirOf(t, ln)
 		std := ln.NetListener()
-		dial(t, ln.Addr())
+		for range clients {
+			dial(t, ln.Addr())
+		}
 		first, err := std.Accept()
 		require.NoError(t, err)
-		dial(t, ln.Addr())
-		for range 2 {
-			require.NoError(t, std.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Now().Add(20*time.Millisecond)))
-			_, err := std.Accept()
-			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
-			require.NoError(t, std.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Time{}))
-		}
+		_, err = ln.Pause().Await(t.Context())
+		require.NoError(t, err)
 		require.NoError(t, std.Close())
-		require.Equal(t, 1, heir.accepted(t, 1), "the second was not accepted and closed")
-		first.Close()
+		require.Equal(t, clients-1, heir.accepted(t, clients-1))
+		require.NoError(t, first.Close())
 	}},
-	{name: "a NetListener at its limit heeds Pause", opts: []proactor.Option{proactor.WithMaxConns(1), proactor.WithLoops(1)}, show: netListenerPaused},
-	{name: "a NetListener of several sockets at its limit heeds Pause", opts: []proactor.Option{proactor.WithMaxConns(1)}, show: netListenerPaused},
 	{name: "what no Accept has taken stays for Accept", show: func(t *testing.T, rt *proactor.Runtime) {
 		const clients = 10
 		ln := listen(t, rt)
@@ -162,6 +167,50 @@ var closingShared = []behaviour{
 		_, err = net.Dial("tcp", ln.Addr().String())
 		require.ErrorIs(t, err, syscall.ECONNREFUSED)
 	}},
+	{name: "a callback waits for a goroutine that closes what was adopted", opts: []proactor.Option{proactor.WithClosePatience(50 * time.Millisecond)}, show: func(t *testing.T, rt *proactor.Runtime) {
+		for _, closing := range []func(*proactor.Listener) error{
+			(*proactor.Listener).Close,
+			func(ln *proactor.Listener) error { return ln.NetListener().Close() },
+		} {
+			std, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			ln, err := rt.AdoptListener(std)
+			require.NoError(t, err)
+			goesOn := make(chan error)
+			require.True(t, rt.Loops()[0].Do(func() {
+				closed := make(chan error)
+				go func() { closed <- closing(ln) }()
+				err := <-closed
+				go func() { goesOn <- err }()
+			}))
+			err = <-goesOn
+			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+			require.ErrorContains(t, err, "close tcp "+ln.Addr().String()+": a callback holds up a loop")
+			stepped(t, rt.Loops()[0])
+			require.NoError(t, ln.Close())
+			_, err = net.Dial("tcp", ln.Addr().String())
+			require.ErrorIs(t, err, syscall.ECONNREFUSED)
+		}
+	}},
+	{name: "a task closes what was adopted while all places of Blocking are taken", show: func(t *testing.T, rt *proactor.Runtime) {
+		std, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		ln, err := rt.AdoptListener(std)
+		require.NoError(t, err)
+		over := make(chan struct{})
+		defer close(over)
+		loop := rt.Loops()[0]
+		for range 64 {
+			loop.Go(t.Context(), func(ctx context.Context) error {
+				_, err := futures.Blocking(ctx, func() (struct{}, error) { <-over; return struct{}{}, nil })
+				return err
+			})
+		}
+		_, err = loop.Go(t.Context(), func(context.Context) error { return ln.Close() }).Await(t.Context())
+		require.NoError(t, err)
+		_, err = net.Dial("tcp", ln.Addr().String())
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+	}},
 	{name: "Files that fail leave the sockets to Close", show: func(t *testing.T, rt *proactor.Runtime) {
 		ln := listen(t, rt)
 		free, err := unix.Dup(0)
@@ -215,40 +264,168 @@ var closingShared = []behaviour{
 	}},
 }
 
-// netListenerPaused pauses a listener whose places are taken, and closes it.
+// pausedAtLimit pauses a listener whose only place is taken, and closes it.
+func pausedAtLimit(t *testing.T, rt *proactor.Runtime) {
+	const clients = 12 // each socket gets some
+	ln := listen(t, rt)
+	heir := heirOf(t, ln)
+	served := make(chan *proactor.Conn, clients)
+	require.NoError(t, ln.OnConn(func(c *proactor.Conn) { served <- c }))
+	for range clients {
+		dial(t, ln.Addr())
+	}
+	first := <-served
+	_, err := ln.Pause().Await(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, ln.Close())
+	require.Equal(t, clients-1, heir.accepted(t, clients-1))
+	require.Empty(t, served, "above the limit")
+	first.Abort()
+}
+
+func TestPlaces(t *testing.T) { conform(t, limitPlaces) }
+
+var limitPlaces = []behaviour{
+	{name: "no socket keeps the last place from the others", opts: []proactor.Option{proactor.WithMaxConns(1), proactor.WithLoops(4)}, show: func(t *testing.T, rt *proactor.Runtime) {
+		addr := serve(t, rt, echo)
+		for range 40 { // each socket gets some
+			c := dial(t, addr)
+			require.NoError(t, hello(c))
+			require.NoError(t, c.Close())
+		}
+	}},
+	{name: "what waits for a place is left in the kernel", opts: []proactor.Option{proactor.WithMaxConns(2), proactor.WithLoops(2)}, show: func(t *testing.T, rt *proactor.Runtime) {
+		const clients = 10
+		ln := listen(t, rt)
+		heir := heirOf(t, ln)
+		served := make(chan *proactor.Conn, clients)
+		require.NoError(t, ln.OnConn(func(c *proactor.Conn) { served <- c }))
+		for range clients {
+			dial(t, ln.Addr())
+		}
+		first, second := <-served, <-served
+		require.Equal(t, clients-2, heir.accepted(t, clients-2))
+		first.Abort()
+		second.Abort()
+		require.NoError(t, ln.Close())
+	}},
+	{name: "no socket of a NetListener keeps the last place from the others", opts: []proactor.Option{proactor.WithMaxConns(1), proactor.WithLoops(4)}, show: func(t *testing.T, rt *proactor.Runtime) {
+		ln := listen(t, rt)
+		heir := heirOf(t, ln)
+		std := ln.NetListener()
+		came := make(chan net.Conn)
+		ended := make(chan error)
+		for range 3 {
+			go func() {
+				for {
+					conn, err := std.Accept()
+					if err != nil {
+						ended <- err
+						return
+					}
+					came <- conn
+				}
+			}()
+		}
+		for range 10 {
+			for range 4 {
+				dial(t, ln.Addr())
+				require.NoError(t, (<-came).Close())
+			}
+			dial(t, ln.Addr())
+			dial(t, ln.Addr())
+			conn := <-came
+			require.Equal(t, 1, heir.accepted(t, 1), "above the limit")
+			require.NoError(t, conn.Close())
+		}
+		require.NoError(t, std.Close())
+		for range 3 {
+			require.ErrorIs(t, <-ended, net.ErrClosed)
+		}
+	}},
+	{name: "a connection that another process takes leaves the place free", opts: []proactor.Option{proactor.WithMaxConns(1), proactor.WithLoops(2)}, show: func(t *testing.T, rt *proactor.Runtime) {
+		const clients = 8 // each socket gets some
+		ln := listen(t, rt)
+		heir := heirOf(t, ln)
+		served := make(chan *proactor.Conn, 1)
+		require.NoError(t, ln.OnConn(func(c *proactor.Conn) { served <- c }))
+		for range 5 {
+			var release []func()
+			for _, l := range rt.Loops() {
+				stepped(t, l)
+				release = append(release, occupy(t, l))
+			}
+			for range clients { // they end the polls
+				dial(t, ln.Addr())
+			}
+			require.Equal(t, clients, heir.accepted(t, clients))
+			for i, l := range rt.Loops() {
+				release[i]()
+				stepped(t, l)
+			}
+			for range clients {
+				dial(t, ln.Addr())
+				c := <-served
+				c.Abort()
+				_, err := c.Closed().Await(t.Context())
+				require.NoError(t, err)
+			}
+		}
+		require.NoError(t, ln.Close())
+	}},
+}
+
+// netListenerExpires lets deadlines pass at the limit.
+func netListenerExpires(t *testing.T, rt *proactor.Runtime) {
+	ln := listen(t, rt)
+	heir := heirOf(t, ln)
+	std := ln.NetListener()
+	dial(t, ln.Addr())
+	first, err := std.Accept()
+	require.NoError(t, err)
+	dial(t, ln.Addr())
+	for range 2 {
+		require.NoError(t, std.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Now().Add(20*time.Millisecond)))
+		_, err := std.Accept()
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		require.NoError(t, std.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Time{}))
+	}
+	require.NoError(t, std.Close())
+	require.Equal(t, 1, heir.accepted(t, 1), "the second was not accepted and closed")
+	require.NoError(t, first.Close())
+}
+
+// netListenerPaused pauses a listener whose place is taken, and closes it.
 func netListenerPaused(t *testing.T, rt *proactor.Runtime) {
 	const clients = 8 // each socket gets some
 	ln := listen(t, rt)
 	heir := heirOf(t, ln)
 	std := ln.NetListener()
-	came := make(chan net.Conn, clients)
-	ended := make(chan error)
-	go func() {
-		for {
-			conn, err := std.Accept()
-			if err != nil {
-				ended <- err
-				return
-			}
-			came <- conn
-		}
-	}()
 	for range clients {
 		dial(t, ln.Addr())
 	}
-	first := <-came
-	for range 100 { // most often the Accepts that follow wait for a place by then
+	first, err := std.Accept()
+	require.NoError(t, err)
+	ended := make(chan error)
+	for range 3 {
+		go func() {
+			conn, err := std.Accept()
+			if conn != nil {
+				conn.Close()
+			}
+			ended <- err
+		}()
+	}
+	for range 100 { // most often the Accepts wait for a place by then
 		runtime.Gosched()
 	}
-	_, err := ln.Pause().Await(t.Context())
+	_, err = ln.Pause().Await(t.Context())
 	require.NoError(t, err)
 	require.NoError(t, ln.Close())
-	require.ErrorIs(t, <-ended, net.ErrClosed)
-	require.Equal(t, clients, 1+len(came)+heir.accepted(t, clients-1-len(came)))
-	close(came)
-	for c := range came {
-		require.NoError(t, c.Close())
+	for range 3 {
+		require.ErrorIs(t, <-ended, net.ErrClosed)
 	}
+	require.Equal(t, clients-1, heir.accepted(t, clients-1))
 	require.NoError(t, first.Close())
 }
 
@@ -335,17 +512,29 @@ func heirOf(t *testing.T, ln *proactor.Listener) *heir {
 // accepted accepts n connections, or as many as come within a while.
 func (h *heir) accepted(t *testing.T, n int) (came int) {
 	t.Helper()
-	for _, s := range h.sockets {
-		for came < n {
-			require.NoError(t, s.(*net.TCPListener).SetDeadline(time.Now().Add(2*time.Second)))
-			c, err := s.Accept()
-			if err != nil {
-				require.ErrorIs(t, err, os.ErrDeadlineExceeded)
-				break
-			}
-			c.Close()
-			came++
+	end := func(at time.Time) {
+		for _, s := range h.sockets {
+			require.NoError(t, s.(*net.TCPListener).SetDeadline(at))
 		}
 	}
+	end(time.Now().Add(20 * time.Second))
+	var mu sync.Mutex
+	var accepting sync.WaitGroup
+	for _, s := range h.sockets {
+		accepting.Go(func() {
+			for c, err := s.Accept(); err == nil; c, err = s.Accept() {
+				c.Close()
+				mu.Lock()
+				if came++; came >= n {
+					end(time.Unix(1, 0))
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	if n == 0 {
+		end(time.Unix(1, 0))
+	}
+	accepting.Wait()
 	return came
 }

@@ -81,10 +81,11 @@ func (l *socket) matches(s *socket) bool {
 	return l.kind == listening && !l.dead && l.local.Port() == to.Port() && (l.local.Addr() == to.Addr() || l.local.Addr().IsUnspecified())
 }
 
-// waiting are the connections that could be accepted.
+// waiting are the connections that could be accepted. Another listener on this port may
+// have some: the kernel knows which.
 func (l *socket) waiting() (list []*socket) {
 	for _, s := range l.net.incoming {
-		if s.arrived && l.matches(s) {
+		if s.arrived && l.matches(s) && l.holds(s.remote) {
 			list = append(list, s)
 		}
 	}
@@ -108,10 +109,8 @@ func (l *socket) acceptOne(op *operation) bool {
 		return l.endRead(op, -int32(syscall.EINVAL), 0)
 	}
 	for _, s := range l.waiting() {
-		h, ok := l.handleFor(s.remote)
-		if !ok {
-			continue // another listener on this port has it
-		}
+		h := l.accepted[s.remote]
+		delete(l.accepted, s.remote)
 		l.net.forgetIncoming(s)
 		s.owner = op.queue
 		op.queue.used++
@@ -126,16 +125,16 @@ func (l *socket) acceptOne(op *operation) bool {
 	return false
 }
 
-// handleFor is the kernel's socket of the connection from that address.
-func (l *socket) handleFor(from netip.AddrPort) (handle, bool) {
+// holds reports whether this listener has the kernel's socket of the connection from that
+// address.
+func (l *socket) holds(from netip.AddrPort) bool {
 	for {
-		if h, ok := l.accepted[from]; ok {
-			delete(l.accepted, from)
-			return h, true
+		if _, ok := l.accepted[from]; ok {
+			return true
 		}
 		h, peer, ok := l.handle.accept()
 		if !ok {
-			return h, false
+			return false
 		}
 		l.accepted[peer] = h
 	}

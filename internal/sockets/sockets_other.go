@@ -69,24 +69,25 @@ func Reset(int)                                          {}
 func StopListening(int)                                  {}
 func MessagesEnded(int) bool                             { return true }
 
-func SetNoDelay(int, bool) error                       { return errors.ErrUnsupported }
-func SetReadBuffer(int, int) error                     { return errors.ErrUnsupported }
-func SetWriteBuffer(int, int) error                    { return errors.ErrUnsupported }
-func SetLinger(int, int) error                         { return errors.ErrUnsupported }
-func SetKeepAlive(int, net.KeepAliveConfig) error      { return errors.ErrUnsupported }
-func SetKeepAliveIdle(int, time.Duration) error        { return errors.ErrUnsupported }
-func NetConn(int) (net.Conn, error)                    { return nil, errors.ErrUnsupported }
-func NetPacketConn(int) (net.PacketConn, error)        { return nil, errors.ErrUnsupported }
-func NetListener(int) (net.Listener, error)            { return nil, errors.ErrUnsupported }
-func File(int, string) (*os.File, error)               { return nil, errors.ErrUnsupported }
-func Listening(int) (string, net.Addr, error)          { return "", nil, errors.ErrUnsupported }
-func Listens(int) bool                                 { return false }
-func SetTCPOptions(int) error                          { return errors.ErrUnsupported }
-func AdoptPacket(int, *PacketOptions) (*Packet, error) { return nil, errors.ErrUnsupported }
-func (p *Packet) Network() string                      { return "" }
-func WithoutBlocking(_ int, use func())                { use() }
-func IsPacket(int) bool                                { return false }
-func CloseOnExec(int)                                  {}
+func SetNoDelay(int, bool) error                         { return errors.ErrUnsupported }
+func SetReadBuffer(int, int) error                       { return errors.ErrUnsupported }
+func SetWriteBuffer(int, int) error                      { return errors.ErrUnsupported }
+func SetLinger(int, int) error                           { return errors.ErrUnsupported }
+func SetKeepAlive(int, net.KeepAliveConfig) error        { return errors.ErrUnsupported }
+func SetKeepAliveIdle(int, time.Duration) error          { return errors.ErrUnsupported }
+func NetConn(int) (net.Conn, error)                      { return nil, errors.ErrUnsupported }
+func NetPacketConn(int) (net.PacketConn, error)          { return nil, errors.ErrUnsupported }
+func NetListener(int) (net.Listener, error)              { return nil, errors.ErrUnsupported }
+func JoinListeners([]net.Listener) (net.Listener, error) { return nil, errors.ErrUnsupported }
+func File(int, string) (*os.File, error)                 { return nil, errors.ErrUnsupported }
+func Listening(int) (string, net.Addr, error)            { return "", nil, errors.ErrUnsupported }
+func Listens(int) bool                                   { return false }
+func SetTCPOptions(int) error                            { return errors.ErrUnsupported }
+func AdoptPacket(int, *PacketOptions) (*Packet, error)   { return nil, errors.ErrUnsupported }
+func (p *Packet) Network() string                        { return "" }
+func WithoutBlocking(_ int, use func())                  { use() }
+func IsPacket(int) bool                                  { return false }
+func CloseOnExec(int)                                    {}
 
 func SizedPipe(int) (int, int, int, error) { return -1, -1, 0, errors.ErrUnsupported }
 
