@@ -452,7 +452,14 @@ func showLent(t *testing.T, rt *proactor.Runtime, books *ledger, l loan, begun b
 // The memory of a send without copy is read until all notifications have come, where it
 // has gone out in several sends.
 func TestAwaitOfZeroCopyInParts(t *testing.T) {
-	for what, size := range map[string]int{"waits for room": uncopied, "waits for the peer": 32 << 10} {
+	for what, parts := range map[string]struct {
+		size  int
+		errno syscall.Errno // of the second send
+	}{
+		"waits for room":             {size: uncopied},
+		"waits for the peer":         {size: 32 << 10},
+		"has failed after its first": {size: uncopied, errno: syscall.EPIPE},
+	} {
 		for _, place := range lendingPlaces {
 			for _, end := range lendingEnds {
 				t.Run(fmt.Sprintf("it %s, %s after %s", what, place.name, end.name), func(t *testing.T) {
@@ -464,13 +471,14 @@ func TestAwaitOfZeroCopyInParts(t *testing.T) {
 							return faultqueue.Fault{Limit: 16 << 10, Delay: 5}
 						case o.Kind == ring.OpSendZC:
 							second <- struct{}{}
+							return faultqueue.Fault{Errno: parts.errno}
 						}
 						return faultqueue.Fault{}
 					}
 					onEach(t, func(t *testing.T, rt *proactor.Runtime) {
 						c, peer := slowly(t, rt)
 						c.SendBytes(make([]byte, 64<<10)) // more than the peer takes before it reads
-						p := make([]byte, size)
+						p := make([]byte, parts.size)
 						f := c.SendZeroCopy(p)
 						<-second
 						require.NoError(t, errorOf(rt.Sleep(1).Await(t.Context())))

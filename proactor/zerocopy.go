@@ -17,6 +17,7 @@ type zeroCopy struct {
 	unfree  int  // notifications still to come
 	refused bool // the socket cannot: it is sent with a copy
 	over    bool // all is sent, or the send has failed
+	givenUp bool // the connection was reset for it
 	segment segment
 	err     error
 	next    *zeroCopy // in ending.waiting
@@ -119,6 +120,9 @@ func (z *zeroCopy) earlier() bool {
 func (z *zeroCopy) giveUp(reason error) {
 	if z.err == nil {
 		z.err = reason
+	}
+	if !z.givenUp { // one that has failed waits for the peer, too
+		z.givenUp = true
 		z.conn.abort(reason)
 	}
 	z.conn.loop.engine.AwaitEndOf(z)
