@@ -108,21 +108,23 @@ func (l *socket) acceptOne(op *operation) bool {
 	if l.dead {
 		return l.endRead(op, -int32(syscall.EINVAL), 0)
 	}
-	for _, s := range l.waiting() {
-		h := l.accepted[s.remote]
-		delete(l.accepted, s.remote)
-		l.net.forgetIncoming(s)
-		s.owner = op.queue
-		op.queue.used++
-		s.number = int(op.queue.used)
-		l.net.bind(s, h)
-		if !op.multishot || chance(l.random, l.net.conditions.Endings) {
-			return l.endRead(op, int32(h.fd), 0)
-		}
-		op.queue.post(op, int32(h.fd), ring.CQEFMore)
-		return true
+	waiting := l.waiting()
+	if len(waiting) == 0 {
+		return false
 	}
-	return false
+	s := waiting[0]
+	h := l.accepted[s.remote]
+	delete(l.accepted, s.remote)
+	l.net.forgetIncoming(s)
+	s.owner = op.queue
+	op.queue.used++
+	s.number = int(op.queue.used)
+	l.net.bind(s, h)
+	if !op.multishot || chance(l.random, l.net.conditions.Endings) {
+		return l.endRead(op, int32(h.fd), 0)
+	}
+	op.queue.post(op, int32(h.fd), ring.CQEFMore)
+	return true
 }
 
 // holds reports whether this listener has the kernel's socket of the connection from that
