@@ -35,9 +35,13 @@ func mayNeedWorker(f *queueabi.Entry) bool {
 
 // flushes reports whether an entry closes a file that may have to be written back first,
 // which the kernel leaves to a worker: each on overlayfs, FUSE or NFS. One of a slot is
-// closed without that.
+// closed without that. Only what has a position can be such a file, and that asks no server.
 func flushes(f *queueabi.Entry) bool {
-	return Op(f.Opcode) == OpClose && f.SpliceFD == 0 && isStored(f.FD)
+	if Op(f.Opcode) != OpClose || f.SpliceFD != 0 {
+		return false
+	}
+	_, errno := seek(f.FD, 0, unix.SEEK_CUR)
+	return errno == 0
 }
 
 // maxWorkers is how many workers for files and names a thread may have: as many as
