@@ -16,7 +16,7 @@ import (
 // armed while connections are wanted, or under a limit one accept at a time, see
 // oneAccept.
 type acceptor struct {
-	engine.RosterPlace
+	residence  engine.RosterPlace
 	listener   *Listener
 	loop       *Loop
 	holding    sync.Mutex // fd is not closed while it is held
@@ -54,7 +54,7 @@ func (a *acceptor) open() {
 	if a.gone {
 		return
 	}
-	a.loop.residents.Add(a)
+	a.loop.residents.Add(a, &a.residence)
 	if a.loop.stopping() {
 		a.listener.stopAccepting(a.loop.closed())
 	}
@@ -344,7 +344,7 @@ func (a *acceptor) settled() {
 	}
 	a.gone = true
 	a.closeSocket()
-	a.loop.residents.Remove(a)
+	a.loop.residents.Remove(&a.residence)
 	if a.closed != nil {
 		a.closed()
 	}

@@ -41,7 +41,7 @@ func (f *File) join() error {
 	}
 	sockets.SetBlocking(f.fd, true) // else the queue answers EAGAIN for what is not in memory
 	ok := f.loop.engine.Begin(func() {
-		f.loop.openFiles.Add(f)
+		f.loop.openFiles.Add(f, &f.listed)
 		if f.loop.stopping() {
 			f.shut()
 		}

@@ -73,10 +73,10 @@ func (l *Loop) worstHolder() (worst holder, held int64) {
 	for _, c := range l.conns {
 		look(c)
 	}
-	for _, r := range l.residents {
+	l.residents.Each(func(r resident) {
 		if c, ok := r.(*PacketConn); ok {
 			look(c)
 		}
-	}
+	})
 	return worst, held
 }

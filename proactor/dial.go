@@ -14,7 +14,7 @@ import (
 // dial is a Dial under way: first a name look-up, then attempts to connect, of which the
 // first to succeed is used. All but the look-up runs on the loop.
 type dial struct {
-	engine.RosterPlace
+	residence engine.RosterPlace
 	Dialer
 	loop             *Loop
 	ctx              context.Context
@@ -55,7 +55,7 @@ func (t *dial) begin() {
 		t.refuse(errShutdownDone)
 		return
 	}
-	l.residents.Add(t)
+	l.residents.Add(t, &t.residence)
 	if t.ctx.Done() != nil {
 		t.unwatch = context.AfterFunc(t.ctx, func() {
 			l.engine.Do(func() { t.end(contextEnded(t.ctx)) })
@@ -232,7 +232,7 @@ func (t *dial) forget(gone *attempt) {
 }
 
 // over reports whether it was settled.
-func (t *dial) over() bool { return *t.Place() == 0 }
+func (t *dial) over() bool { return !t.residence.Listed() }
 
 // settle ends the dial once nothing of it is in flight.
 func (t *dial) settle() {
@@ -261,7 +261,7 @@ func (t *dial) depart() {
 	}
 	t.loop.engine.StopTimer(&t.next)
 	t.loop.engine.StopTimer(&t.limit)
-	t.loop.residents.Remove(t)
+	t.loop.residents.Remove(&t.residence)
 }
 
 // addressError is the error of an address that nothing can be connected to. As with

@@ -28,10 +28,10 @@ import (
 //
 // On epoll a pool of goroutines performs what may block, see WithFileWorkers.
 type File struct {
-	engine.RosterPlace
-	loop *Loop
-	fd   int
-	name string
+	listed engine.RosterPlace // among the loop's open files
+	loop   *Loop
+	fd     int
+	name   string
 
 	append   bool
 	direct   bool  // O_DIRECT
@@ -117,7 +117,7 @@ type opening struct {
 func (o *opening) take(result int32) (*File, error, bool) {
 	f := o.loop.newFile(int(result), o.name)
 	f.append, f.direct = o.append, o.direct
-	o.loop.openFiles.Add(f)
+	o.loop.openFiles.Add(f, &f.listed)
 	return f, nil, false
 }
 
@@ -201,7 +201,7 @@ func (r *fileRelease) Complete(result int32, _ uint32) {
 func (f *File) gone(err error) {
 	f.state = fileClosed
 	f.number.Store(-1)
-	f.loop.openFiles.Remove(f)
+	f.loop.openFiles.Remove(&f.listed)
 	for _, tell := range f.closed {
 		f.loop.engine.Later(func() { tell(err) })
 	}

@@ -249,7 +249,7 @@ func (s *server) start(c *Conn, handler func(context.Context, *Conn) error) *fut
 	s.running.Add(1)
 	v := &service{server: s, handler: handler, conn: c, acceptor: c.acceptor}
 	v.task = c.loop.engine.Tasks().StartJob(s.ctx, v)
-	v.acceptor.services.Add(v)
+	v.acceptor.services.Add(v, &v.listed)
 	if s.listener.movable {
 		c.setMovable(&movable{service: v, resume: s.handler})
 	}
@@ -258,7 +258,7 @@ func (s *server) start(c *Conn, handler func(context.Context, *Conn) error) *fut
 
 // service is the handler of one connection. It implements futures.Job.
 type service struct {
-	engine.RosterPlace
+	listed   engine.RosterPlace // among the acceptor's services
 	server   *server
 	handler  func(context.Context, *Conn) error
 	conn     *Conn
@@ -278,7 +278,7 @@ func (v *service) Run(ctx context.Context) error {
 func (v *service) TraceName() string { return futures.FunctionName(v.handler) }
 
 func (v *service) Done(err error) {
-	v.acceptor.services.Remove(v)
+	v.acceptor.services.Remove(&v.listed)
 	v.conn.handlerEnded(err)
 	if r := v.conn.relocation(); r != nil && r.there != nil {
 		r.handlerEnded(err)

@@ -55,7 +55,6 @@ type Loop struct {
 // resident is something open that a Shutdown waits for: a Dial, a PacketConn, a
 // listener's socket. All methods run on the loop.
 type resident interface {
-	engine.Member
 	// drain begins a Shutdown: begin nothing new, finish what is under way.
 	drain()
 	// end asks it to end for that reason. It leaves the roster when it has.

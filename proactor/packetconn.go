@@ -25,7 +25,7 @@ import (
 // The network may lose messages, and so may the socket if they are not received in time.
 // Those that the kernel delivers are received whole and in its order.
 type PacketConn struct {
-	engine.RosterPlace
+	residence engine.RosterPlace
 	loop      *Loop
 	fd        int
 	network   string
@@ -224,7 +224,7 @@ func (c *PacketConn) start(o *packetOptions) error {
 			c.refuse(err)
 			return
 		}
-		c.loop.residents.Add(c)
+		c.loop.residents.Add(c, &c.residence)
 	})
 	if !ok {
 		sockets.Close(c.fd)

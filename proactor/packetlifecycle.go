@@ -107,7 +107,7 @@ func (r *packetRelease) Complete(int32, uint32) {
 	c := (*PacketConn)(r)
 	c.state = connClosed
 	c.recv.in.results.reclaim()
-	c.loop.residents.Remove(c)
+	c.loop.residents.Remove(&c.residence)
 	c.reading.end(ErrClosed)
 	c.writing.end(ErrClosed)
 	if c.closed != nil {

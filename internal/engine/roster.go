@@ -2,45 +2,43 @@ package engine
 
 import "github.com/goproactor/goproactor/internal/slab"
 
-// Member is something in a Roster.
-type Member interface {
-	// Place is where the roster keeps the member's position: embed RosterPlace.
-	Place() *int32
+// Roster is a list whose members leave in any order, in constant time.
+type Roster[T any] []listed[T]
+
+type listed[T any] struct {
+	member T
+	place  *RosterPlace
 }
 
-// RosterPlace is embedded by each Member: its position in its roster, plus one.
+// RosterPlace is a field of each member: its position in its roster, plus one.
 type RosterPlace int32
 
-// Place implements Member.
-func (p *RosterPlace) Place() *int32 { return (*int32)(p) }
+// Listed reports whether the member is in a roster.
+func (p RosterPlace) Listed() bool { return p != 0 }
 
-// Roster is a list whose members leave in any order, in constant time.
-type Roster[T Member] []T
-
-// Add appends m, which is in no roster.
-func (r *Roster[T]) Add(m T) {
-	*r = append(slab.Room(*r), m)
-	*m.Place() = int32(len(*r))
+// Add appends m, which is in no roster. place is m's.
+func (r *Roster[T]) Add(m T, place *RosterPlace) {
+	*r = append(slab.Room(*r), listed[T]{m, place})
+	*place = RosterPlace(len(*r))
 }
 
-// Remove does nothing for what is not listed.
-func (r *Roster[T]) Remove(m T) {
-	at := m.Place()
-	if *at == 0 {
+// Remove takes out the member of that place. It does nothing for one that is not listed.
+func (r *Roster[T]) Remove(place *RosterPlace) {
+	if !place.Listed() {
 		return
 	}
 	last := len(*r) - 1
 	moved := (*r)[last]
-	(*r)[*at-1] = moved
-	*moved.Place() = *at
+	(*r)[*place-1] = moved
+	*moved.place = *place
 	clear((*r)[last:])
 	*r = (*r)[:last]
-	*at = 0
+	*place = 0
 }
 
 // Each calls fn with all there are at this moment; fn may add and remove.
 func (r Roster[T]) Each(fn func(T)) {
-	for _, m := range append(Roster[T](nil), r...) {
-		fn(m)
+	for _, l := range append(Roster[T](nil), r...) {
+		fn(l.member)
 	}
 }

@@ -136,7 +136,7 @@ func (h *harness) header(m ring.Msghdr) *ring.Msghdr {
 func (h *harness) name(s string) *byte { return &h.text(s + "\x00")[0] }
 
 // patience bounds how long a failing case waits; a passing one never does.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // entry queues an entry with that user data.
 func (h *harness) entry(userData uint64, prepare func(*ring.SQE)) *ring.SQE {
