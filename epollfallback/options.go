@@ -5,11 +5,12 @@ package epollfallback
 // like a ring.SubmissionThread.
 type Options struct {
 	// Entries is the size of the submission queue, rounded up to a power of
-	// two: how many entries fit before Next must submit. The default is 1024.
+	// two: how many entries fit before Next must submit. The default is 1024. The
+	// largest has 32,768; whoever asks for more gets that.
 	Entries uint32
 	// CQEntries is the nominal size of the completion queue, at least twice
-	// Entries. The default is four times Entries. More completions than that
-	// are kept too, and counted in Stats.Overflows.
+	// Entries. The default is four times Entries. The largest has 65,536. More
+	// completions than fit are kept too, and counted in Stats.Overflows.
 	CQEntries uint32
 	// Workers is how many goroutines at most perform what may block and cannot
 	// be waited for, the operations on files. Each holds a thread while it does.
@@ -20,28 +21,9 @@ type Options struct {
 	ZeroCopyReceive bool
 }
 
-func (o Options) sizes() (entries, completions int) {
-	if o.Entries == 0 {
-		o.Entries = 1024
-	}
-	if o.CQEntries < 2*o.Entries {
-		o.CQEntries = 4 * o.Entries
-	}
-	return powerOfTwo(int(o.Entries)), powerOfTwo(int(o.CQEntries))
-}
-
 func (o Options) workers() int {
 	if o.Workers == 0 {
 		return 16
 	}
 	return int(o.Workers)
-}
-
-// powerOfTwo rounds n up.
-func powerOfTwo(n int) int {
-	p := 1
-	for p < n {
-		p <<= 1
-	}
-	return p
 }

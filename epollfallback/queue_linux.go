@@ -119,13 +119,13 @@ func Open(o Options) (*Queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("epollfallback: epoll_create1: %w", err)
 	}
-	entries, completions := o.sizes()
+	entries, completions := queueabi.Sizes(o.Entries, o.CQEntries)
 	q := &Queue{
 		emulations: &emulations,
 		sq:         make([]queueabi.SQE, entries),
-		cq:         newCompletionQueue(completions),
+		cq:         newCompletionQueue(int(completions)),
 		epoll:      int32(epoll),
-		registry:   newRegistry(completions),
+		registry:   newRegistry(int(completions)),
 		clock:      newClock(),
 		receives:   o.ZeroCopyReceive,
 		credit:     turnCredit,

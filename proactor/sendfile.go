@@ -108,12 +108,12 @@ func (s *fileSend) startWith(f syscall.Conn) (sent futures.Future[int64], err er
 		s.file, s.fd, s.name = ours, -1, ours.name
 		return s.start(s), nil
 	}
-	if named, ok := f.(interface{ Name() string }); ok {
-		s.name = named.Name()
-	}
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return sent, c.opError("sendfile", err)
+	}
+	if named, ok := f.(interface{ Name() string }); ok {
+		s.name = named.Name()
 	}
 	if raw.Control(func(fd uintptr) { sent, err = s.startLent(int(fd)) }) != nil {
 		err = os.ErrClosed

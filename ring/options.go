@@ -4,16 +4,19 @@ import (
 	"fmt"
 	"syscall"
 	"time"
+
+	"github.com/goproactor/goproactor/internal/queueabi"
 )
 
 // Options are the sizes of a queue. The zero value gives the defaults.
 type Options struct {
 	// Entries is the size of the submission queue, rounded up to a power of
-	// two: how many entries fit before Next must submit. The default is 1024.
+	// two: how many entries fit before Next must submit. The default is 1024. The
+	// largest has 32,768; whoever asks for more gets that.
 	Entries uint32
 	// CQEntries is the size of the completion queue, at least twice Entries.
-	// The default is four times Entries. More completions than that are kept
-	// aside and cost more.
+	// The default is four times Entries. The largest has 65,536. More completions
+	// than fit are kept aside and cost more.
 	CQEntries uint32
 	// ZeroCopyReceive makes a queue that can have a receive area
 	// ([Queue.RegisterReceiveArea]). Where the kernel knows that (Linux 6.15), the ring
@@ -83,10 +86,5 @@ func (s *SubmissionThread) milliseconds() uint32 {
 }
 
 func (o *Options) defaults() {
-	if o.Entries == 0 {
-		o.Entries = 1024
-	}
-	if o.CQEntries < 2*o.Entries {
-		o.CQEntries = 4 * o.Entries
-	}
+	o.Entries, o.CQEntries = queueabi.Sizes(o.Entries, o.CQEntries)
 }
