@@ -78,6 +78,9 @@ func tryBufferRing(r *Ring, incremental bool) error {
 // tryMultishotAccept has one wait on a socket that nobody knows of, and
 // cancels it. A kernel that does not know the flag answers EINVAL instead.
 func tryMultishotAccept(r *Ring) error {
+	if err := tryCancel(r); err != nil {
+		return err // it would wait for ever
+	}
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
@@ -122,6 +125,15 @@ func tryReceive(r *Ring, prepare func(e *SQE, fd int)) error {
 		e.SetUserData(trialData)
 	})
 	return refusal(c, err)
+}
+
+// tryCancel cancels what is not there.
+func tryCancel(r *Ring) error {
+	c, err := r.perform(func(e *SQE) {
+		e.PrepCancel(trialData+1, 0)
+		e.SetUserData(trialData)
+	})
+	return refusal(c, err, syscall.ENOENT)
 }
 
 func tryCancelFD(r *Ring) error {
