@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"slices"
@@ -53,10 +54,7 @@ var descriptorMessages = []behaviour{
 						return nil
 					}))
 					<-sent
-					require.LessOrEqual(t, openDescriptors(t), there+2)
-					peer.Close()
-					closedPacket(t, c)
-					eventually(t, func() bool { return openDescriptors(t) <= there }, func() string { return "left open" })
+					leftNoDescriptors(t, c, peer, there)
 				}
 			})
 		}
@@ -145,10 +143,7 @@ var descriptorMessages = []behaviour{
 					return nil
 				}))
 				<-sent
-				require.LessOrEqual(t, openDescriptors(t), there+2)
-				peer.Close()
-				closedPacket(t, c)
-				eventually(t, func() bool { return openDescriptors(t) <= there }, func() string { return "left open" })
+				leftNoDescriptors(t, c, peer, there)
 			})
 		}
 	}},
@@ -298,4 +293,14 @@ func closedPacket(t *testing.T, c *proactor.PacketConn) {
 	c.Close()
 	_, err := c.Closed().Await(t.Context())
 	require.NoError(t, err)
+}
+
+// leftNoDescriptors checks that none of those that came with messages is open, before the
+// connection is closed and after it. there is how many there were without the two.
+func leftNoDescriptors(t *testing.T, c *proactor.PacketConn, peer io.Closer, there int) {
+	t.Helper()
+	require.LessOrEqual(t, openDescriptors(t), there+2)
+	peer.Close()
+	closedPacket(t, c)
+	eventually(t, func() bool { return openDescriptors(t) <= there }, func() string { return "left open" })
 }
