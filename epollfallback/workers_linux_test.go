@@ -247,7 +247,11 @@ func TestAFileInAWatchedNumber(t *testing.T) {
 	b.expect(1, 1)
 	require.NoError(t, unix.Close(p[0]))
 	fd := regular(t, "file")
-	require.Equal(t, p[0], fd, "the lowest free number")
+	if fd != p[0] { // the garbage collector had closed one with a lower number
+		require.NoError(t, unix.Dup3(fd, p[0], unix.O_CLOEXEC))
+		closeAtEnd(t, p[0])
+		fd = p[0]
+	}
 	require.NoError(t, unix.Fsync(fd))
 	require.NoError(t, unix.Fadvise(fd, 0, 0, unix.FADV_DONTNEED))
 	b.entry(2, func(e *ring.SQE) { e.PrepReadAt(fd, memory, 0) })
