@@ -495,6 +495,9 @@ func (c *Conn) settled() {
 	if c.state == connEnding && !c.busy() {
 		c.state = connClosing
 		c.leave()
+		if c.send.unnotified > 0 && c.departed == stays {
+			sockets.Reset(c.fd) // after the close nothing could make the kernel let go of the memory
+		}
 		sqe := c.loop.engine.Next()
 		sqe.PrepClose(c.fd)
 		c.loop.engine.Submit(sqe, (*release)(c))

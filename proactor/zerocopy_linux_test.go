@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -110,6 +111,31 @@ var zeroCopying = []behaviour{
 		n, err = behind.Await(t.Context())
 		gone(t, err)
 		require.Zero(t, n)
+	}},
+	{name: "Close of a net.Conn between the end of a Write and its result", opts: []proactor.Option{proactor.WithZeroCopy(1000)}, show: func(t *testing.T, rt *proactor.Runtime) {
+		c, _ := slowly(t, rt)
+		n, loop := c.NetConn(t.Context()), c.Loop()
+		before, _ := acceptedOn(t, rt, slices.Index(rt.Loops(), loop))
+		behind, _ := acceptedOn(t, rt, slices.Index(rt.Loops(), loop))
+		release := occupy(t, loop) // all three are submitted by one call
+		written := make(chan error, 1)
+		for _, begin := range []func(){
+			func() { before.SendBytes([]byte("x")).Then(func(int, error) { n.Close() }) },
+			func() {
+				_, err := n.Write(make([]byte, 120<<10)) // the peer has no room for all of it
+				written <- err
+			},
+			func() { behind.SendBytes([]byte("x")).Then(func(int, error) { n.Close() }) },
+		} {
+			posted := proactor.Posted(loop)
+			go begin()
+			eventually(t, func() bool { return proactor.Posted(loop) > posted }, func() string { return "nothing was posted" })
+		}
+		release()
+		if err := <-written; err != nil { // a socket that cannot send without copying has taken it
+			require.ErrorIs(t, err, net.ErrClosed)
+		}
+		closedDown(t, c)
 	}},
 	{name: "SendZeroCopy canceled", without: faultqueue.Shortages, show: func(t *testing.T, rt *proactor.Runtime) {
 		for _, where := range []string{"outside", "inside"} {
