@@ -1,6 +1,7 @@
 package proactor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -61,23 +62,28 @@ func (h *host) Describe(op engine.Operation) []any { return attributesOf(subject
 
 // handlerEnded reports what a handler returned, if it is worth a line.
 func (c *Conn) handlerEnded(err error) {
-	log := c.loop.rt.options.logger
-	if log == nil || err == nil {
+	if err == nil {
 		return
 	}
-	attributes := append([]any{"loop", c.loop.index()}, attributesOf(c)...)
+	log := c.loop.rt.options.logger
 	var panicked *futures.PanicError
 	switch {
-	case errors.As(err, &panicked):
-		log.Error("handler panicked", append(attributes, "panic", panicked.Value, "stack", string(panicked.Stack))...)
+	case errors.As(err, &panicked): // nobody may miss it
+		cmp.Or(log, slog.Default()).Error("handler panicked", append(c.attributes(), "panic", panicked.Value, "stack", string(panicked.Stack))...)
+	case log == nil:
 	case errors.Is(err, io.EOF) || errors.Is(err, context.Canceled) || errors.Is(err, net.ErrClosed): // its proper end
 	default:
 		level := slog.LevelError
 		if c.isLost(err) {
 			level = slog.LevelDebug
 		}
-		log.Log(context.Background(), level, "handler failed", append(attributes, attributesOfError(err)...)...)
+		log.Log(context.Background(), level, "handler failed", append(c.attributes(), attributesOfError(err)...)...)
 	}
+}
+
+// attributes are those of a line about its handler.
+func (c *Conn) attributes() []any {
+	return append([]any{"loop", c.loop.index()}, attributesOf(c)...)
 }
 
 // isLost says that the peer has reset the connection, or is gone: everyday, and

@@ -70,6 +70,43 @@ func TestHandlersInTheLog(t *testing.T) {
 	}
 }
 
+// Without a logger nothing is logged but what nobody may miss.
+func TestPanicsWithoutALogger(t *testing.T) {
+	log, before := &syncBuffer{}, slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(log, nil)))
+	defer slog.SetDefault(before)
+	for _, c := range []struct {
+		handler func() error
+		want    string // "" for no line
+	}{
+		{func() error { return errors.New("no such user") }, ""},
+		{func() error { panic("out of order") }, `level=ERROR msg="handler panicked" loop=0 peer=.* panic="out of order" stack=`},
+	} {
+		onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+			log.Reset()
+			ln := listen(t, rt)
+			served := make(chan error, 1)
+			go func() {
+				served <- ln.Serve(context.Background(), func(context.Context, *proactor.Conn) error { return c.handler() })
+			}()
+			io.ReadAll(dial(t, ln.Addr()))
+			ln.Close()
+			<-served
+			if c.want == "" {
+				require.Empty(t, log.String())
+			} else {
+				require.Regexp(t, c.want, log.String())
+			}
+			log.Reset()
+			stepped := make(chan struct{})
+			rt.Loops()[0].Do(func() { defer close(stepped); panic("so is this") })
+			<-stepped
+			eventually(t, func() bool { return log.String() != "" }, func() string { return "no line" })
+			require.Regexp(t, `level=ERROR msg="callback panicked" loop=0 panic="so is this" stack=`, log.String())
+		}, proactor.WithLoops(1))
+	}
+}
+
 // A peer that resets its connection makes no noise.
 func TestResetInTheLog(t *testing.T) {
 	log := &syncBuffer{}

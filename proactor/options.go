@@ -277,7 +277,8 @@ func WithFileWorkers(n int) Option {
 
 // WithLogger sets the logger for errors and panics of handlers, for stalled loops, and for
 // shortages of a loop: memory (WithMemoryBudget), receive buffers, and descriptors to
-// accept with, each at most once a second. Without it nothing is logged.
+// accept with, each at most once a second. Without it only panics and the failure of a loop
+// are logged, by slog.Default().
 func WithLogger(l *slog.Logger) Option {
 	return func(o *options) error { o.logger = l; return nil }
 }

@@ -20,9 +20,7 @@ import (
 // fail replaces the queue and stops the loop.
 func (l *Loop) fail(err error) {
 	l.note(err)
-	if log := l.config.Logger; log != nil {
-		log.Error("loop failed", "loop", l.config.Index, "err", err)
-	}
+	l.graveLogger().Error("loop failed", "loop", l.config.Index, "err", err)
 	dead := &deadQueue{loop: l, stats: l.queue.Stats()}
 	// What was reaped is still delivered. Close waits until the kernel is done with the memory of what is in
 	// flight, if that can still be found out.

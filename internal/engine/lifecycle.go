@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
+	"log/slog"
 	"runtime"
 	"runtime/debug"
 
@@ -137,13 +139,13 @@ func (l *Loop) contain() {
 // Panicked implements what package futures calls when a callback of Then
 // panics: it logs.
 func (l *Loop) Panicked(value any, stack []byte) {
-	log := l.config.Logger
-	if log == nil {
-		return
-	}
+	log := l.graveLogger()
 	attributes := []any{"loop", l.config.Index}
 	if l.Inside() {
 		attributes = append(attributes, l.host.Describe(l.serving)...)
 	}
 	log.Error("callback panicked", append(attributes, "panic", value, "stack", string(stack))...)
 }
+
+// graveLogger is the logger for what nobody may miss, whether the program gave one or not.
+func (l *Loop) graveLogger() *slog.Logger { return cmp.Or(l.config.Logger, slog.Default()) }
