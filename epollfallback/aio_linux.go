@@ -82,9 +82,6 @@ func (q *Queue) openAIO() bool {
 	if a.context != 0 || a.refused {
 		return !a.refused
 	}
-	if q.workers.wakeup < 0 && q.openWakeup() != 0 {
-		return false
-	}
 	if _, errno := q.raw(unix.SYS_IO_SETUP, aioDepth, addressOf(&a.context), 0, 0, 0, 0); errno != 0 {
 		a.refused = true
 		return false

@@ -28,7 +28,7 @@ func TestSlotsTakeNoLowNumbers(t *testing.T) {
 	b.entry(1, func(e *ring.SQE) { e.PrepNop() })
 	b.expect(1, 0)
 	b.entry(2, func(e *ring.SQE) { e.PrepOpenat(unix.AT_FDCWD, &path[0], unix.O_RDONLY, 0); e.SetSlot(0) })
-	b.expect(2, 0) // the first makes the workers' wakeup, which stays
+	b.expect(2, 0)
 	before := lowest(t)
 	b.entry(3, func(e *ring.SQE) { e.PrepSocket(unix.AF_INET, unix.SOCK_STREAM, 0); e.SetSlot(1) })
 	b.expect(3, 0)

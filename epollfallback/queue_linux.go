@@ -135,6 +135,12 @@ func Open(o Options) (*Queue, error) {
 	q.batch = len(q.events)
 	q.noBatch, q.noPwait2 = q.refused.batches, q.refused.epollPwait2
 	q.workers.init(o.workers(), q.emulations, q.refused)
+	// Now, and not with the first operation on a file: that must not need a descriptor more
+	// than it does on io_uring.
+	if errno := q.openWakeup(); errno != 0 {
+		unix.Close(epoll)
+		return nil, fmt.Errorf("epollfallback: eventfd for the workers: %w", errno)
+	}
 	return q, nil
 }
 

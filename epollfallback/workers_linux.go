@@ -30,7 +30,7 @@ type workers struct {
 
 	finished atomic.Bool  // done is not empty, or there is relief
 	relief   atomic.Int32 // hanging, for the owner
-	wakeup   int32        // eventfd that wakes the owner; -1 before the first operation
+	wakeup   int32        // eventfd that wakes the owner; -1 once the pool is closed
 	one      uint64       // what is written to it
 	ended    sync.WaitGroup
 
@@ -216,10 +216,8 @@ func (w *workers) close() {
 	w.work.Broadcast()
 	w.mu.Unlock()
 	w.ended.Wait()
-	if w.wakeup >= 0 {
-		unix.Close(int(w.wakeup))
-		w.wakeup = -1
-	}
+	unix.Close(int(w.wakeup))
+	w.wakeup = -1
 }
 
 // wakeupGeneration tells the events of the wakeup from those of descriptors.
@@ -244,11 +242,6 @@ func (q *Queue) openWakeup() unix.Errno {
 // giveToWorkers leaves an operation to the workers. If it is one on a descriptor, the
 // number is not closed before it has ended: a worker knows nothing but numbers.
 func (q *Queue) giveToWorkers(op *operation) outcome {
-	if q.workers.wakeup < 0 {
-		if errno := q.openWakeup(); errno != 0 {
-			return op.endError(errno)
-		}
-	}
 	e := &q.emulations[op.opcode]
 	if e.file {
 		if errno := q.keepNumber(op); errno != 0 {

@@ -308,6 +308,28 @@ var files = []testCase{
 			h.final(5, 0)
 		}
 	}},
+	{"what opens nothing needs no descriptor", func(h *harness) {
+		fd, path := h.file("content")
+		stat := new(unix.Statx_t)
+		h.withoutNumbers(func() {
+			h.entry(1, func(e *ring.SQE) { e.PrepReadAt(fd, h.memory(7), 0) })
+			h.final(1, 7)
+			h.entry(2, func(e *ring.SQE) { e.PrepWriteAt(fd, []byte("written"), 0) })
+			h.final(2, 7)
+			h.entry(3, func(e *ring.SQE) { e.PrepFsync(fd, 0) })
+			h.final(3, 0)
+			h.entry(4, func(e *ring.SQE) {
+				e.PrepStatx(here, h.name(path), 0, unix.STATX_SIZE, unsafe.Pointer(stat))
+			})
+			h.final(4, 0)
+			h.entry(5, func(e *ring.SQE) { e.PrepMkdirat(here, h.name(path+".d"), 0o700) })
+			h.final(5, 0)
+			h.entry(6, func(e *ring.SQE) { e.PrepOpenat(here, h.name(path), unix.O_RDONLY|unix.O_CLOEXEC, 0) })
+			h.fails(6, unix.EMFILE)
+		})
+		require.EqualValues(h, 7, stat.Size)
+		require.Equal(h, "written", h.content(path))
+	}},
 	{"names: make a directory, rename, link and unlink", func(h *harness) {
 		_, path := h.file("content")
 		dir := filepath.Dir(path)
