@@ -27,12 +27,14 @@ func bucketOf(d time.Duration) int {
 	return min(bits.Len64(uint64(max(d, 0))>>firstBound), LatencyBuckets-1)
 }
 
+// record adds to the sum first: see Read.
 func (s *Latencies) record(d time.Duration) {
-	s.counts[bucketOf(d)].Add(1)
 	s.sum.Add(int64(d))
+	s.counts[bucketOf(d)].Add(1)
 }
 
-// Read copies the counts, and returns the sum. Any goroutine may call it.
+// Read copies the counts, and returns the sum: of all that is counted, and perhaps of one
+// that is about to be. Any goroutine may call it.
 func (s *Latencies) Read(counts *[LatencyBuckets]uint64) (sum time.Duration) {
 	for i := range counts {
 		counts[i] = s.counts[i].Load()
