@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"syscall"
 	"testing"
 	"time"
 
@@ -20,6 +21,41 @@ func TestConformanceNetConn(t *testing.T) { conform(t, asNetConn) }
 var asNetConn = []behaviour{
 	{name: "Close ends the Reads and Writes under way", show: closeEndsCalls},
 	{name: "Close ends the Writes under way that are not copied", show: closeEndsCalls, opts: []proactor.Option{proactor.WithZeroCopy(1)}},
+	{name: "CloseWrite ends the Write under way", show: func(t *testing.T, rt *proactor.Runtime) {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer ln.Close()
+		theirs := dial(t, ln.Addr())
+		ours, err := ln.Accept()
+		require.NoError(t, err)
+		defer ours.Close()
+		c, peer := accepted(t, rt)
+		for _, pair := range []struct{ one, other net.Conn }{{theirs, ours}, {c.NetConn(t.Context()), peer}} {
+			written := make(chan error, 1)
+			began := make(chan struct{})
+			go func() {
+				_, err := pair.one.Write([]byte("x"))
+				close(began)
+				for err == nil {
+					_, err = pair.one.Write(make([]byte, stuffed))
+				}
+				written <- err
+			}()
+			<-began
+			require.Equal(t, "x", readFull(t, pair.other, 1)) // and no more: the second Write waits, soon or now
+			require.NoError(t, halfClose(pair.one))
+			err := <-written
+			require.ErrorIs(t, err, syscall.EPIPE)
+			var op *net.OpError
+			require.ErrorAs(t, err, &op)
+			require.Equal(t, "write", op.Op)
+			rest, err := io.ReadAll(pair.other) // the end of the stream, and no reset
+			require.NoError(t, err)
+			require.Less(t, len(rest), stuffed)
+			wrote(t, pair.other, "goes on")
+			require.Equal(t, "goes on", readFull(t, pair.one, 7))
+		}
+	}},
 	{name: "Close sends what was queued before the Write that it ends", show: func(t *testing.T, rt *proactor.Runtime) {
 		c, peer := accepted(t, rt)
 		n := c.NetConn(t.Context())

@@ -314,30 +314,32 @@ func (c *Conn) queueElsewhere(g segment) futures.Future[struct{}] {
 // Calling it again has the same result.
 func (c *Conn) CloseWrite() futures.Future[struct{}] {
 	p := futures.NewPromise[struct{}]()
-	ok := c.loop.engine.Perform(func() {
-		s := &c.send
-		if err := s.over(); err != nil {
-			p.Fail(err)
-			return
-		}
-		h := s.halfClosed()
-		if h == nil {
-			h = &halfClose{conn: c}
-			c.limited().ending.halfClose = h
-		}
-		if h.ended {
-			p.Settle(struct{}{}, h.err)
-			return
-		}
-		h.waiting = append(h.waiting, p)
-		if s.queue.Len() == 0 {
-			h.start()
-		}
-	})
-	if !ok {
+	if !c.loop.engine.Perform(func() { c.beginHalfClose(p) }) {
 		p.Fail(c.closedError("shutdown"))
 	}
 	return p.Future()
+}
+
+// beginHalfClose is CloseWrite on the loop, whose result p gets.
+func (c *Conn) beginHalfClose(p *futures.Promise[struct{}]) {
+	s := &c.send
+	if err := s.over(); err != nil {
+		p.Fail(err)
+		return
+	}
+	h := s.halfClosed()
+	if h == nil {
+		h = &halfClose{conn: c}
+		c.limited().ending.halfClose = h
+	}
+	if h.ended {
+		p.Settle(struct{}{}, h.err)
+		return
+	}
+	h.waiting = append(h.waiting, p)
+	if s.queue.Len() == 0 {
+		h.start()
+	}
 }
 
 // Close ends the connection: what is queued is still sent, for at most the

@@ -106,18 +106,30 @@ func (c *Conn) cut() {
 	}
 }
 
-// CloseWrite ends the writing side, as (*net.TCPConn).CloseWrite does.
+// CloseWrite ends the writing side, as (*net.TCPConn).CloseWrite does, and the Writes under
+// way, but for those without copying. For what was queued before it waits as a Write does.
 func (n *netConn) CloseWrite() error {
-	if n.conn.shut.Load() {
-		return n.conn.closedError("close")
+	c := n.conn
+	if c.shut.Load() {
+		return c.closedError("close")
 	}
-	_, err := n.conn.CloseWrite().Await(n.ctx)
+	p := futures.NewPromise[struct{}]()
+	ok := c.loop.engine.Perform(func() {
+		if c.send.over() == nil {
+			c.send.endWrites(c.failed("write", syscall.EPIPE))
+		}
+		c.beginHalfClose(p)
+	})
+	if !ok {
+		p.Fail(c.closedError("shutdown"))
+	}
+	_, err := p.Future().Await(n.ctx)
 	var known *net.OpError
 	if errors.As(err, &known) {
 		err = known.Err
 	}
 	if err != nil {
-		err = n.conn.opError("close", err)
+		err = c.opError("close", err)
 	}
 	return err
 }

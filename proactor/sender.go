@@ -353,8 +353,16 @@ func (s *sender) abandonFrom(i int, err error) {
 	s.shrunk()
 }
 
-// cancel ends the send under way and the segments behind it, for that reason.
+// cancel ends the send under way, the segments behind it, and the waiting for what was sent
+// without copying, for that reason.
 func (s *sender) cancel(reason error) {
+	s.interrupt(reason)
+	s.abandon(reason)
+	s.giveUpWaiting(reason)
+}
+
+// interrupt ends the send under way.
+func (s *sender) interrupt(reason error) {
 	if s.inFlight > 0 && s.queue.At(0).turn != nil {
 		s.queue.At(0).turn.end(reason)
 	} else if s.inFlight > 0 && s.ending().reason == nil {
@@ -365,8 +373,6 @@ func (s *sender) cancel(reason error) {
 		}
 		s.awaitEnd()
 	}
-	s.abandon(reason)
-	s.giveUpWaiting(reason)
 }
 
 // awaitEnd has an Await in a callback wait for the send under way, which is being
@@ -406,6 +412,24 @@ func (s *sender) cut(reason error) (underWay bool) {
 		}
 	}
 	return false
+}
+
+// endWrites ends the first Write of a net.Conn that the socket has not taken, and the
+// segments behind it. One that is being sent without copying goes on: its memory cannot be
+// had back without a reset.
+func (s *sender) endWrites(reason error) {
+	for i := int(s.untold); i < s.queue.Len(); i++ {
+		switch g := s.queue.At(i); {
+		case !g.write:
+		case i >= int(s.inFlight):
+			s.abandonFrom(i, reason)
+			return
+		case g.zero == nil || g.zero.refused:
+			s.interrupt(reason)
+			s.abandon(reason)
+			return
+		}
+	}
 }
 
 // conclude ends a segment: it releases the lease and settles the promise with the number
