@@ -315,9 +315,9 @@ var dialing = []behaviour{
 	}},
 	{name: "a cancel while it connects", show: func(t *testing.T, rt *proactor.Runtime) {
 		hangs := deaf(t, "127.0.0.1")
-		fds := openDescriptors(t)
+		fds, idle := openDescriptors(t), rt.Stats().Total().InFlight
 		f := rt.Dial(t.Context(), "tcp", hangs.String())
-		eventually(t, func() bool { return openDescriptors(t) > fds }, func() string { return "no socket" })
+		eventually(t, func() bool { return rt.Stats().Total().InFlight > idle }, func() string { return "no connect" })
 		f.Cancel()
 		_, err := f.Await(t.Context())
 		require.Equal(t, hangs.String(), dialError(t, err).Addr.String())
