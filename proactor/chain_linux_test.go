@@ -65,11 +65,9 @@ var chaining = []behaviour{
 	}},
 	{name: "the first failure cancels the rest", show: func(t *testing.T, rt *proactor.Runtime) {
 		ours, _ := accepted(t, rt)
-		nobody, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		require.NoError(t, nobody.Close())
+		nobody := refusing(t)
 		bothWays(t, rt, ours, func(ctx context.Context) {
-			c, connect, err := rt.Unconnected("tcp", nobody.Addr().String())
+			c, connect, err := rt.Unconnected("tcp", nobody.String())
 			require.NoError(t, err)
 			results, err := rt.Chain(connect, c.SendStep([]byte("hello")), c.RecvStep(make([]byte, 5))).Await(ctx)
 			require.ErrorIs(t, err, syscall.ECONNREFUSED)
