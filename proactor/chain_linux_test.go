@@ -28,7 +28,7 @@ func count(n int) proactor.StepResult { return proactor.StepResult{N: n} }
 var chaining = []behaviour{
 	{name: "connect, send, receive", show: func(t *testing.T, rt *proactor.Runtime) {
 		tcp := serve(t, rt, echo)
-		abstract := "@goproactor-chain-" + t.Name()
+		abstract := abstractName("chain-" + rt.Backend().Backend.String())
 		ln, err := rt.Listen("unix", abstract)
 		require.NoError(t, err)
 		require.NoError(t, ln.OnConn(func(c *proactor.Conn) {

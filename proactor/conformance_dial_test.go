@@ -172,7 +172,7 @@ var dialing = []behaviour{
 	{name: "every network", show: func(t *testing.T, rt *proactor.Runtime) {
 		for _, at := range [][3]string{
 			{"tcp", "127.0.0.1:0"}, {"tcp4", "127.0.0.1:0"}, {"tcp6", "[::1]:0"},
-			{"unix", filepath.Join(t.TempDir(), "socket")}, {"unix", "@goproactor-dial-" + rt.Backend().Backend.String()},
+			{"unix", filepath.Join(t.TempDir(), "socket")}, {"unix", abstractName("dial-" + rt.Backend().Backend.String())},
 		} {
 			addr := echoAt(t, at[0], at[1])
 			c, err := rt.Dial(t.Context(), at[0], addr.String()).Await(t.Context())

@@ -238,7 +238,7 @@ var packets = []behaviour{
 		require.Empty(t, s)
 	}},
 	{name: "truncation is reported", show: func(t *testing.T, rt *proactor.Runtime) {
-		name := "@goproactor-truncated-" + rt.Backend().Backend.String()
+		name := abstractName("truncated-" + rt.Backend().Backend.String())
 		c := packetConn(t, rt, "unixgram", name)
 		other := packetConn(t, rt, "unixgram", "")
 		long := make([]byte, 100_000)
@@ -253,7 +253,7 @@ var packets = []behaviour{
 	}},
 	{name: "unix datagrams", show: func(t *testing.T, rt *proactor.Runtime) {
 		dir := t.TempDir()
-		for _, name := range []string{filepath.Join(dir, "a"), "@goproactor-unixgram-" + rt.Backend().Backend.String()} {
+		for _, name := range []string{filepath.Join(dir, "a"), abstractName("unixgram-" + rt.Backend().Backend.String())} {
 			c := packetConn(t, rt, "unixgram", name)
 			from := name + "-other"
 			other := packetConn(t, rt, "unixgram", from)

@@ -524,7 +524,7 @@ var hostile = []behaviour{
 		closedDown(t, c)
 	}},
 	{name: "datagrams of nothing, and of too much", show: func(t *testing.T, rt *proactor.Runtime) {
-		name := "@goproactor-hostile-" + rt.Backend().Backend.String()
+		name := abstractName("hostile-" + rt.Backend().Backend.String())
 		c := packetConn(t, rt, "unixgram", name)
 		const senders, each = 4, 60
 		sizes := []int{0, 1, 70_000, 0, 100_000, 500}

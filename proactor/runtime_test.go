@@ -126,6 +126,10 @@ func descriptorNames() (names []string) {
 	return names
 }
 
+// abstractName is a name of the abstract namespace (unix(7)) that no other process has: it
+// is one for all processes of the machine, and two runs of the tests may meet.
+func abstractName(name string) string { return fmt.Sprintf("@goproactor-%s-%d", name, os.Getpid()) }
+
 // listen opens a listener whose address dial can take.
 func listen(t *testing.T, rt *proactor.Runtime) *proactor.Listener {
 	t.Helper()
