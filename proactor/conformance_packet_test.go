@@ -38,7 +38,7 @@ func udpPeer(t *testing.T, address string) *net.UDPConn {
 	c, err := net.ListenPacket("udp", address)
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Close() })
-	require.NoError(t, c.SetDeadline(time.Now().Add(20*time.Second)))
+	require.NoError(t, c.SetDeadline(time.Now().Add(30*time.Second)))
 	return c.(*net.UDPConn)
 }
 

@@ -102,7 +102,7 @@ func leftNothing(t *testing.T) {
 // time: a bound only ends a test that has failed.
 func eventually(t *testing.T, cond func() bool, what func() string) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !cond(); runtime.Gosched() {
+	for deadline := time.Now().Add(30 * time.Second); !cond(); runtime.Gosched() {
 		if time.Now().After(deadline) {
 			t.Fatal(what())
 		}
