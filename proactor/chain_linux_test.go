@@ -28,7 +28,7 @@ func count(n int) proactor.StepResult { return proactor.StepResult{N: n} }
 var chaining = []behaviour{
 	{name: "connect, send, receive", show: func(t *testing.T, rt *proactor.Runtime) {
 		tcp := serve(t, rt, echo)
-		abstract := "@goproactor-chain-" + t.Name()
+		abstract := abstractName("chain-" + rt.Backend().Backend.String())
 		ln, err := rt.Listen("unix", abstract)
 		require.NoError(t, err)
 		require.NoError(t, ln.OnConn(func(c *proactor.Conn) {
@@ -65,11 +65,9 @@ var chaining = []behaviour{
 	}},
 	{name: "the first failure cancels the rest", show: func(t *testing.T, rt *proactor.Runtime) {
 		ours, _ := accepted(t, rt)
-		nobody, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		require.NoError(t, nobody.Close())
+		nobody := refusing(t)
 		bothWays(t, rt, ours, func(ctx context.Context) {
-			c, connect, err := rt.Unconnected("tcp", nobody.Addr().String())
+			c, connect, err := rt.Unconnected("tcp", nobody.String())
 			require.NoError(t, err)
 			results, err := rt.Chain(connect, c.SendStep([]byte("hello")), c.RecvStep(make([]byte, 5))).Await(ctx)
 			require.ErrorIs(t, err, syscall.ECONNREFUSED)

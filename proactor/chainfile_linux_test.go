@@ -212,11 +212,11 @@ var chainFileBehaviors = []behaviour{
 			name := named(t, "1234")
 			f := proactor.NewChainFile(name, os.O_RDWR, 0)
 			for i := range 20 {
+				require.NoError(t, os.WriteFile(name, nil, 0o600)) // what the chain before wrote would be taken for its own
 				chain := rt.Chain(f.OpenStep(), f.WriteStep([]byte("abcd"), 0), forever(t), f.SyncStep(), f.CloseStep())
 				if i%2 == 0 { // when it waits
 					eventually(t, func() bool { b, _ := os.ReadFile(name); turn(ctx, rt); return bytes.Equal(b, []byte("abcd")) },
 						func() string { return "nothing written" })
-					require.NoError(t, os.WriteFile(name, nil, 0o600))
 				}
 				chain.Cancel()
 				results, err := chain.Await(ctx)

@@ -90,7 +90,7 @@ var addressing = []behaviour{
 		require.NoError(t, err)
 		unconnected, _, err := rt.Unconnected("tcp", "127.0.0.1:1")
 		require.NoError(t, err)
-		nameless, _, err := rt.Unconnected("unix", "@goproactor-nobody")
+		nameless, _, err := rt.Unconnected("unix", abstractName("nobody"))
 		require.NoError(t, err)
 		for _, c := range []*proactor.Conn{one, other, r, w, unconnected, nameless} {
 			for range 2 {
@@ -111,7 +111,7 @@ var addressing = []behaviour{
 	}},
 	{name: "unix names are those of package net", show: func(t *testing.T, rt *proactor.Runtime) {
 		backend := rt.Backend().Backend.String()
-		for _, name := range []string{"@goproactor-at-" + backend, "\x00goproactor-nul-" + backend, filepath.Join(t.TempDir(), "s"), ""} {
+		for _, name := range []string{abstractName("at-" + backend), "\x00" + abstractName("nul-" + backend)[1:], filepath.Join(t.TempDir(), "s"), ""} {
 			ln, err := rt.Listen("unix", name)
 			require.NoError(t, err)
 			if name == "" {
@@ -141,7 +141,7 @@ var addressing = []behaviour{
 	}},
 	{name: "datagram names are those of package net", show: func(t *testing.T, rt *proactor.Runtime) {
 		backend := rt.Backend().Backend.String()
-		for _, name := range []string{"@goproactor-gram-" + backend, "\x00goproactor-gram-" + backend, filepath.Join(t.TempDir(), "s"), ""} {
+		for _, name := range []string{abstractName("gram-" + backend), "\x00" + abstractName("gram-" + backend)[1:], filepath.Join(t.TempDir(), "s"), ""} {
 			c := packetConn(t, rt, "unixgram", name)
 			if name == "" {
 				require.Regexp(t, "^@[0-9a-f]{5}$", c.LocalAddr().String())

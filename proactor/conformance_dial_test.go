@@ -172,7 +172,7 @@ var dialing = []behaviour{
 	{name: "every network", show: func(t *testing.T, rt *proactor.Runtime) {
 		for _, at := range [][3]string{
 			{"tcp", "127.0.0.1:0"}, {"tcp4", "127.0.0.1:0"}, {"tcp6", "[::1]:0"},
-			{"unix", filepath.Join(t.TempDir(), "socket")}, {"unix", "@goproactor-dial-" + rt.Backend().Backend.String()},
+			{"unix", filepath.Join(t.TempDir(), "socket")}, {"unix", abstractName("dial-" + rt.Backend().Backend.String())},
 		} {
 			addr := echoAt(t, at[0], at[1])
 			c, err := rt.Dial(t.Context(), at[0], addr.String()).Await(t.Context())
@@ -315,9 +315,9 @@ var dialing = []behaviour{
 	}},
 	{name: "a cancel while it connects", show: func(t *testing.T, rt *proactor.Runtime) {
 		hangs := deaf(t, "127.0.0.1")
-		fds := openDescriptors(t)
+		fds, idle := openDescriptors(t), rt.Stats().Total().InFlight
 		f := rt.Dial(t.Context(), "tcp", hangs.String())
-		eventually(t, func() bool { return openDescriptors(t) > fds }, func() string { return "no socket" })
+		eventually(t, func() bool { return rt.Stats().Total().InFlight > idle }, func() string { return "no connect" })
 		f.Cancel()
 		_, err := f.Await(t.Context())
 		require.Equal(t, hangs.String(), dialError(t, err).Addr.String())

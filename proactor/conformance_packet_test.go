@@ -38,7 +38,7 @@ func udpPeer(t *testing.T, address string) *net.UDPConn {
 	c, err := net.ListenPacket("udp", address)
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Close() })
-	require.NoError(t, c.SetDeadline(time.Now().Add(20*time.Second)))
+	require.NoError(t, c.SetDeadline(time.Now().Add(30*time.Second)))
 	return c.(*net.UDPConn)
 }
 
@@ -238,7 +238,7 @@ var packets = []behaviour{
 		require.Empty(t, s)
 	}},
 	{name: "truncation is reported", show: func(t *testing.T, rt *proactor.Runtime) {
-		name := "@goproactor-truncated-" + rt.Backend().Backend.String()
+		name := abstractName("truncated-" + rt.Backend().Backend.String())
 		c := packetConn(t, rt, "unixgram", name)
 		other := packetConn(t, rt, "unixgram", "")
 		long := make([]byte, 100_000)
@@ -253,7 +253,7 @@ var packets = []behaviour{
 	}},
 	{name: "unix datagrams", show: func(t *testing.T, rt *proactor.Runtime) {
 		dir := t.TempDir()
-		for _, name := range []string{filepath.Join(dir, "a"), "@goproactor-unixgram-" + rt.Backend().Backend.String()} {
+		for _, name := range []string{filepath.Join(dir, "a"), abstractName("unixgram-" + rt.Backend().Backend.String())} {
 			c := packetConn(t, rt, "unixgram", name)
 			from := name + "-other"
 			other := packetConn(t, rt, "unixgram", from)

@@ -337,6 +337,9 @@ func TestOverBudgetIsLoggedRarely(t *testing.T) {
 func TestOverBudgetOfMessages(t *testing.T) {
 	log := &logged{}
 	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		log.mu.Lock()
+		log.records = nil
+		log.mu.Unlock()
 		l := rt.Loops()[0]
 		c, peer, to := packetPairOn(t, l, rt)
 		good, _, goodTo := packetPairOn(t, l, rt)

@@ -164,7 +164,7 @@ func TestALoopWhoseQueueFailsEndsEverything(t *testing.T) {
 						require.Contains(t, err.Error(), "event loop 0 failed", name)
 						require.ErrorIs(t, err, proactor.ErrClosed, name)
 					}
-				case <-time.After(20 * time.Second):
+				case <-time.After(30 * time.Second):
 					t.Errorf("%s does not end\n%s", name, rt.Describe())
 				}
 			}

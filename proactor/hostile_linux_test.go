@@ -334,7 +334,9 @@ var hostile = []behaviour{
 		})
 		for range 20 {
 			c := dial(t, addr)
-			require.NoError(t, hello(c))
+			for hello(c) != nil { // the machine was busy for a second
+				c = dial(t, addr)
+			}
 			vanish(t, c)
 		}
 		other := dial(t, addr)
@@ -394,10 +396,12 @@ var hostile = []behaviour{
 	}},
 	{name: "a client that is stopped", opts: defended, show: func(t *testing.T, rt *proactor.Runtime) {
 		eachStyle(t, rt, func(t *testing.T, addr net.Addr, other net.Conn) {
+			before := rt.Stats().Total().Accepted
 			client := again(t, stoppedClient+"="+addr.String())
 			require.NoError(t, client.Start())
 			t.Cleanup(func() { client.Process.Kill() })
-			eventually(t, func() bool { return rt.Stats().Total().Conns > 1 }, rt.Describe)
+			// Accepted, since they may be over by the time that we look.
+			eventually(t, func() bool { return rt.Stats().Total().Accepted > before }, rt.Describe)
 			for range 5 {
 				require.NoError(t, client.Process.Signal(unix.SIGSTOP))
 				for range 20 {
@@ -520,7 +524,7 @@ var hostile = []behaviour{
 		closedDown(t, c)
 	}},
 	{name: "datagrams of nothing, and of too much", show: func(t *testing.T, rt *proactor.Runtime) {
-		name := "@goproactor-hostile-" + rt.Backend().Backend.String()
+		name := abstractName("hostile-" + rt.Backend().Backend.String())
 		c := packetConn(t, rt, "unixgram", name)
 		const senders, each = 4, 60
 		sizes := []int{0, 1, 70_000, 0, 100_000, 500}

@@ -27,7 +27,7 @@ func bounded(t *testing.T, what string, fn func()) {
 	go func() { defer close(done); fn() }()
 	select {
 	case <-done:
-	case <-time.After(20 * time.Second):
+	case <-time.After(30 * time.Second):
 		buf := make([]byte, 1<<20)
 		t.Fatalf("%s: never ended\n%s", what, buf[:runtime.Stack(buf, true)])
 	}

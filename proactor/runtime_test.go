@@ -102,7 +102,7 @@ func leftNothing(t *testing.T) {
 // time: a bound only ends a test that has failed.
 func eventually(t *testing.T, cond func() bool, what func() string) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !cond(); runtime.Gosched() {
+	for deadline := time.Now().Add(30 * time.Second); !cond(); runtime.Gosched() {
 		if time.Now().After(deadline) {
 			t.Fatal(what())
 		}
@@ -125,6 +125,10 @@ func descriptorNames() (names []string) {
 	}
 	return names
 }
+
+// abstractName is a name of the abstract namespace (unix(7)) that no other process has: it
+// is one for all processes of the machine, and two runs of the tests may meet.
+func abstractName(name string) string { return fmt.Sprintf("@goproactor-%s-%d", name, os.Getpid()) }
 
 // listen opens a listener whose address dial can take.
 func listen(t *testing.T, rt *proactor.Runtime) *proactor.Listener {
