@@ -479,13 +479,12 @@ var accepts = []testCase{
 		h.fails(1, unix.ECANCELED)
 	}},
 	{"connect", func(h *harness) {
-		ln, addr := h.listener()
+		_, addr := h.listener()
 		fd := h.socket()
 		h.entry(1, func(e *ring.SQE) { e.PrepConnect(fd, rawAddress(addr)) })
 		h.final(1, 0)
-		h.close(ln)
-		other := h.socket()
-		h.entry(2, func(e *ring.SQE) { e.PrepConnect(other, rawAddress(addr)) })
+		other, nobody := h.socket(), h.refusing()
+		h.entry(2, func(e *ring.SQE) { e.PrepConnect(other, rawAddress(nobody)) })
 		h.fails(2, unix.ECONNREFUSED)
 	}},
 }

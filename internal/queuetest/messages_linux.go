@@ -267,9 +267,11 @@ var messages = []testCase{
 	}},
 	{"an error that a peer's refusal left ends a multishot", func(h *harness) {
 		ours, _ := h.udp()
-		gone, at := h.udp()
+		other, at := h.udp()
 		require.NoError(h, unix.Connect(ours, at))
-		h.close(gone)
+		// It takes messages from elsewhere only, and nobody else gets its port meanwhile.
+		_, elsewhere := h.udp()
+		require.NoError(h, unix.Connect(other, elsewhere))
 		h.group(2, 64, false)
 		h.entry(1, func(e *ring.SQE) { e.PrepMultishotRecvmsg(ours, h.header(ring.Msghdr{}), groupID, 0) })
 		h.quiet(1)
