@@ -11,7 +11,9 @@ import (
 func TestOneRegistrationForTheLifeOfADescriptor(t *testing.T) {
 	b := open(t)
 	ours, peer := tcpPair(t)
+	// Left to itself the kernel makes buffers that hold it all, if the machine is slow.
 	require.NoError(t, unix.SetsockoptInt(ours, unix.SOL_SOCKET, unix.SO_SNDBUF, 1<<16))
+	require.NoError(t, unix.SetsockoptInt(peer, unix.SOL_SOCKET, unix.SO_RCVBUF, 1<<16))
 	in, out := make([]byte, 64), make([]byte, 16<<20)
 	for range 50 {
 		b.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, in, 0) })
