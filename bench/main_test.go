@@ -184,7 +184,7 @@ func TestInterrupted(t *testing.T) {
 	go func() {
 		ended <- dispatch(ctx, strings.Fields("-only busy-poll -size 64 -conns 4 -rounds 1 -seconds 600"))
 	}()
-	require.Eventually(t, func() bool { return len(children(t)) == 2 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(children(t)) == 2 }, time.Minute, time.Millisecond)
 	cancel()
 	require.ErrorIs(t, <-ended, context.Canceled)
 	require.Empty(t, children(t))
@@ -230,7 +230,7 @@ func TestTimeIsKept(t *testing.T) {
 	m.deadline = time.Now().Add(100 * time.Millisecond)
 	began := time.Now()
 	require.True(t, errors.Is(m.round(t.Context(), m.cells[0], 0), errLate))
-	require.Less(t, time.Since(began), 10*time.Second)
+	require.Less(t, time.Since(began), 30*time.Second, "what a round takes")
 	require.Empty(t, m.cells[0].entries["net"].Failures)
 	require.Empty(t, children(t))
 }

@@ -34,7 +34,7 @@ func TestSlotsTakeNoLowNumbers(t *testing.T) {
 	b.expect(3, 0)
 	_, err := b.UpdateFiles(2, []int32{1})
 	require.NoError(t, err)
-	require.Equal(t, before, lowest(t))
+	require.LessOrEqual(t, lowest(t), before) // the garbage collector may have closed one
 	for _, fd := range b.files.slots {
 		require.GreaterOrEqual(t, int(fd), b.heights)
 		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)

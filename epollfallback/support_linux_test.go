@@ -1,7 +1,9 @@
 package epollfallback
 
 import (
+	"maps"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"testing"
@@ -187,9 +189,39 @@ func provide(t testing.TB, q ring.Queue, group uint16, n, size int) (*ring.Buffe
 	return r, buffers
 }
 
-// openDescriptors counts the descriptors of the process.
-func openDescriptors(t testing.TB) int {
-	d, err := os.ReadDir("/proc/self/fd")
+// pairAt returns two connected stream sockets, ours under the number. The garbage collector
+// may have closed a lower one: the kernel need not give this out next.
+func pairAt(t testing.TB, number int) (peer int) {
+	ours, peer := pair(t)
+	if peer == number {
+		return ours
+	}
+	if ours != number {
+		require.NoError(t, unix.Dup3(ours, number, unix.O_CLOEXEC))
+		require.NoError(t, unix.Close(ours))
+		closeAtEnd(t, number)
+	}
+	return peer
+}
+
+// descriptors are those of the process, by number, and what each stands for. Counting them
+// would not do: the garbage collector closes what tests dropped.
+func descriptors(t testing.TB) map[string]string {
+	const dir = "/proc/self/fd"
+	list, err := os.ReadDir(dir)
 	require.NoError(t, err)
-	return len(d) - 1 // that of the directory itself
+	open := map[string]string{}
+	for _, fd := range list {
+		if name, err := os.Readlink(filepath.Join(dir, fd.Name())); err == nil { // it is not that of the directory
+			open[fd.Name()] = name
+		}
+	}
+	return open
+}
+
+// opened are the descriptors that were not open before.
+func opened(t testing.TB, before map[string]string) map[string]string {
+	now := descriptors(t)
+	maps.DeleteFunc(now, func(fd, name string) bool { return before[fd] == name })
+	return now
 }

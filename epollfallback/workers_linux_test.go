@@ -69,10 +69,10 @@ func TestCancelOfWhatAWorkerPerforms(t *testing.T) {
 	require.EqualValues(t, 1, b.Stats().Abandoned)
 	b.entry(4, func(e *ring.SQE) { e.PrepCancel(1, 0) })
 	b.fails(4, unix.ENOENT)
-	before := openDescriptors(t)
+	before := descriptors(t)
 	release()
 	awaitAbandoned(t, b.Queue)
-	require.Equal(t, before, openDescriptors(t), "what it opened is closed")
+	require.Empty(t, opened(t, before), "what it opened is closed")
 	b.entry(5, func(e *ring.SQE) { e.PrepFsync(regular(t, "x"), 0) })
 	b.expect(5, 0)
 }
@@ -81,7 +81,7 @@ func TestCancelOfWhatAWorkerPerforms(t *testing.T) {
 func awaitAbandoned(t *testing.T, q *Queue) {
 	t.Helper()
 	for start := time.Now(); q.Stats().Abandoned > 0; runtime.Gosched() {
-		require.Less(t, time.Since(start), 10*time.Second)
+		require.Less(t, time.Since(start), 30*time.Second)
 	}
 }
 
@@ -134,7 +134,7 @@ func TestCloseWhileAWorkerBegins(t *testing.T) {
 	t.Cleanup(runtime.UnlockOSThread)
 	fifo := filepath.Join(t.TempDir(), "fifo")
 	require.NoError(t, unix.Mkfifo(fifo, 0o600))
-	before := openDescriptors(t)
+	before := descriptors(t)
 	var queues []*Queue
 	for turn := range 50 {
 		q, err := Open(Options{Entries: 8, Workers: 2})
@@ -157,7 +157,7 @@ func TestCloseWhileAWorkerBegins(t *testing.T) {
 		awaitAbandoned(t, q)
 	}
 	require.NoError(t, unix.Close(end))
-	require.Equal(t, before, openDescriptors(t))
+	require.Empty(t, opened(t, before))
 }
 
 func TestCancelOfWhatWaitsForAWorker(t *testing.T) {

@@ -69,6 +69,9 @@ func TestFromChanWaitsForReader(t *testing.T) {
 			ch <- 0
 		}
 		require.Equal(t, ahead, s.Len())
+		for range size { // else it may receive one more, in the moment in which its context ends
+			<-ch
+		}
 		cancel(errTest)
 		for i := range ahead {
 			v, err := s.Next().Await(t.Context())

@@ -48,8 +48,10 @@ func openOverLimit(t *testing.T) {
 		return c.Result()
 	}
 	const none = -1
+	var before unix.Rlimit
+	require.NoError(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &before))
 	lower := func(limit uint64) {
-		require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: limit, Max: 1000}))
+		require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: limit, Max: before.Max}))
 	}
 	lower(slots)
 	require.ErrorIs(t, r.RegisterFiles(slots+1), unix.EMFILE)
@@ -62,5 +64,5 @@ func openOverLimit(t *testing.T) {
 	require.Equal(t, -int32(unix.ENFILE), open(AnySlot))
 	require.NoError(t, r.UnregisterFiles())
 	require.ErrorIs(t, r.RegisterFiles(4), unix.EMFILE)
-	lower(1000)
+	lower(before.Cur)
 }

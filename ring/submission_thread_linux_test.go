@@ -103,7 +103,7 @@ func TestSubmissionThreadKnowsTheFile(t *testing.T) {
 // asleep waits until the thread sleeps.
 func (r *Ring) asleep(t *testing.T) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); atomic.LoadUint32(r.m.sqFlags)&sqNeedWakeup == 0; runtime.Gosched() {
+	for deadline := time.Now().Add(30 * time.Second); atomic.LoadUint32(r.m.sqFlags)&sqNeedWakeup == 0; runtime.Gosched() {
 		require.True(t, time.Now().Before(deadline), "the thread does not sleep")
 	}
 }
@@ -145,7 +145,7 @@ func TestSubmissionThreadTakesNoCalls(t *testing.T) {
 	r := threaded(t, 8, time.Minute)
 	// Where the machine is busy the thread may be without a processor for long, and Enter
 	// then asks the kernel whether it is still there: once is enough here.
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(30 * time.Second); ; {
 		require.True(t, time.Now().Before(deadline), "each submission took a system call")
 		before := r.Stats()
 		r.Next().PrepNop()

@@ -58,7 +58,7 @@ func start(t *testing.T, c contestant.Contestant, args ...string) string {
 	p, err := process.Start(process.Spec{Argv: append(argv, args...)})
 	require.NoError(t, err)
 	t.Cleanup(p.Stop)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	line, err := p.FirstLine(ctx)
 	require.NoError(t, err)

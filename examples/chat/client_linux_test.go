@@ -100,13 +100,16 @@ func call(t testing.TB, network, addr string) *caller {
 	return &caller{c, bufio.NewReader(c)}
 }
 
+// Each line has so long, not all together.
 func (c *caller) say(t testing.TB, line string) {
 	t.Helper()
+	require.NoError(t, c.SetWriteDeadline(time.Now().Add(patience)))
 	_, err := fmt.Fprintln(c, line)
 	require.NoError(t, err)
 }
 
 func (c *caller) read() (string, error) {
+	c.SetReadDeadline(time.Now().Add(patience))
 	line, err := c.in.ReadString('\n')
 	return strings.TrimSuffix(line, "\n"), err
 }
@@ -138,6 +141,7 @@ func (c begun) Read(p []byte) (int, error) { return c.in.Read(p) }
 
 func (c socket) say(t testing.TB, line string) {
 	t.Helper()
+	require.NoError(t, c.SetWriteDeadline(time.Now().Add(patience)))
 	require.NoError(t, wsutil.WriteClientText(c, []byte(line)))
 }
 
@@ -159,6 +163,7 @@ func (c socket) read() (string, error) {
 
 // frame reads what comes next, of whatever kind.
 func (c socket) frame() (code ws.OpCode, payload []byte, err error) {
+	c.SetReadDeadline(time.Now().Add(patience))
 	h, err := ws.ReadHeader(c)
 	if err != nil {
 		return 0, nil, err

@@ -133,6 +133,10 @@ func TestStopWithConnectionsOpen(t *testing.T) {
 				stuck, err := net.Dial("tcp", s.Addr)
 				require.NoError(t, err)
 				defer stuck.Close()
+				_, err = io.WriteString(stuck, "x")
+				require.NoError(t, err)
+				_, err = io.ReadFull(stuck, make([]byte, 1)) // so was this
+				require.NoError(t, err)
 				require.NoError(t, stuck.SetWriteDeadline(time.Now().Add(500*time.Millisecond)))
 				for err == nil {
 					_, err = stuck.Write(make([]byte, 64<<10))

@@ -191,6 +191,10 @@ func TestPipelining(t *testing.T) {
 // that hold it up when the grace is over.
 func TestStop(t *testing.T) {
 	dir := testFiles(t)
+	huge, err := os.Create(filepath.Join(dir, "huge")) // with a hole: more than all buffers hold
+	require.NoError(t, err)
+	require.NoError(t, huge.Truncate(1<<30))
+	require.NoError(t, huge.Close())
 	for _, engine := range engines {
 		for _, backend := range exampletest.Backends(t) {
 			t.Run(engine+"/"+backend, func(t *testing.T) {
@@ -202,7 +206,7 @@ func TestStop(t *testing.T) {
 				deaf, err := net.Dial("tcp", s.Addr)
 				require.NoError(t, err)
 				defer deaf.Close()
-				_, err = io.WriteString(deaf, "GET /files/large HTTP/1.1\r\nHost: x\r\n\r\n")
+				_, err = io.WriteString(deaf, "GET /files/huge HTTP/1.1\r\nHost: x\r\n\r\n")
 				require.NoError(t, err)
 				require.NoError(t, deaf.SetReadDeadline(time.Now().Add(patience)))
 				_, err = io.ReadFull(deaf, make([]byte, 1))

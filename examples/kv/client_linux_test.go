@@ -54,6 +54,7 @@ func (c *peer) do(t testing.TB, args ...string) string {
 
 func (c *peer) send(t testing.TB, p []byte) {
 	t.Helper()
+	require.NoError(t, c.SetDeadline(time.Now().Add(patience))) // each has so long, not all together
 	_, err := c.Write(p)
 	require.NoError(t, err)
 }

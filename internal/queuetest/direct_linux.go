@@ -221,14 +221,13 @@ var directDescriptors = []testCase{
 	{"a socket in a slot connects after it was refused", func(h *harness) {
 		h.table(1)
 		_, addr := h.listener()
-		nobody, refused := h.listener()
-		h.close(nobody)
+		nobody := h.refusing()
 		h.do(0, func(e *ring.SQE) { e.PrepSocket(unix.AF_INET, unix.SOCK_STREAM, 0); e.SetSlot(0) })
 		connect := func(to *unix.SockaddrInet4) func(*ring.SQE) {
 			address := h.text(string(rawAddress(to)))
 			return func(e *ring.SQE) { e.PrepConnect(0, address); slot(e) }
 		}
-		h.refused(unix.ECONNREFUSED, connect(refused))
+		h.refused(unix.ECONNREFUSED, connect(nobody))
 		h.do(0, connect(addr))
 	}},
 	{"open, read and close in one submission", func(h *harness) {

@@ -233,6 +233,22 @@ func (h *harness) pair() (ours, peer int) {
 	return p[0], p[1]
 }
 
+// pairAt is pair with our end under the number. Others may have closed a lower one, the
+// garbage collector for one: then the kernel gives that out next.
+func (h *harness) pairAt(number int) (peer int) {
+	ours, peer := h.pair()
+	switch number {
+	case ours:
+		return peer
+	case peer:
+		return ours
+	}
+	require.NoError(h, unix.Dup3(ours, number, unix.O_CLOEXEC))
+	h.close(ours)
+	h.owned(number)
+	return peer
+}
+
 func (h *harness) socket() int {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	require.NoError(h, err)

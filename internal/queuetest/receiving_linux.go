@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/goproactor/goproactor/ring"
 	"github.com/stretchr/testify/require"
@@ -305,7 +306,8 @@ var receiving = []testCase{
 			give(a, p.id)
 			pieces = slices.Delete(pieces, k, k+1)
 		}
-		for step := 0; step < 600 || unread(&sent, &got) && step < 20000; step++ {
+		end := time.Now().Add(patience)
+		for step := 0; step < 600 || unread(&sent, &got) && time.Now().Before(end); step++ {
 			if i := random.IntN(connections); step < 600 && sent[i].Len()-got[i].Len() < 1<<16 {
 				s := strings.Repeat(strconv.Itoa(step)+" ", 1+random.IntN(random.IntN(2000)+1))
 				h.write(peers[i], s)

@@ -2,7 +2,9 @@ package sockets
 
 import (
 	"net"
+	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -30,9 +32,22 @@ func connectedTo(t testing.TB, network, address string) (fd int, peer net.Conn, 
 	return fd, peer, at
 }
 
+// needsNetwork skips what this machine has no address for: IPv6 may be switched off.
+func needsNetwork(t *testing.T, network, address string) {
+	if network != "tcp6" {
+		return
+	}
+	ln, err := net.Listen(network, address)
+	if err != nil {
+		t.Skip("no IPv6 here: ", err)
+	}
+	ln.Close()
+}
+
 func TestNamesOf(t *testing.T) {
 	for _, at := range [][2]string{{"tcp", "127.0.0.1:0"}, {"tcp", ":0"}, {"tcp6", "[::1]:0"}, {"unix", filepath.Join(t.TempDir(), "s")}, {"unix", ""}} {
 		t.Run(at[0]+" "+at[1], func(t *testing.T) {
+			needsNetwork(t, at[0], at[1])
 			fd, peer, _ := connectedTo(t, at[0], at[1])
 			names := NamesOf(fd)
 			require.True(t, names.Connected())
@@ -50,6 +65,7 @@ func TestNamesOf(t *testing.T) {
 func TestNamesOfAfterReset(t *testing.T) {
 	for _, at := range [][2]string{{"tcp", "127.0.0.1:0"}, {"tcp", ":0"}, {"tcp6", "[::1]:0"}} {
 		t.Run(at[0]+" "+at[1], func(t *testing.T) {
+			needsNetwork(t, at[0], at[1])
 			fd, peer, _ := connectedTo(t, at[0], at[1])
 			require.NoError(t, peer.(*net.TCPConn).SetLinger(0))
 			require.NoError(t, peer.Close())
@@ -103,8 +119,9 @@ func TestAcceptedSocketsInheritOptions(t *testing.T) {
 // Names given to Listen mean and are shown as with package net.
 func TestUnixNamesAsPackageNet(t *testing.T) {
 	t.Chdir(t.TempDir())
-	long := strings.Repeat("x", sizeofUnixPath-1)
-	for _, name := range []string{"@sockets-at", "\x00sockets-nul", "@" + long, "relative", long, long + "x", "", "no/such/directory"} {
+	own := strconv.Itoa(os.Getpid()) // abstract names are the whole system's
+	long := own + strings.Repeat("x", sizeofUnixPath-1-len(own))
+	for _, name := range []string{"@sockets-at" + own, "\x00sockets-nul" + own, "@" + long, "relative", long, long + "x", "", "no/such/directory"} {
 		t.Run(name, func(t *testing.T) {
 			std, stdErr := net.Listen("unix", name)
 			shown := ""
@@ -168,7 +185,7 @@ func TestListenAsPackageNet(t *testing.T) {
 // Wildcards of message sockets are those of package net.
 func TestListenPacketAsPackageNet(t *testing.T) {
 	for _, at := range [][2]string{{"udp", "0.0.0.0:0"}, {"udp", "[::]:0"}, {"udp", ":0"}, {"udp", ""}, {"udp4", ":0"}, {"udp4", ""}, {"udp6", ":0"}, {"udp", "127.0.0.1:0"},
-		{"udp", "nonsense"}, {"udp", "192.0.2.1:0"}, {"unixgram", "@sockets-gram"}, {"unixgram", "\x00sockets-gram"}, {"unixgram", ""}, {"carrier-pigeon", "x"}, {"carrier-pigeon", ""}} {
+		{"udp", "nonsense"}, {"udp", "192.0.2.1:0"}, {"unixgram", "@sockets-gram" + strconv.Itoa(os.Getpid())}, {"unixgram", "\x00sockets-gram" + strconv.Itoa(os.Getpid())}, {"unixgram", ""}, {"carrier-pigeon", "x"}, {"carrier-pigeon", ""}} {
 		t.Run(at[0]+" "+at[1], func(t *testing.T) {
 			std, stdErr := net.ListenPacket(at[0], at[1])
 			var theirs string
