@@ -42,6 +42,7 @@ func (s *socket) connect(op *operation) syscall.Errno {
 	peer := s.net.newSocket(s.owner, about{kind: stream, local: to, remote: s.local})
 	s.kind = stream
 	connected(s, peer)
+	s.net.awaitHandshake(peer)
 	s.net.incoming = append(s.net.incoming, peer)
 	s.out.push(segment{kind: syn})
 	op.timer = s.net.after(connectLimit, func() {
@@ -49,6 +50,27 @@ func (s *socket) connect(op *operation) syscall.Errno {
 		op.fail(syscall.ETIMEDOUT)
 	})
 	return 0
+}
+
+// awaitHandshake waits, in real time, until the kernel's listener has a connection: on a busy
+// machine the last packet of the handshake comes after the end of the connect, and nothing
+// would have anybody look for it then.
+func (n *Network) awaitHandshake(s *socket) {
+	for {
+		var listeners []int
+		for _, l := range n.all {
+			switch {
+			case !l.matches(s) || !l.handle.isListening():
+			case l.holds(s.remote):
+				return
+			default:
+				listeners = append(listeners, l.handle.fd)
+			}
+		}
+		if len(listeners) == 0 || !anyReady(listeners) {
+			return
+		}
+	}
 }
 
 // established ends a connect.

@@ -128,8 +128,21 @@ func (h handle) connect(to []byte) syscall.Errno {
 
 // ready waits for what the kernel is about to do.
 func ready(fd int, events int16) bool {
+	return poll([]unix.PollFd{{Fd: int32(fd), Events: events}})
+}
+
+// anyReady waits until one of the listeners has a connection.
+func anyReady(listeners []int) bool {
+	var fds []unix.PollFd
+	for _, fd := range listeners {
+		fds = append(fds, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+	}
+	return poll(fds)
+}
+
+func poll(fds []unix.PollFd) bool {
 	for {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: events}}, patience)
+		n, err := unix.Poll(fds, patience)
 		if err != unix.EINTR {
 			return n > 0
 		}

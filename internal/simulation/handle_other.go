@@ -32,6 +32,7 @@ func (h handle) connect([]byte) syscall.Errno          { return syscall.EOPNOTSU
 func (h handle) accept() (accepted handle, from netip.AddrPort, ok bool) {
 	return accepted, from, false
 }
+func anyReady([]int) bool                { return false }
 func (h handle) bytesPast() int          { return 0 }
 func syscallClose(int) syscall.Errno     { return syscall.EOPNOTSUPP }
 func isEvent(int) bool                   { return false }
