@@ -148,6 +148,8 @@ var asNetConn = []behaviour{
 	}},
 }
 
+func halfClose(n net.Conn) error { return n.(interface{ CloseWrite() error }).CloseWrite() }
+
 // streams makes both ends of a connection of each network, the first ours.
 func streams(t *testing.T, rt *proactor.Runtime) map[string]func() (*proactor.Conn, net.Conn) {
 	pairOf := func(network string) func() (*proactor.Conn, net.Conn) {

@@ -239,5 +239,3 @@ func anyPair(t *testing.T, rt *proactor.Runtime, dice *rand.Rand) (*proactor.Con
 	}
 	return c, peer
 }
-
-func halfClose(n net.Conn) error { return n.(interface{ CloseWrite() error }).CloseWrite() }
