@@ -37,6 +37,11 @@ func WithClosePatience(d time.Duration) Option {
 	return func(o *options) error { o.closePatience = d; return nil }
 }
 
+// WithStatsPatience sets how long Stats waits for loops that callbacks hold up.
+func WithStatsPatience(d time.Duration) Option {
+	return func(o *options) error { o.statsPatience = d; return nil }
+}
+
 // ErrShutdown is what operations of a runtime that has shut down fail with.
 var ErrShutdown = errShutdownDone
 

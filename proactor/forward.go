@@ -93,6 +93,7 @@ type forward struct {
 	progress *Progress // may be nil
 	patience time.Duration
 	idle     idleTimeout
+	over     bool // run has returned, or is about to
 	cancel   context.CancelCauseFunc
 
 	withoutPipe bool // there was none to be had
@@ -102,8 +103,8 @@ type forward struct {
 func (f *forward) run(ctx context.Context) error {
 	l := f.from.loop
 	if f.patience > 0 {
-		f.idle.set(l, f.patience, func() { f.cancel(ErrIdle) })
-		defer l.engine.StopTimer(&f.idle.timer)
+		f.idle.set(l, f.patience, func() { l.engine.Later(f.judgeIdle) })
+		defer f.stopIdle()
 	}
 	next := f.from.Recv()
 	for {
@@ -130,6 +131,24 @@ func (f *forward) run(ctx context.Context) error {
 			next = f.from.Recv()
 		}
 	}
+}
+
+// judgeIdle is called when the idle timeout has passed, behind those who have become ready in
+// this turn: if the loop stood still for so long, run is about to take what has come.
+func (f *forward) judgeIdle() {
+	l := f.from.loop
+	switch {
+	case f.over:
+	case l.engine.Now()-f.idle.last < f.idle.after:
+		f.idle.arm(l)
+	default:
+		f.cancel(ErrIdle)
+	}
+}
+
+func (f *forward) stopIdle() {
+	f.over = true
+	f.from.loop.engine.StopTimer(&f.idle.timer)
 }
 
 // ended handles what a receive failed with: the end is passed on.

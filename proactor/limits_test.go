@@ -166,24 +166,16 @@ var limiting = []behaviour{
 	}},
 	{name: "Forward ends when idle, and reports its progress", show: func(t *testing.T, rt *proactor.Runtime) {
 		for i := range 2 {
-			from, client := acceptedOn(t, rt, 0)
-			to, server := acceptedOn(t, rt, i)
-			var p proactor.Progress
-			wrote(t, client, "12345")
-			f := from.Forward(to, proactor.ForwardIdleTimeout(4*briefly), proactor.ForwardProgress(&p))
+			from, to, client, server, p := idleForward(t, rt, i)
 			require.Equal(t, "12345", readFull(t, server, 5))
-			n, err := f.Await(t.Context())
-			requireIdle(t, err)
-			require.NotErrorIs(t, err, net.ErrClosed)
-			require.EqualValues(t, 5, n)
 			require.EqualValues(t, 5, p.Moved())
 			eventually(t, func() bool { return rt.Stats().Total().Timers == 0 }, rt.Describe)
 
-			f = from.Forward(to, proactor.ForwardIdleTimeout(time.Hour), proactor.ForwardProgress(&p))
+			f := from.Forward(to, proactor.ForwardIdleTimeout(time.Hour), proactor.ForwardProgress(p))
 			wrote(t, client, "67")
 			eventually(t, func() bool { return p.Moved() == 7 }, rt.Describe)
 			require.NoError(t, client.CloseWrite())
-			n, err = f.Await(t.Context())
+			n, err := f.Await(t.Context())
 			require.NoError(t, err)
 			require.EqualValues(t, 2, n)
 
@@ -195,6 +187,44 @@ var limiting = []behaviour{
 			closedDown(t, to)
 		}
 	}},
+	{name: "a Forward is not idle because its loop stood still", show: func(t *testing.T, rt *proactor.Runtime) {
+		from, client := acceptedOn(t, rt, 0)
+		to, server := acceptedOn(t, rt, 0)
+		wrote(t, client, "x")
+		begun := make(chan futures.Future[int64], 1)
+		require.True(t, rt.Loops()[0].Do(func() {
+			begun <- from.Forward(to, proactor.ForwardIdleTimeout(briefly))
+			from.Loop().Go(t.Context(), func(context.Context) error { // behind it, in the same turn
+				time.Sleep(2 * briefly)
+				return nil
+			})
+		}))
+		n, err := (<-begun).Await(t.Context())
+		requireIdle(t, err)
+		require.EqualValues(t, 1, n)
+		require.Equal(t, "x", readFull(t, server, 1))
+	}},
+}
+
+// idleForward begins a Forward to a connection of the i-th loop, which ends when it is idle
+// behind five bytes.
+func idleForward(t *testing.T, rt *proactor.Runtime, i int) (from, to *proactor.Conn, client, server *net.TCPConn, p *proactor.Progress) {
+	t.Helper()
+	for {
+		from, client = acceptedOn(t, rt, 0)
+		to, server = acceptedOn(t, rt, i)
+		p = new(proactor.Progress)
+		wrote(t, client, "12345")
+		n, err := from.Forward(to, proactor.ForwardIdleTimeout(4*briefly), proactor.ForwardProgress(p)).Await(t.Context())
+		requireIdle(t, err)
+		require.NotErrorIs(t, err, net.ErrClosed)
+		if n > 0 || i == 0 {
+			require.EqualValues(t, 5, n)
+			return from, to, client, server, p
+		}
+		from.Abort() // the other loop stood still meanwhile
+		to.Abort()
+	}
 }
 
 // The limit that ended a connection is the reason wherever it is asked for.

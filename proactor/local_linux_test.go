@@ -91,7 +91,7 @@ func receivers(c *proactor.Conn, size int) map[string]func(context.Context) (int
 
 var local = []behaviour{
 	{name: "seqpacket keeps the boundaries of messages", show: func(t *testing.T, rt *proactor.Runtime) {
-		name := "@goproactor-" + t.Name()
+		name := abstractName(t.Name())
 		ln, err := rt.Listen("unixpacket", name)
 		require.NoError(t, err)
 		defer ln.Close()
@@ -747,7 +747,7 @@ var local = []behaviour{
 		closedDown(t, c)
 	}},
 	{name: "abstract names", show: func(t *testing.T, rt *proactor.Runtime) {
-		name := "@goproactor-abstract-" + t.Name()
+		name := abstractName("abstract-" + t.Name())
 		ln, err := rt.Listen("unix", name)
 		require.NoError(t, err)
 		served := make(chan error, 1)

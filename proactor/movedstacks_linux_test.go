@@ -23,7 +23,7 @@ func moveStack(t *testing.T) {
 	var here byte
 	at := func() uintptr { return uintptr(unsafe.Pointer(&here)) }
 	moved := false
-	for range 10 { // a collection does not always find the stack where it may be moved
+	for range 100 { // a collection does not always find the stack where it may be moved
 		before := at()
 		runtime.GC()
 		deep(0)

@@ -28,6 +28,7 @@ type options struct {
 	zeroCopy      int
 	drainTimeout  time.Duration
 	closePatience time.Duration // how long Close of a listener waits for the loops
+	statsPatience time.Duration // how long Stats waits for the loops
 	maxConns      int
 	listenBacklog int
 	stallLimit    time.Duration
@@ -59,6 +60,7 @@ func defaultOptions() options {
 		highWater:     256 << 10,
 		drainTimeout:  10 * time.Second,
 		closePatience: 5 * time.Second,
+		statsPatience: 100 * time.Millisecond,
 		listenBacklog: 4096,
 		stallLimit:    time.Second,
 		fileWorkers:   16,

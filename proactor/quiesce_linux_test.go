@@ -384,7 +384,7 @@ func TestAwaitInCallbackOfZeroCopy(t *testing.T) {
 							break
 						}
 						require.Equal(t, futures.ErrNoTask, err)
-					case <-time.After(20 * time.Second):
+					case <-time.After(30 * time.Second):
 						t.Fatal("the loop waits for the peer")
 					}
 					copy(p, bytes.Repeat([]byte{'x'}, len(p)))

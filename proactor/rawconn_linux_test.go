@@ -150,7 +150,7 @@ func TestRawConnAwaits(t *testing.T) {
 			}
 			return raw.Read(f)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		first := c.Loop().Go(ctx, func(ctx context.Context) error {
 			return read(ctx, func(uintptr) bool {

@@ -59,9 +59,6 @@ type LoopStats struct {
 // Stats are the counters of a runtime, one LoopStats for each loop.
 type Stats []LoopStats
 
-// statsPatience is how long Stats waits for the loops.
-const statsPatience = 100 * time.Millisecond
-
 // Stats returns the counters of each loop, or the last ones of a loop that has
 // ended. Any goroutine may call it, and a handler too.
 //
@@ -84,7 +81,7 @@ func (rt *Runtime) Stats() Stats {
 		answers[i] = answer
 		l.engine.Do(func() { answer <- l.snapshot() })
 	}
-	patience, enough := context.WithTimeout(context.Background(), statsPatience)
+	patience, enough := context.WithTimeout(context.Background(), rt.options.statsPatience)
 	defer enough()
 	for i, l := range rt.loops {
 		select {

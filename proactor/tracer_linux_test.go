@@ -78,6 +78,8 @@ func TestTracer(t *testing.T) {
 				require.Equal(t, "hello", readFull(t, c, 5))
 			}
 			require.NoError(t, c.Close())
+			// The handler closes it, not the end of the runtime.
+			eventually(t, func() bool { return strings.Contains(trace.all(), "*proactor.Conn IORING_OP_CLOSE") }, trace.all)
 
 			pc, err := rt.ListenPacket("udp", "127.0.0.1:0")
 			require.NoError(t, err)

@@ -208,12 +208,17 @@ func TestClientResets(t *testing.T) {
 						_, err := c.Write(make([]byte, 100<<10))
 						require.NoError(t, err)
 					}
+					if i%4 == 2 { // it was accepted
+						readFull(t, c, 1)
+					}
 					require.NoError(t, c.SetLinger(0))
 					require.NoError(t, c.Close())
 				}
+				// Not all 100: on a busy machine a reset may overtake the end of the handshake,
+				// and then nobody accepts anything.
 				eventually(t, func() bool {
 					s := rt.Stats().Total()
-					return s.Accepted == 100 && s.Conns == 0 && s.Tasks == 0 && s.BuffersOut == 0
+					return s.Accepted >= 25 && s.Conns == 0 && s.Tasks == 0 && s.BuffersOut == 0
 				},
 					func() string { return "connections left" })
 			})
@@ -235,10 +240,11 @@ func TestResetBehindData(t *testing.T) {
 			}
 		})
 		const n = 50
-		for range n {
+		for i := range n {
 			c := dial(t, addr)
 			_, err := c.Write(make([]byte, 100))
 			require.NoError(t, err)
+			eventually(t, func() bool { return rt.Stats().Total().Accepted > uint64(i) }, rt.Describe)
 			rt.Stats() // every loop has turned: the receive is armed
 			// While the loops are held, data and reset come in together.
 			release := holdLoops(rt)

@@ -106,8 +106,8 @@ var untaken = []behaviour{
 		onLoop(t, c.Loop(), func(ctx context.Context) {
 			one, two := c.Recv(), c.Recv()
 			wrote(t, peer, "one")
-			wrote(t, peer, "two")
 			ready(t, ctx, one)
+			wrote(t, peer, "two")
 			ready(t, ctx, two)
 			var err error
 			conn, err = c.Detach()
@@ -189,7 +189,7 @@ func bothPlaces(t *testing.T, rt *proactor.Runtime, show func(c *proactor.Conn, 
 // ready waits until f has a result, and does not take it.
 func ready[T any](t *testing.T, ctx context.Context, f futures.Future[T]) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !f.Ready(); {
+	for end := time.Now().Add(30 * time.Second); !f.Ready(); {
 		require.True(t, time.Now().Before(end))
 		require.NoError(t, futures.Yield(ctx))
 	}
@@ -209,7 +209,7 @@ func tooLongUnread(t *testing.T, rt *proactor.Runtime) (c, other *proactor.Conn)
 	armed.Cancel()
 	require.ErrorIs(t, errorOf(armed.Await(t.Context())), futures.ErrCanceled)
 	require.NoError(t, errorOf(other.SendBytes([]byte(strings.Repeat("x", 100))).Await(t.Context())))
-	require.Eventually(t, func() bool { return proactor.Unread(c) == 1 }, 10*time.Second, time.Millisecond)
+	eventually(t, func() bool { return proactor.Unread(c) == 1 }, rt.Describe)
 	require.NoError(t, errorOf(other.SendBytes([]byte("next")).Await(t.Context())))
 	return c, other
 }

@@ -148,7 +148,10 @@ func TestWatchdogNamesTheHandlerThatStalls(t *testing.T) {
 					rt.Loops()[0].Do(func() { receiveFrom(other) })
 					defer close(other)
 					got := ""
-					for got == "" || strings.Contains(got, "state=computes") && s.state != "computes" { // it had not got there
+					there := func() bool {
+						return !strings.Contains(got, "state=computes") || s.state == "computes" && strings.Contains(got, s.function)
+					}
+					for got == "" || !there() { // it was on its way
 						log.Reset()
 						hold, release := s.make(t)
 						run(rt, rt.Loops()[1], hold)
@@ -160,7 +163,7 @@ func TestWatchdogNamesTheHandlerThatStalls(t *testing.T) {
 					require.Contains(t, got, "watchdog_linux_test.go:")
 					require.Contains(t, got, s.instead)
 					require.GreaterOrEqual(t, rt.Stats().Total().LongestTurn, 5*time.Millisecond)
-				}, proactor.WithLogger(slog.New(slog.NewTextHandler(&log, nil))), proactor.WithStallLimit(5*time.Millisecond))
+				}, proactor.WithLogger(slog.New(slog.NewTextHandler(&log, nil))), proactor.WithStallLimit(5*time.Millisecond), proactor.WithStatsPatience(1))
 			})
 		}
 	}
