@@ -490,6 +490,20 @@ var receiving = []behaviour{
 		}
 		require.Equal(t, 1, n)
 	}},
+	{name: "the last call of OnRecv is the last, though a deadline has passed", show: func(t *testing.T, rt *proactor.Runtime) {
+		c, peer := accepted(t, rt)
+		require.NoError(t, peer.CloseWrite())
+		_, err := c.Recv().Await(t.Context())
+		require.Equal(t, io.EOF, err)
+		require.NoError(t, c.SetReadDeadline(time.Now().Add(-time.Second)))
+		var calls []error
+		inTask(t, rt, c, func(ctx context.Context) {
+			c.OnRecv(func(_ proactor.Buffer, err error) { calls = append(calls, err) })
+			require.NoError(t, futures.Yield(ctx))
+			require.NoError(t, futures.Yield(ctx))
+		})
+		require.Equal(t, io.EOF, calls[len(calls)-1], "%v", calls)
+	}},
 	{name: "OnRecv has everything in order, and io.EOF", show: func(t *testing.T, rt *proactor.Runtime) {
 		c, peer := accepted(t, rt)
 		wrote(t, peer, "0") // unread when the handler comes

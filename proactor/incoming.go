@@ -181,16 +181,41 @@ func withdraw[T received](r receiving[T], gone demand[T], err error) (found bool
 
 // expire fails the calls that wait, and gives the error to the handler.
 func expire[T received](r receiving[T], err error) {
+	failLine(r, err)
+	notify(r, err)
+}
+
+// end is expire for good: that is the handler's last call.
+func end[T received](r receiving[T], err error) {
+	failLine(r, err)
 	in := r.incoming()
-	for _, d := range in.line.Cut(&r.lenders().demands, 0) {
-		d.fail(err)
-	}
 	if in.handler != nil {
 		tell(r, in.handler, err)
+		in.handler = nil
 	}
 }
 
-// tell calls the handler with an error, later: the caller may be the handler itself.
+func failLine[T received](r receiving[T], err error) {
+	for _, d := range r.incoming().line.Cut(&r.lenders().demands, 0) {
+		d.fail(err)
+	}
+}
+
+// notify calls the handler, if there is one, with an error behind which more calls follow:
+// later, unless it has had its last call by then.
+func notify[T received](r receiving[T], err error) {
+	in := r.incoming()
+	if in.handler == nil {
+		return
+	}
+	r.on().engine.Later(func() {
+		if in.handler != nil {
+			in.handler(*new(T), err)
+		}
+	})
+}
+
+// tell calls a handler for the last time, later: the caller may be the handler itself.
 func tell[T received](r receiving[T], fn func(T, error), err error) {
 	r.on().engine.Later(func() { fn(*new(T), err) })
 }

@@ -136,8 +136,7 @@ func (m *move) begin() {
 	}
 	m.before = c.move()
 	c.setMove(m)
-	c.recv.expire(c.opError("read", m.to.departure().reason()))
-	c.recv.in.handler = nil
+	c.recv.end(c.opError("read", m.to.departure().reason()))
 	if c.recv.armed && !c.recv.pausing && c.recv.direct == nil {
 		c.recv.pausing = true
 		c.recv.halt()

@@ -47,8 +47,7 @@ func (d *packetDetachment) begin() {
 		return
 	}
 	c.detaching = d
-	c.recv.expire(c.opError("read", ErrDetached))
-	c.recv.in.handler = nil
+	end(&c.recv, c.opError("read", ErrDetached))
 	if c.recv.armed && !c.recv.pausing {
 		c.recv.pausing = true
 		c.loop.engine.Cancel(c.recv.userData)

@@ -192,8 +192,7 @@ func (r *packetReceiver) failed(e syscall.Errno) {
 		r.starved = true
 		l.messages.Wait(r)
 	case syscall.EBADF, syscall.ENOTSOCK, syscall.EFAULT, syscall.EINVAL, syscall.EOPNOTSUPP:
-		r.expire(r.conn.failed("read", e)) // it will not go away
-		r.in.handler = nil
+		end(r, r.conn.failed("read", e)) // it will not go away
 		r.conn.abort(r.conn.closedError("write"))
 	default:
 		// The error of a message sent earlier, such as a refusal. Receiving can go
@@ -206,7 +205,7 @@ func (r *packetReceiver) failed(e syscall.Errno) {
 func (r *packetReceiver) tellOne(err error) {
 	switch {
 	case r.in.handler != nil && !r.in.isHeld:
-		tell(r, r.in.handler, err)
+		notify(r, err)
 	case r.in.line.Len() > 0:
 		r.in.line.Pop(&r.lenders().demands).fail(err)
 	default:
@@ -252,7 +251,7 @@ func (r *packetReceiver) settled(m Message) Message {
 	return m
 }
 
-// expire fails all receives that wait.
+// expire fails all receives that wait. More may follow.
 func (r *packetReceiver) expire(err error) { expire(r, err) }
 
 // handle makes fn the handler of all messages from now on.
@@ -264,12 +263,13 @@ func (r *packetReceiver) handle(fn func(Message, error)) {
 	case !r.open():
 		tell(r, fn, r.conn.closedError("read"))
 		return
-	case r.conn.reading.passed:
-		tell(r, fn, r.conn.timedOut("read"))
 	}
 	r.in.handler = fn
+	if r.conn.reading.passed {
+		notify(r, r.conn.timedOut("read"))
+	}
 	if r.note != nil {
-		tell(r, fn, r.note)
+		notify(r, r.note)
 		r.note = nil
 	}
 	r.resume()
@@ -285,8 +285,7 @@ func (r *packetReceiver) resume() {
 // drop releases everything unread; the connection is closing.
 func (r *packetReceiver) drop() {
 	drop(r)
-	r.expire(r.conn.closedError("read"))
-	r.in.handler = nil
+	end(r, r.conn.closedError("read"))
 	r.pause()
 }
 

@@ -374,15 +374,26 @@ func (r *receiver) refuses() error {
 	return nil
 }
 
-// expire fails all receives that wait.
+// expire fails all receives that wait. More may follow.
 func (r *receiver) expire(err error) {
+	r.endOthers(err)
+	expire(r, err)
+}
+
+// end is expire for good.
+func (r *receiver) end(err error) {
+	r.endOthers(err)
+	end(r, err)
+}
+
+// endOthers ends the receives that are not in the line.
+func (r *receiver) endOthers(err error) {
 	if r.direct != nil {
 		r.direct.cancel(err)
 	}
 	if r.claim != nil {
 		r.claim.chain.end(err)
 	}
-	expire(r, err)
 }
 
 // handle makes fn the handler of all data from now on.
@@ -394,10 +405,11 @@ func (r *receiver) handle(fn func(Buffer, error)) {
 	case r.conn.state >= connEnding:
 		tell(r, fn, r.conn.closedError("read"))
 		return
-	case r.conn.readExpired():
-		tell(r, fn, r.conn.timedOut("read"))
 	}
 	r.in.handler = fn
+	if r.conn.readExpired() {
+		notify(r, r.conn.timedOut("read"))
+	}
 	r.resume()
 }
 
@@ -420,9 +432,8 @@ func (r *receiver) drop() {
 		r.in.handler = nil // it has had its last call, or has ended the connection itself
 	}
 	if r.awaited() {
-		r.expire(r.conn.closedError("read"))
+		r.end(r.conn.closedError("read"))
 	}
-	r.in.handler = nil
 }
 
 // Contain implements engine.Container.
