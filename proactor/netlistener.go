@@ -169,9 +169,18 @@ func (n *netListener) accept(expired <-chan struct{}) (_ net.Conn, err error) {
 		case errors.Is(err, os.ErrDeadlineExceeded) && !n.deadline.passed():
 			// The deadline is that of Pause.
 		default:
-			return nil, err
+			return nil, n.named(err)
 		}
 	}
+}
+
+// named gives an error of package net the network that Listen was called with. A listener that
+// is made from a descriptor knows the family only.
+func (n *netListener) named(err error) error {
+	if op, ok := err.(*net.OpError); ok {
+		op.Net = n.ln.network
+	}
+	return err
 }
 
 // takePlace waits for a place under the limit, before an accept: what has been accepted

@@ -47,6 +47,11 @@ var regressions = map[string]*Program{
 		{ID: 3, Verb: Shutdown},
 		{ID: 4, Verb: Accept},
 	}},
+	"an Accept of a net.Listener past its deadline": {Medium: Listeners, NetConn: true, Steps: []Step{
+		{ID: 1, Verb: Listen, On: 1, Name: 1},
+		{ID: 2, Verb: EndReads, On: 1},
+		{ID: 3, Verb: Accept, On: 1},
+	}},
 	"of two receives that wait the first is canceled": {Medium: Unixgram, Steps: []Step{
 		{ID: 1, Verb: Read, On: 1},
 		{ID: 2, Verb: Read, On: 1},
