@@ -175,7 +175,8 @@ func (ln *Listener) SetUnlinkOnClose(on bool) { ln.unlink.Store(on) }
 // Pause stops accepting until Resume. A client that connects meanwhile waits in the
 // kernel's queue, or is refused when that is full. Open connections go on. The future
 // resolves when no accept is under way: every connection accepted so far has been given
-// to its handler, or is there for Accept, which gives it out after a Close, too. A Close
+// to its handler, or is there for Accept, which gives it out after a Close, too. Of a socket
+// that another process has, too, those are accepted who were in its queue by then. A Close
 // after that loses no connection of a socket that another process has too; without the
 // Pause it may drop some. Any goroutine may call it.
 //
@@ -224,6 +225,7 @@ func countdown(n int, last func()) func() {
 // stopAccepting stops accepting, and calls stopped when that is done.
 func (a *acceptor) stopAccepting(stopped func()) {
 	a.onStopped = append(a.onStopped, stopped)
+	a.stranded = a.loop.rt.options.listenBacklog
 	if a.armed {
 		a.pause()
 	}

@@ -3,10 +3,12 @@ package proactor_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -20,6 +22,41 @@ import (
 func TestPauseThenClose(t *testing.T) { conform(t, pausing) }
 
 var pausing = []behaviour{
+	{name: "what has woken the listener that pauses does not wait for another client", opts: []proactor.Option{proactor.WithLoops(1)}, show: func(t *testing.T, rt *proactor.Runtime) {
+		ln := listen(t, rt)
+		count := func(n *atomic.Int64) func(*proactor.Conn) { return func(c *proactor.Conn) { n.Add(1); c.Close() } }
+		var old, new atomic.Int64
+		require.NoError(t, ln.OnConn(count(&old)))
+		turned := dial(t, ln.Addr())
+		io.ReadAll(turned) // the accept is armed
+		files, err := ln.Files()
+		require.NoError(t, err)
+		heirs, err := rt.FileListeners(files) // as in another process
+		require.NoError(t, err)
+		defer heirs[0].Close()
+		for _, f := range files {
+			f.Close()
+		}
+		require.NoError(t, heirs[0].OnConn(count(&new)))
+		stepped(t, rt.Loops()[0])
+		before := old.Load()
+		paused := make(chan futures.Future[struct{}], 1)
+		clients := make([]*net.TCPConn, 8)
+		require.True(t, rt.Loops()[0].Do(func() {
+			paused <- ln.Pause()
+			for i := range clients { // in the same turn
+				clients[i] = dial(t, ln.Addr())
+			}
+		}))
+		require.NoError(t, errorOf((<-paused).Await(t.Context())))
+		require.NoError(t, ln.Close())
+		for _, c := range clients {
+			require.NoError(t, c.SetReadDeadline(time.Now().Add(30*time.Second)))
+			_, err := c.Read(make([]byte, 1))
+			require.Equal(t, io.EOF, err, "nobody has accepted it")
+		}
+		require.EqualValues(t, len(clients), old.Load()-before+new.Load())
+	}},
 	{name: "what one loop hands to another is not lost", show: func(t *testing.T, rt *proactor.Runtime) {
 		for range 20 {
 			handOverWhilePausing(t, rt)

@@ -65,6 +65,7 @@ func RightsSpace(int) int                                { return 0 }
 func RemoveFile(string)                                  {}
 func Close(int)                                          {}
 func CloseAll([]int)                                     {}
+func Acceptable(int) bool                                { return false }
 func Reset(int)                                          {}
 func StopListening(int)                                  {}
 func MessagesEnded(int) bool                             { return true }
