@@ -202,23 +202,25 @@ func TestClientResets(t *testing.T) {
 		t.Run(style, func(t *testing.T) {
 			onEach(t, func(t *testing.T, rt *proactor.Runtime) {
 				addr := serveEcho(t, rt, style)
+				accepted := func() uint64 { return rt.Stats().Total().Accepted }
 				for i := range 100 {
+					before := accepted()
 					c := dial(t, addr)
 					if i%2 == 0 {
 						_, err := c.Write(make([]byte, 100<<10))
 						require.NoError(t, err)
 					}
-					if i%4 == 2 { // it was accepted
-						readFull(t, c, 1)
+					if i%4 != 0 {
+						eventually(t, func() bool { return accepted() > before }, rt.Describe)
 					}
 					require.NoError(t, c.SetLinger(0))
 					require.NoError(t, c.Close())
 				}
-				// Not all 100: on a busy machine a reset may overtake the end of the handshake,
-				// and then nobody accepts anything.
+				// Not all 100: a reset at once may overtake the end of the handshake, on a busy
+				// machine, and then nobody accepts anything.
 				eventually(t, func() bool {
 					s := rt.Stats().Total()
-					return s.Accepted >= 25 && s.Conns == 0 && s.Tasks == 0 && s.BuffersOut == 0
+					return s.Accepted >= 75 && s.Conns == 0 && s.Tasks == 0 && s.BuffersOut == 0
 				},
 					func() string { return "connections left" })
 			})
