@@ -44,7 +44,6 @@ func TestEverythingEnds(t *testing.T) {
 
 // activity is what goes on on a connection of everythingEnds.
 type activity struct {
-	t       *testing.T
 	rt      *proactor.Runtime
 	c       *proactor.Conn
 	dice    *rand.Rand
@@ -204,7 +203,7 @@ func (a *activity) end() {
 func everythingEnds(t *testing.T, rt *proactor.Runtime, dice *rand.Rand) {
 	c, peer := anyPair(t, rt, dice)
 	defer peer.Close()
-	a := &activity{t: t, rt: rt, c: c, dice: dice, file: fileOf(t, make([]byte, 1<<18)), goes: map[string]int{}}
+	a := &activity{rt: rt, c: c, dice: dice, file: fileOf(t, make([]byte, 1<<18)), goes: map[string]int{}}
 	a.peer(peer)
 	for range 1 + dice.IntN(12) {
 		a.some()
