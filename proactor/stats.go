@@ -30,6 +30,7 @@ type LoopStats struct {
 	Tasks           int    // running handlers
 	Timers          int    // armed timers
 	Buffers         int    // receive buffers allocated
+	BufferBytes     int    // memory allocated for them; what no receive has filled is not resident
 	BuffersOut      int    // of them, leased
 	AlignedBytes    int    // of AlignedMemory, not released
 	RegisteredBytes int    // of them, registered with the queue
@@ -150,6 +151,7 @@ func (s Stats) Total() LoopStats {
 		t.Tasks += l.Tasks
 		t.Timers += l.Timers
 		t.Buffers += l.Buffers
+		t.BufferBytes += l.BufferBytes
 		t.BuffersOut += l.BuffersOut
 		t.AlignedBytes += l.AlignedBytes
 		t.RegisteredBytes += l.RegisteredBytes
@@ -181,6 +183,7 @@ func (l *Loop) snapshot() LoopStats {
 		Tasks:           l.engine.Tasks().Len(),
 		Timers:          l.engine.Timers(),
 		Buffers:         l.buffers.Buffers() + l.bulk.Buffers() + l.messages.Buffers(),
+		BufferBytes:     l.buffers.Bytes() + l.bulk.Bytes() + l.messages.Bytes(),
 		BuffersOut:      l.buffers.Out() + l.bulk.Out() + l.messages.Out(),
 		AlignedBytes:    l.memory.bytes,
 		RegisteredBytes: l.memory.registered,

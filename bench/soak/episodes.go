@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -214,32 +215,44 @@ func (c *client) converse() error {
 			return err
 		}
 	}
-	var p [1]byte
-	for _, conn := range all {
+	err := each(all, func(conn net.Conn) error {
+		var p [1]byte
 		if _, err := io.ReadFull(conn, p[:]); err != nil {
 			return err
 		}
 		if p[0] != greeting {
 			return wrongBytes{fmt.Sprintf("greeted with %#02x, expected %#02x", p[0], greeting)}
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	spoke := make(chan error, 1)
 	go func() {
 		_, err := all[0].Write(fill(make([]byte, total), id, 0))
 		spoke <- err
 	}()
-	heard := make([]error, members)
-	done := make(chan struct{})
+	err = each(all, func(conn net.Conn) error { return readPattern(conn, make([]byte, 8<<10), id, 0, total) })
+	return errors.Join(err, <-spoke)
+}
+
+// each does it with all connections at once. The first that fails ends the others: of a
+// room whose members came to two runtimes, those of the younger would wait for ever.
+func each(all []net.Conn, do func(net.Conn) error) error {
+	failures := make([]error, len(all))
+	var doing sync.WaitGroup
 	for i, conn := range all {
-		go func() {
-			heard[i] = readPattern(conn, make([]byte, 8<<10), id, 0, total)
-			done <- struct{}{}
-		}()
+		doing.Go(func() {
+			if failures[i] = do(conn); failures[i] != nil {
+				for _, conn := range all {
+					conn.Close()
+				}
+			}
+		})
 	}
-	for range members {
-		<-done
-	}
-	return errors.Join(append(heard, <-spoke)...)
+	doing.Wait()
+	return errors.Join(failures...)
 }
 
 // neverRead is sent more than the sockets hold. The service gives it up with a reset,

@@ -1,6 +1,7 @@
 package soak
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"runtime"
@@ -39,7 +40,8 @@ type Sample struct {
 	Goroutines  int64
 	Descriptors int64
 	InFlight    int64 // operations, that is slots in use: of listeners and wake-ups
-	Heap        int64 // bytes that live, after a collection
+	Buffers     int64 // bytes of receive buffers
+	Heap        int64 // other bytes that live, after a collection
 	Resident    int64 // bytes of the process, after memory was given back
 }
 
@@ -64,17 +66,19 @@ func (s *soak) sample(after time.Duration) Sample {
 	bounds := s.most
 	settle(func() bool {
 		debug.FreeOSMemory()
+		operations, _ := s.inUse()
 		return bounds.Goroutines == 0 || int64(runtime.NumGoroutine()) <= bounds.Goroutines+goroutineSlack &&
-			descriptors() <= bounds.Descriptors+descriptorSlack && s.inFlight() <= bounds.InFlight
+			descriptors() <= bounds.Descriptors+descriptorSlack && operations <= bounds.InFlight
 	})
 	for range collections {
 		debug.FreeOSMemory()
 	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
+	operations, buffers := s.inUse()
 	return Sample{
 		After: after, Episodes: s.episodes.Load(), Goroutines: int64(runtime.NumGoroutine()), Descriptors: descriptors(),
-		InFlight: s.inFlight(), Heap: int64(m.HeapAlloc), Resident: resident(),
+		InFlight: operations, Buffers: buffers, Heap: int64(m.HeapAlloc) - buffers, Resident: resident(),
 	}
 }
 
@@ -83,12 +87,14 @@ func (s *soak) sample(after time.Duration) Sample {
 // keeps goes with the one after it.
 const collections = 3
 
-func (s *soak) inFlight() (n int64) {
+// inUse counts the operations in flight, and the bytes of receive buffers.
+func (s *soak) inUse() (operations, buffers int64) {
 	for _, w := range s.worlds {
 		l, _ := w.now()
-		n += int64(l.rt.Stats().Total().InFlight)
+		total := l.rt.Stats().Total()
+		operations, buffers = operations+int64(total.InFlight), buffers+int64(total.BufferBytes)
 	}
-	return n
+	return operations, buffers
 }
 
 // settle waits for what is about to happen.
@@ -123,14 +129,15 @@ func resident() (bytes int64) {
 // never exceed the most that it was by then, but for a fixed slack: coroutines, workers
 // and pipes that have served are kept for the next. Of bytes, the median of the last
 // quarter may exceed the median of the quarter after the warm-up by a tenth and a fixed
-// slack. That of resident memory is for the receive buffers: how many of them a runtime
-// has touched depends on its age.
+// slack. How many receive buffers a runtime has depends on its age: the heap is counted
+// without them, and resident memory may grow by the most that there were, as nobody knows
+// how many of them were touched.
 var rules = []rule{
 	{what: "goroutines", of: func(s Sample) int64 { return s.Goroutines }, slack: goroutineSlack},
 	{what: "descriptors", of: func(s Sample) int64 { return s.Descriptors }, slack: descriptorSlack},
 	{what: "operations in flight", of: func(s Sample) int64 { return s.InFlight }},
 	{what: "heap", of: func(s Sample) int64 { return s.Heap }, bytes: true, slack: 4 << 20},
-	{what: "resident memory", of: func(s Sample) int64 { return s.Resident }, bytes: true, slack: 32 << 20},
+	{what: "resident memory", of: func(s Sample) int64 { return s.Resident }, bytes: true, slack: 32 << 20, withBuffers: true},
 }
 
 const (
@@ -143,6 +150,8 @@ type rule struct {
 	of    func(Sample) int64
 	bytes bool
 	slack int64
+
+	withBuffers bool // counts the receive buffers that were touched
 }
 
 // Verdict is what a rule says about the samples.
@@ -173,6 +182,9 @@ func (r rule) judge(samples []Sample) Verdict {
 		early, late := values(samples[quarter:2*quarter]), values(samples[len(samples)-quarter:])
 		v.Before, v.After = early[len(early)/2], late[len(late)/2]
 		v.Limit = v.Before + v.Before/10 + r.slack
+		if r.withBuffers {
+			v.Limit += slices.MaxFunc(samples, func(a, b Sample) int { return cmp.Compare(a.Buffers, b.Buffers) }).Buffers
+		}
 	}
 	v.Holds = v.After <= v.Limit
 	return v

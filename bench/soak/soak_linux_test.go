@@ -44,6 +44,13 @@ func TestWhatGrowsIsFound(t *testing.T) {
 		require.True(t, rule.judge(series(100, 0)).Holds, rule.what)
 		require.False(t, rule.judge(series(100, 10)).Holds, rule.what)
 	}
+	for _, rule := range rules {
+		samples := series(100, 10)
+		for i := range samples {
+			samples[i].Buffers = 64 << 20
+		}
+		require.Equal(t, rule.withBuffers, rule.judge(samples).Holds, "%s that receive buffers may be", rule.what)
+	}
 }
 
 func TestWrongBytesAreFound(t *testing.T) {

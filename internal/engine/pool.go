@@ -24,6 +24,7 @@ type Pool struct {
 	ring    *ring.BufferRing
 	size    int // bytes of a block
 	limit   int // blocks at most
+	bytes   int // of memory for them, with the gaps between
 	blocks  []*block
 	spare   []*block // neither in the ring nor lent, the warmest last
 	inRing  int
@@ -89,6 +90,9 @@ func (p *Pool) Size() int { return p.size }
 // Buffers counts the buffers allocated.
 func (p *Pool) Buffers() int { return len(p.blocks) }
 
+// Bytes is how much memory is allocated for them.
+func (p *Pool) Bytes() int { return p.bytes }
+
 // grow doubles the pool, from firstBytes on, up to its limit.
 func (p *Pool) grow() {
 	n := min(max(firstBytes/p.size, 1, len(p.blocks)), p.limit-len(p.blocks))
@@ -103,6 +107,7 @@ func (p *Pool) grow() {
 		stride += page
 	}
 	mem := make([]byte, n*stride)
+	p.bytes += len(mem)
 	blocks := make([]block, n)
 	for i := range blocks {
 		b := &blocks[i]

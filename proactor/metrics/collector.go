@@ -68,6 +68,7 @@ var loopMetrics = []loopMetric{
 	{"tasks", "Running handlers and other tasks.", gauge, func(s *proactor.LoopStats) float64 { return float64(s.Tasks) }},
 	{"timers", "Armed timers.", gauge, func(s *proactor.LoopStats) float64 { return float64(s.Timers) }},
 	{"receive_buffers", "Receive buffers allocated.", gauge, func(s *proactor.LoopStats) float64 { return float64(s.Buffers) }},
+	{"receive_buffer_bytes", "Memory allocated for receive buffers. What no receive has filled is not resident.", gauge, func(s *proactor.LoopStats) float64 { return float64(s.BufferBytes) }},
 	{"receive_buffers_leased", "Receive buffers that are leased.", gauge, func(s *proactor.LoopStats) float64 { return float64(s.BuffersOut) }},
 	{"aligned_memory_bytes", "Aligned memory that is not released.", gauge, func(s *proactor.LoopStats) float64 { return float64(s.AlignedBytes) }},
 	{"registered_memory_bytes", "Aligned memory that is registered with the queue.", gauge, func(s *proactor.LoopStats) float64 { return float64(s.RegisteredBytes) }},
