@@ -13,8 +13,8 @@ import (
 )
 
 // acceptor is a listener's socket on one loop: a multishot accept that stays
-// armed while connections are wanted, or under a limit one accept at a time, see
-// oneAccept.
+// armed while connections are wanted, or a poll and then one accept at a time, see
+// Listener.polls and oneAccept.
 type acceptor struct {
 	residence  engine.RosterPlace
 	listener   *Listener
@@ -88,7 +88,7 @@ func (a *acceptor) arm() {
 	switch {
 	case a.armed || !a.wanted():
 		return
-	case a.listener.limited():
+	case a.listener.polls():
 		a.poll()
 		return
 	}
@@ -144,10 +144,18 @@ type acceptable acceptor
 func (w *acceptable) Complete(int32, uint32) {
 	a := (*acceptor)(w)
 	a.armed, a.stopping = false, false
-	if a.listener.limited() {
+	if a.listener.polls() {
 		a.acceptOne()
 	}
 	a.rearm()
+}
+
+// pollFromNow ends an accept that waits for clients.
+func (a *acceptor) pollFromNow() {
+	if a.armed && !a.stopping {
+		a.stopping = true
+		a.loop.engine.Cancel(a.userData)
+	}
 }
 
 // acceptOne accepts a connection that there is, after it has reserved a place for it.
@@ -188,8 +196,8 @@ func (a *acceptor) acceptStranded() {
 	a.acceptAtOnce()
 }
 
-// oneAccept is the acceptor while it accepts one connection under a limit. A multishot
-// would bring connections above the limit. An accept that waits would keep its place from
+// oneAccept is the acceptor while it accepts one connection. Under a limit, a multishot
+// would bring connections above it. An accept that waits would keep its place from
 // the other sockets, where somebody may connect first: so it is canceled in the submission
 // that begins it, and ends at once if another process has taken the connection.
 type oneAccept acceptor

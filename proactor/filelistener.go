@@ -128,7 +128,8 @@ func (rt *Runtime) listenerOf(fds []int, opts []ListenOption) (*Listener, error)
 // passed to a process that replaces this one: in exec.Cmd.ExtraFiles, or over a Unix
 // socket. FileListeners makes a listener from them there. The caller closes them. A
 // socket listens until its last duplicate in any process is closed; a client that
-// connects while nobody accepts waits.
+// connects while nobody accepts waits. From then on this listener accepts one connection
+// at a time, so that whoever it has not accepted is served by the other.
 //
 // Any goroutine may call it. After Close the error is ErrClosed.
 func (ln *Listener) Files() (files []*os.File, err error) {
@@ -152,6 +153,11 @@ func (ln *Listener) Files() (files []*os.File, err error) {
 			return nil, &net.OpError{Op: "file", Net: ln.network, Addr: ln.address, Err: err}
 		}
 		files = append(files, f)
+	}
+	if ln.passedOn.CompareAndSwap(false, true) {
+		for _, a := range ln.acceptors {
+			a.loop.engine.Perform(a.pollFromNow)
+		}
 	}
 	return files, nil
 }

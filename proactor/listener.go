@@ -45,6 +45,7 @@ type Listener struct {
 	paused      atomic.Bool                // by Pause
 	std         *netListener               // once NetListener was called
 	shared      atomic.Int32               // not zero: others have its sockets, which are not shut down
+	passedOn    atomic.Bool                // Files gave its sockets to who takes its place, see polls
 	done        *futures.Promise[struct{}] // resolves when the sockets are closed
 }
 
@@ -129,6 +130,12 @@ func (ln *Listener) Addr() net.Addr { return ln.address }
 
 // limited reports whether connections may be taken from the kernel only one by one.
 func (ln *Listener) limited() bool { return ln.limit > 0 || ln.quotas.rate.interval > 0 }
+
+// polls reports whether acceptors wait by a poll, and then accept one connection. Of the
+// accepts that wait, in all processes, the kernel wakes one alone (EPOLLEXCLUSIVE, on
+// io_uring); of polls, each. So a listener whose place another takes does not keep a
+// client to itself when it closes or its process ends.
+func (ln *Listener) polls() bool { return ln.limited() || ln.passedOn.Load() }
 
 // admit takes a place for a connection, unless the listener is at its limit.
 func (ln *Listener) admit() bool {

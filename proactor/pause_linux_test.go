@@ -57,6 +57,33 @@ var pausing = []behaviour{
 		}
 		require.EqualValues(t, len(clients), old.Load()-before+new.Load())
 	}},
+	{name: "a listener that was passed on closes without Pause: no client waits for another", opts: []proactor.Option{proactor.WithLoops(1)}, show: func(t *testing.T, rt *proactor.Runtime) {
+		ln := listen(t, rt)
+		require.NoError(t, ln.OnConn(func(c *proactor.Conn) { c.Close() }))
+		turned := dial(t, ln.Addr())
+		io.ReadAll(turned) // the accept is armed
+		files, err := ln.Files()
+		require.NoError(t, err)
+		heirs, err := rt.FileListeners(files) // as in another process
+		require.NoError(t, err)
+		defer heirs[0].Close()
+		for _, f := range files {
+			f.Close()
+		}
+		require.NoError(t, heirs[0].OnConn(func(c *proactor.Conn) { c.Close() }))
+		l := rt.Loops()[0]
+		stepped(t, l)
+		stepped(t, l) // both wait for clients
+		client := make(chan *net.TCPConn, 1)
+		require.True(t, l.Do(func() {
+			ln.Close()
+			client <- dial(t, ln.Addr()) // in the same turn
+		}))
+		c := <-client
+		require.NoError(t, c.SetReadDeadline(time.Now().Add(30*time.Second)))
+		_, err = c.Read(make([]byte, 1))
+		require.Equal(t, io.EOF, err, "nobody has accepted it")
+	}},
 	{name: "what one loop hands to another is not lost", show: func(t *testing.T, rt *proactor.Runtime) {
 		for range 20 {
 			handOverWhilePausing(t, rt)
