@@ -45,9 +45,15 @@ type Sample struct {
 	Resident    int64 // bytes of the process, after memory was given back
 }
 
-// settleLimit is how long what was open when the clients paused may take to end. It only
-// bounds a soak that has failed.
-const settleLimit = 30 * time.Second
+const (
+	// settleLimit is how long what was open when the clients paused may take to end. It
+	// only bounds a soak that has failed.
+	settleLimit = 30 * time.Second
+
+	// idleLimit is how long a sample waits for what was kept for the next and has more
+	// than before. Not all of it ends.
+	idleLimit = 2 * time.Second
+)
 
 // sample waits until nothing is left of the clients, and counts.
 func (s *soak) sample(after time.Duration) Sample {
@@ -55,7 +61,7 @@ func (s *soak) sample(after time.Duration) Sample {
 		l, _ := w.now()
 		l.goroutines.Wait()
 		var left []count
-		settle(func() bool {
+		settle(settleLimit, func() bool {
 			left = slices.DeleteFunc(open(l.rt.Stats().Total()), func(c count) bool { return c.count == 0 })
 			return len(left) == 0
 		})
@@ -64,7 +70,7 @@ func (s *soak) sample(after time.Duration) Sample {
 		}
 	}
 	bounds := s.most
-	settle(func() bool {
+	settle(idleLimit, func() bool {
 		debug.FreeOSMemory()
 		operations, _ := s.inUse()
 		return bounds.Goroutines == 0 || int64(runtime.NumGoroutine()) <= bounds.Goroutines+goroutineSlack &&
@@ -98,8 +104,8 @@ func (s *soak) inUse() (operations, buffers int64) {
 }
 
 // settle waits for what is about to happen.
-func settle(done func() bool) bool {
-	for deadline := time.Now().Add(settleLimit); !done(); time.Sleep(5 * time.Millisecond) {
+func settle(limit time.Duration, done func() bool) bool {
+	for deadline := time.Now().Add(limit); !done(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			return false
 		}
@@ -125,13 +131,14 @@ func resident() (bytes int64) {
 	return pages * int64(unix.Getpagesize())
 }
 
-// The rule: the first quarter of the samples is the warm-up. What is counted may after it
-// never exceed the most that it was by then, but for a fixed slack: coroutines, workers
-// and pipes that have served are kept for the next. Of bytes, the median of the last
-// quarter may exceed the median of the quarter after the warm-up by a tenth and a fixed
-// slack. How many receive buffers a runtime has depends on its age: the heap is counted
-// without them, and resident memory may grow by the most that there were, as nobody knows
-// how many of them were touched.
+// The rule: the first quarter of the samples is the warm-up. What is counted may in the
+// median of the last quarter exceed the most that it was by then by a fixed slack:
+// coroutines, workers and pipes that have served are kept for the next, and a runtime has
+// the more of them the older it is. Of bytes, the median of the last quarter may exceed
+// the median of the quarter after the warm-up by a tenth and a fixed slack. How many
+// receive buffers a runtime has depends on its age, too: the heap is counted without them,
+// and resident memory may grow by the most that there were, as nobody knows how many of
+// them were touched.
 var rules = []rule{
 	{what: "goroutines", of: func(s Sample) int64 { return s.Goroutines }, slack: goroutineSlack},
 	{what: "descriptors", of: func(s Sample) int64 { return s.Descriptors }, slack: descriptorSlack},
@@ -174,13 +181,13 @@ func (r rule) judge(samples []Sample) Verdict {
 		slices.Sort(all)
 		return all
 	}
+	median := func(of []Sample) int64 { return values(of)[len(of)/2] }
 	v := Verdict{What: r.what, Bytes: r.bytes}
 	if !v.Bytes {
 		v.Before = slices.Max(values(samples[:quarter]))
-		v.After, v.Limit = slices.Max(values(samples[quarter:])), v.Before+r.slack
+		v.After, v.Limit = median(samples[len(samples)-quarter:]), v.Before+r.slack
 	} else {
-		early, late := values(samples[quarter:2*quarter]), values(samples[len(samples)-quarter:])
-		v.Before, v.After = early[len(early)/2], late[len(late)/2]
+		v.Before, v.After = median(samples[quarter:2*quarter]), median(samples[len(samples)-quarter:])
 		v.Limit = v.Before + v.Before/10 + r.slack
 		if r.withBuffers {
 			v.Limit += slices.MaxFunc(samples, func(a, b Sample) int { return cmp.Compare(a.Buffers, b.Buffers) }).Buffers

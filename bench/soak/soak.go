@@ -143,7 +143,7 @@ func (s *soak) close() {
 // expectNothing compares with what there was at the beginning.
 func (s *soak) expectNothing(before Sample) {
 	var goroutines, fds int64
-	settle(func() bool {
+	settle(settleLimit, func() bool {
 		runtime.GC() // package net keeps pipes for its own splices until they are garbage
 		goroutines, fds = int64(runtime.NumGoroutine()), descriptors()
 		return goroutines <= before.Goroutines && fds <= before.Descriptors
