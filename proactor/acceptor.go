@@ -39,7 +39,7 @@ type acceptor struct {
 }
 
 // How long accepting pauses when the process or the system is out of descriptors or
-// memory: twice as long each time, until an accept succeeds.
+// memory, or refuses to accept: twice as long each time, until an accept succeeds.
 const (
 	shortestBackoff = 5 * time.Millisecond
 	longestBackoff  = time.Second
@@ -322,12 +322,6 @@ func (a *acceptor) refused(e syscall.Errno) {
 		return // it was canceled, or has nothing to try again for
 	}
 	switch e {
-	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
-		// Out of descriptors or memory: the connection stays in the kernel's
-		// queue. Trying at once would spin.
-		a.backoff = min(max(2*a.backoff, shortestBackoff), longestBackoff)
-		a.loop.noteAcceptShortage(a.listener, e, a.backoff)
-		a.backOff(a.backoff)
 	case syscall.EAGAIN:
 		// Another process, or package net, has made the socket non-blocking:
 		// accept does not wait then, so wait by a poll.
@@ -337,9 +331,18 @@ func (a *acceptor) refused(e syscall.Errno) {
 	case syscall.EBADF, syscall.ENOTSOCK, syscall.EINVAL, syscall.EOPNOTSUPP:
 		// The socket accepts no more.
 		a.listener.stopAccepting(os.NewSyscallError("accept", e))
+	case syscall.ECANCELED, syscall.EINTR: // by us, or by a signal
+	case syscall.ECONNABORTED, syscall.EPROTO, syscall.ENETDOWN, syscall.ENETUNREACH, syscall.EHOSTDOWN,
+		syscall.EHOSTUNREACH, syscall.ENOPROTOOPT, syscall.ETIMEDOUT:
+		// It concerns the one connection that was being accepted (accept(2),
+		// "Error handling").
+	default:
+		// Out of descriptors or memory, or a policy refuses it: the connection stays
+		// in the kernel's queue. Trying at once would spin.
+		a.backoff = min(max(2*a.backoff, shortestBackoff), longestBackoff)
+		a.loop.noteAcceptShortage(a.listener, e, a.backoff)
+		a.backOff(a.backoff)
 	}
-	// Anything else concerns the one connection that was being accepted
-	// (accept(2), "Error handling"), or is our own cancel.
 }
 
 // close stops accepting and closes the socket.

@@ -43,8 +43,8 @@ func (l *Loop) noteNoBuffer(p *engine.Pool, h holder) {
 	}
 }
 
-// noteAcceptShortage counts an accept that failed for want of descriptors or memory. The next try is
-// after backoff.
+// noteAcceptShortage counts an accept that failed for want of descriptors or memory, or was refused.
+// The next try is after backoff.
 func (l *Loop) noteAcceptShortage(ln *Listener, e syscall.Errno, backoff time.Duration) {
 	l.counts.acceptShortages++
 	if log := l.notice(descriptorsScarce); log != nil {

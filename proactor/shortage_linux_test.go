@@ -15,7 +15,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/goproactor/goproactor/internal/faultqueue"
+	"github.com/goproactor/goproactor/internal/queuehook"
 	"github.com/goproactor/goproactor/proactor"
+	"github.com/goproactor/goproactor/ring"
 	"github.com/stretchr/testify/require"
 )
 
@@ -115,4 +118,28 @@ func serveShortOfDescriptors(t *testing.T, name string) {
 	lines := log.about("accepting connections pauses", "listener")
 	require.Contains(t, lines, ln.Addr().String())
 	require.LessOrEqual(t, len(lines), len(rt.Loops())*(1+int(time.Since(begun)/time.Second)))
+}
+
+// TestRefusedAccept: a policy that refuses accept4(2) would have a loop try again and
+// again.
+func TestRefusedAccept(t *testing.T) {
+	const refusals = 3
+	plan := func(int) faultqueue.Plan {
+		return func(o faultqueue.Operation) (f faultqueue.Fault) {
+			if o.Kind == ring.OpAccept && o.Nth < refusals {
+				f.Errno = syscall.EPERM
+			}
+			return f
+		}
+	}
+	for _, b := range backends {
+		t.Run(b.String(), func(t *testing.T) {
+			requireBackend(t, b)
+			rt, err := proactor.New(proactor.WithBackend(b), proactor.WithLoops(1), queuehook.Option(proactor.Option(nil), faultqueue.Hook(plan)))
+			require.NoError(t, err)
+			defer rt.Close()
+			require.NoError(t, hello(dial(t, serveEcho(t, rt, "await"))))
+			require.EqualValues(t, refusals, rt.Stats().Total().AcceptShortages, "each pauses accepting")
+		})
+	}
 }

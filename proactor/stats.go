@@ -36,7 +36,7 @@ type LoopStats struct {
 	RegisteredBytes int    // of them, registered with the queue
 	Accepted        uint64 // connections accepted
 	AcceptsPaused   uint64 // times accepting paused at the connection limit
-	AcceptShortages uint64 // times accepting paused for want of descriptors or memory
+	AcceptShortages uint64 // times accepting paused for want of descriptors or memory, or was refused by a policy
 	NoBuffers       uint64 // receives refused for want of a buffer (ENOBUFS), and armed again
 	ReceivesPaused  uint64 // receives paused because nobody read
 	Held            int64  // bytes held: received data, Loop.Buffer, Reader and Writer, see WithMemoryBudget
