@@ -80,6 +80,14 @@ func (e *handledEnd) begin(s *Step, p *planned) func() Outcome {
 		e.mu.Unlock()
 	case Move, Detach: // a handler is not taken along
 		return at(nil)
+	case Write:
+		if s.Way%8 == 7 && len(e.under) > 0 {
+			// Queue behind a large write puts the connection above its high-water mark:
+			// the handler is not called until the peer has read.
+			one := *s
+			one.Way = 0
+			s = &one
+		}
 	}
 	return e.libraryEnd.begin(s, p)
 }
