@@ -294,3 +294,30 @@ func TestAsCompleted(t *testing.T) {
 		break
 	}
 }
+
+// A combinator cancels every input, though the callback of one does not return.
+func TestCancelOfAllThoughCallbacksFail(t *testing.T) {
+	for how, fail := range map[string]func(){
+		"panic":  func() { panic(errTest) },
+		"goexit": runtime.Goexit,
+	} {
+		t.Run(how, func(t *testing.T) {
+			first := NewPromise[int]()
+			inputs := []Future[int]{first.Future()}
+			for range 3 {
+				f := NewPromise[int]().Future()
+				f.Then(func(int, error) { fail() })
+				inputs = append(inputs, f, NewPromise[int]().Future())
+			}
+			all := All(inputs...)
+			ended := make(chan any)
+			go func() {
+				defer func() { ended <- recover() }()
+				first.Fail(errTest)
+			}()
+			<-ended
+			_, err := all.Result()
+			require.Equal(t, errTest, err)
+		})
+	}
+}
