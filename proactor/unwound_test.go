@@ -18,6 +18,47 @@ var unwinds = map[string]func(){
 	"goexit": runtime.Goexit,
 }
 
+// A Ticker goes on when the callback of a tick did not return.
+func TestTickerOutlivesACallback(t *testing.T) {
+	for how, fail := range unwinds {
+		t.Run(how, func(t *testing.T) {
+			onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+				ticker := rt.Every(time.Millisecond)
+				defer ticker.Stop()
+				ticker.Next().Then(func(time.Time, error) { fail() })
+				bounded(t, "the next tick", func() {
+					for range 3 {
+						_, err := ticker.Next().Await(t.Context())
+						require.NoError(t, err)
+					}
+				})
+			}, proactor.WithLoops(1), proactor.WithLogger(slog.New(slog.DiscardHandler)))
+		})
+	}
+}
+
+// All timers of a loop that ends are told, though the callback of one does not return.
+func TestEndOfTimersThatFail(t *testing.T) {
+	for how, fail := range unwinds {
+		t.Run(how, func(t *testing.T) {
+			onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+				var sleeps []futures.Future[struct{}]
+				for range 5 {
+					rt.Every(time.Hour).Next().Then(func(time.Time, error) { fail() })
+					sleeps = append(sleeps, rt.Sleep(2*time.Hour))
+				}
+				bounded(t, "Close", func() { rt.Close() })
+				bounded(t, "Sleep", func() {
+					for _, s := range sleeps {
+						_, err := s.Await(context.Background())
+						require.ErrorIs(t, err, proactor.ErrClosed)
+					}
+				})
+			}, proactor.WithLoops(1), proactor.WithLogger(slog.New(slog.DiscardHandler)))
+		})
+	}
+}
+
 // Close ends every connection and task of a loop, though the callbacks of others do not
 // return.
 func TestCloseThoughCallbacksFail(t *testing.T) {
