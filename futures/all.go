@@ -1,5 +1,7 @@
 package futures
 
+import "slices"
+
 // All returns a future of all values, in the order of the arguments. It fails with
 // the first failure, and then cancels the rest. Without arguments its result is an
 // empty slice.
@@ -8,6 +10,7 @@ package futures
 // nothing uses their memory any more. When it fails, the values of those that
 // succeeded all the same are still in the inputs. Canceling it cancels the inputs.
 func All[T any](fs ...Future[T]) Future[[]T] {
+	fs = slices.Clone(fs)
 	values := make([]T, len(fs))
 	var failure error
 	return collect(fs, func(i int, v T, err error) choice {
@@ -36,7 +39,7 @@ func All[T any](fs ...Future[T]) Future[[]T] {
 // Canceling it cancels the inputs.
 func AllSettled[T any](fs ...Future[T]) Future[[]Outcome[T]] {
 	outcomes := make([]Outcome[T], len(fs))
-	return collect(fs, func(i int, v T, err error) choice {
+	return collect(slices.Clone(fs), func(i int, v T, err error) choice {
 		outcomes[i] = Outcome[T]{v, err}
 		return choice{take: true}
 	}, func() ([]Outcome[T], error) { return outcomes, nil })

@@ -1,6 +1,9 @@
 package futures
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 // Any returns a future of the first success, and cancels the others then. If
 // none succeeds it fails with all their errors, joined. Without arguments it fails
@@ -15,6 +18,7 @@ func Any[T any](fs ...Future[T]) Future[T] {
 	if len(fs) == 0 {
 		return Failed[T](ErrNoFutures)
 	}
+	fs = slices.Clone(fs)
 	var winner *T
 	failures := make([]error, len(fs))
 	return collect(fs, func(i int, v T, err error) choice {
@@ -45,7 +49,7 @@ func Race[T any](fs ...Future[T]) Future[T] {
 		return Failed[T](ErrNoFutures)
 	}
 	var first *Outcome[T]
-	return collect(fs, func(_ int, v T, err error) choice {
+	return collect(slices.Clone(fs), func(_ int, v T, err error) choice {
 		if first != nil {
 			return choice{}
 		}

@@ -1,6 +1,10 @@
 package futures
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/goproactor/goproactor/internal/foreach"
+)
 
 // Resolved returns a future that has the value v.
 func Resolved[T any](v T) Future[T] {
@@ -43,12 +47,9 @@ type choice struct {
 	enough bool // the other inputs are needed no more
 }
 
-func cancelAll[T any](fs []Future[T]) {
-	for _, f := range fs {
-		f.Cancel()
-	}
-}
+func cancelAll[T any](fs []Future[T]) { foreach.Do(fs, Future[T].Cancel) }
 
+// collect makes a collection. fs is a copy: the program may use its own slice again.
 func collect[T, R any](fs []Future[T], choose func(int, T, error) choice, result func() (R, error)) Future[R] {
 	c := &collection[T, R]{inputs: fs, left: len(fs), choose: choose, result: result}
 	c.SetCanceler(again(func() { cancelAll(fs) }))

@@ -294,3 +294,72 @@ func TestAsCompleted(t *testing.T) {
 		break
 	}
 }
+
+// A combinator cancels every input, though the callback of one does not return.
+func TestCancelOfAllThoughCallbacksFail(t *testing.T) {
+	for how, fail := range map[string]func(){
+		"panic":  func() { panic(errTest) },
+		"goexit": runtime.Goexit,
+	} {
+		t.Run(how, func(t *testing.T) {
+			first := NewPromise[int]()
+			inputs := []Future[int]{first.Future()}
+			for range 3 {
+				f := NewPromise[int]().Future()
+				f.Then(func(int, error) { fail() })
+				inputs = append(inputs, f, NewPromise[int]().Future())
+			}
+			all := All(inputs...)
+			ended := make(chan any)
+			go func() {
+				defer func() { ended <- recover() }()
+				first.Fail(errTest)
+			}()
+			<-ended
+			_, err := all.Result()
+			require.Equal(t, errTest, err)
+		})
+	}
+}
+
+// A combinator keeps the futures, not the slice that they came in.
+func TestInputsOfCombinatorsAreCopied(t *testing.T) {
+	for name, combine := range map[string]func(fs ...Future[int]) func() error{
+		"All": func(fs ...Future[int]) func() error {
+			f := All(fs...)
+			return func() error { return f.error(t.Context()) }
+		},
+		"AllSettled": func(fs ...Future[int]) func() error {
+			f := AllSettled(fs...)
+			return func() error { return f.error(t.Context()) }
+		},
+		"Any": func(fs ...Future[int]) func() error {
+			f := Any(fs...)
+			return func() error { return f.error(t.Context()) }
+		},
+		"Race": func(fs ...Future[int]) func() error {
+			f := Race(fs...)
+			return func() error { return f.error(t.Context()) }
+		},
+		"AsCompleted": func(fs ...Future[int]) func() error {
+			all := AsCompleted(t.Context(), fs...)
+			return func() error {
+				for range all {
+				}
+				return nil
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, other := NewPromise[int](), NewPromise[int]()
+			fs := []Future[int]{p.Future()}
+			wait := combine(fs...)
+			fs[0] = other.Future() // of the next batch
+			other.Resolve(2)
+			p.Resolve(1)
+			require.NoError(t, wait())
+			require.True(t, p.Taken())
+			require.False(t, other.Taken())
+		})
+	}
+}

@@ -3,6 +3,7 @@ package futures
 import (
 	"context"
 	"iter"
+	"slices"
 )
 
 // AsCompleted ranges over the futures in the order in which they get their
@@ -14,6 +15,7 @@ func AsCompleted[T any](ctx context.Context, fs ...Future[T]) iter.Seq2[int, Out
 		index   int
 		outcome Outcome[T]
 	}
+	fs = slices.Clone(fs)
 	completions := NewStream[completion](nil, 0)
 	for i, f := range fs {
 		f.observe(func(v T, err error) {

@@ -27,7 +27,7 @@ func newCoroutine() *coroutine {
 	return c
 }
 
-// goexit is what comes out of next in place of a Goexit. See run.
+// goexit is what comes out of next in place of a Goexit. See live.
 type goexit struct{}
 
 // switchTo enters a coroutine until it gives way. It returns false when the
@@ -42,12 +42,25 @@ func switchTo(enter func() (struct{}, bool)) (alive bool) {
 	return true
 }
 
+// live runs one task after the other.
+//
+// Nothing stops a Goexit, and iter.Pull would repeat it in the goroutine that
+// called next: the loop's own. But what iter.Pull finds first is a panic, so a
+// panic raised while the goroutine exits is what comes out of next, and that
+// can be recovered. The goroutine ends, the loop never notices.
 func (c *coroutine) live(yield func(struct{}) bool) {
 	c.yield, c.goroutine = yield, goroutine.Current()
+	over := false
+	defer func() {
+		if !over {
+			panic(goexit{})
+		}
+	}()
 	for {
 		c.run()
 		pprof.SetGoroutineLabels(context.Background()) // what the task left set is not the next one's
 		if !yield(struct{}{}) {
+			over = true
 			return
 		}
 	}
@@ -67,12 +80,8 @@ func (c *coroutine) run() {
 	t.phase = finished
 }
 
-// ran deals with functions that did not return.
-//
-// Nothing stops a Goexit, and iter.Pull would repeat it in the goroutine that
-// called next: the loop's own. But what iter.Pull finds first is a panic, so a
-// panic raised while the goroutine exits is what comes out of next, and that
-// can be recovered. The goroutine ends, the loop never notices.
+// ran deals with functions that did not return. A panic ends here. A Goexit goes on:
+// see live. So does one whose deferred functions panic, after the panic is recovered.
 func (c *coroutine) ran(t *Task) {
 	if t.phase == finished {
 		return
@@ -80,7 +89,5 @@ func (c *coroutine) ran(t *Task) {
 	t.phase = finished
 	if value := recover(); value != nil {
 		t.result = &PanicError{value, debug.Stack()}
-		return
 	}
-	panic(goexit{})
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/goproactor/goproactor/internal/fifo"
+	"github.com/goproactor/goproactor/internal/foreach"
 )
 
 // Stream is a queue of values between one producer and those who read: what a
@@ -82,9 +83,7 @@ func (s *Stream[T]) Close(err error) {
 	readers := s.readers
 	s.readers = nil
 	s.mu.Unlock()
-	for _, r := range readers {
-		r.Fail(err)
-	}
+	foreach.Do(readers, func(r *reader[T]) { r.Fail(err) })
 }
 
 // Len returns the number of unread values.

@@ -3,6 +3,7 @@ package futures
 import (
 	"context"
 	"io"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -187,4 +188,31 @@ func TestStreamAwaitOutsideOfTask(t *testing.T) {
 		s.Push(1)
 		require.Equal(t, 1, s.Len())
 	})
+}
+
+// All readers learn of the end, though the callback of one does not return.
+func TestStreamCloseThoughCallbacksFail(t *testing.T) {
+	for how, fail := range map[string]func(){
+		"panic":  func() { panic(errTest) },
+		"goexit": runtime.Goexit,
+	} {
+		t.Run(how, func(t *testing.T) {
+			s := NewStream[int](nil, 0)
+			var told []Future[int]
+			for range 3 {
+				s.Next().Then(func(int, error) { fail() })
+				told = append(told, s.Next())
+			}
+			ended := make(chan any)
+			go func() {
+				defer func() { ended <- recover() }()
+				s.Close(nil)
+			}()
+			<-ended
+			for _, f := range told {
+				_, err := f.Result()
+				require.Equal(t, io.EOF, err)
+			}
+		})
+	}
 }

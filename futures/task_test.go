@@ -175,6 +175,26 @@ func TestGoexit(t *testing.T) {
 	require.Zero(t, coroutines(), "and no coroutine is left")
 }
 
+// A function that exits and panics on the way out ends as one that panics: the Goexit
+// must not reach the loop.
+func TestPanicWhileGoexit(t *testing.T) {
+	l := newLoop(t)
+	for range 3 {
+		var p *PanicError
+		require.ErrorAs(t, l.task(func(ctx context.Context) error {
+			defer func() { panic(errTest) }()
+			runtime.Goexit()
+			return nil
+		}), &p)
+		require.Equal(t, errTest, p.Value)
+	}
+	l.do(func() {
+		require.Nil(t, l.scheduler.Current())
+		require.Zero(t, l.scheduler.Len())
+	})
+	require.NoError(t, l.task(func(context.Context) error { return nil }), "the loop lives")
+}
+
 // coroutines counts those of all loops.
 func coroutines() int {
 	stacks := make([]byte, 1<<20)

@@ -61,7 +61,7 @@ func (b Buffer) Release() {
 func (b Buffer) Keep() Buffer {
 	if b.lease != nil {
 		b.lease.Bytes(b.generation, "Keep")
-		b.lease.Keep()
+		b.lease.Keep(b.generation)
 	}
 	return b
 }

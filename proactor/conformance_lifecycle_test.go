@@ -969,6 +969,13 @@ var running = []behaviour{
 		require.Equal(t, "tasks may", p.Value)
 		_, err = rt.Go(t.Context(), func(ctx context.Context) error { runtime.Goexit(); return nil }).Await(t.Context())
 		require.ErrorIs(t, err, futures.ErrGoexit)
+		_, err = rt.Go(t.Context(), func(ctx context.Context) error {
+			defer panic("on the way out")
+			runtime.Goexit()
+			return nil
+		}).Await(t.Context())
+		require.ErrorAs(t, err, &p)
+		require.Equal(t, "on the way out", p.Value)
 
 		ctx, cancel := context.WithCancel(t.Context())
 		f := rt.Go(ctx, func(ctx context.Context) error { _, err := rt.Sleep(time.Hour).Await(ctx); return err })

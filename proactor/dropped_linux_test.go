@@ -206,6 +206,39 @@ func TestTaskEndsWithLeases(t *testing.T) {
 	})
 }
 
+// Keep on another goroutine counts when it has returned, and for that lease only.
+func TestKeepElsewhere(t *testing.T) {
+	elsewhere := func(fn func()) {
+		done := make(chan struct{})
+		go func() { defer close(done); fn() }()
+		<-done // the loop must not come to anything else
+	}
+	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		l := rt.Loops()[0]
+		var kept, lost proactor.Buffer
+		_, err := l.Go(context.Background(), func(ctx context.Context) error {
+			kept = l.Buffer(5)
+			elsewhere(func() { kept.Keep() })
+			return nil
+		}).Await(t.Context())
+		require.NoError(t, err)
+		require.Len(t, kept.Bytes(), 5)
+		kept.Release()
+		nothingHeld(t, rt)
+
+		_, err = l.Go(context.Background(), func(ctx context.Context) error {
+			kept = l.Buffer(5)
+			elsewhere(func() { kept.Keep() })
+			kept.Release()
+			lost = l.Buffer(5) // the same memory
+			return futures.Yield(ctx)
+		}).Await(t.Context())
+		require.NoError(t, err)
+		requirePanic(t, "its task has returned", func() { lost.Bytes() })
+		nothingHeld(t, rt)
+	})
+}
+
 // A lease belongs to the task that asked for it, whoever takes it from the future.
 func TestTaskEndsWithLeasesThatOthersTook(t *testing.T) {
 	takers := map[string]func(rt *proactor.Runtime, f futures.Future[proactor.Buffer], take func(proactor.Buffer)){

@@ -55,6 +55,14 @@ func (rt *Runtime) Draining() (is bool) {
 	return is
 }
 
+// Drains says that a Shutdown waits for the loop.
+func Drains(l *Loop) (is bool) {
+	done := make(chan struct{})
+	l.engine.Perform(func() { is = len(l.draining) > 0; close(done) })
+	<-done
+	return is
+}
+
 // Holds reports, to a caller on the loop, that it holds its processor while it
 // waits.
 func Holds(l *Loop) bool { return l.engine.KeepsProcessor() }

@@ -151,7 +151,8 @@ func takeBack[T received](r receiving[T]) {
 	for in.results.first != nil {
 		last := in.results.first.prev
 		if v, ok := last.takeBack(); ok {
-			v.held().Keep()
+			lease := v.held()
+			lease.Keep(lease.Generation())
 			in.unpop(r.lenders(), v)
 		}
 	}

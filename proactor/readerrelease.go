@@ -36,7 +36,7 @@ func (r *receiver) putBack(b Buffer) {
 	case !r.open():
 		b.lease.End()
 	default:
-		b.lease.Keep()
+		b.lease.Keep(b.generation)
 		r.in.unpop(r.lenders(), b)
 	}
 }

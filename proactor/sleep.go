@@ -100,13 +100,11 @@ func (t *Ticker) add() {
 	}
 }
 
+// tick arms the timer before it delivers: the callback of a reader may not return.
 func (t *Ticker) tick(err error) {
 	if err != nil {
-		t.stream.Close(err)
+		t.loop.engine.Later(func() { t.stream.Close(err) })
 		return
-	}
-	if t.stream.Len() == 0 {
-		t.stream.Push(time.Now())
 	}
 	// Missed ticks are skipped, and the next is at a multiple of the interval: in
 	// constant time, however many were missed.
@@ -115,4 +113,7 @@ func (t *Ticker) tick(err error) {
 		t.next += min(t.every, math.MaxInt64-t.next)
 	}
 	t.add()
+	if t.stream.Len() == 0 {
+		t.stream.Push(time.Now())
+	}
 }

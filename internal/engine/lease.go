@@ -26,9 +26,10 @@ type Lease struct {
 	root   *Lease       // whose memory it shares, see Retain
 	others atomic.Int32 // holders besides one
 
-	hook    futures.EndHook // in the list of the task that has it
-	granted uint32          // generation that the task has
-	trace   leaseTrace
+	hook     futures.EndHook // in the list of the task that has it
+	outlives atomic.Uint64   // the generation that Keep was called for elsewhere, and wasKept
+	granted  uint32          // generation that the task has
+	trace    leaseTrace
 }
 
 // Generation identifies the present use.
@@ -114,18 +115,26 @@ func (l *Lease) Taken(t *futures.Task) {
 	}
 }
 
-// Keep makes the lease outlive its task.
-func (l *Lease) Keep() {
-	if on := l.pool.loop; on.Inside() {
+// wasKept tells a generation in outlives from none.
+const wasKept = 1 << 32
+
+// Keep makes the use of that generation, the present one, outlive its task. Any goroutine
+// may call it. Elsewhere it must not be left to the loop: the task may end first, or the
+// lease serve another task by then.
+func (l *Lease) Keep(generation uint32) {
+	if l.pool.loop.Inside() {
 		l.hook.Remove()
 	} else {
-		on.Do(func() { l.hook.Remove() })
+		l.outlives.Store(wasKept | uint64(generation))
 	}
 }
 
 // TaskEnded implements futures.TaskEnder: it ends the lease of a task that has
-// ended, unless its holder has released it or given it away.
+// ended, unless its holder has released it, given it away or kept it.
 func (l *Lease) TaskEnded(*futures.Task) {
+	if l.outlives.Load() == wasKept|uint64(l.granted) {
+		return
+	}
 	if l.generation.CompareAndSwap(l.granted, l.granted+1) {
 		l.trace.ended(l.granted, "return of its task")
 		l.End()

@@ -129,6 +129,7 @@ func (l *Loop) recovered() {
 
 // contain ends what the callback that did not return belongs to.
 func (l *Loop) contain() {
+	l.cut = true
 	op := l.serving
 	l.serving = nil
 	if c, ok := op.(Container); ok {

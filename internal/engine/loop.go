@@ -51,6 +51,7 @@ type Loop struct {
 	late     uint64       // completions of operations that were over
 	held     int64        // bytes of received data, see Account
 	ended    endedLeases
+	cut      bool        // a callback did not return, and no turn has come to its end since
 	stopping bool        // end once nothing is in flight
 	refusing atomic.Bool // nothing is to begin any more
 	stopped  chan struct{}
@@ -168,6 +169,7 @@ func (l *Loop) turn() {
 	l.runReady()
 	l.host.Turned()
 	l.turns.Add(1)
+	l.cut = false
 }
 
 // patience is how long the loop may wait for a completion: not at all when
@@ -185,8 +187,11 @@ func (l *Loop) patience() time.Duration {
 }
 
 // busy says that something is left to do. Completions are left when the turn
-// that reaped them ended in a panic, or when Quiesce has set them aside.
-func (l *Loop) busy() bool { return l.ready.Len() > 0 || l.begin < l.end || len(l.quiesce.aside) > 0 }
+// that reaped them ended in a panic, or when Quiesce has set them aside. A turn that was
+// cut short has left what comes at its end.
+func (l *Loop) busy() bool {
+	return l.ready.Len() > 0 || l.begin < l.end || l.cut || len(l.quiesce.aside) > 0
+}
 
 // enter submits and waits.
 func (l *Loop) enter(wait time.Duration) {

@@ -173,7 +173,7 @@ func (p *Pool) narrow() {
 		return
 	}
 	if p.least > p.target/2 {
-		p.target = max(p.target/2, min(firstTarget, p.limit))
+		p.target = max(p.target/2, min(firstTarget, p.target))
 	}
 	p.least, p.turns = p.target, 0
 }
