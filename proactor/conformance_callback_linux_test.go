@@ -1,6 +1,7 @@
 package proactor_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -44,6 +45,8 @@ type callbackScene struct {
 
 func newCallbackScene(t *testing.T, rt *proactor.Runtime) *callbackScene {
 	c, peer := acceptedOn(t, rt, 0)
+	// Whatever the machine's sockets hold by default, these hold less than what is queued behind.
+	require.NoError(t, errors.Join(peer.SetReadBuffer(1<<20), c.SetWriteBuffer(1<<20)))
 	s := &callbackScene{T: t, rt: rt, c: c, peer: peer, panicked: make(chan any, 1), read: make(chan string, 1)}
 	t.Cleanup(func() { c.Abort() })
 	return s

@@ -3,7 +3,9 @@ package proactor_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
+	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -18,12 +20,12 @@ func TestConformanceListenerClose(t *testing.T) { conform(t, closingListeners) }
 var closingListeners = []behaviour{
 	{name: "when Close returns the kernel refuses, and the address is free", show: func(t *testing.T, rt *proactor.Runtime) {
 		addresses := map[string][2]string{
-			"tcp":             {"tcp", "127.0.0.1:0"},
-			"tcp, both":       {"tcp", ":0"},
+			"tcp":             {"tcp", ownAddress()},
+			"tcp, both":       {"tcp", fmt.Sprint(":", ownPort(t))},
 			"path":            {"unix", filepath.Join(t.TempDir(), "s")},
-			"abstract":        {"unix", "@" + filepath.Base(t.TempDir()) + t.Name()[:20]},
+			"abstract":        {"unix", abstractName("closing")},
 			"packets":         {"unixpacket", filepath.Join(t.TempDir(), "s")},
-			"abstract packet": {"unixpacket", "@" + filepath.Base(t.TempDir()) + t.Name()[:21]},
+			"abstract packet": {"unixpacket", abstractName("closing-packets")},
 		}
 		for name, a := range addresses {
 			t.Run(name, func(t *testing.T) {
@@ -71,7 +73,7 @@ var closingListeners = []behaviour{
 	}},
 	{name: "everybody closes at once", show: func(t *testing.T, rt *proactor.Runtime) {
 		for range 20 {
-			ln, err := rt.Listen("tcp", "127.0.0.1:0")
+			ln, err := rt.Listen("tcp", ownAddress())
 			require.NoError(t, err)
 			waiting := ln.Accept()
 			var all sync.WaitGroup
@@ -96,4 +98,26 @@ var closingListeners = []behaviour{
 			require.ErrorIs(t, err, syscall.ECONNREFUSED)
 		}
 	}},
+}
+
+// ownPort is a port at which nobody listens, and which the kernel gives to nobody who asks for
+// any: on every address, what was closed there refuses connections, and is free.
+func ownPort(t *testing.T) int {
+	t.Helper()
+	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	require.NoError(t, err)
+	var least, most int
+	_, err = fmt.Sscan(string(text), &least, &most)
+	require.NoError(t, err)
+	for range 1000 {
+		port := 1024 + rand.IntN(1<<16-1024)
+		if least <= port && port <= most {
+			continue
+		}
+		if ln, err := net.Listen("tcp", fmt.Sprint(":", port)); err == nil {
+			require.NoError(t, ln.Close())
+			return port
+		}
+	}
+	return 0 // all are given to whoever asks for any
 }

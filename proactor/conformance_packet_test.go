@@ -413,7 +413,7 @@ var packets = []behaviour{
 		require.ErrorIs(t, err, net.ErrWriteToConnected)
 	}},
 	{name: "a refusal is reported, and receiving goes on", show: func(t *testing.T, rt *proactor.Runtime) {
-		peer := udpPeer(t, "127.0.0.1:0")
+		peer := udpPeer(t, ownAddress())
 		at := peer.LocalAddr()
 		c, err := rt.DialPacket(t.Context(), "udp", at.String()).Await(t.Context())
 		require.NoError(t, err)

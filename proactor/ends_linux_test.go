@@ -208,7 +208,7 @@ func everythingEnds(t *testing.T, rt *proactor.Runtime, dice *rand.Rand) {
 	for range 1 + dice.IntN(12) {
 		a.some()
 		if dice.IntN(3) == 0 {
-			time.Sleep(time.Duration(dice.IntN(500)) * time.Microsecond)
+			time.Sleep(time.Duration(dice.IntN(500)) * time.Microsecond) // how far it gets differs, what must end does not
 		}
 	}
 	time.Sleep(time.Duration(dice.IntN(2_000)) * time.Microsecond)

@@ -195,7 +195,7 @@ var limiting = []behaviour{
 		require.True(t, rt.Loops()[0].Do(func() {
 			begun <- from.Forward(to, proactor.ForwardIdleTimeout(briefly))
 			from.Loop().Go(t.Context(), func(context.Context) error { // behind it, in the same turn
-				time.Sleep(2 * briefly)
+				time.Sleep(2 * briefly) // the loop stands still: longer only makes it clearer
 				return nil
 			})
 		}))

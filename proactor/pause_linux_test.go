@@ -2,7 +2,6 @@ package proactor_test
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -332,13 +331,6 @@ var closingShared = []behaviour{
 		first.Close()
 		require.NoError(t, ln.Close())
 	}},
-}
-
-// ownAddress is where no other process listens, and nobody connects from: what was closed there
-// refuses connections, and is free.
-func ownAddress() string {
-	pid := os.Getpid()
-	return fmt.Sprintf("127.%d.%d.%d:0", 64+pid>>16, pid>>8&0xff, pid&0xff)
 }
 
 // pausedAtLimit pauses a listener whose only place is taken, and closes it.

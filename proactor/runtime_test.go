@@ -135,6 +135,13 @@ func descriptorNames() (names []string) {
 // is one for all processes of the machine, and two runs of the tests may meet.
 func abstractName(name string) string { return fmt.Sprintf("@goproactor-%s-%d", name, os.Getpid()) }
 
+// ownAddress is where no other process listens, and nobody connects from: what was closed there
+// refuses connections, and is free.
+func ownAddress() string {
+	pid := os.Getpid()
+	return fmt.Sprintf("127.%d.%d.%d:0", 64+pid>>16, pid>>8&0xff, pid&0xff)
+}
+
 // listen opens a listener whose address dial can take.
 func listen(t *testing.T, rt *proactor.Runtime) *proactor.Listener {
 	t.Helper()

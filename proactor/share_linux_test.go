@@ -66,7 +66,7 @@ func TestBusyLoopHoldsItsProcessor(t *testing.T) {
 			// does, and those of a collection.
 			ran := make(chan struct{})
 			go func() {
-				time.Sleep(time.Millisecond)
+				time.Sleep(time.Millisecond) // a timer makes it ready: when does not matter
 				runtime.GC()
 				close(ran)
 			}()

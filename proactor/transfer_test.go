@@ -166,11 +166,12 @@ func TestClientThatNeverReads(t *testing.T) {
 				addr := serveEcho(t, rt, style)
 				c := dial(t, addr)
 				// The writer stalls once every buffer between here and there is
-				// full; a deadline ends it.
-				require.NoError(t, c.SetWriteDeadline(time.Now().Add(300*time.Millisecond)))
+				// full; a deadline ends it. Each write has its own: one that takes
+				// in without end is found out on a slow machine, too.
 				var written int
 				chunk := make([]byte, 64<<10)
 				for {
+					require.NoError(t, c.SetWriteDeadline(time.Now().Add(300*time.Millisecond)))
 					n, err := c.Write(chunk)
 					written += n
 					if err != nil {
