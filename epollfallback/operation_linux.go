@@ -204,8 +204,8 @@ func (q *Queue) issue(op *operation) {
 // mustQueue reports whether others wait before op.
 func (q *Queue) mustQueue(op *operation) bool {
 	d := q.lookup(op.fd)
-	if d == nil || d.queues[op.queue].empty() || !q.confirm(d) {
-		return false
+	if d == nil || d.queues[op.queue].empty() || op.opcode == ring.OpConnect || !q.confirm(d) {
+		return false // a connect overtakes nobody: what waits to write, or connects, is answered by it
 	}
 	if op.dontWait() { // its turn comes now or never
 		q.run(d, op.queue)
