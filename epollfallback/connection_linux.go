@@ -123,6 +123,11 @@ func (q *Queue) connect(op *operation) outcome {
 	errno := q.connectNow(op)
 	if errno == unix.ECONNABORTED && op.done == 0 {
 		op.done = 1 // that was about an attempt before, which is over now
+		if op.d != nil {
+			// Parked, it keeps its place in the queue: somebody else took the error of its
+			// own attempt, a receive or SO_ERROR.
+			return q.connect(op)
+		}
 		q.keep(op)
 		q.successors.push(op)
 		q.toStart++

@@ -354,13 +354,24 @@ func (q *Queue) vacate(d *descriptor) bool {
 		d.owned = true
 		return false
 	}
-	q.move(d, dup)
+	if !q.move(d, dup) {
+		d.owned = true
+		return false
+	}
 	return true
 }
 
-// move lets what is parked on d wait under another number of the same file.
-func (q *Queue) move(d *descriptor, fd int32) {
-	events, number := d.events, d.fd
+// move lets what is parked on d wait under another number of the same file. It returns
+// false if epoll takes no more (ENOSPC, ENOMEM): then they go on under the number they have.
+func (q *Queue) move(d *descriptor, fd int32) bool {
+	number := d.fd
+	q.scratch.event = unix.EpollEvent{Events: d.events, Fd: fd, Pad: q.generation + 1}
+	if q.controlRaw(unix.EPOLL_CTL_ADD, fd) != 0 {
+		q.blocking(unix.SYS_CLOSE, uintptr(fd), 0, 0, 0, 0, 0)
+		return false
+	}
+	q.generation++
+	d.generation = q.generation
 	q.forget(d)
 	q.fresh(fd)
 	q.makeRoom(fd)
@@ -374,13 +385,8 @@ func (q *Queue) move(d *descriptor, fd int32) {
 	// A registration belongs to file and number: the old one would outlive
 	// the number.
 	q.controlRaw(unix.EPOLL_CTL_DEL, number)
-	q.generation++
-	d.generation = q.generation
-	if q.control(unix.EPOLL_CTL_ADD, d, events) != 0 {
-		d.owned = false
-		q.blocking(unix.SYS_CLOSE, uintptr(fd), 0, 0, 0, 0, 0)
-		q.lose(d)
-	}
+	q.trust(d)
+	return true
 }
 
 // kindAt finds out what a number stands for, and remembers. It may be that of

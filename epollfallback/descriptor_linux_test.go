@@ -276,3 +276,28 @@ func TestCloseEndsTheRegistrationOfAFileThatLivesOn(t *testing.T) {
 	b.quiet()
 	require.Zero(t, b.stale)
 }
+
+// Where epoll takes no other number of a file, what is in flight goes on under the number
+// that it has. Here epoll has that other number of the file already.
+func TestCloseWhereEpollTakesNoDuplicate(t *testing.T) {
+	b := open(t)
+	ours, peer := pair(t)
+	number, errno := b.duplicate(int32(ours))
+	require.Zero(t, errno)
+	require.NoError(t, unix.EpollCtl(int(b.epoll), unix.EPOLL_CTL_ADD, int(number), &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: number}))
+	require.NoError(t, unix.Close(int(number)))
+	p := make([]byte, 8)
+	b.entry(1, func(e *ring.SQE) { e.PrepRecv(ours, p, 0) })
+	b.entry(2, func(e *ring.SQE) { e.PrepPoll(ours, ring.PollIn) })
+	b.quiet()
+	b.entry(3, func(e *ring.SQE) { e.PrepClose(ours) })
+	b.expect(3, 0)
+	b.entry(4, func(e *ring.SQE) { e.PrepRecv(ours, p, 0) })
+	b.fails(4, unix.EBADF)
+	write(t, peer, "hello")
+	b.expect(1, 5)
+	b.expect(2, int(ring.PollIn))
+	b.quiet()
+	_, err := unix.FcntlInt(uintptr(ours), unix.F_GETFD, 0)
+	require.Equal(t, unix.EBADF, err, "the last of them closes it")
+}

@@ -204,13 +204,28 @@ func (q *Queue) issue(op *operation) {
 // mustQueue reports whether others wait before op.
 func (q *Queue) mustQueue(op *operation) bool {
 	d := q.lookup(op.fd)
-	if d == nil || d.queues[op.queue].empty() || !q.confirm(d) {
+	if d == nil || d.queues[op.queue].empty() || op.overtakes() || !q.confirm(d) {
 		return false
 	}
-	if op.dontWait() { // its turn comes now or never
-		q.run(d, op.queue)
+	if !op.dontWait() {
+		return true
 	}
-	return !d.queues[op.queue].empty()
+	q.run(d, op.queue) // its turn comes now or never
+	// A message may go to another than the one that has no room for those before it.
+	return !d.queues[op.queue].empty() && (op.opcode != ring.OpSendmsg || q.kindAt(op.fd) != datagrams)
+}
+
+// overtakes reports whether op is about something else than what waits on its side of
+// the descriptor: a connect, whose answer is whether there is a connection, and a receive
+// from the queue of errors or of urgent data.
+func (op *operation) overtakes() bool {
+	switch op.opcode {
+	case ring.OpConnect:
+		return true
+	case ring.OpRecv, ring.OpRecvmsg:
+		return op.opFlags&(unix.MSG_ERRQUEUE|unix.MSG_OOB) != 0
+	}
+	return false
 }
 
 // dontWait reports whether EAGAIN is an answer, not a reason to wait.

@@ -24,7 +24,7 @@ func RunOn(t *testing.T, kernel ring.Report, open func() (ring.Queue, error)) {
 
 // contract is what holds of every queue.
 func contract() [][]testCase {
-	return [][]testCase{basics, streams, socketOptions, buffers, accepts, polls, timeouts, links, brokenLinks, cancels, endings, messages, files, aroundCache, cursors, shared, registeredBuffers, directDescriptors, zeroCopies, splices, pipes, multishotReads}
+	return [][]testCase{basics, streams, socketOptions, buffers, accepts, polls, timeouts, links, brokenLinks, cancels, endings, messages, files, aroundCache, cursors, shared, registeredBuffers, directDescriptors, zeroCopies, splices, pipes, multishotReads, overtaking}
 }
 
 // RunAbout is the part of RunOn, and of RunReceiving, that is about an operation, set-up
