@@ -721,7 +721,7 @@ func TestHostileLatency(t *testing.T) {
 		for time.Since(begun) < *hostileFor {
 			withinBounds(t, rt)
 			held = max(held, rt.Stats().Total().Held)
-			time.Sleep(50 * time.Millisecond)
+			time.Sleep(50 * time.Millisecond) // the pace of the look at the bounds
 		}
 		served.Wait()
 		descriptors, s := openDescriptors(t), rt.Stats().Total()

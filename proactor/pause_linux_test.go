@@ -28,15 +28,8 @@ var pausing = []behaviour{
 		require.NoError(t, ln.OnConn(count(&old)))
 		turned := dial(t, ln.Addr())
 		io.ReadAll(turned) // the accept is armed
-		files, err := ln.Files()
-		require.NoError(t, err)
-		heirs, err := rt.FileListeners(files) // as in another process
-		require.NoError(t, err)
-		defer heirs[0].Close()
-		for _, f := range files {
-			f.Close()
-		}
-		require.NoError(t, heirs[0].OnConn(count(&new)))
+		heir := adoptedFrom(t, rt, ln)
+		require.NoError(t, heir.OnConn(count(&new)))
 		stepped(t, rt.Loops()[0])
 		before := old.Load()
 		paused := make(chan futures.Future[struct{}], 1)
@@ -61,15 +54,8 @@ var pausing = []behaviour{
 		require.NoError(t, ln.OnConn(func(c *proactor.Conn) { c.Close() }))
 		turned := dial(t, ln.Addr())
 		io.ReadAll(turned) // the accept is armed
-		files, err := ln.Files()
-		require.NoError(t, err)
-		heirs, err := rt.FileListeners(files) // as in another process
-		require.NoError(t, err)
-		defer heirs[0].Close()
-		for _, f := range files {
-			f.Close()
-		}
-		require.NoError(t, heirs[0].OnConn(func(c *proactor.Conn) { c.Close() }))
+		heir := adoptedFrom(t, rt, ln)
+		require.NoError(t, heir.OnConn(func(c *proactor.Conn) { c.Close() }))
 		l := rt.Loops()[0]
 		stepped(t, l)
 		stepped(t, l) // both wait for clients
@@ -80,7 +66,7 @@ var pausing = []behaviour{
 		}))
 		c := <-client
 		require.NoError(t, c.SetReadDeadline(time.Now().Add(30*time.Second)))
-		_, err = c.Read(make([]byte, 1))
+		_, err := c.Read(make([]byte, 1))
 		require.Equal(t, io.EOF, err, "nobody has accepted it")
 	}},
 	{name: "what one loop hands to another is not lost", show: func(t *testing.T, rt *proactor.Runtime) {
@@ -557,6 +543,20 @@ func stepped(t *testing.T, l *proactor.Loop) {
 	t.Helper()
 	_, err := l.Go(context.Background(), func(context.Context) error { return nil }).Await(t.Context())
 	require.NoError(t, err)
+}
+
+// adoptedFrom is a second listener on the socket of one, as in another process.
+func adoptedFrom(t *testing.T, rt *proactor.Runtime, ln *proactor.Listener) *proactor.Listener {
+	t.Helper()
+	files, err := ln.Files()
+	require.NoError(t, err)
+	all, err := rt.FileListeners(files)
+	require.NoError(t, err)
+	t.Cleanup(func() { all[0].Close() })
+	for _, f := range files {
+		f.Close()
+	}
+	return all[0]
 }
 
 // heir is the process that has the sockets of a listener, too, and accepts when that has

@@ -70,11 +70,14 @@ func (s *soak) sample(after time.Duration) Sample {
 		}
 	}
 	bounds := s.most
+	settle(settleLimit, func() bool {
+		operations, _ := s.inUse()
+		return bounds.InFlight == 0 || operations <= bounds.InFlight
+	})
 	settle(idleLimit, func() bool {
 		debug.FreeOSMemory()
-		operations, _ := s.inUse()
 		return bounds.Goroutines == 0 || int64(runtime.NumGoroutine()) <= bounds.Goroutines+goroutineSlack &&
-			descriptors() <= bounds.Descriptors+descriptorSlack && operations <= bounds.InFlight
+			descriptors() <= bounds.Descriptors+descriptorSlack
 	})
 	for range collections {
 		debug.FreeOSMemory()
@@ -131,10 +134,10 @@ func resident() (bytes int64) {
 	return pages * int64(unix.Getpagesize())
 }
 
-// The rule: the first quarter of the samples is the warm-up. What is counted may in the
-// median of the last quarter exceed the most that it was by then by a fixed slack:
-// coroutines, workers and pipes that have served are kept for the next, and a runtime has
-// the more of them the older it is. Of bytes, the median of the last quarter may exceed
+// The rule: the first quarter of the samples is the warm-up. Operations in flight may
+// never be more than they were by then. Goroutines and descriptors may in the median of
+// the last quarter exceed that by a fixed slack: coroutines, workers and pipes that have
+// served are kept for the next, and a runtime has the more of them the older it is. Of bytes, the median of the last quarter may exceed
 // the median of the quarter after the warm-up by a tenth and a fixed slack. How many
 // receive buffers a runtime has depends on its age, too: the heap is counted without them,
 // and resident memory may grow by the most that there were, as nobody knows how many of
@@ -183,10 +186,14 @@ func (r rule) judge(samples []Sample) Verdict {
 	}
 	median := func(of []Sample) int64 { return values(of)[len(of)/2] }
 	v := Verdict{What: r.what, Bytes: r.bytes}
-	if !v.Bytes {
-		v.Before = slices.Max(values(samples[:quarter]))
-		v.After, v.Limit = median(samples[len(samples)-quarter:]), v.Before+r.slack
-	} else {
+	switch {
+	case r.slack == 0:
+		v.Before, v.After = slices.Max(values(samples[:quarter])), slices.Max(values(samples[quarter:]))
+		v.Limit = v.Before
+	case !v.Bytes:
+		v.Before, v.After = slices.Max(values(samples[:quarter])), median(samples[len(samples)-quarter:])
+		v.Limit = v.Before + r.slack
+	default:
 		v.Before, v.After = median(samples[quarter:2*quarter]), median(samples[len(samples)-quarter:])
 		v.Limit = v.Before + v.Before/10 + r.slack
 		if r.withBuffers {

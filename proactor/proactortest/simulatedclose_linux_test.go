@@ -17,7 +17,7 @@ func TestSimulatedCloseTwice(t *testing.T) {
 		rt.Go(context.Background(), func(ctx context.Context) error {
 			close(begun)
 			rt.Sleep(time.Hour).Await(ctx)
-			time.Sleep(time.Second) // it takes a while to end
+			time.Sleep(time.Second) // it takes a while to end, by the fake clock
 			return nil
 		})
 		<-begun
