@@ -22,13 +22,15 @@ func TestPauseThenClose(t *testing.T) { conform(t, pausing) }
 
 var pausing = []behaviour{
 	{name: "what has woken the listener that pauses does not wait for another client", opts: []proactor.Option{proactor.WithLoops(1)}, show: func(t *testing.T, rt *proactor.Runtime) {
-		ln := listen(t, rt)
+		first := listen(t, rt)
+		both := adopted(t, rt, first, 2) // neither passes the socket on: both wait by an accept
+		require.NoError(t, first.Close())
+		ln, heir := both[0], both[1]
 		count := func(n *atomic.Int64) func(*proactor.Conn) { return func(c *proactor.Conn) { n.Add(1); c.Close() } }
 		var old, new atomic.Int64
 		require.NoError(t, ln.OnConn(count(&old)))
 		turned := dial(t, ln.Addr())
 		io.ReadAll(turned) // the accept is armed
-		heir := adoptedFrom(t, rt, ln)
 		require.NoError(t, heir.OnConn(count(&new)))
 		stepped(t, rt.Loops()[0])
 		before := old.Load()
@@ -54,7 +56,7 @@ var pausing = []behaviour{
 		require.NoError(t, ln.OnConn(func(c *proactor.Conn) { c.Close() }))
 		turned := dial(t, ln.Addr())
 		io.ReadAll(turned) // the accept is armed
-		heir := adoptedFrom(t, rt, ln)
+		heir := adopted(t, rt, ln, 1)[0]
 		require.NoError(t, heir.OnConn(func(c *proactor.Conn) { c.Close() }))
 		l := rt.Loops()[0]
 		stepped(t, l)
@@ -545,18 +547,21 @@ func stepped(t *testing.T, l *proactor.Loop) {
 	require.NoError(t, err)
 }
 
-// adoptedFrom is a second listener on the socket of one, as in another process.
-func adoptedFrom(t *testing.T, rt *proactor.Runtime, ln *proactor.Listener) *proactor.Listener {
+// adopted makes n listeners of the socket of one, as other processes do.
+func adopted(t *testing.T, rt *proactor.Runtime, ln *proactor.Listener, n int) (all []*proactor.Listener) {
 	t.Helper()
 	files, err := ln.Files()
 	require.NoError(t, err)
-	all, err := rt.FileListeners(files)
-	require.NoError(t, err)
-	t.Cleanup(func() { all[0].Close() })
+	for range n {
+		made, err := rt.FileListeners(files)
+		require.NoError(t, err)
+		t.Cleanup(func() { made[0].Close() })
+		all = append(all, made...)
+	}
 	for _, f := range files {
 		f.Close()
 	}
-	return all[0]
+	return all
 }
 
 // heir is the process that has the sockets of a listener, too, and accepts when that has
