@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -453,8 +454,48 @@ func TestDryPoolIsLogged(t *testing.T) {
 	}, proactor.WithLoops(1), proactor.WithBuffers(1024, 4), proactor.WithLogger(slog.New(log)))
 }
 
-// A ring of the larger buffers that runs dry stops nobody: those of the usual size
-// do until there are some again.
+// However much waits to be received, a loop receives no more of it at a time than stays in
+// a processor's cache, and needs no more buffers than that.
+func TestMuchAtATimeTakesFewBuffers(t *testing.T) {
+	const conns, size = 200, 256 << 10
+	for _, style := range served {
+		t.Run(style, func(t *testing.T) {
+			onEach(t, func(t *testing.T, rt *proactor.Runtime) {
+				addr := serveEcho(t, rt, style)
+				var clients []*net.TCPConn
+				for range conns {
+					clients = append(clients, dial(t, addr))
+				}
+				for range 4 {
+					busy, goOn := make(chan struct{}), make(chan struct{})
+					rt.Loops()[0].Do(func() { close(busy); <-goOn })
+					<-busy
+					sent := make([]int, conns)
+					for i, c := range clients {
+						for sent[i] < size {
+							n := pushed(c, make([]byte, size-sent[i]))
+							if n == 0 {
+								break
+							}
+							sent[i] += n
+						}
+					}
+					close(goOn)
+					for i, c := range clients {
+						_, err := io.ReadFull(c, make([]byte, sent[i]))
+						require.NoError(t, err)
+					}
+				}
+				s := rt.Stats().Total()
+				require.LessOrEqual(t, s.BufferBytes, 32<<20)
+				nothingHeld(t, rt)
+			}, proactor.WithLoops(1))
+		})
+	}
+}
+
+// A ring of the larger buffers that runs dry stops nobody: receives wait until there are
+// some again.
 func TestDryBulkRing(t *testing.T) {
 	const size, bulk = "1024", "8192" // of a buffer
 	log := &logged{}

@@ -235,13 +235,8 @@ func (r *receiver) stopped(errno int32) {
 	case syscall.ENOBUFS:
 		// No buffer was free. This is usual under load, and no error of the peer.
 		l.noteNoBuffer(r.pool(), r.conn)
-		if r.inBulk {
-			l.bulk.Refused()
-			r.bulk = false
-			return // the next receive uses a buffer of the usual size
-		}
 		r.starved = true
-		l.buffers.Wait(r)
+		r.pool().Wait(r)
 	default:
 		if r.multishot && r.conn.medium == file {
 			// EINVAL before Linux 6.7, EBADFD of a descriptor that cannot be polled. A

@@ -37,6 +37,9 @@ func (l *Loop) notice(of scarcity) *slog.Logger {
 // noteNoBuffer counts a receive of h that found no buffer in p. It is armed again.
 func (l *Loop) noteNoBuffer(p *engine.Pool, h holder) {
 	l.counts.noBuffers++
+	if !p.AtLimit() {
+		return // usual where much comes at a time
+	}
 	if log := l.notice(buffersScarce); log != nil {
 		log.Info("no receive buffer was free", append(attributesOf(h),
 			"size", p.Size(), "allocated", p.Buffers(), "leased", p.Out(), "times", l.counts.noBuffers)...)

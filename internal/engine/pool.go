@@ -11,31 +11,34 @@ import (
 // queue through a buffer ring. Idle connections hold none of it.
 //
 // A block is in the ring, spare, or lent: filled, with a lease on it. How many of
-// them one connection may hold, and what happens beyond: account.go. When a
-// receive finds none, the ring gets twice as many.
+// them one connection may hold, and what happens beyond: account.go. A receive that
+// finds none waits until there are some again.
 //
 // The queue takes blocks first in, first out, so all that are in the ring get
 // their turn, and large messages in many blocks are never in the cache. So the
 // ring holds no more than are needed at a time, and what it is given is what
-// came back last. When there is nothing left to give it the pool grows, up to its
-// limit.
+// came back last. When receives find none, it gets twice as many; but not when
+// those that were there have brought as much at a time as stays in the cache: then
+// more would have all of it go through memory. When there is nothing left to give it
+// the pool grows, up to its limit.
 type Pool struct {
-	loop    *Loop
-	ring    *ring.BufferRing
-	size    int // bytes of a block
-	limit   int // blocks at most
-	bytes   int // of memory for them, with the gaps between
-	blocks  []*block
-	spare   []*block // neither in the ring nor lent, the warmest last
-	inRing  int
-	out     int // lent
-	target  int // of inRing
-	least   int // inRing was, since turns began to count
-	turns   int // in which the ring was not seen running low
-	free    *Lease
-	refused bool // a receive found nothing, and went elsewhere
-	copied  uint64
-	copies  copies
+	loop   *Loop
+	ring   *ring.BufferRing
+	size   int // bytes of a block
+	limit  int // blocks at most
+	bytes  int // of memory for them, with the gaps between
+	blocks []*block
+	spare  []*block // neither in the ring nor lent, the warmest last
+	inRing int
+	out    int // lent
+	target int // of inRing
+	floor  int // of target
+	filled int // bytes that receives have brought since the last turn
+	least  int // inRing was, since turns began to count
+	turns  int // in which the ring was not seen running low
+	free   *Lease
+	copied uint64
+	copies copies
 
 	waiters fifo.Queue[BufferWaiter] // found no buffer, first come first
 }
@@ -56,9 +59,12 @@ const (
 	// takes no memory.
 	firstBytes = 4 << 20
 
-	// firstTarget is how many blocks the ring holds until more are needed, less
-	// if those bytes are not as many.
-	firstTarget = 32
+	// warmBytes is how much is received at a time at most where blocks are filled: what
+	// a core's own cache holds.
+	warmBytes = 1 << 20
+
+	// The ring holds no fewer blocks than those bytes are, within these bounds.
+	leastFloor, mostFloor = 2, 32
 
 	// After so many turns in which half of the ring was never needed, it is
 	// made smaller.
@@ -75,8 +81,9 @@ func (p *Pool) Open(l *Loop, group uint16, size, count int) error {
 		return fmt.Errorf("provide %d buffers of %d bytes: %w", count, size, err)
 	}
 	p.loop, p.ring, p.size, p.limit = l, r, size, count
+	p.floor = min(max(leastFloor, warmBytes/size), mostFloor, count)
+	p.target = p.floor
 	p.grow()
-	p.target = min(firstTarget, len(p.blocks))
 	p.Publish()
 	return nil
 }
@@ -130,12 +137,15 @@ func (p *Pool) Publish() {
 		return
 	}
 	waiting := p.waiters.Len() > 0
-	if waiting || p.refused {
-		p.refused = false
+	switch {
+	case p.filled >= warmBytes:
+		p.halve()
+	case waiting:
 		p.widen()
-	} else {
+	default:
 		p.narrow()
 	}
+	p.filled = 0
 	for p.inRing < p.target && p.hasSpare() {
 		last := len(p.spare) - 1
 		p.provide(p.spare[last])
@@ -151,7 +161,7 @@ func (p *Pool) Publish() {
 // running low, before it is dry: one that is dry when the loop goes to sleep stays dry
 // until something wakes the loop, and that may be never.
 func (p *Pool) hasSpare() bool {
-	if len(p.spare) == 0 && p.inRing < min(p.target, firstTarget)/2+1 {
+	if len(p.spare) == 0 && p.inRing < p.floor/2+1 {
 		p.grow()
 	}
 	return len(p.spare) > 0
@@ -159,8 +169,7 @@ func (p *Pool) hasSpare() bool {
 
 // widen makes the ring larger, and the pool if it has not as many blocks.
 func (p *Pool) widen() {
-	p.target = min(2*p.target, p.limit)
-	p.least, p.turns = p.target, 0
+	p.aim(min(2*p.target, p.limit))
 	if p.target > len(p.blocks) {
 		p.grow()
 	}
@@ -169,20 +178,27 @@ func (p *Pool) widen() {
 // narrow makes the ring smaller when half of it has not been needed for long.
 func (p *Pool) narrow() {
 	p.least = min(p.least, p.inRing)
-	if p.turns++; p.turns < calmTurns {
-		return
+	switch p.turns++; {
+	case p.turns < calmTurns:
+	case p.least > p.target/2:
+		p.halve()
+	default:
+		p.aim(p.target)
 	}
-	if p.least > p.target/2 {
-		p.target = max(p.target/2, min(firstTarget, p.target))
-	}
-	p.least, p.turns = p.target, 0
 }
+
+// halve makes the ring smaller.
+func (p *Pool) halve() { p.aim(max(p.target/2, p.floor)) }
+
+// aim sets how many blocks the ring is to hold, and begins to count turns.
+func (p *Pool) aim(target int) { p.target, p.least, p.turns = target, target, 0 }
 
 // Wait makes w wait for buffers.
 func (p *Pool) Wait(w BufferWaiter) { p.waiters.Push(w) }
 
-// Refused notes that a receive found no buffer, and does without this pool.
-func (p *Pool) Refused() { p.refused = true }
+// AtLimit says that the ring cannot hold more blocks: when receives find none then, the
+// pool is too small.
+func (p *Pool) AtLimit() bool { return p.target == p.limit }
 
 // wakeWaiters lets receives that found no buffer try again: no more of them than
 // there are blocks, or they would only be refused again.
@@ -203,6 +219,7 @@ func (p *Pool) Copied() uint64 { return p.copied }
 func (p *Pool) Received(n int, flags uint32, a *Account) *Lease {
 	b := p.blocks[flags>>16]
 	p.inRing--
+	p.filled += n
 	data := b.mem[:n:n]
 	RaceWrote(data)
 	if p.lends(a) {
