@@ -3,6 +3,8 @@ package proactor
 import (
 	"io"
 	"os"
+
+	"github.com/goproactor/goproactor/internal/sockets"
 )
 
 // ReadFrom implements io.ReaderFrom: it writes everything that it reads from r. A file,
@@ -42,22 +44,26 @@ func (n *netConn) readFrom(r io.Reader) (moved int64, handled bool, err error) {
 // readFromFile sends a regular file from its cursor on, at most limit bytes if that is
 // not negative.
 func (n *netConn) readFromFile(f *os.File, limit int64) (moved int64, handled bool, err error) {
-	status, err := f.Stat()
-	if err != nil || !status.Mode().IsRegular() || n.conn.medium == packets {
+	raw, err := f.SyscallConn()
+	if err != nil || n.conn.medium == packets {
 		return 0, false, nil
 	}
-	at, err := f.Seek(0, io.SeekCurrent)
-	if err != nil {
-		return 0, false, nil
-	}
-	left := status.Size() - at
-	if limit >= 0 {
-		left = min(left, limit)
-	}
-	if left <= 0 {
+	var at, left int64
+	if raw.Control(func(fd uintptr) {
+		if at, left = sockets.RestOfFile(int(fd)); limit >= 0 {
+			left = min(left, limit)
+		}
+		if left > 0 && n.conn.loop.engine.Inside() && n.ctx.Err() == nil {
+			moved = n.conn.sendAtOnce(int(fd), at, left)
+		}
+	}) != nil || left <= 0 {
 		return 0, false, nil // the end, or a file without a true size (proc(5))
 	}
-	moved, err = n.conn.SendFile(f, at, left).Await(n.ctx)
+	if moved < left {
+		var more int64
+		more, err = n.conn.SendFile(f, at+moved, left-moved).Await(n.ctx)
+		moved += more
+	}
 	if _, failure := f.Seek(at+moved, io.SeekStart); err == nil {
 		err = failure
 	}

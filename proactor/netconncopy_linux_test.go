@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/goproactor/goproactor/proactor"
 	"github.com/stretchr/testify/require"
@@ -56,6 +57,47 @@ var netConnMethods = []behaviour{
 			require.EqualValues(t, 3, k)
 			require.NoError(t, n.(interface{ CloseWrite() error }).CloseWrite())
 			require.Equal(t, string(content[3:])+"end", <-came)
+		})
+	}},
+	{name: "ReadFrom files between writes", show: func(t *testing.T, rt *proactor.Runtime) {
+		// More than the sockets hold, and less; in the page cache, since just written.
+		sizes := []int{40_000, 8 << 20, 3, 64 << 10}
+		var want []byte
+		var files []*os.File
+		for i, size := range sizes {
+			content := bytes.Repeat([]byte{byte('a' + i)}, size)
+			f := fileOf(t, content)
+			files = append(files, f)
+			want = append(append(append(want, "head"...), content...), "tail"...)
+		}
+		inNetConn(t, rt, func(n net.Conn, peer *net.TCPConn) {
+			came := make(chan []byte, 1)
+			go func() { b, _ := io.ReadAll(peer); came <- b }()
+			for i, f := range files {
+				wrote(t, n, "head")
+				k, err := n.(io.ReaderFrom).ReadFrom(f)
+				require.NoError(t, err)
+				require.EqualValues(t, sizes[i], k)
+				at, err := f.Seek(0, io.SeekCurrent)
+				require.NoError(t, err)
+				require.EqualValues(t, sizes[i], at)
+				wrote(t, n, "tail")
+			}
+			require.NoError(t, n.(interface{ CloseWrite() error }).CloseWrite())
+			require.True(t, bytes.Equal(want, <-came))
+		})
+	}},
+	{name: "ReadFrom a file after the deadline", show: func(t *testing.T, rt *proactor.Runtime) {
+		f := fileOf(t, make([]byte, 64<<10))
+		inNetConn(t, rt, func(n net.Conn, peer *net.TCPConn) {
+			require.NoError(t, n.SetWriteDeadline(time.Unix(1, 0)))
+			k, err := n.(io.ReaderFrom).ReadFrom(f)
+			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+			require.Zero(t, k)
+			require.NoError(t, n.SetWriteDeadline(time.Time{}))
+			k, err = n.(io.ReaderFrom).ReadFrom(f)
+			require.NoError(t, err)
+			require.EqualValues(t, 64<<10, k)
 		})
 	}},
 	{name: "ReadFrom and WriteTo another connection", show: func(t *testing.T, rt *proactor.Runtime) {

@@ -19,17 +19,13 @@ const (
 // sendCached sends what comes next if it is in the page cache. Otherwise it returns false.
 func (s *fileSend) sendCached() bool {
 	c := s.conn
-	n := min(s.left, cachedPiece)
-	if n < leastCached || c.medium != stream || !sockets.Cached(s.fd, s.off, n) {
+	moved, errno, cached := c.transmit(s.fd, s.off, s.left)
+	if !cached {
 		return false
 	}
-	moved, errno := s.transmit(int(n))
-	if moved > 0 {
-		c.touch(int(moved))
-		s.off += int64(moved)
-		s.sent += int64(moved)
-		s.left -= int64(moved)
-	}
+	s.off += moved
+	s.sent += moved
+	s.left -= moved
 	switch {
 	case s.left == 0:
 		s.finish(nil)
@@ -43,12 +39,30 @@ func (s *fileSend) sendCached() bool {
 	return true
 }
 
-// transmit is sendfile(2).
-func (s *fileSend) transmit(n int) (moved int, errno syscall.Errno) {
-	c := s.conn
+// sendAtOnce sends of the n bytes of a file at off what is in the page cache and the socket
+// takes, if nothing waits to be sent before it. The loop calls it; what it does not send is
+// for SendFile, which tells why.
+func (c *Conn) sendAtOnce(fd int, off, n int64) (moved int64) {
+	if c.send.queue.Len() == 0 && c.send.kept() == 0 && c.send.refusal() == nil {
+		moved, _, _ = c.transmit(fd, off, n)
+	}
+	return moved
+}
+
+// transmit is sendfile(2) of a piece that is in the page cache; cached is false if it is not,
+// or not worth it.
+func (c *Conn) transmit(fd int, off, n int64) (moved int64, errno syscall.Errno, cached bool) {
+	n = min(n, cachedPiece)
+	if n < leastCached || c.medium != stream || !sockets.Cached(fd, off, n) {
+		return 0, 0, false
+	}
 	c.naming.Lock()
-	defer c.naming.Unlock()
-	return sockets.SendFile(c.fd, s.fd, s.off, n)
+	k, errno := sockets.SendFile(c.fd, fd, off, int(n))
+	c.naming.Unlock()
+	if k > 0 {
+		c.touch(k)
+	}
+	return int64(k), errno, true
 }
 
 func (s *fileSend) awaitRoom() {

@@ -1,6 +1,7 @@
 package sockets
 
 import (
+	"io"
 	"os"
 	"syscall"
 	"unsafe"
@@ -28,6 +29,20 @@ func Cached(fd int, off, n int64) bool {
 	at := off + n - 1
 	got, _, errno := syscall.RawSyscall6(unix.SYS_PREADV2, uintptr(fd), uintptr(unsafe.Pointer(&vector)), 1, uintptr(at), uintptr(uint64(at)>>32), unix.RWF_NOWAIT)
 	return errno == 0 && got == 1
+}
+
+// RestOfFile is where the cursor of a regular file is, and how many bytes follow it; left is
+// zero for anything else.
+func RestOfFile(fd int) (at, left int64) {
+	var status unix.Stat_t
+	if err := unix.Fstat(fd, &status); err != nil || status.Mode&unix.S_IFMT != unix.S_IFREG {
+		return 0, 0
+	}
+	at, err := unix.Seek(fd, 0, io.SeekCurrent)
+	if err != nil {
+		return 0, 0
+	}
+	return at, max(status.Size-at, 0)
 }
 
 // SendFile moves up to n bytes of a file at off to a socket, as many as that takes without

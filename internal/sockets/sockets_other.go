@@ -100,4 +100,6 @@ func SpliceToSocket(int, int, int) (int, syscall.Errno) { return 0, syscall.EINV
 
 func Cached(int, int64, int64) bool { return false }
 
+func RestOfFile(int) (at, left int64) { return 0, 0 }
+
 func SendFile(int, int, int64, int) (int, syscall.Errno) { return 0, syscall.EINVAL }
