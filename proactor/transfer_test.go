@@ -165,6 +165,8 @@ func TestClientThatNeverReads(t *testing.T) {
 			onEach(t, func(t *testing.T, rt *proactor.Runtime) {
 				addr := serveEcho(t, rt, style)
 				c := dial(t, addr)
+				require.NoError(t, c.SetReadBuffer(64<<10)) // the defaults may be many megabytes
+				require.NoError(t, c.SetWriteBuffer(64<<10))
 				// The writer stalls once every buffer between here and there is
 				// full; a deadline ends it. Each write has its own: one that takes
 				// in without end is found out on a slow machine, too.
