@@ -487,7 +487,7 @@ func TestMuchAtATimeTakesFewBuffers(t *testing.T) {
 					}
 				}
 				s := rt.Stats().Total()
-				require.LessOrEqual(t, s.BufferBytes, 32<<20)
+				require.LessOrEqual(t, s.BufferBytes, 48<<20)
 				nothingHeld(t, rt)
 			}, proactor.WithLoops(1))
 		})
