@@ -37,6 +37,7 @@ type Loop struct {
 	programs engine.Account // of Buffer
 
 	fileMemories fileMemories // for SendFile
+	sentAtOnce   int64        // bytes of files in this turn, see Conn.sendAtOnce
 
 	conns     []*Conn                 // every open connection of this loop
 	residents engine.Roster[resident] // what else is open, and a Shutdown waits for
@@ -90,6 +91,7 @@ func (h *host) Flush() {
 
 // Turned gives buffers back and publishes the counters.
 func (h *host) Turned() {
+	h.sentAtOnce = 0
 	h.buffers.Publish()
 	h.bulk.Publish()
 	h.messages.Publish()

@@ -41,10 +41,13 @@ func (s *fileSend) sendCached() bool {
 
 // sendAtOnce sends of the n bytes of a file at off what is in the page cache and the socket
 // takes, if nothing waits to be sent before it. The loop calls it; what it does not send is
-// for SendFile, which tells why.
+// for SendFile, which tells why. So is what comes after one piece in a turn: who copies
+// file after file to a peer that keeps up would hold up the loop.
 func (c *Conn) sendAtOnce(fd int, off, n int64) (moved int64) {
-	if c.send.queue.Len() == 0 && c.send.kept() == 0 && c.send.refusal() == nil {
+	l := c.loop
+	if l.sentAtOnce < cachedPiece && c.send.queue.Len() == 0 && c.send.kept() == 0 && c.send.refusal() == nil {
 		moved, _, _ = c.transmit(fd, off, n)
+		l.sentAtOnce += moved
 	}
 	return moved
 }
