@@ -87,6 +87,26 @@ var netConnMethods = []behaviour{
 			require.True(t, bytes.Equal(want, <-came))
 		})
 	}},
+	{name: "ReadFrom many files leaves others their turn", opts: []proactor.Option{proactor.WithLoops(1)}, show: func(t *testing.T, rt *proactor.Runtime) {
+		f := fileOf(t, make([]byte, 64<<10))
+		var conns []*proactor.Conn
+		for range 48 { // so that each has room
+			c, peer := accepted(t, rt)
+			conns = append(conns, c)
+			go io.Copy(io.Discard, peer)
+		}
+		inTask(t, rt, conns[0], func(ctx context.Context) {
+			others := 0
+			rt.Loops()[0].Do(func() { others++ })
+			for _, c := range conns {
+				_, err := f.Seek(0, io.SeekStart)
+				require.NoError(t, err)
+				_, err = c.NetConn(ctx).(io.ReaderFrom).ReadFrom(f)
+				require.NoError(t, err)
+			}
+			require.Equal(t, 1, others)
+		})
+	}},
 	{name: "ReadFrom a file after the deadline", show: func(t *testing.T, rt *proactor.Runtime) {
 		f := fileOf(t, make([]byte, 64<<10))
 		inNetConn(t, rt, func(n net.Conn, peer *net.TCPConn) {
