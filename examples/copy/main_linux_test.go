@@ -155,6 +155,8 @@ func TestKilled(t *testing.T) {
 			require.NoError(t, t.Context().Err())
 			runtime.Gosched()
 		}
+		// Stopped, it is under way for as long as is wanted, and does not fill the disk.
+		require.NoError(t, c.Process.Signal(syscall.SIGSTOP))
 		_, stderr, status := copied(t, "-backend", backend, from, to)
 		require.Equal(t, 1, status)
 		require.Contains(t, stderr, "another copy to the same name is under way")
