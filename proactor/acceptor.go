@@ -32,7 +32,6 @@ type acceptor struct {
 	socketless bool                    // its connections are accepted by other acceptors
 	closed     func()                  // called once the socket is closed
 	onStopped  []func()                // of Pause, see acceptingStopped
-	stranded   int                     // see acceptStranded
 
 	backoffTimer engine.Timer  // until the next try after a shortage
 	backoff      time.Duration // the last wait after a shortage
@@ -121,10 +120,6 @@ func (a *acceptor) Complete(result int32, flags uint32) {
 
 // rearm follows the end of an operation on the socket.
 func (a *acceptor) rearm() {
-	if a.strandsClients() {
-		a.acceptStranded()
-		return
-	}
 	a.acceptingStopped()
 	a.arm()
 	a.settled()
@@ -167,33 +162,11 @@ func (a *acceptor) acceptOne() {
 		a.loop.counts.acceptsPaused++
 		return
 	}
-	a.acceptAtOnce()
-}
-
-// acceptAtOnce accepts a connection that there is, for which a place is reserved.
-func (a *acceptor) acceptAtOnce() {
 	sqe := a.loop.engine.Next()
 	sqe.PrepAccept(a.fd, sockets.AcceptFlags)
 	a.userData = a.loop.engine.Submit(sqe, (*oneAccept)(a))
 	a.armed, a.stopping = true, true
 	a.loop.engine.Cancel(a.userData)
-}
-
-// strandsClients reports whether clients wait in the queue of a socket that others accept
-// from, too, and Pause has ended the accept.
-func (a *acceptor) strandsClients() bool {
-	ln := a.listener
-	return a.stranded > 0 && !a.armed && ln.paused.Load() && ln.shared.Load() > 0 && !ln.limited() &&
-		!a.ended() && !a.backoffTimer.Armed() && sockets.Acceptable(a.fd)
-}
-
-// acceptStranded accepts a client for whom the kernel may have woken this accept alone
-// (EPOLLEXCLUSIVE, on io_uring). The others would not learn of it before the next client
-// connects. Such clients are in the queue already: no more than it holds are accepted.
-func (a *acceptor) acceptStranded() {
-	a.stranded--
-	a.listener.admit()
-	a.acceptAtOnce()
 }
 
 // oneAccept is the acceptor while it accepts one connection. Under a limit, a multishot

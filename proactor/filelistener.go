@@ -16,10 +16,11 @@ import (
 // each loop in turn.
 //
 // Another process may have the socket, too, for example the one that this process
-// replaces: each connection is accepted by one of them. Close closes only this duplicate,
-// and leaves the file of a Unix socket, see SetUnlinkOnClose. The blocking mode, which
-// the processes share, is not changed: io_uring accepts from a non-blocking socket, too,
-// at the cost of a poll for each burst of connections.
+// replaces: each connection is accepted by one of them. So that none is left to a process
+// that ends, each that waits for clients is woken, and accepts one connection at a time: a
+// connection that is over at once costs up to a tenth more. Close closes only this
+// duplicate, and leaves the file of a Unix socket, see SetUnlinkOnClose. The blocking mode,
+// which the processes share, is not changed.
 //
 // Errors are *net.OpError with Op "file"; errors.Is finds os.ErrClosed for a closed
 // file, os.ErrInvalid for nil, syscall.ENOTSUP if it does not listen, and ErrClosed
@@ -154,10 +155,8 @@ func (ln *Listener) Files() (files []*os.File, err error) {
 		}
 		files = append(files, f)
 	}
-	if ln.passedOn.CompareAndSwap(false, true) {
-		for _, a := range ln.acceptors {
-			a.loop.engine.Perform(a.pollFromNow)
-		}
+	for _, a := range ln.acceptors {
+		a.loop.engine.Perform(a.pollFromNow)
 	}
 	return files, nil
 }
@@ -181,10 +180,10 @@ func (ln *Listener) SetUnlinkOnClose(on bool) { ln.unlink.Store(on) }
 // Pause stops accepting until Resume. A client that connects meanwhile waits in the
 // kernel's queue, or is refused when that is full. Open connections go on. The future
 // resolves when no accept is under way: every connection accepted so far has been given
-// to its handler, or is there for Accept, which gives it out after a Close, too. Of a socket
-// that another process has, too, those are accepted who were in its queue by then. A Close
-// after that loses no connection of a socket that another process has too; without the
-// Pause it may drop some. Any goroutine may call it.
+// to its handler, or is there for Accept, which gives it out after a Close, too. A Close
+// after that loses no connection of a socket that another process has too, which accepts
+// those in the kernel's queue; without the Pause it may drop some. Any goroutine may call
+// it.
 //
 // A Pause does not wait for clients to leave: under a limit (WithMaxConns, WithAcceptRate)
 // no connection is taken from the kernel's queue before there is a place for it.
@@ -231,7 +230,6 @@ func countdown(n int, last func()) func() {
 // stopAccepting stops accepting, and calls stopped when that is done.
 func (a *acceptor) stopAccepting(stopped func()) {
 	a.onStopped = append(a.onStopped, stopped)
-	a.stranded = a.loop.rt.options.listenBacklog
 	if a.armed {
 		a.pause()
 	}

@@ -44,8 +44,7 @@ type Listener struct {
 	closed      atomic.Bool                // the sockets refuse connections
 	paused      atomic.Bool                // by Pause
 	std         *netListener               // once NetListener was called
-	shared      atomic.Int32               // not zero: others have its sockets, which are not shut down
-	passedOn    atomic.Bool                // Files gave its sockets to who takes its place, see polls
+	shared      atomic.Int32               // not zero: others may have its sockets, which are not shut down, see polls
 	done        *futures.Promise[struct{}] // resolves when the sockets are closed
 }
 
@@ -133,9 +132,9 @@ func (ln *Listener) limited() bool { return ln.limit > 0 || ln.quotas.rate.inter
 
 // polls reports whether acceptors wait by a poll, and then accept one connection. Of the
 // accepts that wait, in all processes, the kernel wakes one alone (EPOLLEXCLUSIVE, on
-// io_uring); of polls, each. So a listener whose place another takes does not keep a
-// client to itself when it closes or its process ends.
-func (ln *Listener) polls() bool { return ln.limited() || ln.passedOn.Load() }
+// io_uring); of polls, each. So a listener of a socket that others have, too, does not
+// keep a client to itself when it closes or its process ends.
+func (ln *Listener) polls() bool { return ln.limited() || ln.shared.Load() != 0 }
 
 // admit takes a place for a connection, unless the listener is at its limit.
 func (ln *Listener) admit() bool {

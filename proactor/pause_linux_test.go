@@ -23,7 +23,7 @@ func TestPauseThenClose(t *testing.T) { conform(t, pausing) }
 var pausing = []behaviour{
 	{name: "what has woken the listener that pauses does not wait for another client", opts: []proactor.Option{proactor.WithLoops(1)}, show: func(t *testing.T, rt *proactor.Runtime) {
 		first := listen(t, rt)
-		both := adopted(t, rt, first, 2) // neither passes the socket on: both wait by an accept
+		both := adopted(t, rt, first, 2) // neither passes the socket on
 		require.NoError(t, first.Close())
 		ln, heir := both[0], both[1]
 		count := func(n *atomic.Int64) func(*proactor.Conn) { return func(c *proactor.Conn) { n.Add(1); c.Close() } }
@@ -70,6 +70,32 @@ var pausing = []behaviour{
 		require.NoError(t, c.SetReadDeadline(time.Now().Add(30*time.Second)))
 		_, err := c.Read(make([]byte, 1))
 		require.Equal(t, io.EOF, err, "nobody has accepted it")
+	}},
+	{name: "a listener that has adopted its socket closes without Pause: no client waits for another", opts: []proactor.Option{proactor.WithLoops(1)}, show: func(t *testing.T, rt *proactor.Runtime) {
+		first := listen(t, rt)
+		both := adopted(t, rt, first, 2)
+		require.NoError(t, first.Close())
+		var dropped, served atomic.Int32
+		require.NoError(t, both[0].OnConn(func(c *proactor.Conn) { dropped.Add(1); c.Close() }))
+		require.NoError(t, both[1].OnConn(func(c *proactor.Conn) { served.Add(1); c.Close() }))
+		l := rt.Loops()[0]
+		stepped(t, l)
+		stepped(t, l) // both wait for clients
+		clients := make([]*net.TCPConn, 8)
+		require.True(t, l.Do(func() {
+			for i := range clients {
+				clients[i] = dial(t, both[0].Addr())
+			}
+			both[0].Close() // in the same turn
+		}))
+		stepped(t, l)
+		for _, c := range clients {
+			require.NoError(t, c.SetReadDeadline(time.Now().Add(30*time.Second)))
+			_, err := c.Read(make([]byte, 1))
+			require.Equal(t, io.EOF, err, "nobody has accepted it")
+		}
+		require.Zero(t, dropped.Load(), "accepted after Close")
+		eventually(t, func() bool { return served.Load() == int32(len(clients)) }, rt.Describe)
 	}},
 	{name: "what one loop hands to another is not lost", show: func(t *testing.T, rt *proactor.Runtime) {
 		for range 20 {

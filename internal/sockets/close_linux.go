@@ -28,17 +28,6 @@ func CloseAll(fds []int) {
 // addresses (SO_REUSEADDR), although an accept in flight keeps it open.
 func StopListening(fd int) { unix.Shutdown(fd, unix.SHUT_RDWR) }
 
-// Acceptable reports whether a connection waits in a listening socket's queue.
-func Acceptable(fd int) bool {
-	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-	for {
-		n, err := unix.Poll(fds, 0)
-		if err != unix.EINTR {
-			return n > 0 && fds[0].Revents&unix.POLLIN != 0
-		}
-	}
-}
-
 // Reset makes the peer of a TCP connection see a reset, at once. Closing with a
 // linger of zero would do that too, but the operations in flight end at a
 // shutdown only, and that says goodbye with a FIN. Connecting to no address

@@ -65,7 +65,6 @@ func RightsSpace(int) int                                { return 0 }
 func RemoveFile(string)                                  {}
 func Close(int)                                          {}
 func CloseAll([]int)                                     {}
-func Acceptable(int) bool                                { return false }
 func Reset(int)                                          {}
 func StopListening(int)                                  {}
 func MessagesEnded(int) bool                             { return true }
