@@ -6,8 +6,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -19,7 +22,9 @@ import (
 
 // TestMain is the program itself when a test starts it.
 func TestMain(m *testing.M) {
+	unix.Umask(0o022) // tests look at permissions
 	if os.Getenv("COPY_MAIN") != "" {
+		limitFiles(os.Getenv("COPY_LIMIT"))
 		main()
 		return
 	}
@@ -105,31 +110,95 @@ func TestRefuses(t *testing.T) {
 	require.Contains(t, stderr, "carrier-pigeon")
 }
 
-// It is told to stop in the middle of a file that has no data, and much of it.
+// fileLimit is how much a copy writes at most that is to be stopped in the middle of its
+// file: no disk is filled, however late the machine lets the test stop it.
+const fileLimit = 64 << 20
+
+// limitFiles has this process fail with EFBIG to write a file beyond so many bytes.
+func limitFiles(bytes string) {
+	if bytes == "" {
+		return
+	}
+	n, err := strconv.ParseUint(bytes, 10, 64)
+	if err == nil {
+		signal.Ignore(unix.SIGXFSZ)
+		err = unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: n, Max: n})
+	}
+	if err != nil {
+		panic(err)
+	}
+}
+
+// hole makes a file without data that is much longer than a copy of it may be.
+func hole(t *testing.T, name string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(name, nil, 0o600))
+	require.NoError(t, os.Truncate(name, 16*fileLimit))
+}
+
+// midway starts a copy of a hole, and stops it (SIGSTOP) when it has written some. One that
+// was at the limit before the machine let the test stop it is done again.
+func midway(t *testing.T, backend, from, to string) (c *exec.Cmd, stderr *bytes.Buffer) {
+	t.Helper()
+	for {
+		stderr = new(bytes.Buffer)
+		c = exec.CommandContext(t.Context(), os.Args[0], "-backend", backend, from, to)
+		c.Env = append(os.Environ(), "COPY_MAIN=1", fmt.Sprint("COPY_LIMIT=", fileLimit))
+		c.Stderr = stderr
+		require.NoError(t, c.Start())
+		for !begun(to) && !has(t, c, unix.WEXITED|unix.WNOHANG) {
+			require.NoError(t, t.Context().Err())
+			runtime.Gosched()
+		}
+		c.Process.Signal(syscall.SIGSTOP)
+		has(t, c, unix.WEXITED|unix.WSTOPPED)
+		if begun(to) && !has(t, c, unix.WEXITED|unix.WNOHANG) {
+			return c, stderr
+		}
+		c.Process.Signal(syscall.SIGCONT)
+		require.Error(t, c.Wait())
+		require.Contains(t, stderr.String(), syscall.EFBIG.Error())
+	}
+}
+
+// begun reports whether a copy has written something.
+func begun(to string) bool {
+	info, err := os.Stat(to + ".part")
+	return err == nil && info.Size() > 0
+}
+
+// has reports whether a process has ended or stopped, as waitid(2) is asked, and leaves its
+// status for Wait.
+func has(t *testing.T, c *exec.Cmd, how int) bool {
+	t.Helper()
+	for {
+		var changed unix.Siginfo
+		err := unix.Waitid(unix.P_PID, c.Process.Pid, &changed, how|unix.WNOWAIT, nil)
+		if err != unix.EINTR {
+			require.NoError(t, err)
+			return changed.Signo != 0
+		}
+	}
+}
+
+// It is told to stop in the middle of a file.
 func TestInterrupted(t *testing.T) {
 	onEach(t, func(t *testing.T, backend string) {
 		dir := t.TempDir()
 		from, to := filepath.Join(dir, "from"), filepath.Join(dir, "to")
-		require.NoError(t, os.WriteFile(from, nil, 0o600))
-		require.NoError(t, os.Truncate(from, 1<<40))
+		hole(t, from)
 		require.NoError(t, os.WriteFile(to, []byte("what was there before"), 0o600))
-		var errs bytes.Buffer
-		c := exec.CommandContext(t.Context(), os.Args[0], "-backend", backend, from, to)
-		c.Env = append(os.Environ(), "COPY_MAIN=1")
-		c.Stderr = &errs
-		require.NoError(t, c.Start())
-		for {
-			if info, err := os.Stat(to + ".part"); err == nil && info.Size() > 0 {
-				break
-			}
-			require.NoError(t, t.Context().Err())
-			runtime.Gosched()
+		said := syscall.EFBIG.Error()
+		for strings.Contains(said, syscall.EFBIG.Error()) { // it was at the limit before it saw the signal
+			c, stderr := midway(t, backend, from, to)
+			require.NoError(t, c.Process.Signal(syscall.SIGINT))
+			require.NoError(t, c.Process.Signal(syscall.SIGCONT))
+			require.Error(t, c.Wait())
+			require.Equal(t, 1, c.ProcessState.ExitCode())
+			onlyThese(t, dir, "from", "to")
+			said = stderr.String()
 		}
-		require.NoError(t, c.Process.Signal(syscall.SIGINT))
-		require.Error(t, c.Wait())
-		require.Equal(t, 1, c.ProcessState.ExitCode())
-		require.Equal(t, "copy: interrupted\n", errs.String())
-		onlyThese(t, dir, "from", "to")
+		require.Equal(t, "copy: interrupted\n", said)
 		got, err := os.ReadFile(to)
 		require.NoError(t, err)
 		require.Equal(t, "what was there before", string(got))
@@ -141,32 +210,20 @@ func TestInterrupted(t *testing.T) {
 func TestKilled(t *testing.T) {
 	onEach(t, func(t *testing.T, backend string) {
 		dir := t.TempDir()
-		from, to, endless := filepath.Join(dir, "from"), filepath.Join(dir, "to"), filepath.Join(dir, "endless")
+		from, to, long := filepath.Join(dir, "from"), filepath.Join(dir, "to"), filepath.Join(dir, "long")
 		require.NoError(t, os.WriteFile(from, []byte("the whole of it"), 0o640))
-		require.NoError(t, os.WriteFile(endless, nil, 0o600))
-		require.NoError(t, os.Truncate(endless, 1<<40))
-		c := exec.CommandContext(t.Context(), os.Args[0], "-backend", backend, endless, to)
-		c.Env = append(os.Environ(), "COPY_MAIN=1")
-		require.NoError(t, c.Start())
-		for {
-			if info, err := os.Stat(to + ".part"); err == nil && info.Size() > 0 {
-				break
-			}
-			require.NoError(t, t.Context().Err())
-			runtime.Gosched()
-		}
-		// Stopped, it is under way for as long as is wanted, and does not fill the disk.
-		require.NoError(t, c.Process.Signal(syscall.SIGSTOP))
+		hole(t, long)
+		c, _ := midway(t, backend, long, to)
 		_, stderr, status := copied(t, "-backend", backend, from, to)
 		require.Equal(t, 1, status)
 		require.Contains(t, stderr, "another copy to the same name is under way")
 		require.NoError(t, c.Process.Kill())
 		require.Error(t, c.Wait())
-		onlyThese(t, dir, "from", "endless", "to.part")
+		onlyThese(t, dir, "from", "long", "to.part")
 
 		_, stderr, status = copied(t, "-backend", backend, from, to)
 		require.Zero(t, status, stderr)
-		onlyThese(t, dir, "from", "endless", "to")
+		onlyThese(t, dir, "from", "long", "to")
 		got, err := os.ReadFile(to)
 		require.NoError(t, err)
 		require.Equal(t, "the whole of it", string(got))
