@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"flag"
 	"io"
 	"os"
 	"os/exec"
@@ -71,8 +72,18 @@ func spin(ctx context.Context, done func() bool) {
 	})
 }
 
+// requireUnused skips a test whose own profile or trace go test makes already: a process
+// has one at a time.
+func requireUnused(t *testing.T, name string) {
+	t.Helper()
+	if f := flag.Lookup(name); f != nil && f.Value.String() != "" {
+		t.Skipf("go test makes one itself: -%s", name)
+	}
+}
+
 // A CPU profile shows the labels of handlers.
 func TestLabelsInACPUProfile(t *testing.T) {
+	requireUnused(t, "test.cpuprofile")
 	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
 		addr := serve(t, rt, func(ctx context.Context, c *proactor.Conn) error {
 			left := 0
@@ -82,9 +93,7 @@ func TestLabelsInACPUProfile(t *testing.T) {
 		})
 		eventually(t, func() bool {
 			var profile bytes.Buffer
-			if err := pprof.StartCPUProfile(&profile); err != nil {
-				t.Skip(err) // go test -cpuprofile takes one
-			}
+			require.NoError(t, pprof.StartCPUProfile(&profile))
 			c := dial(t, addr)
 			wrote(t, c, "begin")
 			io.ReadAll(c)
@@ -112,16 +121,15 @@ func waits(ctx context.Context, c *proactor.Conn) error {
 func TestExecutionTrace(t *testing.T) {
 	goTool, err := exec.LookPath("go")
 	if err != nil {
-		t.Skip("go tool trace reads the trace: ", err)
+		t.Skip("needs the go command, which reads the trace: ", err)
 	}
+	requireUnused(t, "test.trace")
 	onEach(t, func(t *testing.T, rt *proactor.Runtime) {
 		addr := serve(t, rt, waits)
 		file, err := os.Create(filepath.Join(t.TempDir(), "trace"))
 		require.NoError(t, err)
 		defer file.Close()
-		if err := trace.Start(file); err != nil {
-			t.Skip(err) // go test -trace takes one
-		}
+		require.NoError(t, trace.Start(file))
 		c := dial(t, addr)
 		wrote(t, c, "ping")
 		_, err = io.ReadAll(c)

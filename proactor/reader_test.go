@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -347,9 +346,6 @@ var readingFrames = []behaviour{
 	}},
 	{name: "messages make one stream", show: func(t *testing.T, rt *proactor.Runtime) {
 		a, b, err := rt.SocketPair("unixpacket")
-		if errors.Is(err, errors.ErrUnsupported) {
-			t.Skip(err)
-		}
 		require.NoError(t, err)
 		for _, s := range []string{"ab", "", "c\nd", "", "\n"} {
 			_, err := a.SendBytes([]byte(s)).Await(t.Context())

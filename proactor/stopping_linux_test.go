@@ -162,10 +162,12 @@ func leased(t *testing.T) (name string, end func()) {
 	require.NoError(t, os.WriteFile(name, nil, 0o600))
 	f, err := os.OpenFile(name, os.O_RDWR, 0)
 	require.NoError(t, err)
-	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
+	_, err = unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_WRLCK)
+	if err == unix.EINVAL {
 		f.Close()
-		t.Skipf("this file system has no leases: %v", err)
+		t.Skipf("the file system of temporary files has no leases: %v", err)
 	}
+	require.NoError(t, err)
 	return name, sync.OnceFunc(func() { f.Close() })
 }
 
@@ -316,7 +318,7 @@ var stopping = []behaviour{
 		inherited := func() string {
 			out, err := exec.Command("ls", "-l", "/proc/self/fd").CombinedOutput()
 			if errors.Is(err, exec.ErrNotFound) {
-				t.Skip(err)
+				t.Skip("needs ls: ", err)
 			}
 			require.NoError(t, err, "%s", out)
 			return string(out)

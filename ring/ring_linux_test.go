@@ -8,19 +8,43 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"unsafe"
 
+	"github.com/goproactor/goproactor/internal/lockedmemory"
+	"github.com/goproactor/goproactor/internal/queueabi"
 	iouring_syscall "github.com/iceber/iouring-go/syscall"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
 
 // RequireKernel skips where this process may open no ring at all, as in most
-// containers. Any other error is for the test to report.
+// containers, or none but a small one. Any other error is for the test to report.
 func RequireKernel(t testing.TB) {
 	t.Helper()
 	if err := Probe().Setup; errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission) {
 		t.Skip("no io_uring here: ", err)
 	}
+	if err := lockedmemory.Short(); err != nil {
+		t.Skip(err)
+	}
+}
+
+// What RequireKernel skips is what the kernel refuses, and nothing that the probe got wrong.
+func TestProbeAgreesWithTheKernel(t *testing.T) {
+	var params [120]byte // struct io_uring_params
+	fd, _, errno := syscall.Syscall(unix.SYS_IO_URING_SETUP, 8, uintptr(unsafe.Pointer(&params)), 0)
+	if errno != 0 {
+		require.ErrorIs(t, Probe().Setup, errno)
+		return
+	}
+	require.NoError(t, unix.Close(int(fd)))
+	// A filter may still refuse other calls, and kernels before 6.1 have not all that is needed.
+	err := Probe().Require()
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOSYS) || queueabi.Before(KernelRelease(), 6, 1) {
+		require.Error(t, err)
+		return
+	}
+	require.NoError(t, err)
 }
 
 // open opens a ring for the test's own goroutine.

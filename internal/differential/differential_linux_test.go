@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/goproactor/goproactor/epollfallback"
+	"github.com/goproactor/goproactor/internal/lockedmemory"
 	"github.com/goproactor/goproactor/internal/queueabi"
 	"github.com/goproactor/goproactor/ring"
 	"github.com/stretchr/testify/require"
@@ -52,6 +53,9 @@ func requireKernel(t testing.TB) {
 	q, err := openKernel()
 	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission) {
 		t.Skip("no io_uring here: ", err)
+	}
+	if short := lockedmemory.Short(); short != nil {
+		t.Skip(short)
 	}
 	require.NoError(t, err)
 	require.NoError(t, q.Close())

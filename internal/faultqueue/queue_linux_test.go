@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/goproactor/goproactor/epollfallback"
+	"github.com/goproactor/goproactor/internal/lockedmemory"
 	"github.com/goproactor/goproactor/internal/queuetest"
 	"github.com/goproactor/goproactor/ring"
 	"github.com/stretchr/testify/require"
@@ -22,16 +23,27 @@ var queues = map[string]func() (ring.Queue, error){
 	"epoll":    func() (ring.Queue, error) { return epollfallback.Open(epollfallback.Options{}) },
 }
 
+// requireKernel skips where this process may open no ring. The other queue is everywhere.
+func requireKernel(t *testing.T) {
+	t.Helper()
+	if err := ring.Probe().Require(); errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission) {
+		t.Skip("no io_uring here: ", err)
+	}
+	if err := lockedmemory.Short(); err != nil {
+		t.Skip(err)
+	}
+}
+
 // onEach runs test on each queue that this machine has.
 func onEach(t *testing.T, test func(t *testing.T, open func() (ring.Queue, error))) {
 	for name, open := range queues {
 		t.Run(name, func(t *testing.T) {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
-			q, err := open()
-			if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission) {
-				t.Skip(err)
+			if name == "io_uring" {
+				requireKernel(t)
 			}
+			q, err := open()
 			require.NoError(t, err)
 			require.NoError(t, q.Close())
 			test(t, open)
