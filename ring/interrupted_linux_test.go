@@ -40,9 +40,10 @@ func TestSignalsCancelNoTransfer(t *testing.T) {
 func terminal(t *testing.T) (master, slave int) {
 	t.Helper()
 	master, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
-	if err != nil {
+	if err == unix.ENOENT || err == unix.EACCES || err == unix.ENODEV {
 		t.Skipf("needs pseudoterminals: %v", err)
 	}
+	require.NoError(t, err)
 	t.Cleanup(func() { unix.Close(master) })
 	require.NoError(t, unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 0))
 	number, err := unix.IoctlGetInt(master, unix.TIOCGPTN)

@@ -98,10 +98,8 @@ func TestOtherNetworks(t *testing.T) {
 			}
 		})
 		t.Run(backend+"/tcp6", func(t *testing.T) {
-			if ln, err := net.Listen("tcp6", "[::1]:0"); err != nil {
-				t.Skip("no IPv6 here: ", err)
-			} else {
-				ln.Close()
+			if !exampletest.IPv6(t) {
+				t.Skip("no IPv6 here")
 			}
 			s := exampletest.Start(t, "-network", "tcp6", "-addr", "[::1]:0", "-backend", backend)
 			require.NoError(t, echoed("tcp6", s.Addr, 1, 1<<20))

@@ -81,10 +81,8 @@ func TestUDPEcho(t *testing.T) {
 }
 
 func TestIPv6(t *testing.T) {
-	if c, err := net.ListenPacket("udp6", "[::1]:0"); err != nil {
-		t.Skip("no IPv6 here: ", err)
-	} else {
-		c.Close()
+	if !exampletest.IPv6(t) {
+		t.Skip("no IPv6 here")
 	}
 	for _, backend := range exampletest.Backends(t) {
 		s := exampletest.Start(t, "-addr", "[::1]:0", "-network", "udp6", "-backend", backend)

@@ -9,14 +9,17 @@ package exampletest
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/goproactor/goproactor/proactor/proactortest"
@@ -39,9 +42,9 @@ var build = sync.OnceValues(func() (program string, err error) {
 	program = filepath.Join(dir, filepath.Base(here))
 	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
 	if err != nil {
-		err = fmt.Errorf("%w: %s", err, out)
+		return "", fmt.Errorf("%w: %s", err, out)
 	}
-	return program, err
+	return program, os.Chmod(program, 0o755) // whatever the umask
 })
 
 // Main runs the tests and removes what they built.
@@ -143,4 +146,17 @@ func Backends(t testing.TB) (names []string) {
 		names = append(names, b.String())
 	}
 	return names
+}
+
+// IPv6 reports whether this machine has its loopback address of IPv6, and logs why not.
+func IPv6(t testing.TB) bool {
+	t.Helper()
+	ln, err := net.Listen("tcp6", "[::1]:0")
+	if errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT) {
+		t.Log("no IPv6 here: ", err)
+		return false
+	}
+	require.NoError(t, err)
+	ln.Close()
+	return true
 }

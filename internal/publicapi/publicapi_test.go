@@ -39,6 +39,13 @@ var modules = map[string]string{
 	"proxyprotocol.txt": "proactor/proxyprotocol",
 }
 
+// hasModules reports whether a module and all that it needs is here, or can be had.
+func hasModules(dir string) bool {
+	cmd := exec.Command("go", "list", "-deps", "-test", "-f", "{{.Name}}", "./...")
+	cmd.Dir = dir
+	return cmd.Run() == nil
+}
+
 // TestPublicAPI compares what the packages export with the listings.
 func TestPublicAPI(t *testing.T) {
 	for file, dir := range modules {
@@ -46,7 +53,7 @@ func TestPublicAPI(t *testing.T) {
 			_, err := os.ReadDir(filepath.Join(root, dir)) // has the go command look at its files
 			require.NoError(t, err)
 			exports, err := exportData(filepath.Join(root, dir))
-			if err != nil && dir != "." {
+			if err != nil && dir != "." && !hasModules(filepath.Join(root, dir)) {
 				t.Skipf("what the module needs cannot be had here: %v", err) // CI tests it where it can
 			}
 			require.NoError(t, err)

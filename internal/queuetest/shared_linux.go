@@ -34,9 +34,10 @@ func (h *harness) unwritten() (fd int, openWriter func() int) {
 // terminal is a pseudoterminal, in raw mode.
 func (h *harness) terminal() (master, slave int) {
 	master, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
-	if err != nil {
+	if err == unix.ENOENT || err == unix.EACCES || err == unix.ENODEV {
 		h.Skipf("needs pseudoterminals: %v", err)
 	}
+	require.NoError(h, err)
 	h.owned(master)
 	n, err := unix.IoctlGetInt(master, unix.TIOCGPTN)
 	require.NoError(h, err)
