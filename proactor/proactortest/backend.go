@@ -3,8 +3,10 @@ package proactortest
 import (
 	"errors"
 	"io/fs"
+	"syscall"
 	"testing"
 
+	"github.com/goproactor/goproactor/internal/lockedmemory"
 	"github.com/goproactor/goproactor/proactor"
 )
 
@@ -51,6 +53,8 @@ func missing(t testing.TB, b proactor.Backend) error {
 	switch {
 	case err == nil:
 		rt.Close()
+	case errors.Is(err, syscall.ENOMEM) && b == proactor.IOUring && lockedmemory.Short() != nil:
+		return lockedmemory.Short() // which says what to raise
 	case !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, fs.ErrPermission):
 		t.Fatalf("%v does not start, and not because this machine has none: %v", b, err)
 	}
