@@ -264,17 +264,27 @@ func TestIdle(t *testing.T) {
 func TestLimits(t *testing.T) {
 	onEach(t, func(t *testing.T, backend string) {
 		u := start(t, "127.0.0.1:0", echo)
-		s := proxied(t, backend, u.address(), "-max-conns", "1")
+		s := proxied(t, backend, u.address(), "-max-conns", "1", "-loops", "1")
 		c := greet(t, s.Addr)
-		second := make(chan error, 1)
-		go func() { second <- echoed(s.Addr, 1, 1000) }() // waits in the kernel's queue
-		select {
-		case err := <-second:
-			require.FailNow(t, "it was served", "%v", err)
-		case <-time.After(50 * time.Millisecond): // long enough to notice, mostly
+		second, err := net.Dial("tcp", s.Addr) // waits in the kernel's queue
+		require.NoError(t, err)
+		defer second.Close()
+		_, err = io.WriteString(second, "hello")
+		require.NoError(t, err)
+		for range 100 { // a proxy without the limit comes to the second meanwhile
+			_, err = io.WriteString(c, "hello")
+			require.NoError(t, err)
+			_, err = io.ReadFull(c, make([]byte, 5))
+			require.NoError(t, err)
 		}
+		require.NoError(t, second.SetReadDeadline(time.Now().Add(50*time.Millisecond)))
+		_, err = second.Read(make([]byte, 5))
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded, "it was served")
 		require.NoError(t, c.Close())
-		require.NoError(t, <-second)
+		require.NoError(t, second.SetReadDeadline(time.Time{}))
+		_, err = io.ReadFull(second, make([]byte, 5))
+		require.NoError(t, err)
+		require.NoError(t, second.Close())
 		s.Stop(t, syscall.SIGTERM)
 
 		s = proxied(t, backend, u.address(), "-max-conns-per-address", "1")
