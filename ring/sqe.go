@@ -328,7 +328,8 @@ func (e *SQE) PrepCancel(userData uint64, flags uint32) {
 }
 
 // PrepCancelFD cancels what is in flight on a descriptor: one entry, or all
-// of them with CancelAll. Linux 5.19.
+// of them with CancelAll. It is the number that the entries have: the kernel finds those
+// that have a duplicate's (dup(2)), too, the fallback does not. Linux 5.19.
 func (e *SQE) PrepCancelFD(fd int, flags uint32) {
 	e.PrepOperation(uint8(OpAsyncCancel), int32(fd), 0, 0, 0)
 	e.SetOpFlags(flags | CancelFD)
