@@ -393,6 +393,33 @@ var local = []behaviour{
 		require.NoError(t, f.Close())
 		require.LessOrEqual(t, openDescriptors(t), there)
 	}},
+	{name: "descriptors come though the program has asked for credentials, too", show: func(t *testing.T, rt *proactor.Runtime) {
+		there := openDescriptors(t)
+		one, other, err := rt.SocketPair("unix")
+		require.NoError(t, err)
+		passCredentials(t, other)
+		withProcess := passProcesses(other) == nil // Linux 6.5
+		f := fileNamed(t, "x")
+		before := openDescriptors(t)
+		for most := range 5 {
+			for sent := range most + 20 {
+				_, err := one.SendFiles([]byte("x"), slices.Repeat([]*os.File{f}, sent)...).Await(t.Context())
+				require.NoError(t, err)
+				r, err := other.RecvFiles(make([]byte, 1), most).Await(t.Context())
+				require.NoError(t, err)
+				require.Len(t, r.Files, min(sent, most))
+				require.Equal(t, sent > most, r.Cut, "%d sent, %d asked for, with a process: %v", sent, most, withProcess)
+				for _, f := range r.Files {
+					require.NoError(t, f.Close())
+				}
+				require.LessOrEqual(t, openDescriptors(t), before)
+			}
+		}
+		closedDown(t, one)
+		closedDown(t, other)
+		require.NoError(t, f.Close())
+		require.LessOrEqual(t, openDescriptors(t), there)
+	}},
 	{name: "no more descriptors come than were asked for", show: func(t *testing.T, rt *proactor.Runtime) {
 		one, other, err := rt.SocketPair("unix")
 		require.NoError(t, err)

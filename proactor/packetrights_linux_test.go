@@ -191,6 +191,17 @@ func passProcesses(c syscall.Conn) error {
 	return errors.Join(err, failure)
 }
 
+// passCredentials has the kernel tell who sends.
+func passCredentials(t *testing.T, c syscall.Conn) {
+	t.Helper()
+	raw, err := c.SyscallConn()
+	require.NoError(t, err)
+	require.NoError(t, raw.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PASSCRED, 1)
+	}))
+	require.NoError(t, err)
+}
+
 // closeReceived closes the descriptors in oob, and returns the kinds of the control
 // messages that have some.
 func closeReceived(oob []byte) (kinds []int) {

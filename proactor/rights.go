@@ -62,7 +62,7 @@ func (c *Conn) SendFiles(p []byte, files ...*os.File) futures.Future[int] {
 type Received struct {
 	N     int        // bytes
 	Files []*os.File // close-on-exec; the receiver's to close
-	Cut   bool       // more than max descriptors came: the kernel has closed the others
+	Cut   bool       // more than max descriptors came: the others are closed
 }
 
 // RecvFiles receives into p as RecvInto does, together with at most max
@@ -74,7 +74,7 @@ type Received struct {
 // it. So use RecvFiles from the beginning on a connection that may receive files. On a
 // stream, data with descriptors is not joined with data that follows. A descriptor of the
 // sender's process, which the kernel adds where the program has set SO_PASSPIDFD (Linux 6.5),
-// is closed.
+// is closed. The sender's credentials (SO_PASSCRED) are not given out.
 //
 // The error is io.EOF at the end, syscall.EINVAL for an empty p or a max that is
 // not 0 to 253, else as of RecvInto.
@@ -109,17 +109,19 @@ type rightsReceiver struct {
 	header  ring.Msghdr
 	vector  ring.Iovec
 	control []byte
+	max     int
 	files   []*os.File
 	cut     bool
 }
 
 func newRightsReceiver(p []byte, max int) *rightsReceiver {
-	r := &rightsReceiver{vector: ring.Iovec{Base: &p[0], Len: uintptr(len(p))}}
-	r.header.Iov, r.header.Iovlen = &r.vector, 1
-	if max > 0 {
-		r.control = make([]byte, sockets.RightsSpace(max))
-		r.header.Control = &r.control[0]
+	r := &rightsReceiver{
+		vector:  ring.Iovec{Base: &p[0], Len: uintptr(len(p))},
+		control: make([]byte, sockets.RightsSpace(max)),
+		max:     max,
 	}
+	r.header.Iov, r.header.Iovlen = &r.vector, 1
+	r.header.Control = &r.control[0]
 	return r
 }
 
@@ -136,6 +138,10 @@ func (r *rightsReceiver) collect() {
 	engine.RaceWrote(r.control[:n])
 	_, rights := sockets.Received(r.control[:n]).WithoutRights()
 	sockets.CloseAll(rights.Processes)
+	if len(rights.Passed) > r.max {
+		sockets.CloseAll(rights.Passed[r.max:])
+		rights.Passed, r.cut = rights.Passed[:r.max], true
+	}
 	for _, fd := range rights.Passed {
 		r.files = append(r.files, os.NewFile(uintptr(fd), fmt.Sprintf("descriptor %d", fd)))
 	}
