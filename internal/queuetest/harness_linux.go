@@ -280,7 +280,23 @@ func (h *harness) tcpPair() (ours, peer int) {
 	ours, _, err := unix.Accept4(ln, unix.SOCK_CLOEXEC)
 	require.NoError(h, err)
 	h.owned(ours)
+	h.roomy(ours)
+	h.roomy(peer)
 	return ours, peer
+}
+
+// roomy gives a socket the memory that it has with the kernel's defaults at least, should
+// those of this machine be smaller (net.ipv4.tcp_rmem, tcp_wmem): tests write some before
+// they read.
+func (h *harness) roomy(fd int) {
+	const least = 1 << 16
+	for _, option := range []int{unix.SO_SNDBUF, unix.SO_RCVBUF} {
+		size, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, option)
+		require.NoError(h, err)
+		if size < least {
+			require.NoError(h, unix.SetsockoptInt(fd, unix.SOL_SOCKET, option, 2*least))
+		}
+	}
 }
 
 func rawAddress(a *unix.SockaddrInet4) []byte {

@@ -182,9 +182,6 @@ var receiving = []testCase{
 		a := h.area(64)
 		ours, peer := h.tcpPair()
 		sent := bytes.Repeat([]byte("0123456789abcde"), 4000)
-		// Nobody reads while it is written.
-		require.NoError(h, unix.SetsockoptInt(peer, unix.SOL_SOCKET, unix.SO_SNDBUF, 1<<17))
-		require.NoError(h, unix.SetsockoptInt(ours, unix.SOL_SOCKET, unix.SO_RCVBUF, 1<<17))
 		h.write(peer, string(sent))
 		h.entry(1, func(e *ring.SQE) { e.PrepRecvZC(ours, 0) })
 		_, got := h.pieces(a, 1, len(sent))
