@@ -24,7 +24,7 @@ var backendOf = map[contestant.Place]proactor.Backend{
 // needs skips where there is no such backend. The load generator needs io_uring.
 func needs(t *testing.T, backend proactor.Backend) {
 	if !slices.Contains(proactortest.Backends(t), backend) {
-		t.Skipf("no %v here", backend)
+		t.Skipf("needs %v, which this machine does not have for the reason logged above", backend)
 	}
 }
 

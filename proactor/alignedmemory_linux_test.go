@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/goproactor/goproactor/futures"
 	"github.com/goproactor/goproactor/internal/faultqueue"
+	"github.com/goproactor/goproactor/internal/lockedmemory"
 	"github.com/goproactor/goproactor/proactor"
 	"github.com/goproactor/goproactor/ring"
 	"github.com/stretchr/testify/require"
@@ -385,23 +385,7 @@ func TestAlignedMemoryOverLockedMemory(t *testing.T) {
 	requireBackend(t, proactor.IOUring)
 	cmd := exec.Command(os.Args[0], "-test.run=^TestAlignedMemoryOverLockedMemory$", "-test.v")
 	cmd.Env = append(os.Environ(), child+"=1")
-	var out []byte
-	var refused, err error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // and never unlocked: the thread ends with what it gave up
-		if has, _ := unix.PrctlRetInt(unix.PR_CAPBSET_READ, unix.CAP_IPC_LOCK, 0, 0, 0); has == 1 && os.Getuid() == 0 {
-			if refused = unix.Prctl(unix.PR_CAPBSET_DROP, unix.CAP_IPC_LOCK, 0, 0, 0); refused != nil {
-				return
-			}
-		}
-		out, err = cmd.CombinedOutput()
-	}()
-	<-done
-	if refused != nil {
-		t.Skip("cannot give up CAP_IPC_LOCK, which the limit of locked memory does not bind: ", refused)
-	}
+	out, err := lockedmemory.Bound(t, cmd)
 	require.NoError(t, err, "%s", out)
 	require.Contains(t, string(out), "--- PASS: TestAlignedMemoryOverLockedMemory")
 }

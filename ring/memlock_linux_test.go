@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/goproactor/goproactor/internal/lockedmemory"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
@@ -21,7 +22,7 @@ func TestBufferOverLockedMemory(t *testing.T) {
 	}
 	cmd := exec.Command(os.Args[0], "-test.run=^TestBufferOverLockedMemory$", "-test.v")
 	cmd.Env = append(os.Environ(), child+"=1")
-	out, err := withoutCapability(t, cmd, unix.CAP_IPC_LOCK)
+	out, err := lockedmemory.Bound(t, cmd)
 	require.NoError(t, err, "%s", out)
 	require.Contains(t, string(out), "--- PASS: TestBufferOverLockedMemory")
 }
@@ -40,27 +41,4 @@ func registerTooMuch(t *testing.T) {
 	require.ErrorContains(t, err, "RLIMIT_MEMLOCK")
 	require.NoError(t, r.UnregisterBuffers())
 	require.ErrorIs(t, r.UnregisterBuffers(), unix.ENXIO)
-}
-
-// withoutCapability runs cmd in a process that has not the capability: if this
-// one may have it, as root, it is taken out of the bounding set of the thread
-// that starts the other, which ends with its goroutine.
-func withoutCapability(t *testing.T, cmd *exec.Cmd, capability uintptr) (out []byte, err error) {
-	var refused error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread()
-		if has, _ := unix.PrctlRetInt(unix.PR_CAPBSET_READ, capability, 0, 0, 0); has == 1 && os.Getuid() == 0 {
-			if refused = unix.Prctl(unix.PR_CAPBSET_DROP, capability, 0, 0, 0); refused != nil {
-				return
-			}
-		}
-		out, err = cmd.CombinedOutput()
-	}()
-	<-done
-	if refused != nil {
-		t.Skip("cannot give up CAP_IPC_LOCK, which the limit of locked memory does not bind: ", refused)
-	}
-	return out, err
 }

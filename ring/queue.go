@@ -126,8 +126,8 @@ type Queue interface {
 	// brought (of accepts, opens, sockets, pipes) are closed: for that, such an entry
 	// has user data that no entry of another kind in flight has, and that of a pipe
 	// no other pipe. Those in a message's control messages (SCM_RIGHTS) are not: reap such
-	// receives before. When Close returns
-	// nothing writes to memory an entry pointed to. Closing twice is harmless.
+	// receives before. When Close returns nothing writes to memory an entry pointed to.
+	// Closing twice is harmless.
 	Close() error
 }
 

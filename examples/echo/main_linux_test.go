@@ -99,7 +99,7 @@ func TestOtherNetworks(t *testing.T) {
 		})
 		t.Run(backend+"/tcp6", func(t *testing.T) {
 			if !exampletest.IPv6(t) {
-				t.Skip("no IPv6 here")
+				t.Skip("needs IPv6, see above")
 			}
 			s := exampletest.Start(t, "-network", "tcp6", "-addr", "[::1]:0", "-backend", backend)
 			require.NoError(t, echoed("tcp6", s.Addr, 1, 1<<20))

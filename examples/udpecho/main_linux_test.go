@@ -82,7 +82,7 @@ func TestUDPEcho(t *testing.T) {
 
 func TestIPv6(t *testing.T) {
 	if !exampletest.IPv6(t) {
-		t.Skip("no IPv6 here")
+		t.Skip("needs IPv6, see above")
 	}
 	for _, backend := range exampletest.Backends(t) {
 		s := exampletest.Start(t, "-addr", "[::1]:0", "-network", "udp6", "-backend", backend)
